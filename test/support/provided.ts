@@ -1,0 +1,24 @@
+/** One part of the stack as tests get it: its addresses, or why it is not there. */
+export type Provided<T> = ({ readonly missing: null } & T) | { readonly missing: string }
+
+/** What test/support/stack.ts hands to the tests. Plain JSON, because it crosses process borders. */
+export interface ProvidedStack {
+  readonly temporal: Provided<{ readonly address: string; readonly namespace: string; readonly uiUrl: string | null }>
+  readonly postgres: Provided<{ readonly connectionString: string }>
+  readonly kafka: Provided<{
+    readonly brokers: readonly string[]
+    /** Folder of the broker's jars: `java -cp HOME/* org.apache.kafka.tools...`. */
+    readonly home: string
+  }>
+  /** For `TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })`. */
+  readonly timeSkipping: Provided<{ readonly path: string }>
+}
+
+export type PartName = keyof ProvidedStack
+export type PartOf<P extends PartName> = Exclude<ProvidedStack[P], { readonly missing: string }>
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    stack: ProvidedStack
+  }
+}
