@@ -1,0 +1,29 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { isTidemarkError, messageOf, TidemarkError } from '../src/model/errors.js'
+import { describePartition, type PartitionKey } from '../src/model/partition.js'
+
+/**
+ * Runs an activity's body and turns what it throws into what Temporal shows and acts on: the text a person needs, the
+ * stable code as its type, and whether to try again. Causes and stacks are left out: drivers put pieces of rows into
+ * them, and message payloads never enter a history.
+ */
+export async function reporting<T>(key: PartitionKey | undefined, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body()
+  } catch (error) {
+    if (error instanceof CancelledFailure || error instanceof ApplicationFailure) throw error
+    throw failure(error, key)
+  }
+}
+
+function failure(error: unknown, key: PartitionKey | undefined): ApplicationFailure {
+  const known = isTidemarkError(error)
+  const where = key ? `${describePartition(key)}, group ${key.group}: ` : ''
+  const failure = ApplicationFailure.create({
+    message: known ? error.message : `${where}${messageOf(error)}`,
+    type: known ? error.code : 'UNEXPECTED',
+    nonRetryable: known && new TidemarkError(error.code, '').effect !== 'retry',
+  })
+  failure.stack = ''
+  return failure
+}

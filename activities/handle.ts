@@ -1,0 +1,85 @@
+import type { HandlerContext } from '../src/handlers/handler.js'
+import { isTidemarkError, messageOf, TidemarkError } from '../src/model/errors.js'
+import { describePartition, type PartitionKey } from '../src/model/partition.js'
+import type { FencingToken } from '../src/model/token.js'
+import type { Chunk, Transaction } from '../src/ports.js'
+import { redact } from './redact.js'
+import type { ConsumerRuntime } from './runtime.js'
+
+/** One batch's way of handling a chunk: effects and progress together, or progress right after the effects. */
+export type HandleChunk = (chunk: Chunk) => Promise<void>
+
+/**
+ * Failure policies hook in here: whatever happens to a chunk's messages, this is the one place that runs the handler and
+ * the one place that moves progress.
+ */
+export function chunkHandler(
+  { handler, progress, log, stopped }: ConsumerRuntime,
+  key: PartitionKey,
+  token: FencingToken,
+  replay: number,
+): HandleChunk {
+  const context: HandlerContext = { ...key, attempt: token.attempt, replay, signal: stopped, log }
+
+  async function run(chunk: Chunk, call: () => unknown): Promise<void> {
+    try {
+      await untilStopped(Promise.resolve().then(call), stopped, key)
+    } catch (error) {
+      const failed = handlerFailed(error, key, chunk)
+      const frames =
+        error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : []
+      log.warn({ ...key, attempt: token.attempt, at: frames.slice(0, 5).map((frame) => frame.trim()) }, failed.message)
+      throw failed
+    }
+  }
+
+  if (typeof handler === 'function')
+    return async (chunk) => {
+      if (chunk.messages.length > 0) await run(chunk, () => handler(chunk.messages, context))
+      await progress.advance(key, token, chunk.from, chunk.next)
+    }
+
+  return async (chunk) => {
+    if (chunk.messages.length === 0) return progress.advance(key, token, chunk.from, chunk.next)
+    try {
+      await progress.transact(key, token, chunk.from, chunk.next, (tx: Transaction) =>
+        run(chunk, () => handler.handle(chunk.messages, { ...context, tx })),
+      )
+    } catch (error) {
+      // A constraint checked at commit, a lost connection: not the handler's own error, but about the same messages.
+      throw isTidemarkError(error) ? error : handlerFailed(error, key, chunk)
+    }
+  }
+}
+
+/** Lets go of a handler that does not end when the worker has to. Its transaction is rolled back; its promise is left alone. */
+async function untilStopped(work: Promise<unknown>, stopped: AbortSignal, key: PartitionKey): Promise<void> {
+  let onStop = () => {}
+  const end = new Promise<never>((_, reject) => {
+    onStop = () =>
+      reject(
+        new TidemarkError(
+          'HANDLER_FAILED',
+          `${describePartition(key)}: the worker stopped before the handler was done; the chunk is handled again elsewhere`,
+        ),
+      )
+    if (stopped.aborted) onStop()
+    else stopped.addEventListener('abort', onStop, { once: true })
+  })
+  try {
+    await Promise.race([work, end])
+  } finally {
+    stopped.removeEventListener('abort', onStop)
+  }
+}
+
+function handlerFailed(error: unknown, key: PartitionKey, chunk: Chunk): TidemarkError {
+  const last = chunk.messages.at(-1)!.offset
+  const range = chunk.from === last ? `offset ${last}` : `offsets ${chunk.messages[0]!.offset} to ${last}`
+  const kind = error instanceof Error && error.name !== 'Error' ? `${error.name}: ` : ''
+  return new TidemarkError(
+    'HANDLER_FAILED',
+    `the handler of group ${key.group} failed at ${describePartition(key)} ${range}: ${kind}${redact(messageOf(error), chunk.messages)}`,
+    { place: { ...key, offset: String(chunk.messages[0]!.offset) } },
+  )
+}

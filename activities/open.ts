@@ -1,0 +1,25 @@
+import type { OpenInput, Ownership } from '../src/model/batch.js'
+import { reporting } from './failure.js'
+import type { ConsumerRuntime } from './runtime.js'
+
+/**
+ * Takes ownership of a partition: a new epoch, greater than any that the offset store or the progress row has seen, so
+ * that a loss of either (or of Temporal's data) can't bring an old owner back. The start option counts only where neither
+ * knows the partition.
+ */
+export function createOpen({ source, store, progress, settings }: ConsumerRuntime) {
+  return ({ key, above }: OpenInput): Promise<Ownership> =>
+    reporting(key, async () => {
+      const [offsets, done] = await Promise.all([store.read(key.group, key.stream), progress.read(key)])
+      const stored = offsets.find(({ partition }) => partition === key.partition)
+      const start = stored?.position ?? done?.position ?? (await source.resolve(key.partition, settings.start))
+      const owned = await store.open(key, { above: Math.max(above, done?.token.epoch ?? 0), start })
+      // What was handled may be ahead of what was committed. Only the same replay counts: a reset goes back on purpose.
+      const ahead = done && done.replay === owned.replay && done.position > owned.position
+      return {
+        epoch: owned.epoch,
+        position: String(ahead ? done.position : owned.position),
+        replay: owned.replay,
+      }
+    })
+}

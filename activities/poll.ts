@@ -1,0 +1,25 @@
+import { Context } from '@temporalio/activity'
+import type { Plan, PollInput } from '../src/model/batch.js'
+import { reporting } from './failure.js'
+import { heartbeats } from './heartbeat.js'
+import type { ConsumerRuntime } from './runtime.js'
+
+/** An idle partition costs one activity in so many ms. */
+const longestWait = 60_000
+
+/**
+ * Waits until there is something to read. It heartbeats, so that messages for an idle partition whose worker has just
+ * died wait for the heartbeat timeout and not for the end of this minute.
+ */
+export function createPoll({ source, settings, draining }: ConsumerRuntime) {
+  return ({ key, position }: PollInput): Promise<Plan> =>
+    reporting(key, async () => {
+      const stop = heartbeats(settings.heartbeatTimeoutMs, () => ({ waitingAt: position }))
+      const signal = AbortSignal.any([Context.current().cancellationSignal, draining, AbortSignal.timeout(longestWait)])
+      try {
+        return { from: position, found: await source.waitForData(key.partition, BigInt(position), signal) }
+      } finally {
+        stop()
+      }
+    })
+}

@@ -1,0 +1,108 @@
+import { Context } from '@temporalio/activity'
+import type { BatchEnd, BatchInput, BatchResult } from '../src/model/batch.js'
+import { isTidemarkError } from '../src/model/errors.js'
+import { arrived, idleGap } from '../src/model/rhythm.js'
+import type { Chunk } from '../src/ports.js'
+import { reporting } from './failure.js'
+import { chunkHandler, type HandleChunk } from './handle.js'
+import { heartbeats } from './heartbeat.js'
+import { type Lease, Readers } from './readers.js'
+import type { ConsumerRuntime } from './runtime.js'
+
+/**
+ * Works one batch: claims the partition, reads from the position of its progress (which is ahead of the plan when an
+ * earlier attempt came some way), and hands chunk after chunk to the handler until the batch is full, old or idle.
+ */
+export function createProcess(runtime: ConsumerRuntime) {
+  const readers = new Readers(runtime)
+  const { settings, progress, draining } = runtime
+
+  return (input: BatchInput): Promise<BatchResult> =>
+    reporting(input.key, async () => {
+      const { key, epoch, batch, replay } = input
+      const { cancellationSignal, info } = Context.current()
+      const stop = AbortSignal.any([cancellationSignal, draining])
+      const work = new Batch(input)
+      const stopHeartbeats = heartbeats(settings.heartbeatTimeoutMs, () => ({
+        position: String(work.position),
+        messages: work.messages,
+      }))
+      try {
+        const token = { epoch, batch, attempt: info.attempt }
+        work.position = await progress.claim(key, token, { from: BigInt(input.from), replay })
+        const lease = readers.take(key, replay, work.position)
+        stop.addEventListener('abort', lease.stop, { once: true })
+        if (stop.aborted) lease.stop()
+        let end: BatchEnd | undefined
+        try {
+          end = await work.follow(lease, stop, runtime, chunkHandler(runtime, key, token, replay))
+          return work.result(end)
+        } catch (error) {
+          // What came before it is done, and is committed like any other batch; the partition stops in front of it.
+          if (isTidemarkError(error) && error.effect === 'stop') return work.result('stopped', error.message)
+          throw error
+        } finally {
+          stop.removeEventListener('abort', lease.stop)
+          if (end === 'full' || end === 'duration') readers.park(key, replay, work.position, lease)
+          else await readers.close(lease)
+        }
+      } finally {
+        stopHeartbeats()
+      }
+    })
+}
+
+/** One batch while it is being worked. */
+class Batch {
+  position: bigint
+  messages = 0
+  #head: bigint
+  #rhythm: BatchInput['rhythm']
+
+  constructor(input: BatchInput) {
+    this.position = BigInt(input.from)
+    this.#head = this.position
+    this.#rhythm = input.rhythm
+  }
+
+  /** Reads and handles until something closes the batch. Everything up to `position` is done when it returns or throws. */
+  async follow(lease: Lease, stop: AbortSignal, { settings }: ConsumerRuntime, handle: HandleChunk): Promise<BatchEnd> {
+    const { maxMessages, maxDurationMs } = settings.batch
+    const closesAt = Date.now() + maxDurationMs
+    let idleAt = Date.now() + idleGap(this.#rhythm, settings.batch)
+    for (;;) {
+      if (stop.aborted) return 'stopped'
+      if (this.messages >= maxMessages) return 'full'
+      const now = Date.now()
+      if (now >= closesAt) return this.messages > 0 ? 'duration' : 'idle'
+      if (now >= idleAt) return 'idle'
+      const chunk = await lease.reader.next({
+        maxMessages: Math.min(settings.chunk.maxMessages, maxMessages - this.messages),
+        waitMs: Math.min(closesAt, idleAt) - now,
+      })
+      if (!chunk) continue
+      await this.#work(chunk, handle)
+      idleAt = Date.now() + idleGap(this.#rhythm, settings.batch)
+    }
+  }
+
+  result(end: BatchEnd, blocked?: string): BatchResult {
+    const head = this.#head > this.position ? this.#head : this.position
+    const result = { to: String(this.position), messages: this.messages, end, head: String(head), rhythm: this.#rhythm }
+    return blocked === undefined ? result : { ...result, blocked }
+  }
+
+  async #work(chunk: Chunk, handle: HandleChunk): Promise<void> {
+    try {
+      this.#head = chunk.head
+      if (chunk.messages.length > 0) this.#rhythm = arrived(this.#rhythm, Date.now())
+      if (chunk.next > chunk.from) await handle(chunk)
+      this.position = chunk.next
+      this.messages += chunk.messages.length
+    } finally {
+      chunk.release()
+    }
+    // Everything before it is done now, so that the message the partition stops at is the first one not handled.
+    if (chunk.poison) throw chunk.poison
+  }
+}

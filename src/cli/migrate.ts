@@ -1,0 +1,28 @@
+import { Command } from 'commander'
+import { parseConfig } from '../config/parse.js'
+import { connectWithin } from '../worker/connect.js'
+import { createLog } from '../worker/log.js'
+import { configOption, loadConfig } from './config.js'
+
+export function migrateCommand(): Command {
+  return new Command('migrate')
+    .description(
+      "Make the store's tables and bring them up to date. 'tidemark start' does it, too; this is for deploys that want it first.",
+    )
+    .addOption(configOption())
+    .addHelpText('after', '\nExamples:\n  $ tidemark migrate\n  $ tidemark migrate --config billing.config.ts')
+    .action(async (options: { config?: string }) => {
+      const { store, connectTimeoutMs } = parseConfig(await loadConfig(options.config))
+      const context = { log: createLog(), signal: new AbortController().signal }
+      const client = await connectWithin(store.kind, () => store.connect(context), {
+        timeoutMs: connectTimeoutMs,
+        ...context,
+      })
+      try {
+        await client.migrate()
+      } finally {
+        await client.close()
+      }
+      process.stdout.write(`the tables of ${store.kind} ${JSON.stringify(store.describe)} are up to date\n`)
+    })
+}

@@ -1,0 +1,31 @@
+import type { Client, Connection } from '@temporalio/client'
+
+/** The server's numbers for its types of search attributes (temporal.api.enums.v1.IndexedValueType). */
+const keyword = 2
+const int = 3
+
+const wanted: Record<string, number> = {
+  TidemarkGroup: keyword,
+  TidemarkStream: keyword,
+  TidemarkPartition: int,
+  TidemarkState: keyword,
+}
+
+/**
+ * Makes sure that the namespace knows Tidemark's search attributes, so that people can look for `TidemarkState = "blocked"`.
+ *
+ * @returns false where they are missing and this client may not add them (Temporal Cloud); everything else works without
+ */
+export async function ensureSearchAttributes(client: Client): Promise<boolean> {
+  const { operatorService } = client.connection as Connection
+  const { namespace } = client.options
+  try {
+    const { customAttributes } = await operatorService.listSearchAttributes({ namespace })
+    const missing = Object.entries(wanted).filter(([name]) => !(name in (customAttributes ?? {})))
+    if (missing.length > 0)
+      await operatorService.addSearchAttributes({ namespace, searchAttributes: Object.fromEntries(missing) })
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,74 @@
+import { hostname } from 'node:os'
+import type { Client } from '@temporalio/client'
+import type { TidemarkConfig } from '../config/define.js'
+import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
+import { type GroupInput, names, workflowTypes } from '../model/commands.js'
+import { groupWorkflowId } from '../model/partition.js'
+import { queuesOf, type Revision } from '../model/revision.js'
+import { ensureSearchAttributes } from './attributes.js'
+import { connectClient, temporalError } from './temporal.js'
+
+export interface StartedGroup {
+  readonly group: string
+  readonly stream: string
+  /** Version of the config that is in force now. */
+  readonly version: string
+  readonly workflowId: string
+}
+
+/**
+ * Starts the group workflow of each consumer, or tells the running one that this config is in force from its next batch on.
+ * Safe to repeat, and from many machines: the last one to start wins.
+ *
+ * @throws TidemarkError CONFIG_INVALID, UNREACHABLE, AUTH_FAILED
+ */
+export async function startGroups(
+  config: TidemarkConfig,
+  options: { readonly client?: Client } = {},
+): Promise<StartedGroup[]> {
+  const parsed = parseConfig(config)
+  const client = options.client ?? (await connectClient(parsed.temporal))
+  try {
+    const searchAttributes = await ensureSearchAttributes(client)
+    return await Promise.all(parsed.consumers.map((consumer) => startGroup(client, parsed, consumer, searchAttributes)))
+  } catch (error) {
+    throw error instanceof Error && 'code' in error && typeof error.code === 'number'
+      ? temporalError(error, parsed.temporal)
+      : error
+  } finally {
+    if (!options.client) await client.connection.close()
+  }
+}
+
+async function startGroup(
+  client: Client,
+  config: ParsedConfig,
+  consumer: ParsedConsumer,
+  searchAttributes: boolean,
+): Promise<StartedGroup> {
+  const { group, stream } = consumer.settings
+  const workflowId = groupWorkflowId(group, stream)
+  const revision = revisionOf(config.taskQueue, consumer)
+  const input: GroupInput = { group, stream, revision, searchAttributes, known: [], paused: null, reports: [] }
+  await client.workflow.signalWithStart(workflowTypes.group, {
+    workflowId,
+    taskQueue: config.taskQueue,
+    args: [input],
+    signal: names.configure,
+    signalArgs: [revision],
+    staticSummary: `${group} reads ${stream}`,
+    staticDetails: `The consumer group ${group} of the stream ${stream}: starts a workflow for each partition and hands commands on to them.`,
+  })
+  return { group, stream, version: consumer.version, workflowId }
+}
+
+function revisionOf(base: string, { settings, version }: ParsedConsumer): Revision {
+  const { group, stream, heartbeatTimeoutMs, retry, batch } = settings
+  return {
+    version,
+    startedAt: new Date().toISOString(),
+    startedBy: `${process.pid}@${hostname()}`,
+    queues: queuesOf(base, group, stream),
+    timing: { heartbeatTimeoutMs, maxDurationMs: batch.maxDurationMs, retry },
+  }
+}

@@ -1,0 +1,101 @@
+import { type Client, WorkflowNotFoundError } from '@temporalio/client'
+import { type GroupStatus, type Mode, names, type PartitionStatus } from '../model/commands.js'
+import { groupWorkflowId, partitionWorkflowId } from '../model/partition.js'
+import { type GroupName, neverStarted } from './commands.js'
+
+const lanes = 16
+
+/** One partition, as people want to see it. */
+export interface PartitionView {
+  readonly partition: number
+  /** `retrying` is a running partition whose batch has failed at least once. */
+  readonly state: Mode | 'retrying' | 'not running'
+  readonly reason: string
+  readonly since: string
+  /** Decimal offsets; absent before the partition has an owner. */
+  readonly position?: string
+  readonly committed?: string
+  readonly head?: string
+  readonly epoch?: number
+  readonly batch?: number
+  readonly messages?: number
+  /** Version of the config that the next batch is worked with. */
+  readonly config?: string
+}
+
+export interface GroupView {
+  readonly group: string
+  readonly stream: string
+  /** The config in force, and who put it there. */
+  readonly config: { readonly version: string; readonly startedAt: string; readonly startedBy: string }
+  readonly paused: string | null
+  readonly partitions: readonly PartitionView[]
+}
+
+/**
+ * What a group and its partitions are doing. Needs a running worker, since Temporal asks the workflows themselves.
+ *
+ * @throws TidemarkError UNKNOWN_CONSUMER
+ */
+export async function groupStatus(client: Client, name: GroupName): Promise<GroupView> {
+  const { revision, paused, partitions } = await query(client, name)
+  const views: PartitionView[] = []
+  const queue = [...partitions]
+  const look = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift())
+      views.push(await partitionStatus(client, name, next))
+  }
+  await Promise.all(Array.from({ length: lanes }, look))
+  const { version, startedAt, startedBy } = revision
+  return {
+    ...name,
+    config: { version, startedAt, startedBy },
+    paused: paused ? paused.reason || 'no reason given' : null,
+    partitions: views.sort((a, b) => a.partition - b.partition),
+  }
+}
+
+async function query(client: Client, name: GroupName): Promise<GroupStatus> {
+  try {
+    return await client.workflow.getHandle(groupWorkflowId(name.group, name.stream)).query<GroupStatus>(names.status)
+  } catch (error) {
+    throw error instanceof WorkflowNotFoundError ? neverStarted(name) : error
+  }
+}
+
+async function partitionStatus(client: Client, name: GroupName, partition: number): Promise<PartitionView> {
+  const handle = client.workflow.getHandle(partitionWorkflowId({ ...name, partition }))
+  try {
+    const [status, description] = await Promise.all([handle.query<PartitionStatus>(names.status), handle.describe()])
+    const failing = description.raw.pendingActivities?.find(
+      ({ lastFailure, attempt }) => lastFailure && Number(attempt) > 1,
+    )
+    const { mode, reason, since, version, progress } = status
+    return {
+      partition,
+      ...(mode === 'running' && failing
+        ? { state: 'retrying' as const, reason: `attempt ${failing.attempt}: ${failing.lastFailure?.message ?? ''}` }
+        : { state: mode, reason }),
+      since,
+      config: version,
+      ...(progress
+        ? {
+            position: progress.position,
+            committed: progress.committed,
+            head: progress.head,
+            epoch: progress.epoch,
+            batch: progress.batch,
+            messages: progress.messages,
+          }
+        : {}),
+    }
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error
+    return {
+      partition,
+      state: 'not running',
+      reason: 'its workflow is gone; the group starts it again within minutes',
+      since: '',
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import { Client, Connection } from '@temporalio/client'
+import type { TemporalSettings } from '../config/parse.js'
+import { messageOf, TidemarkError } from '../model/errors.js'
+
+/** gRPC's UNAUTHENTICATED and PERMISSION_DENIED. */
+const refused = new Set([16, 7])
+
+/** Options for either of the SDK's two connections. */
+export function connectionOptions({ address, tls, apiKey }: TemporalSettings) {
+  const { cert, key, ca, serverName } = typeof tls === 'object' ? tls : {}
+  const secure =
+    typeof tls === 'object'
+      ? {
+          ...(serverName ? { serverNameOverride: serverName } : {}),
+          ...(ca ? { serverRootCACertificate: ca } : {}),
+          ...(cert && key ? { clientCertPair: { crt: cert, key } } : {}),
+        }
+      : tls
+  return { address, ...(secure === undefined ? {} : { tls: secure }), ...(apiKey ? { apiKey } : {}) }
+}
+
+/**
+ * A client for commands and queries; the worker has its own, heavier connection.
+ *
+ * @throws TidemarkError UNREACHABLE or AUTH_FAILED, naming the address
+ */
+export async function connectClient(settings: TemporalSettings): Promise<Client> {
+  try {
+    const connection = await Connection.connect({ ...connectionOptions(settings), connectTimeout: '5 s' })
+    return new Client({ connection, namespace: settings.namespace })
+  } catch (error) {
+    throw temporalError(error, settings)
+  }
+}
+
+/** What a failed connection or request to Temporal means for a person. */
+export function temporalError(error: unknown, { address, namespace }: TemporalSettings): TidemarkError {
+  const code = typeof error === 'object' && error !== null ? Number(Reflect.get(error, 'code')) : Number.NaN
+  if (refused.has(code))
+    return new TidemarkError(
+      'AUTH_FAILED',
+      `Temporal at ${address} refused namespace '${namespace}': check temporal.apiKey, temporal.tls and temporal.namespace`,
+      { cause: error },
+    )
+  return new TidemarkError(
+    'UNREACHABLE',
+    `Temporal at ${address} can't be reached: is it running, and is temporal.address (or TEMPORAL_ADDRESS) right? ${firstLine(error)}`,
+    { cause: error },
+  )
+}
+
+function firstLine(error: unknown): string {
+  return `(${messageOf(error).split('\n')[0]!.trim()})`
+}

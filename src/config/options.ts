@@ -1,0 +1,85 @@
+import type { Handler } from '../handlers/handler.js'
+import type { Duration, Size } from '../model/units.js'
+import type { OffsetStore, Source } from '../ports.js'
+
+/** One consumer: a group that reads a stream. Options left out have the default named here. */
+export interface ConsumerOptions<V = unknown> {
+  /** Name of the group. Two groups read the same stream independently of each other. */
+  readonly group: string
+  /** The stream, for example `kafka({ brokers, topic })`. */
+  readonly source: Source<V>
+  /** `transactional(...)` for effects that happen once, or a plain function for at-least-once. */
+  readonly handler: Handler<V>
+  /** Where to begin on a partition for which nothing is stored yet. Default `first`: nothing is missed. */
+  readonly start?: StartOption
+  /** What closes a batch. The consumer offset is committed after each batch. */
+  readonly batch?: {
+    /** Default 100,000. */
+    readonly maxMessages?: number
+    /** Default 30s. */
+    readonly maxDuration?: Duration
+    /** Closes a batch when no message came for so long; longer by itself where messages come every few seconds. Default 2s. */
+    readonly idleGap?: Duration
+  }
+  /** What a handler gets in one call, and one transaction. */
+  readonly chunk?: {
+    /** Default 10,000. */
+    readonly maxMessages?: number
+    /** Bytes asked of the log in one fetch. Default 2MB. */
+    readonly fetchBytes?: Size
+  }
+  /** Partitions that one worker handles at the same time. Default 100. */
+  readonly concurrency?: number
+  /** A worker that is silent for so long (killed, frozen, cut off) loses its batch to another one. Default 10s. */
+  readonly heartbeatTimeout?: Duration
+  /** Pauses between tries of a failing batch. Tries go on until one works. */
+  readonly retry?: {
+    /** Default 1s. */
+    readonly initialInterval?: Duration
+    /** Default 1m. */
+    readonly maximumInterval?: Duration
+    /** Factor from one pause to the next. Default 2. */
+    readonly backoff?: number
+  }
+}
+
+/** `first | last | next`, an offset, or the time of the first message wanted (a Date, ISO text, or ms since 1970). */
+export type StartOption =
+  | 'first'
+  | 'last'
+  | 'next'
+  | { readonly offset: bigint | number | string }
+  | { readonly timestamp: Date | string | number }
+
+export interface TidemarkOptions {
+  /** Where consumer offsets live, for example `postgresStore({ connectionString })`. */
+  readonly store: OffsetStore
+  readonly consumers: readonly Consumer[]
+  readonly temporal?: {
+    /** Default: TEMPORAL_ADDRESS, else 127.0.0.1:7233. */
+    readonly address?: string
+    /** Default: TEMPORAL_NAMESPACE, else `default`. */
+    readonly namespace?: string
+    /** `true`, or certificates (PEM) for mutual TLS. */
+    readonly tls?:
+      | boolean
+      | { readonly cert?: Buffer; readonly key?: Buffer; readonly ca?: Buffer; readonly serverName?: string }
+    /** Default: TEMPORAL_API_KEY. */
+    readonly apiKey?: string
+  }
+  /** Names the task queues. Deployments that share a Temporal namespace but not a Tidemark version need one each. Default `tidemark`. */
+  readonly taskQueue?: string
+  /** Memory for messages, over all partitions of a worker. Default 128MB. */
+  readonly memory?: Size
+  /** How long start-up waits for Temporal, the store and the streams. Default 60s. */
+  readonly connectTimeout?: Duration
+  /** How long a worker that is told to stop lets handlers finish their chunk before it rolls it back. Default 30s. */
+  readonly shutdownTimeout?: Duration
+}
+
+/** A consumer in a config: its own value type no longer matters there. */
+export interface Consumer {
+  readonly kind: 'consumer'
+  // biome-ignore lint/suspicious/noExplicitAny: a list of consumers of different value types has no other element type
+  readonly options: ConsumerOptions<any>
+}

@@ -1,0 +1,199 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import type { Handler } from '../handlers/handler.js'
+import { TidemarkError } from '../model/errors.js'
+import type { ConsumerSettings } from '../model/settings.js'
+import type { OffsetStore, Source } from '../ports.js'
+import type { TidemarkConfig } from './define.js'
+import { count, duration, name, size, start } from './schema.js'
+
+/** A config that has been checked: what the rest of Tidemark works with. */
+export interface ParsedConfig {
+  readonly store: OffsetStore
+  readonly consumers: readonly ParsedConsumer[]
+  readonly temporal: TemporalSettings
+  readonly taskQueue: string
+  readonly memoryBytes: number
+  readonly connectTimeoutMs: number
+  readonly shutdownTimeoutMs: number
+}
+
+export interface ParsedConsumer {
+  readonly settings: ConsumerSettings
+  readonly source: Source
+  readonly handler: Handler
+  /** Names this consumer's config: equal in every worker that was started with the same settings and handler. */
+  readonly version: string
+}
+
+export interface TemporalSettings {
+  readonly address: string
+  readonly namespace: string
+  readonly tls?: boolean | { cert?: Buffer; key?: Buffer; ca?: Buffer; serverName?: string }
+  readonly apiKey?: string
+}
+
+const has = (value: unknown, ...methods: string[]): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  methods.every((method) => typeof Reflect.get(value, method) === 'function')
+
+const source = z.custom<Source>((value) => has(value, 'connect') && 'stream' in (value as object), {
+  error: 'must be a source, for example kafka({ brokers, topic }) from tidemark/kafka',
+})
+const handler = z.custom<Handler>(
+  (value) =>
+    typeof value === 'function' || (has(value, 'handle') && Reflect.get(value as object, 'kind') === 'transactional'),
+  { error: 'must be a function, or transactional(function)' },
+)
+const store = z.custom<OffsetStore>((value) => has(value, 'connect') && 'database' in (value as object), {
+  error: 'must be an offset store, for example postgresStore({ connectionString }) from tidemark/postgres',
+})
+
+const consumerSchema = z.strictObject({
+  group: name('group'),
+  source,
+  handler,
+  start,
+  batch: z
+    .strictObject({ maxMessages: count(100_000), maxDuration: duration('30s', 100), idleGap: duration('2s', 10) })
+    .prefault({}),
+  chunk: z.strictObject({ maxMessages: count(10_000), fetchBytes: size('2MB', 1024) }).prefault({}),
+  concurrency: count(100),
+  heartbeatTimeout: duration('10s', 1000),
+  retry: z
+    .strictObject({
+      initialInterval: duration('1s'),
+      maximumInterval: duration('1m'),
+      backoff: z.number().min(1, 'must be at least 1').default(2),
+    })
+    .prefault({}),
+})
+
+const pem = z.instanceof(Buffer, { error: 'must be a Buffer with PEM text' }).optional()
+
+const configSchema = z.strictObject({
+  store,
+  consumers: z
+    .array(z.unknown(), { error: 'must be a list of consumer({...})' })
+    .min(1, 'must have at least one consumer'),
+  temporal: z
+    .strictObject({
+      address: z.string().min(1).optional(),
+      namespace: z.string().min(1).optional(),
+      tls: z
+        .union([z.boolean(), z.strictObject({ cert: pem, key: pem, ca: pem, serverName: z.string().optional() })])
+        .optional(),
+      apiKey: z.string().min(1).optional(),
+    })
+    .prefault({}),
+  taskQueue: name('task queue').default('tidemark'),
+  memory: size('128MB', 1024 ** 2),
+  connectTimeout: duration('60s'),
+  shutdownTimeout: duration('30s'),
+})
+
+/**
+ * Checks a config and fills in its defaults.
+ *
+ * @throws TidemarkError CONFIG_INVALID, naming every wrong field, what stands there and what is allowed
+ */
+export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = process.env): ParsedConfig {
+  if (typeof config !== 'object' || config === null || config.kind !== 'tidemark-config')
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      'the config must be what defineConfig({...}) returns, as the default export of its file',
+    )
+  const parsed = configSchema.safeParse(config.options)
+  if (!parsed.success) throw invalid(parsed.error, '')
+  const { temporal, ...options } = parsed.data
+  const consumers = options.consumers.map((one, index) => parseConsumer(one, index))
+  refuseTwins(consumers)
+  const apiKey = temporal.apiKey ?? env.TEMPORAL_API_KEY
+  return {
+    store: options.store,
+    consumers,
+    temporal: {
+      address: temporal.address ?? env.TEMPORAL_ADDRESS ?? '127.0.0.1:7233',
+      namespace: temporal.namespace ?? env.TEMPORAL_NAMESPACE ?? 'default',
+      ...(temporal.tls === undefined ? {} : { tls: temporal.tls as NonNullable<TemporalSettings['tls']> }),
+      ...(apiKey ? { apiKey } : {}),
+    },
+    taskQueue: options.taskQueue,
+    memoryBytes: options.memory,
+    connectTimeoutMs: options.connectTimeout,
+    shutdownTimeoutMs: options.shutdownTimeout,
+  }
+}
+
+function parseConsumer(value: unknown, index: number): ParsedConsumer {
+  const written = value as { kind?: unknown; options?: { group?: unknown } } | null
+  if (typeof written !== 'object' || written?.kind !== 'consumer')
+    throw new TidemarkError('CONFIG_INVALID', `consumers[${index}] must be what consumer({...}) returns`)
+  const parsed = consumerSchema.safeParse(written.options)
+  const group = typeof written.options?.group === 'string' ? ` (group '${written.options.group}')` : ''
+  if (!parsed.success) throw invalid(parsed.error, `consumers[${index}]${group}`)
+  const { data } = parsed
+  const stream = name('stream').safeParse(data.source.stream)
+  if (!stream.success) throw invalid(stream.error, `consumers[${index}]${group}.source.stream`)
+  const settings: ConsumerSettings = {
+    group: data.group,
+    stream: stream.data,
+    start: data.start,
+    batch: {
+      maxMessages: data.batch.maxMessages,
+      maxDurationMs: data.batch.maxDuration,
+      idleGapMs: data.batch.idleGap,
+    },
+    chunk: data.chunk,
+    concurrency: data.concurrency,
+    heartbeatTimeoutMs: data.heartbeatTimeout,
+    retry: {
+      initialIntervalMs: data.retry.initialInterval,
+      maximumIntervalMs: data.retry.maximumInterval,
+      backoff: data.retry.backoff,
+    },
+  }
+  return {
+    settings,
+    source: data.source,
+    handler: data.handler,
+    version: versionOf(settings, data.source, data.handler),
+  }
+}
+
+function refuseTwins(consumers: readonly ParsedConsumer[]): void {
+  const seen = new Map<string, number>()
+  for (const [index, { settings }] of consumers.entries()) {
+    const { group, stream } = settings
+    const twin = seen.get(`${group}/${stream}`)
+    if (twin !== undefined)
+      throw new TidemarkError(
+        'CONFIG_INVALID',
+        `consumers[${twin}] and consumers[${index}] are the same group '${group}' on the same stream '${stream}'; ` +
+          'give one of them another group, or do the work of both in one handler',
+      )
+    seen.set(`${group}/${stream}`, index)
+  }
+}
+
+function versionOf(settings: ConsumerSettings, from: Source, to: Handler): string {
+  const code = typeof to === 'function' ? to : to.handle
+  const database = typeof to === 'function' ? null : (to.database?.describe ?? null)
+  const whole = JSON.stringify([settings, from.kind, from.describe, database, String(code)], (_, value) =>
+    typeof value === 'bigint' ? String(value) : value,
+  )
+  return createHash('sha256').update(whole).digest('hex').slice(0, 8)
+}
+
+/** One line a problem: where it is and what is allowed there. Zod's own messages stand where a field has none of its own. */
+function invalid(error: z.ZodError, prefix: string): TidemarkError {
+  const lines = error.issues.map((issue) => {
+    const path = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
+    const where = `${prefix}${path}`.replace(/^\./, '') || 'the config'
+    if (issue.code === 'unrecognized_keys')
+      return `${where}: unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}; check its spelling`
+    return `${where}: ${issue.message}`
+  })
+  return new TidemarkError('CONFIG_INVALID', lines.join('\n'))
+}

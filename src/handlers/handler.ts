@@ -1,0 +1,57 @@
+import type { Database, Log, Message, Transaction } from '../ports.js'
+
+/** What a handler may know and use beside its messages. */
+export interface HandlerContext {
+  readonly group: string
+  readonly stream: string
+  readonly partition: number
+  /** 1 for the first try of the batch, 2 after its first failure, and so on. */
+  readonly attempt: number
+  /** 0, and one more after each reset of the partition. */
+  readonly replay: number
+  /** Aborted when the worker has to let go of the chunk: its transaction is rolled back. Pass it to what you wait for. */
+  readonly signal: AbortSignal
+  readonly log: Log
+}
+
+export interface TransactionContext extends HandlerContext {
+  /** Write through this, and the effects and Tidemark's progress are committed together or not at all. */
+  readonly tx: Transaction
+}
+
+/**
+ * Handles a chunk, at least once: progress moves after it returns, so a crash between the two repeats the chunk.
+ * Use each message's `idempotencyKey` where repeating does harm.
+ */
+export type PlainHandler<V = unknown> = (
+  messages: readonly Message<V>[],
+  context: HandlerContext,
+) => Promise<void> | void
+
+/** Handles a chunk inside a database transaction: its effects happen once. */
+export type TransactionalFunction<V = unknown> = (
+  messages: readonly Message<V>[],
+  context: TransactionContext,
+) => Promise<void> | void
+
+export interface TransactionalHandler<V = unknown> {
+  readonly kind: 'transactional'
+  readonly handle: TransactionalFunction<V>
+  /** The database the handler writes to; the store's when absent. */
+  readonly database?: Database
+}
+
+export type Handler<V = unknown> = PlainHandler<V> | TransactionalHandler<V>
+
+/**
+ * Makes effects happen once. The handler's writes through `tx` and Tidemark's progress are one transaction, which commits only
+ * while this worker still owns the partition.
+ *
+ * @param options.database where the handler writes, if not to the store's database. Tidemark keeps its progress table there.
+ */
+export function transactional<V = unknown>(
+  handle: TransactionalFunction<V>,
+  options: { readonly database?: Database } = {},
+): TransactionalHandler<V> {
+  return { kind: 'transactional', handle, ...options }
+}

@@ -1,0 +1,21 @@
+/*
+ * The public face. Sources and stores have subpaths of their own (`tidemark/kafka`, `tidemark/postgres`), so that a driver
+ * is loaded only where it is used.
+ */
+
+export { type StartedGroup, startGroups } from './client/groups.js'
+export { consumer, defineConfig, type TidemarkConfig } from './config/define.js'
+export type { Consumer, ConsumerOptions, StartOption, TidemarkOptions } from './config/options.js'
+export {
+  type HandlerContext,
+  type PlainHandler,
+  type TransactionalFunction,
+  type TransactionalHandler,
+  type TransactionContext,
+  transactional,
+} from './handlers/handler.js'
+export type { GroupStatus, PartitionStatus } from './model/commands.js'
+export { type ErrorCode, isTidemarkError, TidemarkError } from './model/errors.js'
+export type { Duration, Size } from './model/units.js'
+export type { Log, Message, MessageHeaders, Source, Transaction } from './ports.js'
+export { createWorker, TidemarkWorker, type WorkerContext } from './worker/worker.js'

@@ -1,0 +1,107 @@
+import type { PartitionKey } from './partition.js'
+
+/*
+ * What crosses the border between the partition workflow and its activities. Positions are decimal strings there, since
+ * JSON has no 64-bit integers. Nothing here may ever hold a piece of a message.
+ */
+
+/** Asks for a new ownership of a partition. */
+export interface OpenInput {
+  readonly key: PartitionKey
+  /** The new epoch must be greater than this one: the last epoch that the workflow itself has held. */
+  readonly above: number
+}
+
+export interface Ownership {
+  readonly epoch: number
+  /** Where to go on, decimal. */
+  readonly position: string
+  readonly replay: number
+}
+
+export interface PollInput {
+  readonly key: PartitionKey
+  readonly position: string
+}
+
+/** What poll found: whether there is anything to read at `from` or beyond. */
+export interface Plan {
+  readonly from: string
+  readonly found: boolean
+}
+
+/** One batch to work: read from the log at `from`, follow the tail, and stop when the batch is full, old or idle. */
+export interface BatchInput {
+  readonly key: PartitionKey
+  readonly from: string
+  readonly epoch: number
+  readonly batch: number
+  readonly replay: number
+  readonly rhythm: Rhythm
+}
+
+/** Why a batch was closed. */
+export type BatchEnd =
+  /** It reached its greatest number of messages: there is probably more, go on at once. */
+  | 'full'
+  /** It reached its greatest duration while messages kept coming. */
+  | 'duration'
+  /** No message came for the idle gap: wait with poll. */
+  | 'idle'
+  /** The worker is shutting down or the batch was cancelled: somebody else goes on at once. */
+  | 'stopped'
+
+export interface BatchResult {
+  readonly to: string
+  readonly messages: number
+  readonly end: BatchEnd
+  /** The partition's head as last seen, decimal. */
+  readonly head: string
+  readonly rhythm: Rhythm
+  /** Why the partition can't go on at `to`: something that trying again won't mend. */
+  readonly blocked?: string
+}
+
+/** How often messages come to a partition, carried from batch to batch. */
+export interface Rhythm {
+  /** Smoothed gap between two arrivals, ms; null before two arrivals were seen. */
+  readonly gapMs: number | null
+  /** When the last messages arrived: ms since 1970 by the clock of the worker that saw them. */
+  readonly lastAt: number | null
+}
+
+export interface CommitInput {
+  readonly key: PartitionKey
+  readonly epoch: number
+  readonly position: string
+}
+
+export type CommitResult = { readonly committed: true } | { readonly committed: false; readonly why: string }
+
+export interface DiscoverInput {
+  /** Partitions the group already runs; discovery returns as soon as the stream has others. */
+  readonly known: readonly number[]
+  /** Look at once whether every known partition's workflow still runs, and return what is missing. */
+  readonly verify: boolean
+}
+
+export interface Discovery {
+  readonly partitions: readonly number[]
+  /** Known partitions whose workflow does not run. */
+  readonly missing: readonly number[]
+}
+
+/** Activities that every worker of a consumer serves, whatever version of the config it has. They never wait for a slot. */
+export interface ControlActivities {
+  open(input: OpenInput): Promise<Ownership>
+  poll(input: PollInput): Promise<Plan>
+  commit(input: CommitInput): Promise<CommitResult>
+  discover(input: DiscoverInput): Promise<Discovery>
+  /** The config version to go on with when nobody took a batch of version `wanted`. */
+  fallback(input: { readonly wanted: string }): Promise<{ readonly version: string }>
+}
+
+/** Served only by workers that hold the config version in force. */
+export interface BatchActivities {
+  process(input: BatchInput): Promise<BatchResult>
+}

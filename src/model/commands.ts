@@ -1,0 +1,110 @@
+import type { Rhythm } from './batch.js'
+import type { PartitionKey } from './partition.js'
+import type { Revision } from './revision.js'
+
+/*
+ * Inputs, commands and answers of the workflows. Clients, the CLI and the workflows share these types, and the names below,
+ * so that neither has to import the other.
+ */
+
+export const workflowTypes = { group: 'consumerGroup', shard: 'groupShard', partition: 'partitionConsumer' } as const
+
+export const names = {
+  /** Signal to a group or partition: a worker has started with this revision. */
+  configure: 'configure',
+  /** Update of a group, signal to a partition. */
+  pause: 'pause',
+  resume: 'resume',
+  /** Query of a group or partition. */
+  status: 'status',
+  /** Signal from a partition to its group when its mode changes. */
+  report: 'report',
+} as const
+
+/**
+ * What a partition is doing.
+ *
+ * - `running` working or waiting for messages
+ * - `paused`  by a person; goes on with `resume`
+ * - `blocked` in front of something that retrying can't mend; goes on after a fix (a worker started again) or `resume`
+ * - `fenced`  another owner with a newer epoch took the partition; takes it back with `resume`
+ */
+export type Mode = 'running' | 'paused' | 'blocked' | 'fenced'
+
+export interface ModeState {
+  readonly mode: Mode
+  /** Why, for people; empty while running. */
+  readonly reason: string
+  /** ISO time of the change. */
+  readonly since: string
+}
+
+export interface PauseCommand {
+  readonly reason: string
+  /** All partitions when absent. */
+  readonly partitions?: readonly number[]
+}
+
+export interface ResumeCommand {
+  readonly partitions?: readonly number[]
+}
+
+export interface PartitionReport extends ModeState {
+  readonly partition: number
+}
+
+/** Everything a partition workflow carries from run to run. Nothing in it grows. */
+export interface PartitionInput {
+  readonly key: PartitionKey
+  readonly revision: Revision
+  readonly state: ModeState
+  /** False where the namespace does not know Tidemark's search attributes. */
+  readonly searchAttributes: boolean
+  /** Present once the chain has taken ownership. */
+  readonly progress?: PartitionProgress
+}
+
+export interface PartitionProgress {
+  readonly epoch: number
+  readonly replay: number
+  /** Number of the last batch begun. */
+  readonly batch: number
+  /** Where the next batch begins, decimal. */
+  readonly position: string
+  readonly committed: string
+  /** The log's head as last seen, decimal. */
+  readonly head: string
+  /** Whether the next batch may begin without a poll. */
+  readonly more: boolean
+  readonly messages: number
+  readonly rhythm: Rhythm
+}
+
+export interface PartitionStatus extends ModeState {
+  readonly partition: number
+  readonly version: string
+  readonly progress: PartitionProgress | null
+}
+
+/** Everything a group workflow carries from run to run: O(partitions) small entries. */
+export interface GroupInput {
+  readonly group: string
+  readonly stream: string
+  readonly revision: Revision
+  readonly searchAttributes: boolean
+  /** Partitions whose workflows were started. */
+  readonly known: readonly number[]
+  /** Set while the whole group is paused. Partitions found later start paused, too. */
+  readonly paused: ModeState | null
+  /** Partitions that are not running, by their last report. */
+  readonly reports: readonly PartitionReport[]
+}
+
+export interface GroupStatus {
+  readonly group: string
+  readonly stream: string
+  readonly revision: Revision
+  readonly paused: ModeState | null
+  readonly partitions: readonly number[]
+  readonly reports: readonly PartitionReport[]
+}

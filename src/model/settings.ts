@@ -1,0 +1,35 @@
+import type { StartSpec } from './start.js'
+
+/** A consumer's options after parsing: every default filled in, durations in ms, sizes in bytes. */
+export interface ConsumerSettings {
+  readonly group: string
+  readonly stream: string
+  readonly start: StartSpec
+  readonly batch: BatchLimits
+  readonly chunk: ChunkLimits
+  /** Partitions of this consumer that one worker handles at the same time. */
+  readonly concurrency: number
+  /** A worker that is silent for so long loses its batch to another one. */
+  readonly heartbeatTimeoutMs: number
+  readonly retry: RetrySettings
+}
+
+export interface BatchLimits {
+  readonly maxMessages: number
+  readonly maxDurationMs: number
+  readonly idleGapMs: number
+}
+
+export interface ChunkLimits {
+  /** Greatest number of messages that a handler gets in one call. */
+  readonly maxMessages: number
+  /** Bytes asked of the log in one fetch. */
+  readonly fetchBytes: number
+}
+
+/** How a failed batch is tried again; for ever, until it works or somebody pauses the partition. */
+export interface RetrySettings {
+  readonly initialIntervalMs: number
+  readonly maximumIntervalMs: number
+  readonly backoff: number
+}

@@ -1,0 +1,192 @@
+import { hostname } from 'node:os'
+import { Client } from '@temporalio/client'
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
+import { batchActivities, type ConsumerRuntime, controlActivities } from '../../activities/index.js'
+import { connectionOptions, temporalError } from '../client/temporal.js'
+import type { TidemarkConfig } from '../config/define.js'
+import { type ParsedConfig, parseConfig } from '../config/parse.js'
+import { batchQueue, queuesOf } from '../model/revision.js'
+import type { Log } from '../ports.js'
+import { SharedBudget } from './budget.js'
+import { workflowBundle } from './bundle.js'
+import { TemporalCluster } from './cluster.js'
+import { connectWithin } from './connect.js'
+import { createLog } from './log.js'
+import { openResources, type Resources } from './resources.js'
+
+/** Waiting partitions, commits and discoveries at the same time; each is only a promise. */
+const controlSlots = 5_000
+/** Partition workflows kept in memory; others are replayed from their short histories when something happens to them. */
+const cachedWorkflows = 1_000
+/** Time between the end of `shutdownTimeout` and giving up on the SDK's own shutdown, ms. */
+const shutdownMargin = 5_000
+
+export interface WorkerContext {
+  /** Default: JSON lines on standard error, level LOG_LEVEL or `info`. */
+  readonly log?: Log
+  /** Ends connecting, and later the worker. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Runs a config's consumers in this process. Start it on as many machines as you like: they share the partitions.
+ */
+export class TidemarkWorker {
+  readonly #workers: readonly Worker[]
+  readonly #end: () => Promise<void>
+  readonly #draining: AbortController
+  readonly #stopped: AbortController
+  readonly #graceMs: number
+
+  /** Use `createWorker`. */
+  constructor(parts: {
+    workers: Worker[]
+    end: () => Promise<void>
+    draining: AbortController
+    stopped: AbortController
+    graceMs: number
+  }) {
+    this.#workers = parts.workers
+    this.#end = parts.end
+    this.#draining = parts.draining
+    this.#stopped = parts.stopped
+    this.#graceMs = parts.graceMs
+  }
+
+  /** Works until `shutdown`. Rejects when Temporal is lost for good. */
+  async run(): Promise<void> {
+    try {
+      await Promise.all(this.#workers.map((worker) => worker.run().finally(() => this.shutdown())))
+    } finally {
+      await this.#end()
+    }
+  }
+
+  /**
+   * Takes no more work, lets each handler finish the chunk in hand, and hands the rest of its batch over at once. A chunk that
+   * is not done after `shutdownTimeout` is rolled back.
+   */
+  shutdown(): void {
+    if (this.#draining.signal.aborted) return
+    for (const worker of this.#workers) if (worker.getState() === 'RUNNING') worker.shutdown()
+    this.#draining.abort()
+    setTimeout(() => this.#stopped.abort(), this.#graceMs).unref()
+  }
+}
+
+/**
+ * Connects to everything the config names and makes a worker of it, which does nothing before `run`. Waits for parts that
+ * are not up yet, for `connectTimeout`.
+ *
+ * @throws TidemarkError CONFIG_INVALID, UNREACHABLE, AUTH_FAILED, STREAM_NOT_FOUND, SCHEMA_TOO_NEW
+ */
+export async function createWorker(config: TidemarkConfig, context: WorkerContext = {}): Promise<TidemarkWorker> {
+  const parsed = parseConfig(config)
+  const log = context.log ?? createLog()
+  const draining = new AbortController()
+  const stopped = new AbortController()
+  const signal = context.signal ?? draining.signal
+  const resources = await openResources(parsed, { log, signal })
+  let connection: NativeConnection | undefined
+  try {
+    connection = await connectTemporal(parsed, log, signal)
+    const workers = await createWorkers(parsed, connection, resources, {
+      log,
+      draining: draining.signal,
+      stopped: stopped.signal,
+    })
+    const held = connection
+    const end = async () => {
+      await resources.close()
+      await held.close()
+    }
+    const worker = new TidemarkWorker({ workers, end, draining, stopped, graceMs: parsed.shutdownTimeoutMs })
+    context.signal?.addEventListener('abort', () => worker.shutdown(), { once: true })
+    return worker
+  } catch (error) {
+    await resources.close()
+    await connection?.close()
+    throw error
+  }
+}
+
+async function connectTemporal(
+  { temporal, connectTimeoutMs }: ParsedConfig,
+  log: Log,
+  signal: AbortSignal,
+): Promise<NativeConnection> {
+  const connect = () =>
+    NativeConnection.connect(connectionOptions(temporal)).catch((error) => {
+      throw temporalError(error, temporal)
+    })
+  return connectWithin(`Temporal at ${temporal.address}`, connect, { timeoutMs: connectTimeoutMs, log, signal })
+}
+
+/** One worker for all workflows; for each consumer, one that works batches and one for everything that must not wait behind them. */
+async function createWorkers(
+  config: ParsedConfig,
+  connection: NativeConnection,
+  resources: Resources,
+  life: { log: Log; draining: AbortSignal; stopped: AbortSignal },
+): Promise<Worker[]> {
+  const { namespace } = config.temporal
+  const common = {
+    connection,
+    namespace,
+    identity: `${process.pid}@${hostname()}`,
+    shutdownGraceTime: config.shutdownTimeoutMs + shutdownMargin,
+    shutdownForceTime: config.shutdownTimeoutMs + 2 * shutdownMargin,
+    activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 2, maximum: 20 },
+  } satisfies Partial<WorkerOptions>
+  const workers = [
+    await Worker.create({
+      ...common,
+      taskQueue: config.taskQueue,
+      workflowBundle: await workflowBundle(),
+      maxCachedWorkflows: cachedWorkflows,
+      // A worker that was killed is missed after so long, when it was about to decide what comes next.
+      stickyQueueScheduleToStartTimeout: '5 s',
+    }),
+  ]
+  const budget = new SharedBudget(config.memoryBytes)
+  const cluster = new TemporalCluster(new Client({ connection, namespace }))
+  for (const consumer of config.consumers) {
+    const { settings, handler, version } = consumer
+    const queues = queuesOf(config.taskQueue, settings.group, settings.stream)
+    const { source, progress } = resources.of(consumer)
+    const runtime: ConsumerRuntime = {
+      settings,
+      version,
+      queues,
+      handler,
+      source,
+      store: resources.store,
+      progress,
+      budget,
+      cluster,
+      ...life,
+    }
+    // A heartbeat also brings the news that a batch is to be let go, so this bounds how long a pause takes to begin.
+    const throttle = {
+      maxHeartbeatThrottleInterval: settings.heartbeatTimeoutMs / 3,
+      defaultHeartbeatThrottleInterval: settings.heartbeatTimeoutMs / 3,
+    }
+    workers.push(
+      await Worker.create({
+        ...common,
+        ...throttle,
+        taskQueue: queues.control,
+        activities: controlActivities(runtime),
+        maxConcurrentActivityTaskExecutions: controlSlots,
+      }),
+      await Worker.create({
+        ...common,
+        ...throttle,
+        taskQueue: batchQueue(queues, version),
+        activities: batchActivities(runtime),
+        maxConcurrentActivityTaskExecutions: settings.concurrency,
+      }),
+    )
+  }
+  return workers
+}

@@ -1,0 +1,4 @@
+/** The workflow types that a worker registers. Their names are part of running workflows' histories: never rename one. */
+export { consumerGroup } from './group.js'
+export { partitionConsumer } from './partition.js'
+export { groupShard } from './shard.js'

@@ -1,0 +1,36 @@
+import { allHandlersFinished, condition, continueAsNew, workflowInfo } from '@temporalio/workflow'
+import type { PartitionInput } from '../src/model/commands.js'
+import { PartitionState } from './state.js'
+import { PartitionSteps } from './steps.js'
+
+/**
+ * Owns one partition of one group. Its workflow ID is the lock: Temporal runs one of it at a time.
+ *
+ * It never sees a message. It hands *ranges* of the log to whichever worker has a free slot, and remembers how far they
+ * came; the workers read the range from the log again. So its history costs a few events per batch, whatever the batch
+ * holds, and a crashed worker's batch is simply handed to another one.
+ *
+ *   open     take ownership: a new epoch, and the stored position                    once per chain
+ *   poll     wait until there is something at the position                           only when the log ran dry
+ *   process  stream the range into the user's handler; progress moves with each chunk
+ *   commit   advance the consumer offset: after the whole batch, beside the next one
+ */
+export async function partitionConsumer(input: PartitionInput): Promise<void> {
+  const state = new PartitionState(input)
+  const steps = new PartitionSteps(state)
+
+  while (!workflowInfo().continueAsNewSuggested) {
+    await condition(() => state.running)
+    await steps.attempt(async () => {
+      if (!state.owned) state.own(await steps.open())
+      if (!state.more) state.polled(await steps.poll())
+      if (!state.more) return
+      state.worked(await steps.process())
+      await steps.commitBehind()
+    })
+  }
+
+  await steps.attempt(() => steps.settle())
+  await condition(allHandlersFinished)
+  await continueAsNew<typeof partitionConsumer>(state.snapshot())
+}

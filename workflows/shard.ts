@@ -1,0 +1,39 @@
+import { condition, continueAsNew, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow'
+import type { ModeState } from '../src/model/commands.js'
+import type { Revision } from '../src/model/revision.js'
+import { Fleet } from './fleet.js'
+
+/** Something to do for some of a shard's partitions: start them, or hand them a signal. */
+export interface ShardOrder {
+  readonly group: string
+  readonly stream: string
+  readonly searchAttributes: boolean
+  readonly shard: number
+  readonly start?: readonly { readonly partition: number; readonly state: ModeState }[]
+  readonly revision?: Revision
+  readonly tell?: readonly number[]
+  readonly signal?: string
+  readonly args?: readonly unknown[]
+}
+
+/** The group's hands for up to 500 partitions, so that a large group's commands do not fill one history. */
+export async function groupShard(input: { readonly orders: readonly ShardOrder[] }): Promise<void> {
+  const orders = [...input.orders]
+  setHandler(defineSignal<[ShardOrder]>('order'), (order) => void orders.push(order))
+  while (!workflowInfo().continueAsNewSuggested) {
+    await condition(() => orders.length > 0 || workflowInfo().continueAsNewSuggested)
+    const order = orders.shift()
+    if (order) await carryOut(order)
+  }
+  await continueAsNew<typeof groupShard>({ orders })
+}
+
+async function carryOut(order: ShardOrder): Promise<void> {
+  const fleet = new Fleet(order.group, order.stream, order.searchAttributes, order.shard)
+  if (order.start && order.revision) {
+    const states = new Map(order.start.map(({ partition, state }) => [partition, state]))
+    await fleet.start([...states.keys()], order.revision, (partition) => states.get(partition)!)
+  }
+  if (order.tell && order.signal)
+    await fleet.tell(order.tell, defineSignal<unknown[]>(order.signal), [...(order.args ?? [])])
+}

@@ -1,0 +1,192 @@
+import {
+  defineQuery,
+  defineSignal,
+  getExternalWorkflowHandle,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow'
+import type { BatchInput, BatchResult, Ownership, Plan } from '../src/model/batch.js'
+import {
+  type Mode,
+  type ModeState,
+  names,
+  type PartitionInput,
+  type PartitionProgress,
+  type PartitionReport,
+  type PartitionStatus,
+  type PauseCommand,
+} from '../src/model/commands.js'
+import { groupWorkflowId, type PartitionKey } from '../src/model/partition.js'
+import type { Revision } from '../src/model/revision.js'
+import { unknownRhythm } from '../src/model/rhythm.js'
+import { now, showMode } from './visibility.js'
+
+export const configureSignal = defineSignal<[Revision]>(names.configure)
+export const pauseSignal = defineSignal<[PauseCommand]>(names.pause)
+export const resumeSignal = defineSignal(names.resume)
+export const reportSignal = defineSignal<[PartitionReport]>(names.report)
+const statusQuery = defineQuery<PartitionStatus>(names.status)
+
+/**
+ * What a partition knows and what people may tell it. Every command changes this state only; the loop in partition.ts and
+ * the steps react to it. `interrupt` is how a command reaches a step that is under way.
+ */
+export class PartitionState {
+  readonly key: PartitionKey
+  revision: Revision
+  /** Ends the step that is under way, gracefully. Set by the steps. */
+  interrupt: () => void = () => {}
+  #state: ModeState
+  #progress: PartitionProgress | undefined
+  /** False after somebody else has owned the partition: the next step is to open it again. */
+  #owned: boolean
+  readonly #searchAttributes: boolean
+
+  constructor(input: PartitionInput) {
+    this.key = input.key
+    this.revision = input.revision
+    this.#state = input.state
+    this.#progress = input.progress
+    this.#owned = input.progress !== undefined
+    this.#searchAttributes = input.searchAttributes
+
+    setHandler(configureSignal, (revision) => this.#configure(revision))
+    setHandler(pauseSignal, ({ reason }) => this.#enter('paused', reason))
+    setHandler(resumeSignal, () => this.#enter('running', ''))
+    setHandler(statusQuery, () => this.status())
+    this.#show()
+  }
+
+  get running(): boolean {
+    return this.#state.mode === 'running'
+  }
+
+  get owned(): boolean {
+    return this.#owned
+  }
+
+  /** Whether there may be messages at the position, so that a batch is worth starting without a poll. */
+  get more(): boolean {
+    return this.#progress?.more ?? false
+  }
+
+  get progress(): PartitionProgress {
+    if (!this.#progress) throw new Error('the partition has no owner yet')
+    return this.#progress
+  }
+
+  /** The last epoch this chain has held, 0 before the first. */
+  get epoch(): number {
+    return this.#progress?.epoch ?? 0
+  }
+
+  own(ownership: Ownership): void {
+    this.#owned = true
+    this.#progress = {
+      epoch: ownership.epoch,
+      replay: ownership.replay,
+      batch: this.#progress?.batch ?? 0,
+      position: ownership.position,
+      committed: ownership.position,
+      head: this.#progress?.head ?? ownership.position,
+      more: false,
+      messages: this.#progress?.messages ?? 0,
+      rhythm: this.#progress?.rhythm ?? unknownRhythm,
+    }
+    this.#show()
+  }
+
+  polled(plan: Plan): void {
+    this.#update({ more: plan.found })
+  }
+
+  /** Opens the next batch. Its number makes its fencing token greater than every earlier batch's. */
+  nextBatch(): BatchInput {
+    this.#update({ batch: this.progress.batch + 1 })
+    const { position, epoch, batch, replay, rhythm } = this.progress
+    return { key: this.key, from: position, epoch, batch, replay, rhythm }
+  }
+
+  worked(result: BatchResult): void {
+    this.#update({
+      position: result.to,
+      head: result.head,
+      more: result.end !== 'idle',
+      messages: this.progress.messages + result.messages,
+      rhythm: result.rhythm,
+    })
+    if (result.blocked !== undefined) this.block(result.blocked)
+  }
+
+  committed(position: string): void {
+    this.#update({ committed: position })
+  }
+
+  /** Stops in front of something that a retry can't mend. */
+  block(reason: string): void {
+    this.#enter('blocked', reason)
+  }
+
+  /** Stops because somebody else owns the partition now. Taking it back needs a new epoch, and a person who wants it. */
+  fence(reason: string): void {
+    this.#owned = false
+    this.#enter('fenced', reason)
+  }
+
+  status(): PartitionStatus {
+    const { partition } = this.key
+    return { partition, version: this.revision.version, progress: this.#progress ?? null, ...this.#state }
+  }
+
+  snapshot(): PartitionInput {
+    return {
+      key: this.key,
+      revision: this.revision,
+      state: this.#state,
+      searchAttributes: this.#searchAttributes,
+      ...(this.#progress && this.#owned ? { progress: this.#progress } : {}),
+    }
+  }
+
+  /** A worker has started. New settings apply from the next batch on, and whoever was blocked tries again. */
+  #configure(revision: Revision): void {
+    const changed = revision.version !== this.revision.version
+    this.revision = revision
+    if (this.#state.mode === 'blocked') this.#enter('running', '')
+    // The batch under way may be in the hands of a worker that is gone for good, or may be retrying a handler that this
+    // revision mends. Its own worker finishes the chunk in hand before it lets go.
+    else if (changed) this.interrupt()
+  }
+
+  #enter(mode: Mode, reason: string): void {
+    // A pause survives being told about twice; a fenced or blocked partition can be paused, and resumes from there.
+    if (mode === this.#state.mode && reason === this.#state.reason) return
+    this.#state = { mode, reason, since: now() }
+    if (mode !== 'running') this.interrupt()
+    this.#show()
+    if (this.#searchAttributes) showMode(mode)
+    const report: PartitionReport = { partition: this.key.partition, ...this.#state }
+    const group = getExternalWorkflowHandle(groupWorkflowId(this.key.group, this.key.stream))
+    // The group keeps a list for people; a partition goes on without one.
+    group.signal(reportSignal, report).catch(() => {})
+  }
+
+  #update(change: Partial<PartitionProgress>): void {
+    this.#progress = { ...this.progress, ...change }
+    this.#show()
+  }
+
+  /** The page that the Temporal UI shows for this workflow. Costs no history events. */
+  #show(): void {
+    const { mode, reason, since } = this.#state
+    const lines = [`**${mode}**${reason ? `: ${reason}` : ''} (since ${since})`]
+    if (this.#progress) {
+      const { position, committed, head, batch, epoch, messages } = this.#progress
+      lines.push(
+        `position ${position}, committed ${committed}, head ${head}`,
+        `batch ${batch} of epoch ${epoch}, ${messages} messages in all, config ${this.revision.version}`,
+      )
+    }
+    setCurrentDetails(lines.join('\n\n'))
+  }
+}
