@@ -1,0 +1,90 @@
+import type { KafkaOptions } from './kafka.js'
+import {
+  findKafka,
+  findPostgres,
+  findTemporal,
+  type KafkaPart,
+  type Own,
+  type PostgresPart,
+  type TemporalPart,
+} from './parts.js'
+import type { PostgresOptions } from './postgres.js'
+import { type Progress, silent } from './progress.js'
+import type { TemporalOptions } from './temporal.js'
+import { timeSkippingServer } from './time-skipping.js'
+
+export interface StackOptions {
+  readonly temporal?: boolean | (TemporalOptions & Own)
+  readonly postgres?: boolean | (PostgresOptions & Own)
+  readonly kafka?: boolean | (KafkaOptions & Own)
+  /** Fetch the time-skipping test server; it is started by the SDK, not by the stack. */
+  readonly timeSkipping?: boolean
+}
+
+/** The running parts. Reading one that was not asked for throws. */
+export interface Stack {
+  readonly temporal: TemporalPart
+  readonly postgres: PostgresPart
+  readonly kafka: KafkaPart
+  /** Path of the time-skipping server's executable. */
+  readonly timeSkipping: string
+  /** Ends everything the stack started and removes its data. Safe to call twice. */
+  stop(): Promise<void>
+}
+
+/**
+ * Finds or starts the parts asked for, all at the same time. An address in the environment (TEMPORAL_ADDRESS with
+ * TEMPORAL_NAMESPACE, DATABASE_URL, KAFKA_BROKERS) wins: then that part is used as it is and cannot be controlled.
+ * Everything started listens on 127.0.0.1 only and ends with this process, even by kill -9.
+ * Throws CONFIG_INVALID for what can't be found and UNREACHABLE for what doesn't start, after ending the other parts.
+ */
+export async function startStack(
+  options: StackOptions,
+  { onProgress = silent }: { readonly onProgress?: Progress } = {},
+): Promise<Stack> {
+  const temporal = options.temporal ? findTemporal(details(options.temporal), onProgress) : null
+  const postgres = options.postgres ? findPostgres(details(options.postgres)) : null
+  const kafka = options.kafka ? findKafka(details(options.kafka), onProgress) : null
+  const timeSkipping = options.timeSkipping ? timeSkippingServer(onProgress) : null
+
+  // Waits for all of them also when one fails, because what has been started must be ended.
+  const servers = await Promise.allSettled([temporal, postgres, kafka])
+  const stop = async () => {
+    await Promise.all(servers.map((found) => (found.status === 'fulfilled' ? found.value?.close() : undefined)))
+  }
+  try {
+    const parts = {
+      temporal: (await temporal)?.part,
+      postgres: (await postgres)?.part,
+      kafka: (await kafka)?.part,
+      timeSkipping: (await timeSkipping) ?? undefined,
+    }
+    return {
+      get temporal() {
+        return asked('temporal', parts.temporal)
+      },
+      get postgres() {
+        return asked('postgres', parts.postgres)
+      },
+      get kafka() {
+        return asked('kafka', parts.kafka)
+      },
+      get timeSkipping() {
+        return asked('timeSkipping', parts.timeSkipping)
+      },
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function details<T extends object>(option: true | T): T | Record<string, never> {
+  return option === true ? {} : option
+}
+
+function asked<T>(name: string, part: T | undefined): T {
+  if (part === undefined) throw new Error(`the stack was started without ${name}`)
+  return part
+}
