@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest'
+import { consumer, defineConfig, type TidemarkConfig } from '../../src/config/define.js'
+import { parseConfig } from '../../src/config/parse.js'
+import { transactional } from '../../src/handlers/handler.js'
+import { messageOf } from '../../src/model/errors.js'
+import type { OffsetStore, Source } from '../../src/ports.js'
+
+const nothing = async (): Promise<never> => {
+  throw new Error('a config opens no connection')
+}
+const database = { kind: 'postgres', describe: { host: 'db' }, connect: nothing }
+const store: OffsetStore = { kind: 'postgres', describe: { host: 'db' }, database, connect: nothing }
+const source = (stream = 'orders'): Source => ({ kind: 'kafka', stream, describe: { brokers: ['b:9092'] }, connect: nothing })
+const handler = () => {}
+
+function configWith(change: Record<string, unknown>, rest: Record<string, unknown> = {}): TidemarkConfig {
+  const options = { group: 'billing', source: source(), handler, ...change }
+  return defineConfig({ store, consumers: [consumer(options as never)], ...rest } as never)
+}
+
+function problem(config: TidemarkConfig): string {
+  try {
+    parseConfig(config, {})
+  } catch (error) {
+    return messageOf(error)
+  }
+  throw new Error('the config was taken')
+}
+
+describe('a config', () => {
+  it('fills in every default', () => {
+    const { consumers, temporal, memoryBytes } = parseConfig(configWith({}), {})
+    expect(consumers[0]!.settings).toEqual({
+      group: 'billing',
+      stream: 'orders',
+      start: 'first',
+      batch: { maxMessages: 100_000, maxDurationMs: 30_000, idleGapMs: 2_000 },
+      chunk: { maxMessages: 10_000, fetchBytes: 2 * 1024 ** 2 },
+      concurrency: 100,
+      heartbeatTimeoutMs: 10_000,
+      retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
+    })
+    expect(temporal).toEqual({ address: '127.0.0.1:7233', namespace: 'default' })
+    expect(memoryBytes).toBe(128 * 1024 ** 2)
+  })
+
+  it('takes the Temporal address from the environment, and from itself before that', () => {
+    expect(parseConfig(configWith({}), { TEMPORAL_ADDRESS: 'env:1' }).temporal.address).toBe('env:1')
+    const own = configWith({}, { temporal: { address: 'own:1' } })
+    expect(parseConfig(own, { TEMPORAL_ADDRESS: 'env:1' }).temporal.address).toBe('own:1')
+  })
+
+  it.each([
+    [{ batch: { maxDuration: 'soon' } }, "consumers[0] (group 'billing').batch.maxDuration: 'soon' is not a duration"],
+    [{ chunk: { fetchBytes: '8 bananas' } }, "consumers[0] (group 'billing').chunk.fetchBytes: '8 bananas' is not a size"],
+    [{ concurrency: 0 }, "consumers[0] (group 'billing').concurrency: must be at least 1"],
+    [{ handler: 'sendInvoice' }, "consumers[0] (group 'billing').handler: must be a function, or transactional(function)"],
+    [{ handler: transactional('x' as never) }, "consumers[0] (group 'billing').handler: must be a function, or transactional(function)"],
+    [{ source: 'orders' }, "consumers[0] (group 'billing').source: must be a source, for example kafka("],
+    [{ start: 'beginning' }, "consumers[0] (group 'billing').start: must be 'first', 'last', 'next', { offset } or { timestamp }"],
+    [{ start: { offset: -1 } }, 'offset -1 is not a whole number from 0 up'],
+    [{ start: { timestamp: 'yesterday' } }, "timestamp 'yesterday' is not a time"],
+    [{ group: 'a/b' }, "consumers[0] (group 'a/b').group: must not contain '/'"],
+    [{ group: '' }, "consumers[0] (group '').group: must not be empty"],
+    [{ heartbeat: '3s' }, "consumers[0] (group 'billing'): unknown option 'heartbeat'"],
+  ])('refuses %o and says where and why', (change, words) => {
+    expect(problem(configWith(change))).toContain(words)
+  })
+
+  it('refuses two consumers with the same group and stream, naming both', () => {
+    const one = consumer({ group: 'billing', source: source(), handler })
+    const other = consumer({ group: 'billing', source: source('payments'), handler })
+    const text = problem(defineConfig({ store, consumers: [one, other, one] }))
+    expect(text).toContain("consumers[0] and consumers[2] are the same group 'billing' on the same stream 'orders'")
+  })
+
+  it('names every problem at once', () => {
+    const lines = problem(configWith({ concurrency: 0, handler: 1 })).split('\n')
+    expect(lines).toHaveLength(2)
+  })
+
+  it('has a version that changes with its settings and its handler, and with nothing else', () => {
+    const version = (change: Record<string, unknown>) => parseConfig(configWith(change), {}).consumers[0]!.version
+    expect(version({})).toBe(version({}))
+    expect(version({ batch: { maxMessages: 5 } })).not.toBe(version({}))
+    expect(version({ handler: () => 'other' })).not.toBe(version({}))
+  })
+})
