@@ -8,10 +8,18 @@ export function part<P extends PartName>(name: P): PartOf<P> {
   return found as PartOf<P>
 }
 
-/** Why tests that need these parts can't run here, or undefined when they can. */
+/**
+ * Why tests that need these parts can't run on this machine, or undefined when they can. In CI it is never a reason: there
+ * the run has failed before. Throws for a part that the project's tests don't start: a mistake must not look like a skip.
+ */
 export function missing(...names: PartName[]): string | undefined {
   const stack = inject('stack')
-  const reasons = names.flatMap((name) => (stack[name].missing === null ? [] : [`${name}: ${stack[name].missing}`]))
+  const reasons = names.flatMap((name) => {
+    const found = stack[name]
+    if (found.missing === null) return []
+    if (!found.wanted) throw new Error(`the stack has no ${name}: ${found.missing}`)
+    return [`${name}: ${found.missing}`]
+  })
   return reasons.length === 0 ? undefined : reasons.join('; ')
 }
 

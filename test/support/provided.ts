@@ -1,5 +1,11 @@
 /** One part of the stack as tests get it: its addresses, or why it is not there. */
-export type Provided<T> = ({ readonly missing: null } & T) | { readonly missing: string }
+export type Provided<T> = ({ readonly missing: null } & T) | Missing
+
+export interface Missing {
+  readonly missing: string
+  /** True when this machine lacks it, which skips tests; false when the project's tests never said they use it. */
+  readonly wanted: boolean
+}
 
 /** What test/support/stack.ts hands to the tests. Plain JSON, because it crosses process borders. */
 export interface ProvidedStack {
@@ -15,7 +21,7 @@ export interface ProvidedStack {
 }
 
 export type PartName = keyof ProvidedStack
-export type PartOf<P extends PartName> = Exclude<ProvidedStack[P], { readonly missing: string }>
+export type PartOf<P extends PartName> = Exclude<ProvidedStack[P], Missing>
 
 declare module 'vitest' {
   interface ProvidedContext {
