@@ -2,7 +2,7 @@
  * Which folder may import which. The arrows point one way:
  *
  *   model <- workflows
- *   model <- ports <- { sources, stores, postgres, handlers, activities } <- config <- worker <- cli
+ *   model <- ports <- { sources, stores, postgres, handlers } <- config <- { activities, client } <- worker <- cli
  *
  * Each rule has a violating file in test/unit/arrows.test.ts that proves it fires. Type-only imports count like any other:
  * a type from the wrong place ties two folders together just as well.
@@ -139,6 +139,12 @@ module.exports = {
       '^src/ports\\.ts$',
       ...npm('zod'),
     ]),
+    onlyAndNode(
+      'client-talks-to-temporal',
+      'The client starts and commands groups from outside: it runs no handler and reads no log.',
+      '^src/client/',
+      ['^src/(client|config|handlers|model)/', '^src/ports\\.ts$', ...npm('@temporalio/client', '@temporalio/common')],
+    ),
     never(
       'worker-gets-its-parts-from-config',
       'The worker runs whatever sources and stores the config brings, and workflows by their path or bundle.',

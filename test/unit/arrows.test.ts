@@ -48,6 +48,7 @@ const breaking: Record<string, { imports: string; breaks: string[] }> = {
   'src/postgres/knows-store.ts': { imports: '../stores/postgres/fine.js', breaks: ['postgres-knows-ports'] },
   'src/handlers/knows-zod.ts': { imports: 'zod', breaks: ['handlers-know-ports'] },
   'src/config/knows-source.ts': { imports: '../sources/kafka/fine.js', breaks: ['config-knows-ports'] },
+  'src/client/knows-worker.ts': { imports: '../worker/fine.js', breaks: ['client-talks-to-temporal'] },
   'src/worker/knows-store.ts': {
     imports: '../stores/postgres/fine.js',
     breaks: ['worker-gets-its-parts-from-config'],
@@ -81,7 +82,8 @@ const keeping: Record<string, string[]> = {
   'src/postgres/fine.ts': ['../model/fine.js', 'pg'],
   'src/sources/postgres/fine.ts': ['../../postgres/fine.js', 'pg'],
   'src/stores/postgres/fine.ts': ['../../postgres/fine.js'],
-  'src/worker/fine.ts': ['../../activities/fine.js', '../config/fine.js', '@temporalio/activity'],
+  'src/client/fine.ts': ['../config/fine.js', '@temporalio/client', 'node:os'],
+  'src/worker/fine.ts': ['../client/fine.js', '../../activities/fine.js', '../config/fine.js', '@temporalio/activity'],
   'src/cli/fine.ts': ['../worker/fine.js'],
   'src/local/fine.ts': ['../model/fine.js', 'vitest'],
   'src/kafka.ts': ['./sources/kafka/fine.js'],
@@ -89,7 +91,7 @@ const keeping: Record<string, string[]> = {
 }
 
 const packages = {
-  dependencies: ['pg', 'kafkajs', 'zod', '@temporalio/workflow', '@temporalio/activity'],
+  dependencies: ['pg', 'kafkajs', 'zod', '@temporalio/workflow', '@temporalio/activity', '@temporalio/client'],
   devDependencies: ['vitest'],
 }
 
