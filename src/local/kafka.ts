@@ -24,6 +24,7 @@ export async function startKafka(program: KafkaProgram, options: KafkaOptions = 
 }
 
 function kafkaServer({ java, home }: KafkaProgram, options: KafkaOptions): ServerKind {
+  const cluster = randomBytes(16).toString('base64url')
   const classes = ['-cp', join(home, '*')]
   const quick = [
     '-XX:+UseSerialGC',
@@ -40,7 +41,6 @@ function kafkaServer({ java, home }: KafkaProgram, options: KafkaOptions): Serve
     prepare: async (folder, [port, controllerPort]) => {
       const settings = join(folder, 'server.properties')
       await writeFile(settings, properties(folder, port!, controllerPort!, options))
-      const cluster = randomBytes(16).toString('base64url')
       const format = ['kafka.tools.StorageTool', 'format', '--ignore-formatted', '-t', cluster, '-c', settings]
       await run(java, [...quick, ...classes, ...format], { cwd: folder })
       return {

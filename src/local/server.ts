@@ -122,7 +122,9 @@ export class Server implements Controls {
     for (;;) {
       let reason: string
       try {
-        return await this.#kind.ready(this.#ports)
+        await this.#kind.ready(this.#ports)
+        if (this.#guard.exit === null) return
+        reason = 'somebody else answers on its port'
       } catch (error) {
         reason = messageOf(error)
       }
