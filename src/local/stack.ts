@@ -1,3 +1,4 @@
+import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
 import type { KafkaOptions } from './kafka.js'
 import {
   findKafka,
@@ -47,37 +48,49 @@ export async function startStack(
   const kafka = options.kafka ? findKafka(details(options.kafka), onProgress) : null
   const timeSkipping = options.timeSkipping ? timeSkippingServer(onProgress) : null
 
-  // Waits for all of them also when one fails, because what has been started must be ended.
-  const servers = await Promise.allSettled([temporal, postgres, kafka])
+  // Waits for all of them also when one fails: what has been started must be ended, and all that is missing be named.
+  const [servers, files] = await Promise.all([
+    Promise.allSettled([temporal, postgres, kafka]),
+    Promise.allSettled([timeSkipping]),
+  ])
   const stop = async () => {
     await Promise.all(servers.map((found) => (found.status === 'fulfilled' ? found.value?.close() : undefined)))
   }
-  try {
-    const parts = {
-      temporal: (await temporal)?.part,
-      postgres: (await postgres)?.part,
-      kafka: (await kafka)?.part,
-      timeSkipping: (await timeSkipping) ?? undefined,
-    }
-    return {
-      get temporal() {
-        return asked('temporal', parts.temporal)
-      },
-      get postgres() {
-        return asked('postgres', parts.postgres)
-      },
-      get kafka() {
-        return asked('kafka', parts.kafka)
-      },
-      get timeSkipping() {
-        return asked('timeSkipping', parts.timeSkipping)
-      },
-      stop,
-    }
-  } catch (error) {
+  const failures = [...servers, ...files].flatMap((found) => (found.status === 'rejected' ? [found.reason] : []))
+  if (failures.length > 0) {
     await stop()
-    throw error
+    throw oneOf(failures)
   }
+  const parts = {
+    temporal: (await temporal)?.part,
+    postgres: (await postgres)?.part,
+    kafka: (await kafka)?.part,
+    timeSkipping: (await timeSkipping) ?? undefined,
+  }
+  return {
+    get temporal() {
+      return asked('temporal', parts.temporal)
+    },
+    get postgres() {
+      return asked('postgres', parts.postgres)
+    },
+    get kafka() {
+      return asked('kafka', parts.kafka)
+    },
+    get timeSkipping() {
+      return asked('timeSkipping', parts.timeSkipping)
+    },
+    stop,
+  }
+}
+
+/** Several failures as one, so that nobody installs one program only to learn of the next. */
+function oneOf(failures: readonly unknown[]): unknown {
+  if (failures.length === 1) return failures[0]
+  // A part that does not start is worse news than one that is not there.
+  const broken = failures.some((error) => !isTidemarkError(error) || error.code !== 'CONFIG_INVALID')
+  const cause = new AggregateError(failures)
+  return new TidemarkError(broken ? 'UNREACHABLE' : 'CONFIG_INVALID', failures.map(messageOf).join('\n'), { cause })
 }
 
 function details<T extends object>(option: true | T): T | Record<string, never> {

@@ -64,7 +64,7 @@ async function download(folder: string, progress: Progress): Promise<void> {
       /(dns error|client error|error sending request|no answer).*/.exec(error.message)?.[0] ?? error.message,
     )
   })
-  const file = (await readdir(into)).find((name) => name.startsWith('temporal'))
+  const file = (await readdir(into)).find((name) => name.startsWith('temporal') && !name.endsWith('.downloading'))
   await rename(join(into, found(file, 'the SDK stored no server')), join(folder, 'temporal'))
   await rm(into, { recursive: true })
 }
