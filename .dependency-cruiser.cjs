@@ -176,6 +176,8 @@ module.exports = {
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {
       exportsFields: ['exports'],
+      // Sources first: `./guard.js` means guard.ts, also where a guard.mjs lies beside it.
+      extensions: ['.ts', '.js', '.mjs', '.cjs', '.json'],
       conditionNames: ['import', 'require', 'node', 'types', 'default'],
     },
   },

@@ -1,0 +1,48 @@
+/*
+ * A contender's process: prepares when told, goes when told, and at the end says what it used. A process for each run, because
+ * CPU time and peak memory are counted for whole processes.
+ */
+import type { Contender, ContenderName, FromChild, Job, ToChild } from './job.js'
+
+const starts: Record<ContenderName, () => Promise<(job: Job) => Promise<Contender>>> = {
+  // Loaded when needed: neither pays for the other's modules.
+  plain: async () => (await import('./contenders/plain.js')).startPlain,
+  tidemark: async () => (await import('./contenders/tidemark.js')).startTidemark,
+}
+
+let contender: Contender | undefined
+let cpuAtGo = process.cpuUsage()
+
+async function obey(order: ToChild): Promise<FromChild> {
+  if (order.do === 'prepare') {
+    const start = await starts[order.job.contender]()
+    contender = await start(order.job)
+    return { did: 'prepare' }
+  }
+  if (contender === undefined) throw new Error(`told to ${order.do} before prepare`)
+  if (order.do === 'go') {
+    cpuAtGo = process.cpuUsage()
+    await contender.go()
+    return { did: 'go' }
+  }
+  const { user, system } = process.cpuUsage(cpuAtGo)
+  // maxRSS is in kilobytes on every platform Node knows.
+  const { maxRSS } = process.resourceUsage()
+  const { historyEvents } = await contender.stop()
+  return { did: 'stop', usage: { cpuSeconds: (user + system) / 1e6, peakRssMb: maxRSS / 1024, historyEvents } }
+}
+
+function tell(message: FromChild): void {
+  process.send?.(message)
+}
+
+function fail(error: unknown): void {
+  tell({ did: 'fail', error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+}
+
+process.on('message', (order: ToChild) => {
+  obey(order).then(tell, fail)
+})
+// A bench that died must not leave contenders behind.
+process.on('disconnect', () => process.exit(1))
+process.on('unhandledRejection', fail)

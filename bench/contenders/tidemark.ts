@@ -1,0 +1,52 @@
+import { Client, Connection } from '@temporalio/client'
+import { consumer, createWorker, defineConfig, startGroups, transactional } from 'tidemark'
+import { kafka } from 'tidemark/kafka'
+import { postgresStore } from 'tidemark/postgres'
+import { historyEvents, terminate } from '../history.js'
+import { columnsOf, insertInto, type Payload } from '../insert.js'
+import type { Contender, Job } from '../job.js'
+
+/** Tidemark as its users write it, with its defaults: the same insert, with effects that happen once. */
+export async function startTidemark(job: Job): Promise<Contender> {
+  const insert = insertInto(job.table)
+  const config = defineConfig({
+    store: postgresStore({ connectionString: job.connectionString }),
+    temporal: job.temporal,
+    // A run of its own: whatever an earlier one left behind finds no worker here.
+    taskQueue: job.group,
+    consumers: [
+      consumer({
+        group: job.group,
+        source: kafka<Payload>({ brokers: [...job.brokers], topic: job.topic, value: 'json' }),
+        start: 'first',
+        handler: transactional<Payload>(async (messages, { partition, tx }) => {
+          await tx.query(insert, columnsOf(partition, messages))
+        }),
+      }),
+    ],
+  })
+  const client = new Client({ connection: await Connection.connect(job.temporal), namespace: job.temporal.namespace })
+  const worker = await createWorker(config)
+  const running = worker.run()
+  // Told by `stop`, which awaits it; until then a failure must not end the process unreported.
+  running.catch((error: unknown) => console.error(error))
+  let workflowIds: string[] = []
+
+  return {
+    go: async () => {
+      const groups = await startGroups(config, { client })
+      workflowIds = groups.flatMap(({ workflowId }) => [
+        workflowId,
+        ...Array.from({ length: job.partitions }, (_, partition) => `${workflowId}/${partition}`),
+      ])
+    },
+    stop: async () => {
+      worker.shutdown()
+      await running
+      const events = await historyEvents(client, workflowIds)
+      await terminate(client, workflowIds)
+      await client.connection.close()
+      return { historyEvents: events }
+    },
+  }
+}

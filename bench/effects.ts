@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+
+export interface Tally {
+  /** Messages without an effect. */
+  readonly lost: number
+  /** Effects beyond the first of a message. */
+  readonly duplicates: number
+}
+
+/**
+ * The database that both contenders write to: new for each bench, one table for each run. The table has no key, which would
+ * cost time in each insert and hide duplicates; they are counted afterwards.
+ */
+export class Effects {
+  readonly connectionString: string
+  readonly #server: pg.Client
+  readonly #database: string
+  readonly #client: pg.Client
+
+  private constructor(server: pg.Client, database: string, connectionString: string) {
+    this.#server = server
+    this.#database = database
+    this.connectionString = connectionString
+    this.#client = new pg.Client({ connectionString })
+  }
+
+  /** Throws when this Postgres does not write its commits to the disk: such figures would mean nothing. */
+  static async open(serverUrl: string): Promise<Effects> {
+    const server = new pg.Client({ connectionString: serverUrl })
+    await server.connect()
+    for (const setting of ['fsync', 'synchronous_commit', 'full_page_writes']) {
+      const { rows } = await server.query<{ value: string }>('select current_setting($1) as value', [setting])
+      if (rows[0]?.value !== 'on')
+        throw new Error(`this Postgres has ${setting}=${rows[0]?.value}; the bench needs it on`)
+    }
+    const database = `tidemark_bench_${randomBytes(4).toString('hex')}`
+    await server.query(`create database ${database}`)
+    const url = new URL(serverUrl)
+    url.pathname = `/${database}`
+    const effects = new Effects(server, database, url.href)
+    await effects.#client.connect()
+    return effects
+  }
+
+  async createTable(name: string): Promise<void> {
+    await this.#client.query(
+      `create table ${name} (partition int, log_offset bigint, account text, amount int, sent float8, at timestamptz)
+       with (autovacuum_enabled = false)`,
+    )
+    // Neither pays for what was written before it.
+    await this.#client.query('checkpoint')
+  }
+
+  async dropTable(name: string): Promise<void> {
+    await this.#client.query(`drop table ${name}`)
+  }
+
+  /** Size of the table in bytes: cheap to ask, and at rest when nobody writes. */
+  async bytes(table: string): Promise<number> {
+    const { rows } = await this.#client.query<{ bytes: string }>('select pg_relation_size($1::regclass) as bytes', [
+      table,
+    ])
+    return Number(rows[0]!.bytes)
+  }
+
+  async count(table: string): Promise<number> {
+    const { rows } = await this.#client.query<{ count: string }>(`select count(*) from ${table}`)
+    return Number(rows[0]!.count)
+  }
+
+  /** When the last effect happened, ms since 1970 by the database's clock. */
+  async lastAt(table: string): Promise<number> {
+    const { rows } = await this.#client.query<{ ms: number }>(
+      `select (extract(epoch from max(at)) * 1000)::float8 as ms from ${table}`,
+    )
+    return rows[0]!.ms
+  }
+
+  async tally(table: string, messages: number): Promise<Tally> {
+    const { rows } = await this.#client.query<{ all: string; distinct: string }>(
+      `select coalesce(sum(n), 0) as all, count(*) as distinct
+       from (select count(*) as n from ${table} group by partition, log_offset) m`,
+    )
+    const [all, distinct] = [Number(rows[0]!.all), Number(rows[0]!.distinct)]
+    return { lost: messages - distinct, duplicates: all - distinct }
+  }
+
+  /** Milliseconds from sending to effect, of the messages sent at `since` (ms since 1970) or later, in rising order. */
+  async latencies(table: string, since: number): Promise<number[]> {
+    const { rows } = await this.#client.query<{ ms: number }>(
+      `select (extract(epoch from at) * 1000 - sent)::float8 as ms from ${table} where sent >= $1 order by 1`,
+      [since],
+    )
+    return rows.map(({ ms }) => ms)
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end()
+    await this.#server.query(`drop database ${this.#database} with (force)`)
+    await this.#server.end()
+  }
+}

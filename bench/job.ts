@@ -1,0 +1,43 @@
+/*
+ * What the bench and a contender's process tell each other, by Node's own channel between parent and child.
+ */
+
+export const contenders = ['plain', 'tidemark'] as const
+export type ContenderName = (typeof contenders)[number]
+
+/** Everything a contender has to know. */
+export interface Job {
+  readonly contender: ContenderName
+  readonly brokers: readonly string[]
+  readonly topic: string
+  readonly partitions: number
+  /** Consumer group; new for each run. */
+  readonly group: string
+  readonly connectionString: string
+  /** The table that effects go to. */
+  readonly table: string
+  readonly temporal: { readonly address: string; readonly namespace: string }
+}
+
+/** A contender that is connected but has read nothing. */
+export interface Contender {
+  /** Begins to consume from the topic's first message. */
+  go(): Promise<void>
+  /** Ends in order. Returns the events that Temporal keeps of the run: 0 without Temporal. */
+  stop(): Promise<{ readonly historyEvents: number }>
+}
+
+export type ToChild = { readonly do: 'prepare'; readonly job: Job } | { readonly do: 'go' } | { readonly do: 'stop' }
+
+/** What the process used. CPU from `go` to `stop`, user and system; memory over its whole life. */
+export interface Usage {
+  readonly cpuSeconds: number
+  readonly peakRssMb: number
+  readonly historyEvents: number
+}
+
+export type FromChild =
+  | { readonly did: 'prepare' }
+  | { readonly did: 'go' }
+  | { readonly did: 'stop'; readonly usage: Usage }
+  | { readonly did: 'fail'; readonly error: string }

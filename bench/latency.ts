@@ -1,0 +1,53 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Bench, Run } from './bench.js'
+import type { ContenderName } from './job.js'
+import { percentile } from './statistics.js'
+
+const perSecond = 20
+const seconds = 30
+/** The same traffic before it counts, from the first effect on: connections, caches and compilers settle. */
+const warmUpSeconds = 5
+/** A message without effect after so long is lost, ms. */
+const patience = 30_000
+
+/** Sends single messages at an even pace and measures the time from sending to the effect. */
+export async function latency(bench: Bench, contender: ContenderName, topic: string): Promise<Run> {
+  const { effects, topics, partitions } = bench
+  await topics.create(topic, partitions)
+  const run = await bench.contend(contender, topic, async (child, table) => {
+    await child.go()
+    let sent = 0
+    const pace = async (count: number) => {
+      const began = performance.now()
+      const sending: Promise<void>[] = []
+      for (let index = 0; index < count; index++) {
+        // By the clock, not after the last answer: a slow moment must not thin out the traffic that would show it.
+        await delay(Math.max(0, began + (index * 1000) / perSecond - performance.now()))
+        sending.push(topics.send(topic, sent % partitions, sent))
+        sent++
+      }
+      await Promise.all(sending)
+    }
+    await pace(1)
+    await handled(bench, table, sent)
+    await pace(perSecond * warmUpSeconds)
+    await handled(bench, table, sent)
+
+    const since = Date.now()
+    await pace(perSecond * seconds)
+    await handled(bench, table, sent)
+    const usage = await child.stop()
+    const times = await effects.latencies(table, since)
+    const figures = { p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99) }
+    const tally = await effects.tally(table, sent)
+    return { messages: perSecond * seconds, msgsPerSecond: perSecond, ...tally, ...usage, ...figures }
+  })
+  await topics.delete(topic)
+  return run
+}
+
+/** Resolves when the table has `messages` rows, or when waiting longer is pointless: the tally tells what is lost. */
+async function handled({ effects }: Bench, table: string, messages: number): Promise<void> {
+  const deadline = performance.now() + patience
+  while ((await effects.count(table)) < messages && performance.now() < deadline) await delay(20)
+}

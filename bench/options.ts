@@ -1,0 +1,61 @@
+import { parseArgs } from 'node:util'
+
+export type Workload = 'drain' | 'latency'
+
+export interface Options {
+  /** Messages of the backlog. */
+  readonly messages: number
+  readonly partitions: number
+  /** Times each contender runs each workload. */
+  readonly rounds: number
+  readonly workloads: readonly Workload[]
+  /** One JSON object a line instead of a table. */
+  readonly json: boolean
+}
+
+export const help = `npm run bench -- [options]
+
+Drains a backlog of messages of 200 bytes from Kafka into Postgres, and measures the latency of single messages at 20 a second
+for 30 seconds: plain kafkajs (hand-tuned) and Tidemark, by turns, each run in a process of its own. Medians of the rounds.
+Kafka, Postgres and Temporal are started here unless KAFKA_BROKERS, DATABASE_URL and TEMPORAL_ADDRESS name running ones.
+
+  --messages N              messages of the backlog (500000)
+  --partitions N            partitions of each topic (4)
+  --rounds N                runs of each contender (3)
+  --only drain|latency      only this workload
+  --json                    one JSON object for each contender and workload, then one of ratios (Tidemark / plain)
+  --help                    this text
+`
+
+/** Reads the command line; null when help was asked for. Throws an error that names the option and what is allowed. */
+export function parseOptions(args: readonly string[]): Options | null {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      messages: { type: 'string', default: '500000' },
+      partitions: { type: 'string', default: '4' },
+      rounds: { type: 'string', default: '3' },
+      only: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return null
+  return {
+    messages: count('messages', values.messages),
+    partitions: count('partitions', values.partitions),
+    rounds: count('rounds', values.rounds),
+    workloads: values.only === undefined ? ['drain', 'latency'] : [workload(values.only)],
+    json: values.json,
+  }
+}
+
+function count(name: string, text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error(`--${name} is "${text}"; it must be a whole number from 1`)
+  return Number(text)
+}
+
+function workload(text: string): Workload {
+  if (text === 'drain' || text === 'latency') return text
+  throw new Error(`--only is "${text}"; it must be drain or latency`)
+}

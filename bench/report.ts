@@ -1,0 +1,105 @@
+import type { Run } from './bench.js'
+import { type ContenderName, contenders } from './job.js'
+import type { Workload } from './options.js'
+import { median } from './statistics.js'
+
+/** The figures of one contender in one workload, over all rounds: medians, but of lost and duplicates the sum. */
+export interface Line {
+  readonly contender: ContenderName
+  readonly workload: Workload
+  readonly messages: number
+  readonly msgsPerSecond: number
+  readonly lost: number
+  readonly duplicates: number
+  readonly cpuSeconds: number
+  readonly peakRssMb: number
+  readonly historyEventsPer1000: number
+  readonly p50Ms: number | null
+  readonly p99Ms: number | null
+}
+
+/** Tidemark's figure divided by plain's, for each workload. */
+export type Ratios = Partial<Record<Workload, Record<string, number>>>
+
+export function lineOf(contender: ContenderName, workload: Workload, runs: readonly Run[]): Line {
+  const middle = (read: (run: Run) => number) => median(runs.map(read))
+  const sum = (read: (run: Run) => number) => runs.reduce((total, run) => total + read(run), 0)
+  const timed = runs.every((run) => run.p50Ms !== null)
+  return {
+    contender,
+    workload,
+    messages: runs[0]!.messages,
+    msgsPerSecond: Math.round(middle((run) => run.msgsPerSecond)),
+    lost: sum((run) => run.lost),
+    duplicates: sum((run) => run.duplicates),
+    cpuSeconds: round(
+      middle((run) => run.cpuSeconds),
+      2,
+    ),
+    peakRssMb: Math.round(middle((run) => run.peakRssMb)),
+    historyEventsPer1000: round(
+      middle((run) => (run.historyEvents * 1000) / run.messages),
+      2,
+    ),
+    p50Ms: timed
+      ? round(
+          middle((run) => run.p50Ms!),
+          1,
+        )
+      : null,
+    p99Ms: timed
+      ? round(
+          middle((run) => run.p99Ms!),
+          1,
+        )
+      : null,
+  }
+}
+
+export function ratiosOf(lines: readonly Line[]): Ratios {
+  const ratios: Ratios = {}
+  for (const workload of ['drain', 'latency'] as const) {
+    const [plain, tidemark] = contenders.map((name) =>
+      lines.find((line) => line.contender === name && line.workload === workload),
+    )
+    if (!plain || !tidemark) continue
+    const compared = workload === 'drain' ? (['msgsPerSecond'] as const) : (['p50Ms', 'p99Ms'] as const)
+    const names = [...compared, 'cpuSeconds', 'peakRssMb'] as const
+    ratios[workload] = Object.fromEntries(names.map((name) => [name, round(tidemark[name]! / plain[name]!, 2)]))
+  }
+  return ratios
+}
+
+/** The same for people. */
+export function tableOf(lines: readonly Line[], ratios: Ratios): string {
+  const names = [
+    'workload',
+    'contender',
+    'messages',
+    'msgsPerSecond',
+    'lost',
+    'duplicates',
+    'cpuSeconds',
+    'peakRssMb',
+  ] as const
+  const columns = [...names, 'historyEventsPer1000', 'p50Ms', 'p99Ms'] as const
+  const rows = [[...columns], ...lines.map((line) => columns.map((name) => String(line[name] ?? '')))]
+  const widths = columns.map((_, index) => Math.max(...rows.map((row) => row[index]!.length)))
+  const table = rows.map((row) =>
+    row
+      .map((cell, index) => cell.padEnd(widths[index]!))
+      .join('  ')
+      .trimEnd(),
+  )
+  const compared = Object.entries(ratios).map(
+    ([workload, figures]) =>
+      `${workload}, Tidemark / plain: ${Object.entries(figures)
+        .map(([name, ratio]) => `${name} ${ratio}`)
+        .join(', ')}`,
+  )
+  return [...table, '', ...compared].join('\n')
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}

@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto'
+import { messageOf } from '../src/model/errors.js'
+import { type Bench, type Run, withBench } from './bench.js'
+import { drain } from './drain.js'
+import { type ContenderName, contenders } from './job.js'
+import { latency } from './latency.js'
+import { help, type Options, parseOptions, type Workload } from './options.js'
+import { type Line, lineOf, ratiosOf, tableOf } from './report.js'
+
+/** The first run of anything is slower: the broker compiles itself, files are read into memory. It is not counted. */
+const warmUpMessages = 20_000
+
+// Standard output is for figures alone.
+const say = (line: string) => process.stderr.write(`bench: ${line}\n`)
+
+async function main(): Promise<void> {
+  const options = parseOptions(process.argv.slice(2))
+  if (options === null) {
+    process.stdout.write(help)
+    return
+  }
+  const lines: Line[] = []
+  await withBench({ partitions: options.partitions, say }, async (bench) => {
+    if (options.workloads.includes('drain')) lines.push(...(await drains(bench, options)))
+    if (options.workloads.includes('latency')) lines.push(...(await latencies(bench, options)))
+  })
+  const ratios = ratiosOf(lines)
+  const output = options.json
+    ? [...lines, { ratios }].map((line) => JSON.stringify(line)).join('\n')
+    : tableOf(lines, ratios)
+  process.stdout.write(`${output}\n`)
+  // Fast and wrong is no result. Plain kafkajs may repeat messages, Tidemark with a transactional handler may not.
+  const wrong = lines.filter(
+    ({ contender, lost, duplicates }) => lost > 0 || (contender === 'tidemark' && duplicates > 0),
+  )
+  for (const { contender, workload, lost, duplicates } of wrong) {
+    say(`WRONG: ${contender} ${workload}: ${lost} messages lost, ${duplicates} effects twice`)
+  }
+  if (wrong.length > 0) process.exitCode = 1
+}
+
+async function drains(bench: Bench, { messages, rounds }: Options): Promise<Line[]> {
+  const name = `bench-drain-${randomBytes(4).toString('hex')}`
+  const backlogs = [
+    { topic: `${name}-warm-up`, count: Math.min(messages, warmUpMessages) },
+    { topic: name, count: messages },
+  ] as const
+  for (const { topic, count } of backlogs) {
+    say(`writing ${count} messages to ${topic}`)
+    await bench.topics.create(topic, bench.partitions)
+    await bench.topics.fill(topic, bench.partitions, count)
+  }
+  const [warmUp, backlog] = backlogs
+  for (const contender of contenders) await drain(bench, contender, warmUp.topic, warmUp.count)
+  const lines = await byTurns('drain', rounds, (contender) => drain(bench, contender, backlog.topic, backlog.count))
+  for (const { topic } of backlogs) await bench.topics.delete(topic)
+  return lines
+}
+
+function latencies(bench: Bench, { rounds }: Options): Promise<Line[]> {
+  return byTurns('latency', rounds, (contender) =>
+    latency(bench, contender, `bench-latency-${randomBytes(4).toString('hex')}`),
+  )
+}
+
+/** Runs each contender `rounds` times, each round in the other order, so that whatever changes over time meets both. */
+async function byTurns(
+  workload: Workload,
+  rounds: number,
+  measure: (contender: ContenderName) => Promise<Run>,
+): Promise<Line[]> {
+  const runs = new Map<ContenderName, Run[]>(contenders.map((name) => [name, []]))
+  for (let round = 1; round <= rounds; round++) {
+    for (const contender of round % 2 === 1 ? contenders : contenders.toReversed()) {
+      const run = await measure(contender)
+      runs.get(contender)!.push(run)
+      say(`${workload}, round ${round} of ${rounds}, ${contender}: ${JSON.stringify(run)}`)
+    }
+  }
+  return contenders.map((name) => lineOf(name, workload, runs.get(name)!))
+}
+
+main().catch((error: unknown) => {
+  say(messageOf(error))
+  process.exitCode = 1
+})

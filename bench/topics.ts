@@ -1,0 +1,57 @@
+import { type Admin, CompressionTypes, Kafka, logLevel, type Producer } from 'kafkajs'
+import type { Payload } from './insert.js'
+
+const messageBytes = 200
+const accounts = 1_000
+const perRequest = 1_000
+
+/** Makes topics and writes to them. */
+export class Topics {
+  readonly #admin: Admin
+  readonly #producer: Producer
+
+  private constructor(admin: Admin, producer: Producer) {
+    this.#admin = admin
+    this.#producer = producer
+  }
+
+  static async connect(brokers: readonly string[]): Promise<Topics> {
+    const kafka = new Kafka({ clientId: 'bench', brokers: [...brokers], logLevel: logLevel.ERROR })
+    const topics = new Topics(kafka.admin(), kafka.producer())
+    await Promise.all([topics.#admin.connect(), topics.#producer.connect()])
+    return topics
+  }
+
+  async create(topic: string, partitions: number): Promise<void> {
+    await this.#admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true })
+  }
+
+  async delete(topic: string): Promise<void> {
+    await this.#admin.deleteTopics({ topics: [topic] })
+  }
+
+  /** Writes `count` messages, evenly over the partitions. */
+  async fill(topic: string, partitions: number, count: number): Promise<void> {
+    for (let from = 0; from < count; from += perRequest) {
+      const numbers = Array.from({ length: Math.min(perRequest, count - from) }, (_, index) => from + index)
+      const messages = numbers.map((number) => ({ partition: number % partitions, ...message(number) }))
+      await this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None })
+    }
+  }
+
+  /** Writes one message, stamped with the time now; resolves when the broker has it. */
+  async send(topic: string, partition: number, number: number): Promise<void> {
+    await this.#producer.send({ topic, messages: [{ partition, ...message(number) }], acks: -1 })
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#admin.disconnect(), this.#producer.disconnect()])
+  }
+}
+
+function message(number: number): { key: string; value: string } {
+  const account = `account-${number % accounts}`
+  const payload: Payload = { account, amount: number % 97, sent: Date.now() }
+  const bare = JSON.stringify({ ...payload, pad: '' })
+  return { key: account, value: JSON.stringify({ ...payload, pad: 'x'.repeat(messageBytes - bare.length) }) }
+}

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import type { Run } from '../../bench/bench.js'
+import { parseOptions } from '../../bench/options.js'
+import { lineOf, ratiosOf } from '../../bench/report.js'
+import { median, percentile } from '../../bench/statistics.js'
+
+const run: Run = {
+  messages: 2_000,
+  msgsPerSecond: 100,
+  lost: 0,
+  duplicates: 0,
+  cpuSeconds: 1,
+  peakRssMb: 100,
+  historyEvents: 50,
+  p50Ms: null,
+  p99Ms: null,
+}
+
+describe('the bench report', () => {
+  it('takes medians of figures, so that one bad round does not decide', () => {
+    const runs = [100, 5, 120].map((msgsPerSecond) => ({ ...run, msgsPerSecond }))
+    expect(lineOf('tidemark', 'drain', runs)).toMatchObject({
+      msgsPerSecond: 100,
+      historyEventsPer1000: 25,
+      p50Ms: null,
+    })
+  })
+
+  it('adds up what was lost or doubled, so that no good round hides it', () => {
+    const runs = [run, { ...run, lost: 2, duplicates: 1 }, run]
+    expect(lineOf('tidemark', 'drain', runs)).toMatchObject({ lost: 2, duplicates: 1 })
+  })
+
+  it('compares Tidemark to plain, and nothing where one of them is missing', () => {
+    const plain = lineOf('plain', 'drain', [run])
+    const tidemark = lineOf('tidemark', 'drain', [{ ...run, msgsPerSecond: 150 }])
+    expect(ratiosOf([plain, tidemark])).toEqual({ drain: { msgsPerSecond: 1.5, cpuSeconds: 1, peakRssMb: 1 } })
+    expect(ratiosOf([plain])).toEqual({})
+  })
+
+  it('reads medians and percentiles by nearest rank', () => {
+    expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5])
+    const hundred = Array.from({ length: 100 }, (_, index) => index + 1)
+    expect([percentile(hundred, 0.5), percentile(hundred, 0.99), percentile([7], 0.99)]).toEqual([50, 99, 7])
+  })
+
+  it('names the option it cannot read', () => {
+    expect(() => parseOptions(['--messages', 'many'])).toThrow('--messages is "many"; it must be a whole number from 1')
+    expect(() => parseOptions(['--only', 'cpu'])).toThrow('--only is "cpu"; it must be drain or latency')
+    expect(parseOptions(['--help'])).toBeNull()
+  })
+})
