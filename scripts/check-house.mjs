@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url'
 
 const limits = { warn: 300, fail: 400 }
 const counted = /^(src|workflows|activities)\/.*\.(ts|mjs|js)$/
-// In pieces, or this file would find itself.
-const machinePaths = new RegExp(['/wo' + 'rk/', '/ro' + 'ot/', '/ho' + 'me/[a-z]', '/Us' + 'ers/[a-zA-Z]'].join('|'))
+// In pieces, or this file would find itself. Not inside a longer path or address.
+const machinePaths = new RegExp(`(?<![\\w.-])(${['/wo' + 'rk/', '/ro' + 'ot/', '/Us' + 'ers/'].join('|')})`)
 const registryHosts = /"resolved":\s*"https?:|\/\/[^/\s"']*(registry|npmjs|artifactory|nexus|verdaccio)[^/\s"']*\//i
 const binary = /\.(png|jpg|gif|ico|woff2?|gz|zst|bin)$/
 
