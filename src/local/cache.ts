@@ -46,7 +46,7 @@ export async function install(
   async function make(): Promise<string> {
     const folder = join(root, name)
     await sweep(root, name)
-    const draft = join(root, `${name}.draft-${randomBytes(4).toString('hex')}`)
+    const draft = join(root, `${name}.draft-${process.pid}-${randomBytes(4).toString('hex')}`)
     try {
       await mkdir(draft)
       await build(draft)
@@ -72,14 +72,21 @@ async function publish(draft: string, folder: string): Promise<void> {
   }
 }
 
-/** Removes drafts of installers that were killed: those on which nobody has worked for a day. */
+/** Removes drafts of installers that were killed. */
 async function sweep(root: string, name: string): Promise<void> {
+  const prefix = `${name}.draft-`
   for (const entry of await readdir(root)) {
-    if (!entry.startsWith(`${name}.draft-`)) continue
-    const found = await stat(join(root, entry)).catch(() => null)
-    if (found !== null && Date.now() - found.mtimeMs > 86_400_000) {
-      await rm(join(root, entry), { recursive: true, force: true })
-    }
+    if (!entry.startsWith(prefix) || isAlive(Number.parseInt(entry.slice(prefix.length), 10))) continue
+    // What the installer had started may still be writing into it; then the next one sweeps the rest.
+    await rm(join(root, entry), { recursive: true, force: true }).catch(() => {})
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 

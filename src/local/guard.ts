@@ -32,7 +32,7 @@ interface Reply {
 }
 
 /**
- * Our end of a guard process (guard.mjs), which runs one server and ends it when this process is gone, even by kill -9.
+ * Our end of a guard process (guard-process.mjs), which runs one server and ends it when this process is gone, even by kill -9.
  * An idle guard does not keep this process alive.
  */
 export class Guard {
@@ -46,7 +46,7 @@ export class Guard {
     const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...env } = process.env
     this.#child = spawn(
       process.execPath,
-      [fileURLToPath(new URL('./guard.mjs', import.meta.url)), JSON.stringify(options)],
+      [fileURLToPath(new URL('./guard-process.mjs', import.meta.url)), JSON.stringify(options)],
       // Detached, so that a Ctrl-C or kill meant for our process group leaves it alive to clean up.
       { detached: true, stdio: ['pipe', 'pipe', 'ignore'], env },
     ) as ChildProcess & { stdin: Writable; stdout: Readable }

@@ -48,6 +48,14 @@ test('a folder without the stamp is not taken for an installation, but replaced'
   expect(await readFile(join(folder, 'program'), 'utf8')).toBe('whole')
 })
 
+test('what a killed installer left is swept by the next one', async () => {
+  // No process has this number: Linux and macOS end far below.
+  await mkdir(join(root, 'tool-1.draft-2147483647-abcd'))
+  await mkdir(join(root, `tool-1.draft-${process.pid}-abcd`))
+  await install('tool-1', builds('whole'), { root })
+  expect(await readdir(root)).toEqual(['tool-1', `tool-1.draft-${process.pid}-abcd`])
+})
+
 test('the cache is where the system keeps caches', () => {
   expect(cacheFolder({ XDG_CACHE_HOME: '/x', HOME: '/h' }, 'linux')).toBe('/x/tidemark')
   expect(cacheFolder({ HOME: '/h' }, 'linux')).toBe('/h/.cache/tidemark')
