@@ -85,7 +85,7 @@ function properties(folder: string, port: number, controllerPort: number, option
     'log.cleaner.backoff.ms': 200,
     'log.retention.check.interval.ms': 1_000,
     'log.initial.task.delay.ms': 500,
-    // A kill -9 must not cost a long recovery of 50 offsets partitions nor wait for a lost session.
+    // After kill -9 the broker may come back only when its old session is over (9 s by default).
     'broker.session.timeout.ms': 6_000,
     'broker.heartbeat.interval.ms': 500,
     'controlled.shutdown.max.retries': 1,
