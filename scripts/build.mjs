@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
+const memory = join(dist, '.tsbuildinfo')
 const roots = ['src', 'workflows', 'activities']
 const require = createRequire(import.meta.url)
 
@@ -31,16 +32,21 @@ if (typescript === null) {
 }
 
 const started = performance.now()
-await compile()
+compile()
+if (!(await complete())) {
+  // Somebody removed a part of dist/, which tsc's memory of the last build does not notice.
+  await rm(memory)
+  compile()
+}
 await sweep()
 await copyOthers()
 await bundleWorkflows()
 say(`built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s`)
 
 /** Runs tsc, which compiles only what changed since the last build; its memory of that lives and dies with dist/. */
-async function compile() {
+function compile() {
   const tsc = join(dirname(typescript), 'bin', 'tsc')
-  const options = ['--incremental', '--tsBuildInfoFile', join('dist', '.tsbuildinfo'), '--noEmitOnError']
+  const options = ['--incremental', '--tsBuildInfoFile', memory, '--noEmitOnError']
   const { status, error } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--pretty', ...options], {
     cwd: root,
     // Standard output belongs to npm, which puts it into the output of `npm pack --json`.
@@ -48,6 +54,12 @@ async function compile() {
   })
   if (error) throw error
   if (status !== 0) fail('tsc found errors (above), dist/ was not changed')
+}
+
+/** Whether each source has its output. */
+async function complete() {
+  const sources = (await filesBelow(root, roots)).filter(isSource)
+  return sources.every((file) => existsSync(join(dist, file.replace(/\.ts$/, '.js'))))
 }
 
 /** Removes what earlier builds left of sources that are gone, so that a forgotten import fails here and not at a user's. */
@@ -61,7 +73,7 @@ async function sweep() {
 /** Copies what tsc leaves behind: plain modules, SQL, pages. */
 async function copyOthers() {
   for (const file of await filesBelow(root, roots)) {
-    if (/(?<!\.d)\.ts$/.test(file) || file.endsWith('.md')) continue
+    if (isSource(file) || file.endsWith('.md')) continue
     await mkdir(dirname(join(dist, file)), { recursive: true })
     await copyFile(join(root, file), join(dist, file))
   }
@@ -86,6 +98,10 @@ async function bundleWorkflows() {
   const draft = `${bundle}.${process.pid}`
   await writeFile(draft, code)
   await rename(draft, bundle)
+}
+
+function isSource(file) {
+  return /(?<!\.d)\.ts$/.test(file)
 }
 
 /** Every file in `folders` of `base`, relative to `base`. */
