@@ -15,8 +15,9 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: Object.entries(kinds).map(([name, { timeout, parallel }]) => ({
-      resolve: { conditions: ['tidemark-source', 'node', 'import', 'module', 'default'] },
-      ssr: { resolve: { conditions: ['tidemark-source', 'node', 'import', 'module', 'default'] } },
+      // Vitest hands these to Node, too: with 'import' among them, a CommonJS package would be given ES modules.
+      resolve: { conditions: ['tidemark-source', 'node'] },
+      ssr: { resolve: { conditions: ['tidemark-source', 'node'] } },
       test: {
         name,
         include: [`test/${name}/**/*.test.ts`],

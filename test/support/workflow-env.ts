@@ -1,5 +1,5 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing'
-import { Worker } from '@temporalio/worker'
+import { DefaultLogger, Runtime, Worker } from '@temporalio/worker'
 import type { BatchActivities, BatchInput, BatchResult, ControlActivities } from '../../src/model/batch.js'
 import type { GroupInput, ModeState, PartitionInput } from '../../src/model/commands.js'
 import type { Revision } from '../../src/model/revision.js'
@@ -13,7 +13,19 @@ export type Activities = ControlActivities & BatchActivities
 /** The time-skipping server: a sleep of hours takes none. Its clock is global, so tests on it run one after the other. */
 export function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
   const { path } = part('timeSkipping')
+  quiet()
   return TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })
+}
+
+let installed = false
+/** Activities that fail on purpose are no news. */
+function quiet(): void {
+  if (!installed)
+    Runtime.install({
+      logger: new DefaultLogger('ERROR'),
+      telemetryOptions: { logging: { forward: {}, filter: 'ERROR' } },
+    })
+  installed = true
 }
 
 /** A worker with the real workflows and the given activities, for as long as `test` runs. */
