@@ -9,23 +9,21 @@ export function part<P extends PartName>(name: P): PartOf<P> {
 }
 
 /**
- * Why tests that need these parts can't run on this machine, or undefined when they can. In CI it is never a reason: there
- * the run has failed before. Throws for a part that the project's tests don't start: a mistake must not look like a skip.
+ * Which of these parts this machine lacks; the run's first lines say why. In CI it is never any: there the run has failed
+ * before. Throws for a part that the project's tests don't start: a mistake must not look like a skip.
  */
-export function missing(...names: PartName[]): string | undefined {
+export function missing(...names: PartName[]): PartName[] {
   const stack = inject('stack')
-  const reasons = names.flatMap((name) => {
+  return names.filter((name) => {
     const found = stack[name]
-    if (found.missing === null) return []
-    if (!found.wanted) throw new Error(`the stack has no ${name}: ${found.missing}`)
-    return [`${name}: ${found.missing}`]
+    if (found.missing !== null && !found.wanted) throw new Error(`the stack has no ${name}: ${found.missing}`)
+    return found.missing !== null
   })
-  return reasons.length === 0 ? undefined : reasons.join('; ')
 }
 
-/** `describe` for tests that need parts of the stack. Where one is missing they are skipped, and the title says which. */
+/** `describe` for tests that need parts of the stack. Where some are missing they are skipped, and the title says which. */
 export function describeWith(names: PartName[], title: string, tests: () => void): void {
-  const reason = missing(...names)
-  if (reason === undefined) describe(title, tests)
-  else describe.skip(`${title} (skipped, missing ${reason})`, tests)
+  const absent = missing(...names)
+  if (absent.length === 0) describe(title, tests)
+  else describe.skip(`${title} (skipped: no ${absent.join(', no ')})`, tests)
 }

@@ -83,6 +83,7 @@ async function describePart<T>(running: Promise<Stack>, read: (stack: Stack) => 
   } catch (error) {
     const inCi = process.env.CI !== undefined && process.env.CI !== '' && process.env.CI !== 'false'
     if (inCi || !isTidemarkError(error) || error.code !== 'CONFIG_INVALID') throw error
+    tell(`tests will be skipped: ${messageOf(error)}`)
     return { missing: messageOf(error), wanted: true }
   }
 }
