@@ -33,7 +33,7 @@ export function temporalProgram(progress: Progress): Promise<string> {
   return firstOf(
     'Temporal dev server',
     waysToTemporal(progress),
-    'Set TEMPORAL_ADDRESS to a running server, or install the Temporal CLI (https://docs.temporal.io/cli) or Go 1.24 or newer.',
+    'Set TEMPORAL_ADDRESS to a running server, or install the Temporal CLI (https://docs.temporal.io/cli) or Go 1.25 or newer.',
   )
 }
 
