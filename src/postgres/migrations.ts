@@ -1,0 +1,62 @@
+/** One step of the schema. Steps are never changed once released, only added. */
+export interface Migration {
+  readonly id: number
+  readonly name: string
+  /** True when code that does not know this step must not run on the result. */
+  readonly breaking: boolean
+  /** Statements; `:schema` stands for the quoted schema. */
+  readonly sql: string
+}
+
+export const migrations: readonly Migration[] = [
+  {
+    id: 1,
+    name: 'consumer offsets and progress',
+    breaking: true,
+    sql: `
+create table :schema.consumer_offsets (
+  "group" text not null,
+  stream text not null,
+  partition int not null,
+  -- The last message that is done with: the position is one more. -1 before the first.
+  "offset" bigint not null,
+  epoch bigint not null,
+  replay int not null default 0,
+  metadata jsonb not null default '{}',
+  updated_at timestamptz not null default now(),
+  primary key ("group", stream, partition)
+);
+comment on table :schema.consumer_offsets is 'Tidemark: how far each consumer group has committed each partition';
+
+create table :schema.consumer_progress (
+  "group" text not null,
+  stream text not null,
+  partition int not null,
+  position bigint not null,
+  -- The fencing token of the partition''s owner.
+  epoch bigint not null,
+  batch bigint not null,
+  attempt int not null,
+  replay int not null default 0,
+  updated_at timestamptz not null default now(),
+  primary key ("group", stream, partition)
+)
+-- Updated with every chunk: room in each page keeps the new row version where the old one is.
+with (fillfactor = 50);
+comment on table :schema.consumer_progress is 'Tidemark: how far the handlers have come inside open batches, moved in the same transaction as their writes';
+
+-- Moves the progress of a partition, or raises when somebody with a newer token owns it.
+create function :schema.advance_progress(g text, s text, p int, e bigint, b bigint, a int, from_position bigint, to_position bigint)
+returns void language plpgsql as $$
+begin
+  update :schema.consumer_progress
+    set position = to_position, updated_at = now()
+    where "group" = g and stream = s and partition = p
+      and epoch = e and batch = b and attempt = a and position = from_position;
+  if not found then
+    raise exception 'tidemark: %[%] of group % has another owner than %.%.%', s, p, g, e, b, a using errcode = 'TM001';
+  end if;
+end $$;
+`,
+  },
+]

@@ -1,0 +1,62 @@
+import { z } from 'zod'
+import { TidemarkError } from '../model/errors.js'
+
+/** How to reach a Postgres, as users write it. */
+export interface PostgresOptions {
+  /** `postgres://user:password@host:port/database`; other libpq parameters may follow after `?`. */
+  readonly connectionString: string | undefined
+  /** Schema for Tidemark's own tables. Default `tidemark`. */
+  readonly schema?: string
+  /** Connections that one worker opens at the most. Default 10. */
+  readonly poolSize?: number
+  /** TLS, as `pg` takes it: true, or Node's options for a TLS socket. */
+  readonly ssl?: boolean | Record<string, unknown>
+}
+
+export interface PostgresSettings {
+  readonly connectionString: string
+  readonly schema: string
+  readonly poolSize: number
+  readonly ssl?: boolean | Record<string, unknown>
+}
+
+export const postgresFields = {
+  connectionString: z
+    .string({ error: 'must be a Postgres URL; is DATABASE_URL set?' })
+    .regex(/^postgres(ql)?:\/\//, "must begin with 'postgres://'"),
+  schema: z.string().min(1, 'must not be empty').max(63, 'must not be longer than 63 characters').default('tidemark'),
+  poolSize: z.number().int('must be a whole number').min(1, 'must be at least 1').default(10),
+  ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())]).optional(),
+}
+
+/**
+ * Checks options against a schema. The message names the fields; a value may be a secret, so none is ever shown.
+ *
+ * @throws TidemarkError CONFIG_INVALID
+ */
+export function checked<T extends z.ZodType>(what: string, schema: T, options: unknown): z.infer<T> {
+  const parsed = schema.safeParse(options)
+  if (parsed.success) return parsed.data
+  const lines = parsed.error.issues.map((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? `${what}: unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}; check its spelling`
+      : `${what}.${issue.path.join('.') || 'options'}: ${issue.message}`,
+  )
+  throw new TidemarkError('CONFIG_INVALID', lines.join('\n'))
+}
+
+/** @throws TidemarkError CONFIG_INVALID */
+export function parsePostgres(what: string, options: PostgresOptions): PostgresSettings {
+  return checked(what, z.strictObject(postgresFields), options) as PostgresSettings
+}
+
+/** What people may see of a database: where it is. */
+export function describePostgres({ connectionString, schema }: PostgresSettings): Record<string, unknown> {
+  const url = new URL(connectionString)
+  return {
+    host: url.hostname || 'localhost',
+    port: Number(url.port || 5432),
+    database: url.pathname.slice(1) || 'postgres',
+    schema,
+  }
+}

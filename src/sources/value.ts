@@ -1,0 +1,73 @@
+import { TidemarkError } from '../model/errors.js'
+import { describePartition, type PartitionKey } from '../model/partition.js'
+
+/** Where a value stands, for decoders that need it. */
+export interface ValueInfo extends PartitionKey {
+  readonly offset: bigint
+}
+
+/** Turns what the log holds into what the handler gets. */
+export interface ValueCodec<V> {
+  /** For people and for the config's version: `json`. */
+  readonly name: string
+  /** @param raw bytes from a binary log, text from one that keeps text (a Postgres event stream) */
+  decode(raw: Buffer | string, info: ValueInfo): V
+}
+
+/** What a source's `value` option takes. A function gets the bytes. */
+export type ValueOption<V> = ValueCodec<V> | ((bytes: Buffer, info: ValueInfo) => V)
+
+/**
+ * Values are JSON. The default.
+ *
+ * @param parse checks or converts the document, for example `OrderSchema.parse`; what it throws makes the message undecodable
+ */
+export function json<V = unknown>(parse?: (document: unknown) => V): ValueCodec<V> {
+  return {
+    name: parse ? `json(${parse.name || 'parse'})` : 'json',
+    decode: (raw) => {
+      // latin1 would be faster and wrong: JSON is UTF-8.
+      const document: unknown = JSON.parse(typeof raw === 'string' ? raw : raw.toString('utf8'))
+      return parse ? parse(document) : (document as V)
+    },
+  }
+}
+
+/** Values are UTF-8 text. */
+export function text(): ValueCodec<string> {
+  return { name: 'text', decode: (raw) => (typeof raw === 'string' ? raw : raw.toString('utf8')) }
+}
+
+/** Values stay bytes. */
+export function bytes(): ValueCodec<Buffer> {
+  return { name: 'bytes', decode: (raw) => (typeof raw === 'string' ? Buffer.from(raw) : raw) }
+}
+
+/** True for anything that may stand in a `value` option. */
+export function isValueOption(value: unknown): boolean {
+  return (
+    typeof value === 'function' ||
+    (typeof value === 'object' && value !== null && 'decode' in value && typeof value.decode === 'function')
+  )
+}
+
+export function codecOf<V>(option: ValueOption<V>): ValueCodec<V> {
+  if (typeof option !== 'function') return option
+  const decode = (raw: Buffer | string, info: ValueInfo) =>
+    option(typeof raw === 'string' ? Buffer.from(raw) : raw, info)
+  return { name: option.name || 'function', decode }
+}
+
+/**
+ * Names a value that its codec can't read. What the decoder said is left out on purpose: it quotes the value, and this text
+ * goes into Temporal's history.
+ */
+export function undecodable(codec: ValueCodec<unknown>, raw: Buffer | string, info: ValueInfo): TidemarkError {
+  const { offset, ...key } = info
+  return new TidemarkError(
+    'UNDECODABLE',
+    `${describePartition(key)} offset ${offset}: the value (${Buffer.byteLength(raw)} bytes) can't be decoded as ${codec.name}. ` +
+      `Group ${key.group} stops in front of it, and nothing is skipped: correct the source's 'value' option and start again, or repair the data and resume`,
+    { place: { ...key, offset: String(offset) } },
+  )
+}

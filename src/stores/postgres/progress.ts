@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto'
+import pg from 'pg'
+import { messageOf, TidemarkError } from '../../model/errors.js'
+import { describePartition, type PartitionKey } from '../../model/partition.js'
+import { describeToken, type FencingToken } from '../../model/token.js'
+import type { Log, Progress, ProgressLog, Transaction } from '../../ports.js'
+import type { PostgresSettings } from '../../postgres/options.js'
+import { postgresError } from '../../postgres/pool.js'
+import { ChunkTransaction } from './transaction.js'
+
+/** Raised by advance_progress when the token is not the owner's. */
+const fencedState = 'TM001'
+
+/** The table `consumer_progress`: the fence that every chunk of a transactional handler passes through. */
+export class PostgresProgress implements ProgressLog {
+  readonly #schema: string
+
+  constructor(
+    private readonly pool: pg.Pool,
+    private readonly settings: PostgresSettings,
+    private readonly log: Log,
+  ) {
+    this.#schema = pg.escapeIdentifier(settings.schema)
+  }
+
+  async read({ group, stream, partition }: PartitionKey): Promise<Progress | null> {
+    const { rows } = await this.#query(
+      `select position, epoch, batch, attempt, replay from ${this.#schema}.consumer_progress
+       where "group" = $1 and stream = $2 and partition = $3`,
+      [group, stream, partition],
+    )
+    const [row] = rows
+    if (!row) return null
+    const token = { epoch: Number(row.epoch), batch: Number(row.batch), attempt: Number(row.attempt) }
+    return { position: BigInt(row.position as string), token, replay: Number(row.replay) }
+  }
+
+  async claim(
+    key: PartitionKey,
+    token: FencingToken,
+    { from, replay }: { from: bigint; replay: number },
+  ): Promise<bigint> {
+    const { rows } = await this.#query(
+      `insert into ${this.#schema}.consumer_progress as stored
+         ("group", stream, partition, epoch, batch, attempt, position, replay)
+       values ($1, $2, $3, $4, $5, $6, $7, $8)
+       on conflict ("group", stream, partition) do update set
+         epoch = excluded.epoch, batch = excluded.batch, attempt = excluded.attempt, updated_at = now(),
+         position = case when stored.replay < excluded.replay then excluded.position else stored.position end,
+         replay = greatest(stored.replay, excluded.replay)
+       where (stored.epoch, stored.batch, stored.attempt) < (excluded.epoch, excluded.batch, excluded.attempt)
+       returning position`,
+      [key.group, key.stream, key.partition, token.epoch, token.batch, token.attempt, String(from), replay],
+    )
+    if (rows.length === 0) throw fenced(key, token)
+    await this.#endOlder(key, token)
+    return BigInt(rows[0]!.position as string)
+  }
+
+  async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
+    await this.#query(this.#advance(key, token, from, to)).catch((error) => {
+      throw this.#explain(error, key, token)
+    })
+  }
+
+  async transact(
+    key: PartitionKey,
+    token: FencingToken,
+    from: bigint,
+    to: bigint,
+    work: (tx: Transaction) => Promise<void>,
+  ): Promise<void> {
+    const client = await this.pool.connect().catch((error) => {
+      throw postgresError(error, this.settings)
+    })
+    const transaction = new ChunkTransaction(client, sessionName(key, token))
+    try {
+      await transaction.run(work, this.#advance(key, token, from, to))
+    } catch (error) {
+      throw this.#explain(error, key, token)
+    } finally {
+      transaction.release()
+    }
+  }
+
+  /** A statement without parameters, so that it can go out in one message with COMMIT. */
+  #advance(
+    { group, stream, partition }: PartitionKey,
+    { epoch, batch, attempt }: FencingToken,
+    from: bigint,
+    to: bigint,
+  ): string {
+    const names = `${pg.escapeLiteral(group)}, ${pg.escapeLiteral(stream)}`
+    return `select ${this.#schema}.advance_progress(${names}, ${partition}, ${epoch}, ${batch}, ${attempt}, ${from}, ${to})`
+  }
+
+  /**
+   * Ends what an older owner still has open. A worker that was stopped in the middle of a chunk (SIGSTOP, a frozen machine, a
+   * cut network) may hold locks on the user's rows for ever, and the new owner would wait for it.
+   */
+  async #endOlder(key: PartitionKey, token: FencingToken): Promise<void> {
+    try {
+      await this.pool.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
+           and application_name like $1 || '%' and application_name <> $2`,
+        [sessionPrefix(key), sessionName(key, token)],
+      )
+    } catch (error) {
+      this.log.warn(
+        { ...key, error: messageOf(error) },
+        'could not look for what an older owner of the partition left open',
+      )
+    }
+  }
+
+  #explain(error: unknown, key: PartitionKey, token: FencingToken): unknown {
+    const code = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
+    return code === fencedState ? fenced(key, token) : postgresError(error, this.settings)
+  }
+
+  async #query(text: string, values: unknown[] = []): Promise<pg.QueryResult<Record<string, unknown>>> {
+    try {
+      return await this.pool.query(text, values)
+    } catch (error) {
+      throw postgresError(error, this.settings)
+    }
+  }
+}
+
+function fenced(key: PartitionKey, token: FencingToken): TidemarkError {
+  return new TidemarkError(
+    'FENCED',
+    `${describePartition(key)} of group ${key.group} has a newer owner than ${describeToken(token)}; this one lets go, and wrote nothing`,
+    { place: key },
+  )
+}
+
+/** Names the database session of a chunk: which partition, and which of its owners. Fits Postgres's 63 bytes. */
+function sessionName(key: PartitionKey, token: FencingToken): string {
+  return `${sessionPrefix(key)}${describeToken(token)}`
+}
+
+function sessionPrefix({ group, stream, partition }: PartitionKey): string {
+  const hash = createHash('sha256')
+    .update(JSON.stringify([group, stream, partition]))
+    .digest('hex')
+    .slice(0, 16)
+  return `tidemark ${hash} `
+}
