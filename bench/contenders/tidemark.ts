@@ -17,7 +17,7 @@ export async function startTidemark(job: Job): Promise<Contender> {
     consumers: [
       consumer({
         group: job.group,
-        source: kafka<Payload>({ brokers: [...job.brokers], topic: job.topic, value: 'json' }),
+        source: kafka<Payload>({ brokers: job.brokers, topic: job.topic }),
         start: 'first',
         handler: transactional<Payload>(async (messages, { partition, tx }) => {
           await tx.query(insert, columnsOf(partition, messages))
