@@ -1,0 +1,23 @@
+/*
+ * The parts of kafkajs 2.2.4 that Tidemark uses beneath its public face. Its version is pinned for that reason. Only
+ * driver.ts imports them.
+ */
+declare module 'kafkajs/src/cluster/index.js' {
+  const Cluster: new (options: Record<string, unknown>) => import('./driver.js').Cluster
+  export default Cluster
+}
+declare module 'kafkajs/src/broker/index.js' {
+  const Broker: new (options: Record<string, unknown>) => import('./driver.js').Broker
+  export default Broker
+}
+declare module 'kafkajs/src/loggers/index.js' {
+  export const createLogger: (options: { level: number; logCreator: unknown }) => unknown
+  export const LEVELS: { NOTHING: number; ERROR: number; WARN: number; INFO: number; DEBUG: number }
+}
+declare module 'kafkajs/src/protocol/requests/index.js' {
+  export const requests: { readonly Fetch: unknown }
+}
+declare module 'kafkajs/src/protocol/requests/apiKeys.js' {
+  const apiKeys: { readonly Fetch: number }
+  export default apiKeys
+}

@@ -1,0 +1,104 @@
+import type { ConnectionOptions } from 'node:tls'
+import type { SASLOptions } from 'kafkajs'
+import { z } from 'zod'
+import { TidemarkError } from '../../model/errors.js'
+import { type Duration, parseDuration } from '../../model/units.js'
+import { isValueOption, type ValueOption } from '../value.js'
+
+/** A Kafka topic, as users write it. */
+export interface KafkaOptions<V> {
+  /** `host:port` of one or more brokers; the others are found through them. */
+  readonly brokers: readonly string[]
+  readonly topic: string
+  /** How values are decoded: `json()` (default), `text()`, `bytes()`, or a function of the bytes. */
+  readonly value?: ValueOption<V>
+  /** Name in the broker's logs and quotas. Default `tidemark`. */
+  readonly clientId?: string
+  /** Rack of this worker, so that brokers may let it read from the nearest replica. KIP-392. */
+  readonly rackId?: string
+  readonly ssl?: boolean | ConnectionOptions
+  readonly sasl?: SASLOptions
+  /** Deliver records of open and aborted transactions, too. Default false. */
+  readonly readUncommitted?: boolean
+  /** How long a broker may hold a fetch open while there is nothing new. Default 500ms. */
+  readonly fetchMaxWait?: Duration
+  /** Default 3s. */
+  readonly connectionTimeout?: Duration
+  /** How long an answer may take. Default 30s. */
+  readonly requestTimeout?: Duration
+}
+
+export interface KafkaSettings {
+  readonly brokers: readonly string[]
+  readonly topic: string
+  readonly clientId: string
+  readonly rackId: string
+  readonly ssl?: boolean | ConnectionOptions
+  readonly sasl?: SASLOptions
+  readonly readUncommitted: boolean
+  readonly fetchMaxWaitMs: number
+  readonly connectionTimeoutMs: number
+  readonly requestTimeoutMs: number
+}
+
+const duration = (fallback: Duration) =>
+  z
+    .union([z.number(), z.string()])
+    .default(fallback)
+    .transform((value, context) => {
+      const ms = parseDuration(value)
+      if (ms === undefined)
+        context.addIssue(`'${value}' is not a duration; use '500ms', '3s' or a number of milliseconds`)
+      return ms ?? z.NEVER
+    })
+
+const schema = z.strictObject({
+  brokers: z
+    .array(z.string().regex(/^[^:\s]+:\d+$/, "must be 'host:port'"), {
+      error: "must be a list like ['127.0.0.1:9092']",
+    })
+    .min(1, 'must name at least one broker'),
+  topic: z
+    .string({ error: 'must be the name of a topic' })
+    .regex(
+      /^[a-zA-Z0-9._-]{1,249}$/,
+      'must be a legal topic name: letters, digits, dot, dash and underscore, at most 249',
+    ),
+  value: z.custom((value) => value === undefined || isValueOption(value), {
+    error: 'must be json(), text(), bytes() or a function',
+  }),
+  clientId: z.string().min(1).default('tidemark'),
+  rackId: z.string().default(''),
+  ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())], { error: 'must be true or TLS options' }).optional(),
+  sasl: z.looseObject({ mechanism: z.string() }, { error: 'must be an object with a mechanism' }).optional(),
+  readUncommitted: z.boolean().default(false),
+  fetchMaxWait: duration('500ms'),
+  connectionTimeout: duration('3s'),
+  requestTimeout: duration('30s'),
+})
+
+/**
+ * Checks a source's options. Values of `sasl` and `ssl` are never shown.
+ *
+ * @throws TidemarkError CONFIG_INVALID
+ */
+export function parseKafka(options: unknown): KafkaSettings {
+  const parsed = schema.safeParse(options)
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `kafka(): unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}; check its spelling`
+        : `kafka().${issue.path.join('.') || 'options'}: ${issue.message}`,
+    )
+    throw new TidemarkError('CONFIG_INVALID', lines.join('\n'))
+  }
+  const { fetchMaxWait, connectionTimeout, requestTimeout, value: _, ssl, sasl, ...rest } = parsed.data
+  return {
+    ...rest,
+    ...(ssl === undefined ? {} : { ssl }),
+    ...(sasl === undefined ? {} : { sasl: sasl as SASLOptions }),
+    fetchMaxWaitMs: fetchMaxWait,
+    connectionTimeoutMs: connectionTimeout,
+    requestTimeoutMs: requestTimeout,
+  }
+}

@@ -1,0 +1,204 @@
+import { TidemarkError } from '../../model/errors.js'
+import { describePartition } from '../../model/partition.js'
+import type { Chunk, Log, Message, Reader, ReadOptions } from '../../ports.js'
+import { LogMessage, type Origin } from '../message.js'
+import { undecodable, type ValueCodec } from '../value.js'
+import { type Fetched, Fetcher } from './fetcher.js'
+import type { PartitionLink } from './partition-link.js'
+import type { RecordBatch } from './record-batch.js'
+import { RecordCursor } from './records.js'
+
+/** Hands out one fetch in chunks, while the next one is under way. */
+export class KafkaReader<V> implements Reader<V> {
+  readonly #fetcher: Fetcher
+  readonly #origin: Origin
+  readonly #stop = new AbortController()
+  #current: Piece | null = null
+  #ahead: Promise<Piece | null> | null = null
+  #position: bigint
+
+  constructor(
+    from: bigint,
+    private readonly options: ReadOptions,
+    private readonly link: PartitionLink,
+    private readonly codec: ValueCodec<V>,
+    log: Log,
+  ) {
+    this.#position = from
+    this.#origin = { ...options.key, replay: options.replay }
+    const signal = AbortSignal.any([options.signal, this.#stop.signal])
+    this.#fetcher = new Fetcher(link, { ...options, signal }, log)
+    options.signal.addEventListener('abort', () => void this.close(), { once: true })
+  }
+
+  async next({
+    maxMessages,
+    waitMs,
+  }: {
+    readonly maxMessages: number
+    readonly waitMs: number
+  }): Promise<Chunk<V> | null> {
+    this.#current ??= await this.#arrival(waitMs)
+    const piece = this.#current
+    if (!piece || this.#stop.signal.aborted) return null
+    const chunk = this.#cut(piece, maxMessages)
+    if (piece.done) {
+      this.#current = null
+      // From here on the log and the handler work at the same time.
+      this.#ahead ??= this.#fetch()
+    }
+    return chunk
+  }
+
+  async close(): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    this.#stop.abort()
+    this.#current?.drop()
+    this.#current = null
+    // Closing the connection ends the fetch under way, so this does not wait for the broker.
+    const ahead = this.#ahead
+    await this.link.close()
+    const piece = await ahead?.catch(() => null)
+    piece?.drop()
+  }
+
+  async #fetch(): Promise<Piece | null> {
+    const fetched = await this.#fetcher.fetch(this.#position)
+    return fetched ? new Piece(fetched) : null
+  }
+
+  /** The fetch under way, or null when it takes longer than `waitMs`; then it stays under way for the next call. */
+  async #arrival(waitMs: number): Promise<Piece | null> {
+    this.#ahead ??= this.#fetch()
+    const ahead = this.#ahead
+    // An error is thrown to whoever waits next, if nobody waits now.
+    ahead.catch(() => {})
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), Math.max(0, waitMs))
+    })
+    try {
+      const first = await Promise.race([ahead, late])
+      if (first === 'late') return null
+      this.#ahead = null
+      return first
+    } catch (error) {
+      this.#ahead = null
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Decodes up to `most` messages from where the reader is. */
+  #cut(piece: Piece, most: number): Chunk<V> {
+    const from = this.#position
+    const messages: Message<V>[] = []
+    let poison: TidemarkError | undefined
+    let next = from
+    let bytes = 0
+    try {
+      while (messages.length < most) {
+        const record = piece.next()
+        if (!record) break
+        // A batch is sent whole: its first records may lie before the position.
+        if (record.offset < from) continue
+        let value: V | null = null
+        if (record.value !== null) {
+          const info = { ...this.options.key, offset: record.offset }
+          try {
+            value = this.codec.decode(record.value, info)
+          } catch {
+            poison = undecodable(this.codec, record.value, info)
+            next = record.offset
+            break
+          }
+        }
+        bytes += (record.value?.length ?? 0) + (record.key?.length ?? 0)
+        messages.push(
+          new LogMessage(this.#origin, record.offset, record.timestamp, record.key, value as V, record.headers),
+        )
+        next = record.offset + 1n
+      }
+    } catch (error) {
+      poison = this.#damaged(next, error)
+    }
+    if (poison) piece.end()
+    else if (piece.finish()) next = piece.nextOffset > next ? piece.nextOffset : next
+    this.#position = next
+    const release = piece.lend()
+    return { from, next, messages, bytes, head: piece.head, release, ...(poison ? { poison } : {}) }
+  }
+
+  #damaged(offset: bigint, error: unknown): TidemarkError {
+    const { key } = this.options
+    return new TidemarkError(
+      'CORRUPT_DATA',
+      `${describePartition(key)}, group ${key.group}: the records at offset ${offset} can't be read: ${error instanceof Error ? error.message : error}`,
+      {
+        place: { ...key, offset: String(offset) },
+      },
+    )
+  }
+}
+
+/** One fetch while it is handed out. Its loan ends when all of it was handed out and every chunk of it was given back. */
+class Piece {
+  readonly head: bigint
+  /** Where the log goes on behind the fetch. */
+  readonly nextOffset: bigint
+  readonly #batches: RecordBatch[]
+  #cursor: RecordCursor | null = null
+  #lent = 0
+  #exhausted = false
+
+  constructor(private readonly fetched: Fetched) {
+    this.head = fetched.head
+    this.nextOffset = fetched.batches.at(-1)!.nextOffset
+    this.#batches = fetched.batches.filter((batch) => fetched.visible.has(batch)).reverse()
+  }
+
+  get done(): boolean {
+    return this.#exhausted
+  }
+
+  next() {
+    for (;;) {
+      if (this.#cursor?.next()) return this.#cursor.record
+      const batch = this.#batches.pop()
+      if (!batch) return null
+      this.#cursor = new RecordCursor(batch)
+    }
+  }
+
+  /** True once its last record was handed out. */
+  finish(): boolean {
+    if (this.#batches.length === 0 && !this.#cursor?.left) this.#exhausted = true
+    return this.#exhausted
+  }
+
+  /** Nothing more of it will be handed out. */
+  end(): void {
+    this.#exhausted = true
+  }
+
+  lend(): () => void {
+    this.#lent++
+    let open = true
+    return () => {
+      if (!open) return
+      open = false
+      this.#lent--
+      this.#settle()
+    }
+  }
+
+  drop(): void {
+    this.#exhausted = true
+    this.#settle()
+  }
+
+  #settle(): void {
+    if (this.#exhausted && this.#lent === 0) this.fetched.loan.release()
+  }
+}

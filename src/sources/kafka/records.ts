@@ -1,0 +1,95 @@
+import type { RawHeaders } from '../message.js'
+import { noHeaders } from '../message.js'
+import type { RecordBatch } from './record-batch.js'
+
+/** One record, with views into its batch. Reused from record to record: copy what you keep. */
+export interface RawRecord {
+  offset: bigint
+  timestamp: number
+  key: Buffer | null
+  value: Buffer | null
+  headers: RawHeaders
+}
+
+/**
+ * Walks the records of a batch. A hot loop: it allocates nothing but the views, and varints are read in place.
+ * https://kafka.apache.org/documentation/#record
+ */
+export class RecordCursor {
+  #at = 0
+  #left: number
+  readonly #body: Buffer
+  readonly record: RawRecord = { offset: 0n, timestamp: 0, key: null, value: null, headers: noHeaders }
+
+  constructor(private readonly batch: RecordBatch) {
+    this.#body = batch.body
+    this.#left = batch.count
+  }
+
+  /** Records not walked yet. */
+  get left(): number {
+    return this.#left
+  }
+
+  /** Moves to the next record; false at the end. Throws RangeError when the batch is damaged. */
+  next(): boolean {
+    if (this.#left === 0) return false
+    this.#left--
+    const { batch, record } = this
+    const length = this.#varint()
+    const end = this.#at + length
+    if (length < 0 || end > this.#body.length) throw new RangeError('a record is longer than its batch')
+    this.#at++ // attributes, unused
+    const timestamp = batch.baseTimestamp + this.#varlong()
+    record.timestamp = batch.logAppendTime ?? timestamp
+    record.offset = batch.baseOffset + BigInt(this.#varint())
+    record.key = this.#bytes()
+    record.value = this.#bytes()
+    const headers = this.#varint()
+    record.headers = headers === 0 ? noHeaders : this.#headers(headers)
+    this.#at = end
+    return true
+  }
+
+  #headers(count: number): RawHeaders {
+    const headers: [string, Buffer | null][] = []
+    for (let i = 0; i < count; i++) headers.push([this.#bytes()?.toString('utf8') ?? '', this.#bytes()])
+    return headers
+  }
+
+  #bytes(): Buffer | null {
+    const length = this.#varint()
+    if (length < 0) return null
+    const from = this.#at
+    this.#at += length
+    return this.#body.subarray(from, this.#at)
+  }
+
+  /** A zigzag varint of at most 32 bits. */
+  #varint(): number {
+    const body = this.#body
+    let at = this.#at
+    let byte = body[at++]!
+    let result = byte & 0x7f
+    for (let shift = 7; byte & 0x80; shift += 7) {
+      if (shift > 28) throw new RangeError('a varint is too long')
+      byte = body[at++]!
+      result |= (byte & 0x7f) << shift
+    }
+    this.#at = at
+    return (result >>> 1) ^ -(result & 1)
+  }
+
+  /** A zigzag varint of up to 64 bits, as far as a double is exact: timestamps are. */
+  #varlong(): number {
+    const body = this.#body
+    let byte = body[this.#at++]!
+    let result = byte & 0x7f
+    for (let factor = 128; byte & 0x80; factor *= 128) {
+      if (factor > 2 ** 63) throw new RangeError('a varint is too long')
+      byte = body[this.#at++]!
+      result += (byte & 0x7f) * factor
+    }
+    return result % 2 === 0 ? result / 2 : -(result + 1) / 2
+  }
+}
