@@ -64,9 +64,7 @@ const schema = z.strictObject({
       /^[a-zA-Z0-9._-]{1,249}$/,
       'must be a legal topic name: letters, digits, dot, dash and underscore, at most 249',
     ),
-  value: z.custom((value) => value === undefined || isValueOption(value), {
-    error: 'must be json(), text(), bytes() or a function',
-  }),
+  value: z.custom(isValueOption, { error: 'must be json(), text(), bytes() or a function' }).optional(),
   clientId: z.string().min(1).default('tidemark'),
   rackId: z.string().default(''),
   ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())], { error: 'must be true or TLS options' }).optional(),
