@@ -8,6 +8,8 @@ import { Topics } from './topics.js'
 /** What one run of one contender came to. */
 export interface Run extends Tally, Usage {
   readonly messages: number
+  /** The same, with those of the warm-up: what the history is spread over. */
+  readonly handled: number
   readonly msgsPerSecond: number
   readonly p50Ms: number | null
   readonly p99Ms: number | null

@@ -18,7 +18,7 @@ export function drain(bench: Bench, contender: ContenderName, topic: string, mes
     const seconds = ((await effects.lastAt(table)) - began) / 1000
     const tally = await effects.tally(table, messages)
     const msgsPerSecond = (messages - tally.lost) / seconds
-    return { messages, msgsPerSecond, ...tally, ...usage, p50Ms: null, p99Ms: null }
+    return { messages, handled: messages, msgsPerSecond, ...tally, ...usage, p50Ms: null, p99Ms: null }
   })
 }
 

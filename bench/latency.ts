@@ -14,7 +14,7 @@ const patience = 30_000
 export async function latency(bench: Bench, contender: ContenderName, topic: string): Promise<Run> {
   const { effects, topics, partitions } = bench
   await topics.create(topic, partitions)
-  const run = await bench.contend(contender, topic, async (child, table) => {
+  return bench.contend(contender, topic, async (child, table) => {
     await child.go()
     let sent = 0
     const pace = async (count: number) => {
@@ -40,10 +40,8 @@ export async function latency(bench: Bench, contender: ContenderName, topic: str
     const times = await effects.latencies(table, since)
     const figures = { p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99) }
     const tally = await effects.tally(table, sent)
-    return { messages: perSecond * seconds, msgsPerSecond: perSecond, ...tally, ...usage, ...figures }
+    return { messages: perSecond * seconds, handled: sent, msgsPerSecond: perSecond, ...tally, ...usage, ...figures }
   })
-  await topics.delete(topic)
-  return run
 }
 
 /** Resolves when the table has `messages` rows, or when waiting longer is pointless: the tally tells what is lost. */

@@ -38,7 +38,7 @@ export function lineOf(contender: ContenderName, workload: Workload, runs: reado
     ),
     peakRssMb: Math.round(middle((run) => run.peakRssMb)),
     historyEventsPer1000: round(
-      middle((run) => (run.historyEvents * 1000) / run.messages),
+      middle((run) => (run.historyEvents * 1000) / run.handled),
       2,
     ),
     p50Ms: timed

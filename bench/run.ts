@@ -52,9 +52,7 @@ async function drains(bench: Bench, { messages, rounds }: Options): Promise<Line
   }
   const [warmUp, backlog] = backlogs
   for (const contender of contenders) await drain(bench, contender, warmUp.topic, warmUp.count)
-  const lines = await byTurns('drain', rounds, (contender) => drain(bench, contender, backlog.topic, backlog.count))
-  for (const { topic } of backlogs) await bench.topics.delete(topic)
-  return lines
+  return byTurns('drain', rounds, (contender) => drain(bench, contender, backlog.topic, backlog.count))
 }
 
 function latencies(bench: Bench, { rounds }: Options): Promise<Line[]> {

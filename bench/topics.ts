@@ -9,6 +9,7 @@ const perRequest = 1_000
 export class Topics {
   readonly #admin: Admin
   readonly #producer: Producer
+  readonly #created: string[] = []
 
   private constructor(admin: Admin, producer: Producer) {
     this.#admin = admin
@@ -23,11 +24,8 @@ export class Topics {
   }
 
   async create(topic: string, partitions: number): Promise<void> {
+    this.#created.push(topic)
     await this.#admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true })
-  }
-
-  async delete(topic: string): Promise<void> {
-    await this.#admin.deleteTopics({ topics: [topic] })
   }
 
   /** Writes `count` messages, evenly over the partitions. */
@@ -44,8 +42,14 @@ export class Topics {
     await this.#producer.send({ topic, messages: [{ partition, ...message(number) }], acks: -1 })
   }
 
+  /** Deletes the topics, too; not before the end, because kafkajs goes on asking for every topic it ever used. */
   async close(): Promise<void> {
-    await Promise.all([this.#admin.disconnect(), this.#producer.disconnect()])
+    await this.#producer.disconnect()
+    try {
+      if (this.#created.length > 0) await this.#admin.deleteTopics({ topics: this.#created })
+    } finally {
+      await this.#admin.disconnect()
+    }
   }
 }
 

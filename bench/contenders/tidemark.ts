@@ -1,6 +1,7 @@
 import { Client, Connection } from '@temporalio/client'
+import { DefaultLogger, Runtime } from '@temporalio/worker'
 import { consumer, createWorker, defineConfig, startGroups, transactional } from 'tidemark'
-import { kafka } from 'tidemark/kafka'
+import { json, kafka } from 'tidemark/kafka'
 import { postgresStore } from 'tidemark/postgres'
 import { historyEvents, terminate } from '../history.js'
 import { columnsOf, insertInto, type Payload } from '../insert.js'
@@ -8,6 +9,7 @@ import type { Contender, Job } from '../job.js'
 
 /** Tidemark as its users write it, with its defaults: the same insert, with effects that happen once. */
 export async function startTidemark(job: Job): Promise<Contender> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') })
   const insert = insertInto(job.table)
   const config = defineConfig({
     store: postgresStore({ connectionString: job.connectionString }),
@@ -17,7 +19,7 @@ export async function startTidemark(job: Job): Promise<Contender> {
     consumers: [
       consumer({
         group: job.group,
-        source: kafka<Payload>({ brokers: job.brokers, topic: job.topic }),
+        source: kafka({ brokers: job.brokers, topic: job.topic, value: json<Payload>() }),
         start: 'first',
         handler: transactional<Payload>(async (messages, { partition, tx }) => {
           await tx.query(insert, columnsOf(partition, messages))

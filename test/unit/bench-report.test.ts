@@ -6,6 +6,7 @@ import { median, percentile } from '../../bench/statistics.js'
 
 const run: Run = {
   messages: 2_000,
+  handled: 2_000,
   msgsPerSecond: 100,
   lost: 0,
   duplicates: 0,
