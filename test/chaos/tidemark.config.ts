@@ -1,0 +1,36 @@
+import { consumer, defineConfig, transactional } from 'tidemark'
+import { kafka } from 'tidemark/kafka'
+import { postgresStore } from 'tidemark/postgres'
+
+/*
+ * What the workers of a chaos run work: every effect says who wrote it and when, so that the run can be judged afterwards.
+ * The handler takes its time, so that there is always somebody in the middle of something to be killed.
+ */
+const { DATABASE_URL, KAFKA_BROKERS, CHAOS_TOPIC, CHAOS_WORKER, CHAOS_CHUNK, CHAOS_CHUNK_MS, CHAOS_HEARTBEAT } =
+  process.env
+
+export default defineConfig({
+  store: postgresStore({ connectionString: DATABASE_URL }),
+  consumers: [
+    consumer({
+      group: 'chaos',
+      source: kafka<{ id: number }>({ brokers: KAFKA_BROKERS!.split(','), topic: CHAOS_TOPIC! }),
+      heartbeatTimeout: CHAOS_HEARTBEAT!,
+      batch: { maxMessages: 20_000 },
+      chunk: { maxMessages: Number(CHAOS_CHUNK) },
+      handler: transactional<{ id: number }>(async (messages, { tx, partition }) => {
+        await tx.query(
+          `insert into effects (partition, off, id, worker)
+           select $1, off, id, $4 from unnest($2::bigint[], $3::int[]) as m(off, id)`,
+          [
+            partition,
+            messages.map(({ offset }) => String(offset)),
+            messages.map(({ value }) => value.id),
+            CHAOS_WORKER,
+          ],
+        )
+        await tx.query('select pg_sleep($1)', [Number(CHAOS_CHUNK_MS) / 1000])
+      }),
+    }),
+  ],
+})

@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFileSync, mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+/** One worker: a process of its own that runs `tidemark start`. */
+export interface ChaosWorker {
+  readonly name: string
+  readonly process: ChildProcess
+}
+
+/** Worker processes that can be killed, stopped and replaced. Their logs are kept for a post mortem. */
+export class Workers {
+  readonly alive = new Map<string, ChaosWorker>()
+  readonly logs = mkdtempSync(join(tmpdir(), 'tidemark-chaos-'))
+  #count = 0
+  #ending = false
+
+  /** @param env what test/chaos/tidemark.config.ts asks for */
+  constructor(private readonly env: Record<string, string>) {}
+
+  start(): ChaosWorker {
+    const name = `w${++this.#count}`
+    const log = join(this.logs, `${name}.log`)
+    const child = spawn(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        '--conditions=tidemark-source',
+        'src/cli/main.ts',
+        'start',
+        '--config',
+        'test/chaos/tidemark.config.ts',
+      ],
+      { cwd: root, env: { ...process.env, ...this.env, CHAOS_WORKER: name }, stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => appendFileSync(log, data))
+    const worker = { name, process: child }
+    this.alive.set(name, worker)
+    child.on('exit', (code, signal) => {
+      this.alive.delete(name)
+      if (!this.#ending && signal !== 'SIGKILL')
+        console.error(`worker ${name} ended by itself (code ${code}, ${signal}): see ${log}`)
+    })
+    return worker
+  }
+
+  kill(worker: ChaosWorker): void {
+    this.alive.delete(worker.name)
+    worker.process.kill('SIGKILL')
+  }
+
+  async end(): Promise<void> {
+    this.#ending = true
+    const all = [...this.alive.values()]
+    for (const { process } of all) {
+      process.kill('SIGCONT')
+      process.kill('SIGTERM')
+    }
+    const force = setTimeout(() => {
+      for (const { process } of all) process.kill('SIGKILL')
+    }, 10_000)
+    await Promise.all(
+      all.map(({ process }) => process.exitCode === null && process.signalCode === null && once(process, 'exit')),
+    )
+    clearTimeout(force)
+  }
+}
