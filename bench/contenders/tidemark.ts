@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client'
 import { DefaultLogger, Runtime } from '@temporalio/worker'
 import { consumer, createWorker, defineConfig, startGroups, transactional } from 'tidemark'
-import { json, kafka } from 'tidemark/kafka'
+import { kafka } from 'tidemark/kafka'
 import { postgresStore } from 'tidemark/postgres'
 import { historyEvents, terminate } from '../history.js'
 import { columnsOf, insertInto, type Payload } from '../insert.js'
@@ -19,7 +19,7 @@ export async function startTidemark(job: Job): Promise<Contender> {
     consumers: [
       consumer({
         group: job.group,
-        source: kafka({ brokers: job.brokers, topic: job.topic, value: json<Payload>() }),
+        source: kafka<Payload>({ brokers: job.brokers, topic: job.topic }),
         start: 'first',
         handler: transactional<Payload>(async (messages, { partition, tx }) => {
           await tx.query(insert, columnsOf(partition, messages))
