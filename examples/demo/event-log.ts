@@ -1,0 +1,51 @@
+import { Kafka, logLevel } from 'kafkajs'
+import type pg from 'pg'
+import { appendEvents, createStream } from 'tidemark/postgres'
+import type { Deposit } from './deposits.js'
+
+const stream = 'deposits'
+const partitions = 4
+
+/** Where the demo's events are written: the part that is somebody else's job in real life. */
+export interface EventLog {
+  append(deposits: readonly Deposit[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** A Postgres event stream. */
+export async function postgresLog(pool: pg.Pool): Promise<EventLog> {
+  await createStream(pool, { stream, partitions })
+  return {
+    append: async (deposits) => {
+      const events = deposits.map((value) => ({ key: value.account, type: 'deposited', value }))
+      await appendEvents(pool, stream, events)
+    },
+    close: async () => {},
+  }
+}
+
+/** A Kafka topic. */
+export async function kafkaLog(brokers: readonly string[]): Promise<EventLog> {
+  const kafka = new Kafka({ clientId: 'demo', brokers: [...brokers], logLevel: logLevel.NOTHING })
+  const admin = kafka.admin()
+  await admin.connect()
+  await admin.createTopics({ topics: [{ topic: stream, numPartitions: partitions }], waitForLeaders: true })
+  await admin.disconnect()
+  const producer = kafka.producer()
+  await producer.connect()
+  return {
+    append: async (deposits) => {
+      const messages = deposits.map((value) => ({ key: value.account, value: JSON.stringify(value) }))
+      await producer.send({ topic: stream, messages, acks: -1 })
+    },
+    close: () => producer.disconnect(),
+  }
+}
+
+/** Deposits `first` to `last`. */
+export function makeDeposits(first: number, last: number): Deposit[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => {
+    const id = first + index
+    return { id, account: `account-${id % 1000}`, amount: 1 + (id % 97) }
+  })
+}
