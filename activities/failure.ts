@@ -7,22 +7,28 @@ import { describePartition, type PartitionKey } from '../src/model/partition.js'
  * stable code as its type, and whether to try again. Causes and stacks are left out: drivers put pieces of rows into
  * them, and message payloads never enter a history.
  */
-export async function reporting<T>(key: PartitionKey | undefined, body: () => Promise<T>): Promise<T> {
+export async function reporting<T>(
+  key: PartitionKey | undefined,
+  body: () => Promise<T>,
+  /** Pause before the next try, ms; Temporal's own policy when absent. */
+  retryAfterMs?: number,
+): Promise<T> {
   try {
     return await body()
   } catch (error) {
     if (error instanceof CancelledFailure || error instanceof ApplicationFailure) throw error
-    throw failure(error, key)
+    throw failure(error, key, retryAfterMs)
   }
 }
 
-function failure(error: unknown, key: PartitionKey | undefined): ApplicationFailure {
+function failure(error: unknown, key: PartitionKey | undefined, retryAfterMs: number | undefined): ApplicationFailure {
   const known = isTidemarkError(error)
   const where = key ? `${describePartition(key)}, group ${key.group}: ` : ''
   const failure = ApplicationFailure.create({
     message: known ? error.message : `${where}${messageOf(error)}`,
     type: known ? error.code : 'UNEXPECTED',
     nonRetryable: known && new TidemarkError(error.code, '').effect !== 'retry',
+    ...(retryAfterMs === undefined ? {} : { nextRetryDelay: retryAfterMs }),
   })
   failure.stack = ''
   return failure

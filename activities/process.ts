@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity'
 import type { BatchEnd, BatchInput, BatchResult } from '../src/model/batch.js'
 import { isTidemarkError } from '../src/model/errors.js'
 import { arrived, idleGap } from '../src/model/rhythm.js'
+import type { RetrySettings } from '../src/model/settings.js'
 import type { Chunk } from '../src/ports.js'
 import { reporting } from './failure.js'
 import { chunkHandler, type HandleChunk } from './handle.js'
@@ -17,39 +18,50 @@ export function createProcess(runtime: ConsumerRuntime) {
   const readers = new Readers(runtime)
   const { settings, progress, draining } = runtime
 
-  return (input: BatchInput): Promise<BatchResult> =>
-    reporting(input.key, async () => {
-      const { key, epoch, batch, replay } = input
-      const { cancellationSignal, info } = Context.current()
-      const stop = AbortSignal.any([cancellationSignal, draining])
-      const work = new Batch(input)
-      const stopHeartbeats = heartbeats(settings.heartbeatTimeoutMs, () => ({
-        position: String(work.position),
-        messages: work.messages,
-      }))
+  async function work(input: BatchInput): Promise<BatchResult> {
+    const { key, epoch, batch, replay } = input
+    const { cancellationSignal, info } = Context.current()
+    const stop = AbortSignal.any([cancellationSignal, draining])
+    const work = new Batch(input)
+    const stopHeartbeats = heartbeats(settings.heartbeatTimeoutMs, () => ({
+      position: String(work.position),
+      messages: work.messages,
+    }))
+    try {
+      const token = { epoch, batch, attempt: info.attempt }
+      work.position = await progress.claim(key, token, { from: BigInt(input.from), replay })
+      const lease = readers.take(key, replay, work.position)
+      stop.addEventListener('abort', lease.stop, { once: true })
+      if (stop.aborted) lease.stop()
+      let end: BatchEnd | undefined
       try {
-        const token = { epoch, batch, attempt: info.attempt }
-        work.position = await progress.claim(key, token, { from: BigInt(input.from), replay })
-        const lease = readers.take(key, replay, work.position)
-        stop.addEventListener('abort', lease.stop, { once: true })
-        if (stop.aborted) lease.stop()
-        let end: BatchEnd | undefined
-        try {
-          end = await work.follow(lease, stop, runtime, chunkHandler(runtime, key, token, replay))
-          return work.result(end)
-        } catch (error) {
-          // What came before it is done, and is committed like any other batch; the partition stops in front of it.
-          if (isTidemarkError(error) && error.effect === 'stop') return work.result('stopped', error.message)
-          throw error
-        } finally {
-          stop.removeEventListener('abort', lease.stop)
-          if (end === 'full' || end === 'duration') readers.park(key, replay, work.position, lease)
-          else await readers.close(lease)
-        }
+        end = await work.follow(lease, stop, runtime, chunkHandler(runtime, key, token, replay))
+        return work.result(end)
+      } catch (error) {
+        // What came before it is done, and is committed like any other batch; the partition stops in front of it.
+        if (isTidemarkError(error) && error.effect === 'stop') return work.result('stopped', error.message)
+        throw error
       } finally {
-        stopHeartbeats()
+        stop.removeEventListener('abort', lease.stop)
+        if (end === 'full' || end === 'duration') readers.park(key, replay, work.position, lease)
+        else await readers.close(lease)
       }
-    })
+    } finally {
+      stopHeartbeats()
+    }
+  }
+
+  return (input: BatchInput): Promise<BatchResult> =>
+    reporting(input.key, () => work(input), pauseBefore(Context.current().info.attempt + 1, settings.retry))
+}
+
+/**
+ * Pause before an attempt, ms. The failed attempt names it, so that these pauses hold for handlers that fail: a batch whose worker is gone
+ * is tried again at once.
+ */
+export function pauseBefore(attempt: number, retry: RetrySettings): number {
+  const pause = retry.initialIntervalMs * retry.backoff ** (attempt - 2)
+  return Math.min(pause, retry.maximumIntervalMs)
 }
 
 /** One batch while it is being worked. */

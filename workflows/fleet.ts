@@ -1,9 +1,8 @@
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common'
 import { getExternalWorkflowHandle, ParentClosePolicy, type SignalDefinition, startChild } from '@temporalio/workflow'
-import { type ModeState, type PartitionInput, workflowTypes } from '../src/model/commands.js'
+import { type ModeState, type PartitionInput, type ShardOrder, workflowTypes } from '../src/model/commands.js'
 import { describePartition, groupWorkflowId, partitionWorkflowId } from '../src/model/partition.js'
 import type { Revision } from '../src/model/revision.js'
-import type { groupShard, ShardOrder } from './shard.js'
 import { configureSignal } from './state.js'
 import { partitionAttributes } from './visibility.js'
 
@@ -58,6 +57,8 @@ export class Fleet {
         workflowId: partitionWorkflowId(key),
         args: [input],
         parentClosePolicy: ParentClosePolicy.ABANDON,
+        // A worker that dies while it decides what comes next is missed as soon as one that dies while it works.
+        workflowTaskTimeout: Math.min(revision.timing.heartbeatTimeoutMs, 10_000),
         staticSummary: `${describePartition(key)} for ${group}`,
         staticDetails: `Owns partition ${partition} of ${stream} for the group ${group}: waits for messages, has them handled batch by batch, and commits the offset after each batch.`,
         ...(searchAttributes
@@ -103,7 +104,7 @@ export class Fleet {
     const workflowId = `${groupWorkflowId(group, stream)}/shard-${shard}`
     const whole: ShardOrder = { group, stream, searchAttributes, shard, ...order }
     try {
-      await startChild<typeof groupShard>(workflowTypes.shard, {
+      await startChild(workflowTypes.shard, {
         workflowId,
         args: [{ orders: [whole] }],
         parentClosePolicy: ParentClosePolicy.ABANDON,

@@ -1,20 +1,6 @@
 import { condition, continueAsNew, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow'
-import type { ModeState } from '../src/model/commands.js'
-import type { Revision } from '../src/model/revision.js'
+import type { ShardOrder } from '../src/model/commands.js'
 import { Fleet } from './fleet.js'
-
-/** Something to do for some of a shard's partitions: start them, or hand them a signal. */
-export interface ShardOrder {
-  readonly group: string
-  readonly stream: string
-  readonly searchAttributes: boolean
-  readonly shard: number
-  readonly start?: readonly { readonly partition: number; readonly state: ModeState }[]
-  readonly revision?: Revision
-  readonly tell?: readonly number[]
-  readonly signal?: string
-  readonly args?: readonly unknown[]
-}
 
 /** The group's hands for up to 500 partitions, so that a large group's commands do not fill one history. */
 export async function groupShard(input: { readonly orders: readonly ShardOrder[] }): Promise<void> {

@@ -62,11 +62,8 @@ export class PartitionSteps {
       heartbeatTimeout: timing.heartbeatTimeoutMs,
       // The worker finishes the chunk in hand and returns how far it came, so nothing of a plain handler is repeated.
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-      retry: {
-        initialInterval: timing.retry.initialIntervalMs,
-        maximumInterval: timing.retry.maximumIntervalMs,
-        backoffCoefficient: timing.retry.backoff,
-      },
+      // For a batch whose worker is gone. A handler that fails names its own pause: see the consumer's retry option.
+      retry: { initialInterval: '100 ms', maximumInterval: timing.retry.maximumIntervalMs },
     })
     return process(batch)
   }

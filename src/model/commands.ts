@@ -108,3 +108,16 @@ export interface GroupStatus {
   readonly partitions: readonly number[]
   readonly reports: readonly PartitionReport[]
 }
+
+/** Something to do for some of a shard's partitions: start them, or hand them a signal. */
+export interface ShardOrder {
+  readonly group: string
+  readonly stream: string
+  readonly searchAttributes: boolean
+  readonly shard: number
+  readonly start?: readonly { readonly partition: number; readonly state: ModeState }[]
+  readonly revision?: Revision
+  readonly tell?: readonly number[]
+  readonly signal?: string
+  readonly args?: readonly unknown[]
+}

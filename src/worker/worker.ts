@@ -145,7 +145,8 @@ async function createWorkers(
       workflowBundle: await workflowBundle(),
       maxCachedWorkflows: cachedWorkflows,
       // A worker that was killed is missed after so long, when it was about to decide what comes next.
-      stickyQueueScheduleToStartTimeout: '5 s',
+      stickyQueueScheduleToStartTimeout:
+        Math.min(...config.consumers.map(({ settings }) => settings.heartbeatTimeoutMs)) / 2,
     }),
   ]
   const budget = new SharedBudget(config.memoryBytes)

@@ -16,8 +16,10 @@ export interface KillPlan {
 export interface KillReport extends Verdict {
   readonly kills: number
   readonly seconds: number
-  /** For each partition of a killed worker: ms until somebody else's first effect. */
+  /** For each partition of a killed worker: ms until somebody else's first effect, in order. */
   readonly failoversMs: readonly number[]
+  /** The same, divided by the kills in that time: the one who took the partition over may have been killed, too. */
+  readonly worstPerKillMs: number
 }
 
 /**
@@ -55,9 +57,16 @@ export async function drainWithKills(ground: Ground, workers: Workers, plan: Kil
   over.abort()
   await watching
   const failoversMs: number[] = []
-  for (const { worker, at, held } of deaths) failoversMs.push(...(await ground.takenOver(held, worker, at)))
+  let worstPerKillMs = 0
+  for (const { worker, at, held } of deaths)
+    for (const ms of await ground.takenOver(held, worker, at)) {
+      failoversMs.push(ms)
+      const kills = deaths.filter((death) => death.at >= at && death.at.getTime() <= at.getTime() + ms).length
+      worstPerKillMs = Math.max(worstPerKillMs, Math.round(ms / kills))
+    }
   const seconds = Math.round((Date.now() - started) / 1000)
-  return { ...(await ground.verdict()), kills: deaths.length, seconds, failoversMs: failoversMs.sort((a, b) => a - b) }
+  failoversMs.sort((a, b) => a - b)
+  return { ...(await ground.verdict()), kills: deaths.length, seconds, failoversMs, worstPerKillMs }
 }
 
 async function watchOffsets(ground: Ground, signal: AbortSignal): Promise<void> {

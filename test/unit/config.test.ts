@@ -10,7 +10,12 @@ const nothing = async (): Promise<never> => {
 }
 const database = { kind: 'postgres', describe: { host: 'db' }, connect: nothing }
 const store: OffsetStore = { kind: 'postgres', describe: { host: 'db' }, database, connect: nothing }
-const source = (stream = 'orders'): Source => ({ kind: 'kafka', stream, describe: { brokers: ['b:9092'] }, connect: nothing })
+const source = (stream = 'orders'): Source => ({
+  kind: 'kafka',
+  stream,
+  describe: { brokers: ['b:9092'] },
+  connect: nothing,
+})
 const handler = () => {}
 
 function configWith(change: Record<string, unknown>, rest: Record<string, unknown> = {}): TidemarkConfig {
@@ -52,12 +57,24 @@ describe('a config', () => {
 
   it.each([
     [{ batch: { maxDuration: 'soon' } }, "consumers[0] (group 'billing').batch.maxDuration: 'soon' is not a duration"],
-    [{ chunk: { fetchBytes: '8 bananas' } }, "consumers[0] (group 'billing').chunk.fetchBytes: '8 bananas' is not a size"],
+    [
+      { chunk: { fetchBytes: '8 bananas' } },
+      "consumers[0] (group 'billing').chunk.fetchBytes: '8 bananas' is not a size",
+    ],
     [{ concurrency: 0 }, "consumers[0] (group 'billing').concurrency: must be at least 1"],
-    [{ handler: 'sendInvoice' }, "consumers[0] (group 'billing').handler: must be a function, or transactional(function)"],
-    [{ handler: transactional('x' as never) }, "consumers[0] (group 'billing').handler: must be a function, or transactional(function)"],
+    [
+      { handler: 'sendInvoice' },
+      "consumers[0] (group 'billing').handler: must be a function, or transactional(function)",
+    ],
+    [
+      { handler: transactional('x' as never) },
+      "consumers[0] (group 'billing').handler: must be a function, or transactional(function)",
+    ],
     [{ source: 'orders' }, "consumers[0] (group 'billing').source: must be a source, for example kafka("],
-    [{ start: 'beginning' }, "consumers[0] (group 'billing').start: must be 'first', 'last', 'next', { offset } or { timestamp }"],
+    [
+      { start: 'beginning' },
+      "consumers[0] (group 'billing').start: must be 'first', 'last', 'next', { offset } or { timestamp }",
+    ],
     [{ start: { offset: -1 } }, 'offset -1 is not a whole number from 0 up'],
     [{ start: { timestamp: 'yesterday' } }, "timestamp 'yesterday' is not a time"],
     [{ group: 'a/b' }, "consumers[0] (group 'a/b').group: must not contain '/'"],

@@ -10,11 +10,15 @@ describe('an error text', () => {
     expect(text).toBe('invalid input syntax for type integer: "[redacted]"')
   })
   it('loses pieces of a document that JSON.parse quotes', () => {
-    const text = redact(`Unexpected token 'h', "hello SENTINEL-9 wor"... is not valid JSON`, [message('hello SENTINEL-9 world')])
+    const text = redact(`Unexpected token 'h', "hello SENTINEL-9 wor"... is not valid JSON`, [
+      message('hello SENTINEL-9 world'),
+    ])
     expect(text).not.toContain('SENTINEL-9')
   })
   it('loses values deep inside, keys of messages, and numbers', () => {
-    const text = redact('no 4711 for alice@example.com in order-99', [message({ a: [{ b: 4711, c: 'alice@example.com' }] }, 'order-99')])
+    const text = redact('no 4711 for alice@example.com in order-99', [
+      message({ a: [{ b: 4711, c: 'alice@example.com' }] }, 'order-99'),
+    ])
     expect(text).toBe('no [redacted] for [redacted] in [redacted]')
   })
   it('keeps names of fields, tables and columns', () => {

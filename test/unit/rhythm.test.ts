@@ -25,7 +25,10 @@ describe('the idle gap', () => {
       fc.property(fc.array(fc.integer({ min: -10_000, max: 100_000 })), (gaps) => {
         let at = 1_000_000
         let rhythm = unknownRhythm
-        for (const gap of gaps) rhythm = arrived(rhythm, (at += gap))
+        for (const gap of gaps) {
+          at += gap
+          rhythm = arrived(rhythm, at)
+        }
         const gap = idleGap(rhythm, limits)
         expect(gap).toBeGreaterThanOrEqual(2_000)
         expect(gap).toBeLessThanOrEqual(30_000)

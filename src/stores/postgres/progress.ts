@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import { describePartition, type PartitionKey } from '../../model/partition.js'
-import { describeToken, type FencingToken } from '../../model/token.js'
+import { compareTokens, describeToken, type FencingToken } from '../../model/token.js'
 import type { Log, Progress, ProgressLog, Transaction } from '../../ports.js'
 import type { PostgresSettings } from '../../postgres/options.js'
-import { postgresError } from '../../postgres/pool.js'
+import { isOutage, postgresError } from '../../postgres/pool.js'
 import { ChunkTransaction } from './transaction.js'
 
 /** Raised by advance_progress when the token is not the owner's. */
@@ -58,9 +58,11 @@ export class PostgresProgress implements ProgressLog {
   }
 
   async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
-    await this.#query(this.#advance(key, token, from, to)).catch((error) => {
-      throw this.#explain(error, key, token)
-    })
+    try {
+      await this.pool.query(this.#advance(key, token, from, to))
+    } catch (error) {
+      throw await this.#explain(error, key, token)
+    }
   }
 
   async transact(
@@ -77,7 +79,7 @@ export class PostgresProgress implements ProgressLog {
     try {
       await transaction.run(work, this.#advance(key, token, from, to))
     } catch (error) {
-      throw this.#explain(error, key, token)
+      throw await this.#explain(error, key, token)
     } finally {
       transaction.release()
     }
@@ -114,9 +116,13 @@ export class PostgresProgress implements ProgressLog {
     }
   }
 
-  #explain(error: unknown, key: PartitionKey, token: FencingToken): unknown {
+  /** A newer owner ends this one's session, so a broken connection may mean no more than that. */
+  async #explain(error: unknown, key: PartitionKey, token: FencingToken): Promise<unknown> {
     const code = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
-    return code === fencedState ? fenced(key, token) : postgresError(error, this.settings)
+    if (code === fencedState) return fenced(key, token)
+    if (!isOutage(error)) return postgresError(error, this.settings)
+    const owner = await this.read(key).catch(() => null)
+    return owner && compareTokens(owner.token, token) > 0 ? fenced(key, token) : postgresError(error, this.settings)
   }
 
   async #query(text: string, values: unknown[] = []): Promise<pg.QueryResult<Record<string, unknown>>> {

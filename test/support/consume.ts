@@ -1,0 +1,87 @@
+import { Client, Connection } from '@temporalio/client'
+import kafkajs from 'kafkajs'
+import pg from 'pg'
+import { startGroups } from '../../src/client/groups.js'
+import type { TidemarkConfig } from '../../src/config/define.js'
+import type { Log } from '../../src/ports.js'
+import { createWorker, type TidemarkWorker } from '../../src/worker/worker.js'
+import { part } from './parts.js'
+
+/** A log that keeps what it is told, for tests that look at it. */
+export function keptLog(): Log & { readonly lines: string[] } {
+  const lines: string[] = []
+  const keep = (fields: object, message: string) => void lines.push(`${message} ${JSON.stringify(fields)}`)
+  return { lines, debug: () => {}, info: keep, warn: keep, error: keep }
+}
+
+export interface Running {
+  readonly worker: TidemarkWorker
+  readonly log: ReturnType<typeof keptLog>
+  /** Shuts the worker down and waits until it is gone. */
+  stop(): Promise<void>
+}
+
+/** Runs a config's worker in this process, and puts the config in force. */
+export async function run(config: TidemarkConfig): Promise<Running> {
+  const log = keptLog()
+  const worker = await createWorker(config, { log })
+  const ended = worker.run()
+  // Whoever stops it is told; until then a failure must not end the test process.
+  ended.catch(() => {})
+  await startGroups(config)
+  return {
+    worker,
+    log,
+    stop: async () => {
+      worker.shutdown()
+      await ended
+    },
+  }
+}
+
+/** A client of the test stack's Temporal. */
+export async function temporalClient(): Promise<Client & { close(): Promise<void> }> {
+  const { address, namespace } = part('temporal')
+  const connection = await Connection.connect({ address })
+  return Object.assign(new Client({ connection, namespace }), { close: () => connection.close() })
+}
+
+/** Creates a topic on the test stack's Kafka. */
+export async function createTopic(topic: string, partitions: number): Promise<void> {
+  const admin = kafkaClient().admin()
+  await admin.connect()
+  await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true })
+  await admin.disconnect()
+}
+
+/** Writes values, spread over the partitions in turn. */
+export async function produce(topic: string, values: readonly string[], partitions: number): Promise<void> {
+  const producer = kafkaClient().producer()
+  await producer.connect()
+  for (let from = 0; from < values.length; from += 2_000) {
+    const messages = values
+      .slice(from, from + 2_000)
+      .map((value, i) => ({ value, key: `k${from + i}`, partition: (from + i) % partitions }))
+    await producer.send({ topic, messages })
+  }
+  await producer.disconnect()
+}
+
+export function kafkaClient(): kafkajs.Kafka {
+  return new kafkajs.Kafka({ brokers: [...part('kafka').brokers], logLevel: kafkajs.logLevel.NOTHING })
+}
+
+/** Rows of one query on its own connection. */
+export async function rowsOf<T extends object>(
+  connectionString: string,
+  text: string,
+  values: unknown[] = [],
+): Promise<T[]> {
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  try {
+    return (await client.query<T>(text, values)).rows
+  } finally {
+    await client.end()
+  }
+}
