@@ -10,6 +10,8 @@ export interface FetchedPartition {
   readonly lastStableOffset: bigint
   /** Transactions that were aborted, as far as they touch these records, by their first offset. */
   readonly aborted: readonly AbortedTransaction[]
+  /** Node to ask instead, where the request named a rack; otherwise -1. The records are empty then. KIP-392. */
+  readonly preferredReplica: number
   /** Record batches, the last one possibly cut off. A view of the response, not a copy. */
   readonly records: Buffer
 }
@@ -26,7 +28,11 @@ export interface FetchResponse {
   readonly partitions: readonly FetchedPartition[]
 }
 
-/** Reads a response to a request for partitions of one topic. */
+/**
+ * Reads a response to a request for partitions of one topic.
+ *
+ * @throws RangeError when it is cut off
+ */
 export function readFetchResponse(body: Buffer): FetchResponse {
   const throttleMs = body.readInt32BE(0)
   const errorCode = body.readInt16BE(4)
@@ -48,15 +54,17 @@ export function readFetchResponse(body: Buffer): FetchResponse {
       const aborted: AbortedTransaction[] = []
       for (let j = 0; j < abortedCount; j++, at += 16)
         aborted.push({ producerId: body.readBigInt64BE(at), firstOffset: body.readBigInt64BE(at + 8) })
-      // preferred_read_replica takes four bytes
+      const preferredReplica = body.readInt32BE(at)
       const size = Math.max(0, body.readInt32BE(at + 4))
       at += 8
+      if (at + size > body.length) throw new RangeError('the response is cut off')
       partitions.push({
         partition,
         errorCode,
         highWatermark,
         lastStableOffset,
         aborted,
+        preferredReplica,
         records: body.subarray(at, at + size),
       })
       at += size

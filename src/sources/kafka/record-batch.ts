@@ -33,24 +33,35 @@ export class DamagedBatch extends Error {
 }
 
 const lengthEnd = 12
+const magicAt = 16
 const headerEnd = 61
 const crcEnd = 21
 
+export interface RecordSet {
+  readonly batches: readonly RecordBatch[]
+  /** Bytes behind the batches: one that was cut off, or a damaged one and what follows it. */
+  readonly rest: number
+}
+
 /**
- * Reads the whole batches of a record set; a last one that is cut off belongs to the next fetch.
+ * Reads the whole batches of a record set. A last one that is cut off belongs to the next fetch, and so does a damaged one:
+ * what stands in front of it can still be handled.
  *
- * @throws DamagedBatch
+ * @throws DamagedBatch when the first batch is damaged
  */
-export function readBatches(records: Buffer): {
-  batches: RecordBatch[] /** Bytes of the cut-off batch. */
-  rest: number
-} {
+export function readBatches(records: Buffer): RecordSet {
   const batches: RecordBatch[] = []
   let at = 0
   while (records.length - at >= lengthEnd) {
-    const end = at + lengthEnd + records.readInt32BE(at + 8)
+    const length = records.readInt32BE(at + 8)
+    const end = at + lengthEnd + Math.max(length, 0)
     if (end > records.length) break
-    batches.push(readBatch(records.subarray(at, end)))
+    try {
+      batches.push(readBatch(records.subarray(at, end)))
+    } catch (error) {
+      if (batches.length === 0) throw error
+      break
+    }
     at = end
   }
   return { batches, rest: records.length - at }
@@ -58,7 +69,7 @@ export function readBatches(records: Buffer): {
 
 function readBatch(batch: Buffer): RecordBatch {
   const baseOffset = batch.readBigInt64BE(0)
-  const magic = batch.length > 16 ? batch.readInt8(16) : -1
+  const magic = batch.length > magicAt ? batch.readInt8(magicAt) : 2
   if (magic !== 2)
     throw new DamagedBatch(baseOffset, `record format ${magic} is not supported; Kafka writes format 2 since 0.11`)
   if (batch.length < headerEnd) throw new DamagedBatch(baseOffset, 'the batch is shorter than its header')

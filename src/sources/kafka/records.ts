@@ -47,13 +47,17 @@ export class RecordCursor {
     record.value = this.#bytes()
     const headers = this.#varint()
     record.headers = headers === 0 ? noHeaders : this.#headers(headers)
+    if (this.#at > end) throw new RangeError('a record is longer than it says')
     this.#at = end
     return true
   }
 
   #headers(count: number): RawHeaders {
     const headers: [string, Buffer | null][] = []
-    for (let i = 0; i < count; i++) headers.push([this.#bytes()?.toString('utf8') ?? '', this.#bytes()])
+    for (let i = 0; i < count; i++) {
+      headers.push([this.#bytes()?.toString('utf8') ?? '', this.#bytes()])
+      if (this.#at > this.#body.length) throw new RangeError('a record has more headers than bytes')
+    }
     return headers
   }
 
@@ -65,7 +69,7 @@ export class RecordCursor {
     return this.#body.subarray(from, this.#at)
   }
 
-  /** A zigzag varint of at most 32 bits. */
+  /** A zigzag varint of at most 32 bits. Behind the body's end it reads zeros; `next` notices that. */
   #varint(): number {
     const body = this.#body
     let at = this.#at
