@@ -1,0 +1,530 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { isTidemarkError } from '../../src/model/errors.js'
+import type { Chunk, Message, Reader, ReadOptions, Source, SourceClient } from '../../src/ports.js'
+import { json, type ValueOption } from '../../src/sources/value.js'
+import { SharedBudget } from '../../src/worker/budget.js'
+import { silentLog } from '../support/silent-log.js'
+import { waitFor } from '../support/wait-for.js'
+
+/** What a kind of source brings to be tested. */
+export interface SourceHarness {
+  /** A new, empty stream. */
+  createStream(partitions: number): Promise<TestStream>
+  /** A source whose server is there and whose stream is not. */
+  unknownStream(): Source
+  /** A source whose server is not there. */
+  unreachable(): Source
+  close?(): Promise<void>
+}
+
+export interface TestStream {
+  readonly name: string
+  source<V = unknown>(value?: ValueOption<V>): Source<V>
+  /** Writes one message per value, in this order, and resolves when they can be read. */
+  append(partition: number, values: readonly unknown[], details?: TestDetails): Promise<void>
+  drop(): Promise<void>
+}
+
+export interface TestDetails {
+  readonly key?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** What a kind of source may do otherwise than the others. */
+export interface SourceTraits {
+  /** Messages carry the key given to `append`. Default true. */
+  readonly keys?: boolean
+  /** Messages carry the headers given to `append`. Default true. */
+  readonly headers?: boolean
+  /** Offsets of a partition have no gaps and begin with 0. Default true. */
+  readonly contiguous?: boolean
+}
+
+const fetchBytes = 64 * 1024
+/** Long enough for a source to answer on a busy machine. */
+const soon = 20_000
+
+/** The suite that makes a SourceClient one: what the worker relies on, whatever the log. */
+export function sourceContract(kind: string, open: () => Promise<SourceHarness>, traits: SourceTraits = {}): void {
+  const { keys = true, headers = true, contiguous = true } = traits
+
+  describe(`${kind} source`, () => {
+    let harness: SourceHarness
+    const cleanUp: (() => Promise<void>)[] = []
+
+    beforeAll(async () => {
+      harness = await open()
+    })
+    afterEach(async () => {
+      while (cleanUp.length > 0) await cleanUp.pop()!()
+    })
+    afterAll(() => harness?.close?.())
+
+    async function stream(partitions = 1): Promise<TestStream> {
+      const created = await harness.createStream(partitions)
+      cleanUp.push(() => created.drop())
+      return created
+    }
+
+    async function connected<V>(source: Source<V>): Promise<SourceClient<V>> {
+      const client = await source.connect({ log: silentLog(), signal: new AbortController().signal })
+      cleanUp.push(() => client.close())
+      return client
+    }
+
+    async function filled(values: readonly unknown[]) {
+      const there = await stream()
+      if (values.length > 0) await there.append(0, values)
+      return { there, client: await connected(there.source()) }
+    }
+
+    /** A reader of partition 0 unless told, and the budget it lends from. */
+    function reading<V>(
+      client: SourceClient<V>,
+      there: TestStream,
+      from: bigint,
+      change: Partial<ReadOptions> & { partition?: number } = {},
+    ) {
+      const budget = new SharedBudget(64 * 1024 * 1024)
+      const end = new AbortController()
+      const { partition = 0, ...options } = change
+      const reader = client.read(from, {
+        key: { group: 'readers', stream: there.name, partition },
+        replay: 0,
+        fetchBytes,
+        budget,
+        signal: end.signal,
+        ...options,
+      })
+      cleanUp.push(() => reader.close())
+      return { reader, budget, end }
+    }
+
+    it('names the partitions of the stream', async () => {
+      const client = await connected((await stream(3)).source())
+      expect(await client.partitions()).toEqual([0, 1, 2])
+    })
+
+    it('refuses to connect to a stream that does not exist', async () => {
+      const { connect } = harness.unknownStream()
+      const error = await connect({ log: silentLog(), signal: new AbortController().signal }).catch((error) => error)
+      expect(isTidemarkError(error) && error.code).toBe('STREAM_NOT_FOUND')
+    })
+
+    it('says that the server is not there after one try', async () => {
+      const { connect } = harness.unreachable()
+      const error = await connect({ log: silentLog(), signal: new AbortController().signal }).catch((error) => error)
+      expect(isTidemarkError(error) && error.code).toBe('UNREACHABLE')
+    })
+
+    describe('bounds and starts', () => {
+      it('an empty partition begins where it ends', async () => {
+        const { client } = await filled([])
+        const { first, head } = (await client.bounds([0])).get(0)!
+        expect(first).toBe(head)
+        for (const start of ['first', 'last', 'next'] as const) expect(await client.resolve(0, start)).toBe(head)
+      })
+
+      it('the bounds of many partitions come together', async () => {
+        const there = await stream(3)
+        await there.append(0, ['a'])
+        await there.append(2, ['b', 'c'])
+        const bounds = await (await connected(there.source())).bounds([0, 1, 2])
+        expect([...bounds.keys()].sort()).toEqual([0, 1, 2])
+        expect(bounds.get(0)!.head).toBeGreaterThan(bounds.get(0)!.first)
+        expect(bounds.get(1)!.head).toBe(bounds.get(1)!.first)
+        expect(bounds.get(2)!.head).toBeGreaterThan(bounds.get(2)!.first)
+        if (contiguous) expect(bounds.get(2)).toEqual({ first: 0n, head: 2n })
+      })
+
+      it.each([
+        { start: 'first', read: ['a', 'b', 'c', 'later'] },
+        { start: 'last', read: ['c', 'later'] },
+        { start: 'next', read: ['later'] },
+      ] as const)('start $start reads $read', async ({ start, read }) => {
+        const { there, client } = await filled(['a', 'b', 'c'])
+        const from = await client.resolve(0, start)
+        await there.append(0, ['later'])
+        const { reader } = reading(client, there, from)
+        expect((await take(reader, read.length)).map(({ value }) => value)).toEqual(read)
+      })
+
+      it('an offset starts exactly there, and outside of the log it is refused', async () => {
+        const { there, client } = await filled(['a', 'b', 'c'])
+        const all = await take(reading(client, there, await client.resolve(0, 'first')).reader, 3)
+        const second = all[1]!.offset
+        expect(await client.resolve(0, { offset: second })).toBe(second)
+        const { head } = (await client.bounds([0])).get(0)!
+        expect(await client.resolve(0, { offset: head })).toBe(head)
+        const error = await client.resolve(0, { offset: head + 1_000n }).catch((error) => error)
+        expect(isTidemarkError(error) && error.code).toBe('OUT_OF_RANGE')
+        expect(error.message).toContain(String(head))
+      })
+
+      it('a time starts at the first message written then or later', async () => {
+        const { there, client } = await filled(['a'])
+        const [a] = await take(reading(client, there, await client.resolve(0, 'first')).reader, 1)
+        await waitFor(() => Date.now() > a!.timestamp + 5, { what: 'the clock to move on' })
+        const between = a!.timestamp + 1
+        await there.append(0, ['b', 'c'])
+        const [, b] = await take(reading(client, there, await client.resolve(0, 'first')).reader, 2)
+        expect(await client.resolve(0, { timestamp: between })).toBe(b!.offset)
+        expect(await client.resolve(0, { timestamp: 0 })).toBe(a!.offset)
+        const { head } = (await client.bounds([0])).get(0)!
+        expect(await client.resolve(0, { timestamp: Date.now() + 3_600_000 })).toBe(head)
+      })
+    })
+
+    describe('reading', () => {
+      it('delivers every message once and in order, chunk after chunk without a hole', async () => {
+        const values = Array.from({ length: 2_500 }, (_, index) => ({ index, pad: 'x'.repeat(100) }))
+        const { there, client } = await filled(values)
+        const first = await client.resolve(0, 'first')
+        const { reader } = reading(client, there, first)
+        const { messages, chunks } = await follow(reader, values.length, { maxMessages: 400 })
+        expect(messages.map(({ value }) => value)).toEqual(values)
+        let position = first
+        for (const chunk of chunks) {
+          expect(chunk.from).toBe(position)
+          expect(chunk.next > chunk.from).toBe(true)
+          expect(chunk.messages.length).toBeLessThanOrEqual(400)
+          for (const { offset } of chunk.messages) expect(offset >= chunk.from && offset < chunk.next).toBe(true)
+          position = chunk.next
+        }
+        const { head } = (await client.bounds([0])).get(0)!
+        expect(position).toBe(head)
+        if (contiguous) expect(messages.map(({ offset }) => Number(offset))).toEqual(values.map(({ index }) => index))
+      })
+
+      it('goes on exactly where another reader stopped', async () => {
+        const values = Array.from({ length: 100 }, (_, index) => index)
+        const { there, client } = await filled(values)
+        const before = await follow(reading(client, there, await client.resolve(0, 'first')).reader, 40, {
+          maxMessages: 40,
+        })
+        const rest = await take(reading(client, there, before.chunks.at(-1)!.next).reader, 60)
+        expect([...before.messages, ...rest].map(({ value }) => value)).toEqual(values)
+      })
+
+      it('keeps partitions apart', async () => {
+        const there = await stream(2)
+        await there.append(0, ['a', 'b'])
+        await there.append(1, ['c'])
+        const client = await connected(there.source())
+        const [zero, one] = await Promise.all(
+          [0, 1].map(async (partition) =>
+            take(reading(client, there, await client.resolve(partition, 'first'), { partition }).reader, 2 - partition),
+          ),
+        )
+        expect(zero!.map(({ value, partition }) => [value, partition])).toEqual([
+          ['a', 0],
+          ['b', 0],
+        ])
+        expect(one!.map(({ value, partition }) => [value, partition])).toEqual([['c', 1]])
+      })
+
+      it('fills in what a handler sees of a message', async () => {
+        const there = await stream()
+        const before = Date.now()
+        await there.append(0, [{ total: 5 }], { key: 'kéy', headers: { trace: 'abc' } })
+        const client = await connected(there.source())
+        const [message] = await take(reading(client, there, await client.resolve(0, 'first'), { replay: 3 }).reader, 1)
+        expect(message).toMatchObject({ stream: there.name, partition: 0, value: { total: 5 } })
+        expect(message!.idempotencyKey).toBe(`readers/${there.name}/0/${message!.offset}/3`)
+        expect(message!.timestamp).toBeGreaterThanOrEqual(before - 60_000)
+        expect(message!.timestamp).toBeLessThanOrEqual(Date.now() + 60_000)
+        if (keys) {
+          expect(message!.key).toBe('kéy')
+          expect(message!.keyBytes).toEqual(Buffer.from('kéy'))
+        }
+        if (headers) {
+          expect(message!.headers.get('trace')).toBe('abc')
+          expect(message!.headers.getBytes('trace')).toEqual(Buffer.from('abc'))
+          expect(message!.headers.getAll('trace')).toEqual(['abc'])
+          expect([...message!.headers]).toContainEqual(['trace', 'abc'])
+        }
+        expect(message!.headers.get('absent')).toBeUndefined()
+      })
+
+      it('says after waitMs that nothing came, and delivers to the next call what comes later', async () => {
+        const { there, client } = await filled([])
+        const { reader } = reading(client, there, await client.resolve(0, 'first'))
+        const started = performance.now()
+        expect(await reader.next({ maxMessages: 10, waitMs: 50 })).toBeNull()
+        expect(performance.now() - started).toBeLessThan(5_000)
+        expect(await reader.next({ maxMessages: 10, waitMs: 1 })).toBeNull()
+        await there.append(0, ['late'])
+        expect((await take(reader, 1)).map(({ value }) => value)).toEqual(['late'])
+      })
+
+      it('delivers a message to somebody who waits for it', async () => {
+        const { there, client } = await filled([])
+        const { reader } = reading(client, there, await client.resolve(0, 'first'))
+        const coming = reader.next({ maxMessages: 10, waitMs: soon })
+        await there.append(0, ['now'])
+        const chunk = await coming
+        expect(chunk!.messages.map(({ value }) => value)).toEqual(['now'])
+        expect(chunk!.head >= chunk!.next).toBe(true)
+        chunk!.release()
+      })
+
+      it('delivers one message larger than a fetch', async () => {
+        const large = 'x'.repeat(fetchBytes * 4)
+        const { there, client } = await filled(['before', large, 'after'])
+        const { reader } = reading(client, there, await client.resolve(0, 'first'))
+        expect((await take(reader, 3)).map(({ value }) => value)).toEqual(['before', large, 'after'])
+      })
+    })
+
+    describe('memory', () => {
+      const values = Array.from({ length: 400 }, (_, index) => ({ index, pad: 'x'.repeat(2_000) }))
+
+      it('a handler that keeps its chunk stops the reader after one fetch more', async () => {
+        const { there, client } = await filled(values)
+        const budget = new SharedBudget(64 * 1024 * 1024)
+        const { reader } = reading(client, there, await client.resolve(0, 'first'), { budget })
+        const chunk = await nextChunk(reader, { maxMessages: 1 })
+        await waitFor(() => budget.used > fetchBytes, { what: 'the next fetch to be paid for' })
+        expect(await settled(() => budget.used)).toBeLessThan(20 * fetchBytes)
+        expect(chunk.bytes).toBeGreaterThan(1_000)
+      })
+
+      it('nothing is fetched while the budget is lent to others', async () => {
+        const { there, client } = await filled(values)
+        const budget = new SharedBudget(fetchBytes)
+        const other = await budget.take(fetchBytes, new AbortController().signal)
+        const { reader } = reading(client, there, await client.resolve(0, 'first'), { budget })
+        expect(await reader.next({ maxMessages: 10, waitMs: 200 })).toBeNull()
+        other.release()
+        expect((await nextChunk(reader, { maxMessages: 10 })).messages.length).toBeGreaterThan(0)
+      })
+
+      it('a budget of a single fetch is enough to read everything', async () => {
+        const { there, client } = await filled(values)
+        const { reader } = reading(client, there, await client.resolve(0, 'first'), {
+          budget: new SharedBudget(fetchBytes),
+        })
+        expect((await take(reader, values.length)).map(({ value }) => value)).toEqual(values)
+      })
+
+      it('gives everything back: chunks when they are released, the rest when the reader closes', async () => {
+        const { there, client } = await filled(values)
+        const { reader, budget } = reading(client, there, await client.resolve(0, 'first'))
+        const chunk = await nextChunk(reader, { maxMessages: 3 })
+        chunk.release()
+        chunk.release()
+        await reader.close()
+        expect(budget.used).toBe(0)
+      })
+
+      it('a chunk given back after its reader was closed counts once', async () => {
+        const { there, client } = await filled(values)
+        const { reader, budget } = reading(client, there, await client.resolve(0, 'first'))
+        const chunk = await nextChunk(reader, { maxMessages: 3 })
+        await reader.close()
+        chunk.release()
+        expect(budget.used).toBe(0)
+      })
+    })
+
+    describe('a value that cannot be decoded', () => {
+      const picky = json((document) => {
+        if ((document as { secret?: string }).secret) throw new Error(`bad: ${JSON.stringify(document)}`)
+        return document
+      })
+
+      async function poisoned() {
+        const there = await stream()
+        await there.append(0, [{ ok: 1 }, { ok: 2 }, { secret: 'hunter2' }, { ok: 3 }])
+        const client = await connected(there.source(picky))
+        return { there, client, ...reading(client, there, await client.resolve(0, 'first')) }
+      }
+
+      it('comes as poison behind the messages before it, and nothing is skipped', async () => {
+        const { reader, there } = await poisoned()
+        const { chunks, messages } = await follow(reader, Number.POSITIVE_INFINITY, {}, ({ poison }) => !!poison)
+        expect(messages.map(({ value }) => value)).toEqual([{ ok: 1 }, { ok: 2 }])
+        const { poison, next } = chunks.at(-1)!
+        expect(poison!.code).toBe('UNDECODABLE')
+        expect(poison!.place).toEqual({ group: 'readers', stream: there.name, partition: 0, offset: String(next) })
+        expect(next > messages[1]!.offset).toBe(true)
+        for (const part of ['readers', there.name, String(next)]) expect(poison!.message).toContain(part)
+      })
+
+      it('never shows its payload', async () => {
+        const { reader } = await poisoned()
+        const { chunks } = await follow(reader, Number.POSITIVE_INFINITY, {}, ({ poison }) => !!poison)
+        const { poison } = chunks.at(-1)!
+        expect(`${poison!.message} ${poison!.stack} ${JSON.stringify(poison)}`).not.toContain('hunter2')
+        expect(poison!.cause).toBeUndefined()
+      })
+
+      it('is still there for whoever asks again', async () => {
+        const { reader } = await poisoned()
+        const { chunks } = await follow(reader, Number.POSITIVE_INFINITY, {}, ({ poison }) => !!poison)
+        const again = await nextChunk(reader)
+        expect(again).toMatchObject({ from: chunks.at(-1)!.next, next: chunks.at(-1)!.next, messages: [] })
+        expect(again.poison!.code).toBe('UNDECODABLE')
+      })
+    })
+
+    describe('ending a reader', () => {
+      it('a pending next resolves with null when the reader closes', async () => {
+        const { there, client } = await filled([])
+        const { reader, budget } = reading(client, there, await client.resolve(0, 'first'))
+        const pending = reader.next({ maxMessages: 10, waitMs: 60_000 })
+        await waitFor(() => budget.used > 0, { what: 'the fetch to be under way' })
+        const started = performance.now()
+        await reader.close()
+        expect(await pending).toBeNull()
+        expect(performance.now() - started).toBeLessThan(1_000)
+        await reader.close()
+        expect(budget.used).toBe(0)
+      })
+
+      it('a pending next resolves with null when the signal aborts', async () => {
+        const { there, client } = await filled([])
+        const { reader, end, budget } = reading(client, there, await client.resolve(0, 'first'))
+        const pending = reader.next({ maxMessages: 10, waitMs: 60_000 })
+        const started = performance.now()
+        end.abort()
+        expect(await pending).toBeNull()
+        expect(performance.now() - started).toBeLessThan(1_000)
+        expect(await reader.next({ maxMessages: 10, waitMs: 60_000 })).toBeNull()
+        await waitFor(() => budget.used === 0, { what: 'the loan to be given back' })
+      })
+
+      it('a reader that was ended before it began reads nothing', async () => {
+        const { there, client } = await filled(['a'])
+        const { reader } = reading(client, there, await client.resolve(0, 'first'), { signal: AbortSignal.abort() })
+        expect(await reader.next({ maxMessages: 10, waitMs: 60_000 })).toBeNull()
+      })
+    })
+
+    describe('waiting for data', () => {
+      it('sees at once what is there', async () => {
+        const { client } = await filled(['a'])
+        expect(await client.waitForData(0, await client.resolve(0, 'first'), AbortSignal.timeout(soon))).toBe(true)
+      })
+
+      it('wakes up when something is written', async () => {
+        const { there, client } = await filled(['a'])
+        const { head } = (await client.bounds([0])).get(0)!
+        const waiting = client.waitForData(0, head, AbortSignal.timeout(soon))
+        await there.append(0, ['b'])
+        expect(await waiting).toBe(true)
+      })
+
+      it('wakes up only the partition that got something', async () => {
+        const there = await stream(3)
+        const client = await connected(there.source())
+        const end = new AbortController()
+        const woken: number[] = []
+        const waiting = [0, 1, 2].map(async (partition) => {
+          const { head } = (await client.bounds([partition])).get(partition)!
+          if (await client.waitForData(partition, head, end.signal)) woken.push(partition)
+        })
+        await there.append(1, ['b'])
+        await waitFor(() => woken.length > 0, { what: 'a partition to wake up' })
+        end.abort()
+        await Promise.all(waiting)
+        expect(woken).toEqual([1])
+      })
+
+      it('wakes up everybody who waits for the same partition, each at their own position', async () => {
+        const { there, client } = await filled(['a'])
+        const { head } = (await client.bounds([0])).get(0)!
+        const first = await client.resolve(0, 'first')
+        const signal = AbortSignal.timeout(soon)
+        const [atHead, atHeadToo] = [client.waitForData(0, head, signal), client.waitForData(0, head, signal)]
+        expect(await client.waitForData(0, first, signal)).toBe(true)
+        await there.append(0, ['b'])
+        expect(await Promise.all([atHead, atHeadToo])).toEqual([true, true])
+      })
+
+      it('somebody who begins to wait later is woken, too', async () => {
+        const there = await stream(2)
+        const client = await connected(there.source())
+        const end = new AbortController()
+        const position = await client.resolve(0, 'next')
+        const idle = client.waitForData(0, position, end.signal)
+        for (const round of [1, 2, 3, 4, 5]) {
+          const next = await client.resolve(1, 'next')
+          const waiting = client.waitForData(1, next, AbortSignal.timeout(soon))
+          await there.append(1, [round])
+          expect(await waiting).toBe(true)
+        }
+        end.abort()
+        expect(await idle).toBe(false)
+      })
+
+      it('resolves with false as soon as it is no longer wanted', async () => {
+        const { client } = await filled([])
+        const position = await client.resolve(0, 'first')
+        expect(await client.waitForData(0, position, AbortSignal.abort())).toBe(false)
+        const end = new AbortController()
+        const waiting = client.waitForData(0, position, end.signal)
+        const started = performance.now()
+        end.abort()
+        expect(await waiting).toBe(false)
+        expect(performance.now() - started).toBeLessThan(1_000)
+      })
+
+      it('a client that closes lets nobody wait on', async () => {
+        const there = await stream()
+        const client = await connected(there.source())
+        const waiting = client.waitForData(0, await client.resolve(0, 'first'), AbortSignal.timeout(soon))
+        await client.close()
+        expect(await waiting).toBe(false)
+      })
+    })
+  })
+}
+
+type Limits = { readonly maxMessages?: number; readonly waitMs?: number }
+
+/** The next chunk; an error when none comes. */
+async function nextChunk<V>(reader: Reader<V>, { maxMessages = 1_000, waitMs = soon }: Limits = {}): Promise<Chunk<V>> {
+  const chunk = await reader.next({ maxMessages, waitMs })
+  if (!chunk) throw new Error(`no chunk came within ${waitMs} ms`)
+  return chunk
+}
+
+/** Reads until `count` messages came, or `until` says so, releasing each chunk. */
+async function follow<V>(
+  reader: Reader<V>,
+  count: number,
+  limits: Limits = {},
+  until: (chunk: Chunk<V>) => boolean = () => false,
+): Promise<{ messages: Message<V>[]; chunks: Chunk<V>[] }> {
+  const messages: Message<V>[] = []
+  const chunks: Chunk<V>[] = []
+  while (messages.length < count) {
+    const chunk = await nextChunk(reader, limits)
+    for (const message of chunk.messages) messages.push(message)
+    chunks.push(chunk)
+    chunk.release()
+    if (until(chunk)) break
+    if (chunk.poison) throw chunk.poison
+  }
+  return { messages, chunks }
+}
+
+async function take<V>(reader: Reader<V>, count: number): Promise<Message<V>[]> {
+  return (await follow(reader, count)).messages
+}
+
+/** The value once it has stopped changing. */
+async function settled(read: () => number): Promise<number> {
+  let last = Number.NaN
+  let same = 0
+  return waitFor(
+    () => {
+      const now = read()
+      same = now === last ? same + 1 : 0
+      last = now
+      return same >= 4 ? now : 0
+    },
+    { what: 'the value to stop changing' },
+  )
+}

@@ -1,0 +1,41 @@
+import { Kafka, logLevel } from 'kafkajs'
+import { kafka } from '../../src/kafka.js'
+import { describeWith, part } from '../support/parts.js'
+import { unique } from '../support/unique.js'
+import { type SourceHarness, sourceContract } from './source-contract.js'
+
+describeWith(['kafka'], 'Kafka', () => {
+  sourceContract('Kafka', async (): Promise<SourceHarness> => {
+    const { brokers } = part('kafka')
+    const client = new Kafka({ clientId: 'contract', brokers: [...brokers], logLevel: logLevel.NOTHING })
+    const admin = client.admin()
+    const producer = client.producer()
+    await Promise.all([admin.connect(), producer.connect()])
+    return {
+      createStream: async (partitions) => {
+        const topic = unique('contract')
+        await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true })
+        return {
+          name: topic,
+          source: (value) => kafka({ brokers, topic, ...(value ? { value } : {}) }),
+          append: async (partition, values, { key, headers } = {}) => {
+            const messages = values.map((value) => ({
+              partition,
+              value: JSON.stringify(value),
+              ...(key === undefined ? {} : { key }),
+              ...(headers ? { headers: { ...headers } } : {}),
+            }))
+            await producer.send({ topic, messages })
+          },
+          drop: () => admin.deleteTopics({ topics: [topic] }),
+        }
+      },
+      unknownStream: () => kafka({ brokers, topic: unique('missing') }),
+      // Port 1 of this machine: nobody listens there.
+      unreachable: () => kafka({ brokers: ['127.0.0.1:1'], topic: 'any' }),
+      close: async () => {
+        await Promise.all([admin.disconnect(), producer.disconnect()])
+      },
+    }
+  })
+})
