@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
-import { fail } from './fail.js'
+import { exitCodes, fail, wrongUse } from './fail.js'
 import { migrateCommand } from './migrate.js'
 import { pauseCommand, resumeCommand } from './pause.js'
 import { startCommand } from './start.js'
@@ -14,7 +14,6 @@ const { version, description } = createRequire(import.meta.url)('tidemark/packag
 const program = new Command('tidemark')
   .description(description)
   .version(version)
-  .showHelpAfterError("(run 'tidemark --help' for the commands)")
   .addCommand(startCommand())
   .addCommand(statusCommand())
   .addCommand(pauseCommand())
@@ -27,9 +26,15 @@ Examples:
   $ tidemark start                                  run the consumers of ./tidemark.config.ts
   $ tidemark status --json | jq '.[].partitions'    what every partition is doing
   $ tidemark pause --group billing --reason 'bad deploy'
-  $ tidemark resume --group billing
-
-Exit codes: 0 done, 1 failed, 2 wrong use or wrong config.`,
+  $ tidemark resume --group billing`,
   )
+
+for (const command of [program, ...program.commands]) {
+  const name = command === program ? 'tidemark' : `tidemark ${command.name()}`
+  command
+    .showHelpAfterError(`Run '${name} --help' to see what there is.`)
+    .addHelpText('after', `\n${exitCodes}`)
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : wrongUse))
+}
 
 await program.parseAsync().catch(fail)

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import { startGroups } from '../client/groups.js'
-import { parseConfig } from '../config/parse.js'
-import { createWorker } from '../worker/worker.js'
+import { parseConfig, type TemporalSettings } from '../config/parse.js'
+import type { Log } from '../ports.js'
+import { createWorker, type TidemarkWorker } from '../worker/worker.js'
 import { configOption, loadConfig } from './config.js'
 import { cliLog, quietTemporal } from './log.js'
 
@@ -31,10 +32,7 @@ Examples:
       const ending = endOnSignal()
       const worker = await createWorker(config, { log, signal: ending })
       const running = worker.run()
-      const started = startGroups(config).then((groups) => {
-        for (const { group, stream, version, workflowId } of groups)
-          log.info({ group, stream, version, workflowId, temporal: temporal.address }, `${group} reads ${stream}`)
-      })
+      const started = startGroups(config).then(() => announce(worker, temporal, log))
       await Promise.race([running, started])
       // A group that can't be started leaves a worker that nobody needs.
       await Promise.all([
@@ -47,6 +45,18 @@ Examples:
       log.info({}, 'stopped')
       process.exit(0)
     })
+}
+
+/** Says what runs, a line for each consumer. */
+function announce({ consumers }: TidemarkWorker, { address, namespace }: TemporalSettings, log: Log): void {
+  log.info({}, `connected to Temporal at ${address}, namespace ${namespace}`)
+  for (const { group, stream, partitions, version } of consumers) {
+    const of = partitions === 1 ? '1 partition' : `${partitions} partitions`
+    log.info(
+      { group, stream, partitions, version },
+      `running: group ${group} reads ${stream}, ${of}, config ${version}`,
+    )
+  }
 }
 
 function endOnSignal(): AbortSignal {

@@ -5,34 +5,63 @@ import type { Log } from '../ports.js'
 const firstPause = 250
 const longestPause = 3_000
 
+interface Closable {
+  close(): Promise<unknown>
+}
+
 /**
- * Tries until it works. An outage at start-up is nothing to end for: in a rolling deploy or after a power cut the parts come
- * up in any order. A wrong password or a missing topic is: waiting does not mend it.
+ * Tries until it works, and says so. An outage at start-up is nothing to end for: in a rolling deploy or after a power cut the
+ * parts come up in any order. A wrong password or a missing topic is: waiting does not mend it.
  *
  * @param what for people: `Kafka at 127.0.0.1:9092`
  * @throws TidemarkError what `connect` threw last, when it is nothing to wait for, or when `timeoutMs` is over
  */
-export async function connectWithin<T>(
+export async function connectWithin<T extends Closable>(
   what: string,
   connect: () => Promise<T>,
   options: { readonly timeoutMs: number; readonly log: Log; readonly signal: AbortSignal },
 ): Promise<T> {
+  const { timeoutMs, log, signal } = options
   const started = Date.now()
-  const until = started + options.timeoutMs
+  const seconds = () => Math.round((Date.now() - started) / 1000)
   for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
     try {
-      return await connect()
+      return await within(what, connect(), Math.max(1, started + timeoutMs - Date.now()), signal)
     } catch (error) {
-      if (!isTidemarkError(error) || error.code !== 'UNREACHABLE' || options.signal.aborted) throw error
-      const seconds = Math.round((Date.now() - started) / 1000)
-      if (Date.now() + pause > until)
+      if (!isTidemarkError(error) || error.code !== 'UNREACHABLE' || signal.aborted) throw error
+      if (Date.now() + pause > started + timeoutMs)
         throw new TidemarkError(
           'UNREACHABLE',
-          `${messageOf(error)} (tried for ${seconds} s; connectTimeout sets how long)`,
+          `${messageOf(error)} (tried for ${seconds()} s; connectTimeout sets how long)`,
           { cause: error },
         )
-      options.log.info({ waitedSeconds: seconds, error: messageOf(error) }, `waiting for ${what}`)
-      await sleep(pause, undefined, { signal: options.signal }).catch(() => {})
+      log.info({ waitedSeconds: seconds(), connectTimeoutMs: timeoutMs }, `waiting: ${messageOf(error)}`)
+      await sleep(pause, undefined, { signal }).catch(() => {})
     }
+  }
+}
+
+/** A peer that drops packets silently must not make the wait longer than asked for. */
+async function within<T extends Closable>(what: string, work: Promise<T>, ms: number, signal: AbortSignal): Promise<T> {
+  const over = new AbortController()
+  const end = sleep(ms, undefined, { signal: AbortSignal.any([signal, over.signal]) }).then(
+    () => {
+      throw new TidemarkError('UNREACHABLE', `${what} does not answer: is the address right, is a firewall in between?`)
+    },
+    () => {
+      throw new TidemarkError('UNREACHABLE', `ended while connecting to ${what}`)
+    },
+  )
+  end.catch(() => {})
+  let missed = false
+  // Who comes too late is not wanted any more.
+  work.then((late) => (missed ? late.close() : undefined)).catch(() => {})
+  try {
+    return await Promise.race([work, end])
+  } catch (error) {
+    missed = true
+    throw error
+  } finally {
+    over.abort()
   }
 }

@@ -28,10 +28,21 @@ export interface WorkerContext {
   readonly signal?: AbortSignal
 }
 
+/** A consumer that a worker is ready to run. */
+export interface ReadyConsumer {
+  readonly group: string
+  readonly stream: string
+  /** Partitions that the stream has now. */
+  readonly partitions: number
+  /** Version of its config. */
+  readonly version: string
+}
+
 /**
  * Runs a config's consumers in this process. Start it on as many machines as you like: they share the partitions.
  */
 export class TidemarkWorker {
+  readonly consumers: readonly ReadyConsumer[]
   readonly #workers: readonly Worker[]
   readonly #end: () => Promise<void>
   readonly #draining: AbortController
@@ -40,12 +51,14 @@ export class TidemarkWorker {
 
   /** Use `createWorker`. */
   constructor(parts: {
+    consumers: readonly ReadyConsumer[]
     workers: Worker[]
     end: () => Promise<void>
     draining: AbortController
     stopped: AbortController
     graceMs: number
   }) {
+    this.consumers = parts.consumers
     this.#workers = parts.workers
     this.#end = parts.end
     this.#draining = parts.draining
@@ -89,6 +102,13 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
   const resources = await openResources(parsed, { log, signal })
   let connection: NativeConnection | undefined
   try {
+    const consumers = await Promise.all(
+      parsed.consumers.map(async (consumer): Promise<ReadyConsumer> => {
+        const { group, stream } = consumer.settings
+        const partitions = await resources.of(consumer).source.partitions()
+        return { group, stream, partitions: partitions.length, version: consumer.version }
+      }),
+    )
     connection = await connectTemporal(parsed, log, signal)
     const workers = await createWorkers(parsed, connection, resources, {
       log,
@@ -100,7 +120,7 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
       await resources.close()
       await held.close()
     }
-    const worker = new TidemarkWorker({ workers, end, draining, stopped, graceMs: parsed.shutdownTimeoutMs })
+    const worker = new TidemarkWorker({ consumers, workers, end, draining, stopped, graceMs: parsed.shutdownTimeoutMs })
     context.signal?.addEventListener('abort', () => worker.shutdown(), { once: true })
     return worker
   } catch (error) {
@@ -136,7 +156,8 @@ async function createWorkers(
     identity: `${process.pid}@${hostname()}`,
     shutdownGraceTime: config.shutdownTimeoutMs + shutdownMargin,
     shutdownForceTime: config.shutdownTimeoutMs + 2 * shutdownMargin,
-    activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 2, maximum: 20 },
+    // Partitions begin together, so several tasks come at once.
+    activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 5, maximum: 20 },
   } satisfies Partial<WorkerOptions>
   const workers = [
     await Worker.create({
