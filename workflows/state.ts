@@ -89,7 +89,8 @@ export class PartitionState {
       position: ownership.position,
       committed: ownership.position,
       head: this.#progress?.head ?? ownership.position,
-      more: false,
+      // Whoever starts or comes back usually has something to catch up with: the first batch looks for itself.
+      more: true,
       messages: this.#progress?.messages ?? 0,
       rhythm: this.#progress?.rhythm ?? unknownRhythm,
     }

@@ -1,8 +1,9 @@
 import { hostname } from 'node:os'
-import type { Client } from '@temporalio/client'
+import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
 import { type GroupInput, names, workflowTypes } from '../model/commands.js'
+import { TidemarkError } from '../model/errors.js'
 import { groupWorkflowId } from '../model/partition.js'
 import { queuesOf, type Revision } from '../model/revision.js'
 import { ensureSearchAttributes } from './attributes.js'
@@ -49,6 +50,7 @@ async function startGroup(
   const { group, stream } = consumer.settings
   const workflowId = groupWorkflowId(group, stream)
   const revision = revisionOf(config.taskQueue, consumer)
+  await refuseOtherQueue(client, workflowId, config.taskQueue)
   const input: GroupInput = { group, stream, revision, searchAttributes, known: [], paused: null, reports: [] }
   await client.workflow.signalWithStart(workflowTypes.group, {
     workflowId,
@@ -60,6 +62,23 @@ async function startGroup(
     staticDetails: `The consumer group ${group} of the stream ${stream}: starts a workflow for each partition and hands commands on to them.`,
   })
   return { group, stream, version: consumer.version, workflowId }
+}
+
+/** Workflows stay on the queue they were started on. A worker on another one would wait for ever. */
+async function refuseOtherQueue(client: Client, workflowId: string, wanted: string): Promise<void> {
+  const running = await client.workflow
+    .getHandle(workflowId)
+    .describe()
+    .catch((error) => {
+      if (error instanceof WorkflowNotFoundError) return null
+      throw error
+    })
+  if (running?.status.name !== 'RUNNING' || running.taskQueue === wanted) return
+  throw new TidemarkError(
+    'CONFIG_INVALID',
+    `${workflowId} runs on task queue '${running.taskQueue}'; this config says '${wanted}'. Keep the old taskQueue, or terminate ` +
+      `the workflows ${workflowId} and ${workflowId}/* first: positions are in the store, so nothing is lost`,
+  )
 }
 
 function revisionOf(base: string, { settings, version }: ParsedConsumer): Revision {

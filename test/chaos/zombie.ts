@@ -30,7 +30,7 @@ export async function drainWithZombie(ground: Ground, workers: Workers, timeoutM
   })
   zombie.process.kill('SIGCONT')
   const log = () => readFileSync(join(workers.logs, `${zombie.name}.log`), 'utf8')
-  const fenced = () => log().match(/FENCED/g)?.length ?? 0
+  const fenced = () => log().match(/FENCED|has a newer owner/g)?.length ?? 0
   await waitFor(() => fenced() > 0, { timeout: 30_000, what: 'the zombie to be fenced' })
   await ground.finished(timeoutMs)
   return { ...(await ground.verdict()), fenced: fenced() }

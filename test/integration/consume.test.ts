@@ -18,6 +18,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
   let database: FreshDatabase
   let client: Awaited<ReturnType<typeof temporalClient>>
   let topic: string
+  let taskQueue: string
   const partitions = 2
   const running: Running[] = []
 
@@ -25,6 +26,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
     database = await freshDatabase()
     client = await temporalClient()
     topic = unique('orders')
+    taskQueue = unique('queue')
     await createTopic(topic, partitions)
     await rowsOf(
       database.connectionString,
@@ -51,7 +53,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
     return defineConfig({
       store: postgresStore({ connectionString: database.connectionString, poolSize: 5 }),
       temporal: { address, namespace },
-      taskQueue: unique('queue'),
+      taskQueue,
       consumers: [
         consumer<string>({
           group,
@@ -215,11 +217,8 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
   })
 
   it('puts a changed config in force at the next batch, without ending a workflow, and says so', async () => {
-    const taskQueue = unique('queue')
-    const config = (by: string) => {
-      const { options } = configOf({ batch: { maxDuration: '2s', idleGap: by === 'old' ? '300ms' : '301ms' } }, by)
-      return defineConfig({ ...options, taskQueue })
-    }
+    const config = (by: string) =>
+      configOf({ batch: { maxDuration: '2s', idleGap: by === 'old' ? '300ms' : '301ms' } }, by)
     await produce(topic, values(0, 10), partitions)
     const old = await start(config('old'))
     await committed(10)
@@ -266,6 +265,12 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
     await committed(40)
     expect(await effects()).toHaveLength(40)
     expect((await offsets()).map(({ epoch }) => epoch)).toEqual(['2', '2'])
+  })
+
+  it('refuses to strand running workflows on another task queue', async () => {
+    await start(configOf())
+    taskQueue = unique('queue')
+    await expect(start(configOf())).rejects.toThrow(/runs on task queue 'queue-.*'; this config says 'queue-/)
   })
 
   it('finds added partitions by itself', async () => {

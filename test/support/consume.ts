@@ -28,7 +28,11 @@ export async function run(config: TidemarkConfig): Promise<Running> {
   const ended = worker.run()
   // Whoever stops it is told; until then a failure must not end the test process.
   ended.catch(() => {})
-  await startGroups(config)
+  await startGroups(config).catch(async (error) => {
+    worker.shutdown()
+    await ended
+    throw error
+  })
   return {
     worker,
     log,

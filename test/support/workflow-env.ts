@@ -1,5 +1,5 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing'
-import { DefaultLogger, Runtime, Worker } from '@temporalio/worker'
+import { DefaultLogger, type NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import type { BatchActivities, BatchInput, BatchResult, ControlActivities } from '../../src/model/batch.js'
 import type { GroupInput, ModeState, PartitionInput } from '../../src/model/commands.js'
 import type { Revision } from '../../src/model/revision.js'
@@ -29,15 +29,25 @@ function quiet(): void {
 }
 
 /** A worker with the real workflows and the given activities, for as long as `test` runs. */
-export async function withWorker<T>(
+export function withWorker<T>(
   env: TestWorkflowEnvironment,
+  activities: Partial<Activities>,
+  test: (queue: string) => Promise<T>,
+): Promise<T> {
+  quiet()
+  return workOn({ nativeConnection: env.nativeConnection, namespace: env.namespace ?? 'default' }, activities, test)
+}
+
+/** The same, on any server. */
+export async function workOn<T>(
+  { nativeConnection, namespace }: { readonly nativeConnection: NativeConnection; readonly namespace: string },
   activities: Partial<Activities>,
   test: (queue: string) => Promise<T>,
 ): Promise<T> {
   const queue = unique('queue')
   const worker = await Worker.create({
-    connection: env.nativeConnection,
-    namespace: env.namespace ?? 'default',
+    connection: nativeConnection,
+    namespace,
     taskQueue: queue,
     workflowBundle: await workflowBundle(),
     activities: { ...calm, ...activities },

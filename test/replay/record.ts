@@ -1,0 +1,50 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { Client, Connection } from '@temporalio/client'
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
+import { NativeConnection } from '@temporalio/worker'
+import { startStack } from '../../src/local/stack.js'
+import { workflowTypes } from '../../src/model/commands.js'
+import { groupWorkflowId, partitionWorkflowId } from '../../src/model/partition.js'
+import { groupInput, partitionInput, workOn } from '../support/workflow-env.js'
+import { scenarios } from './scenarios.js'
+
+/*
+ * Records the scenarios' histories into test/replay/histories. Old files stay: workflows that began with them still run
+ * somewhere. Run it when a release changes what workflows do: `npm run record -- v0.2`.
+ */
+const version = process.argv[2]
+if (!version) {
+  process.stderr.write('name the version that is recorded: npm run record -- v0.2\n')
+  process.exit(2)
+}
+const folder = new URL('./histories/', import.meta.url)
+await mkdir(folder, { recursive: true })
+const stack = await startStack({ temporal: true })
+try {
+  const { address } = stack.temporal
+  const nativeConnection = await NativeConnection.connect({ address })
+  const client = new Client({ connection: await Connection.connect({ address }) })
+  for (const [name, scenario] of Object.entries(scenarios)) {
+    await workOn({ nativeConnection, namespace: 'default' }, scenario.activities(), async (queue) => {
+      const group = groupInput(queue)
+      const partition = partitionInput(queue)
+      const [type, workflowId, input] =
+        scenario.workflow === 'group'
+          ? [workflowTypes.group, groupWorkflowId(group.group, group.stream), group]
+          : [workflowTypes.partition, partitionWorkflowId(partition.key), partition]
+      const handle = await client.workflow.start(type, { workflowId, taskQueue: queue, args: [input] })
+      await scenario.live(handle, queue)
+      const history = await handle.fetchHistory()
+      await writeFile(new URL(`${name}.${version}.json`, folder), historyToJSON(history))
+      for (const id of [workflowId, ...[0, 1, 2].map((p) => `${workflowId}/${p}`)])
+        await client.workflow
+          .getHandle(id)
+          .terminate()
+          .catch(() => {})
+      process.stderr.write(`${name}: ${history.events?.length} events\n`)
+    })
+  }
+} finally {
+  await stack.stop()
+}
+process.exit(0)
