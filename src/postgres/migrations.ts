@@ -1,3 +1,5 @@
+import { eventStreams } from './event-streams.js'
+
 /** One step of the schema. Steps are never changed once released, only added. */
 export interface Migration {
   readonly id: number
@@ -58,5 +60,11 @@ begin
   end if;
 end $$;
 `,
+  },
+  {
+    id: 2,
+    name: 'event streams',
+    breaking: false,
+    sql: eventStreams,
   },
 ]

@@ -24,7 +24,13 @@ export const postgresFields = {
   connectionString: z
     .string({ error: 'must be a Postgres URL; is DATABASE_URL set?' })
     .regex(/^postgres(ql)?:\/\//, "must begin with 'postgres://'"),
-  schema: z.string().min(1, 'must not be empty').max(63, 'must not be longer than 63 characters').default('tidemark'),
+  // The schema's name stands inside of function bodies and literals, too.
+  schema: z
+    .string()
+    .min(1, 'must not be empty')
+    .max(63, 'must not be longer than 63 characters')
+    .regex(/^[^'$\\]*$/, "must not contain ' or $ or \\")
+    .default('tidemark'),
   poolSize: z.number().int('must be a whole number').min(1, 'must be at least 1').default(10),
   ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())]).optional(),
 }

@@ -6,6 +6,7 @@ import type { TidemarkConfig } from '../../src/config/define.js'
 import type { Log } from '../../src/ports.js'
 import { createWorker, type TidemarkWorker } from '../../src/worker/worker.js'
 import { part } from './parts.js'
+import { quiet } from './workflow-env.js'
 
 /** A log that keeps what it is told, for tests that look at it. */
 export function keptLog(): Log & { readonly lines: string[] } {
@@ -23,6 +24,7 @@ export interface Running {
 
 /** Runs a config's worker in this process, and puts the config in force. */
 export async function run(config: TidemarkConfig): Promise<Running> {
+  quiet()
   const log = keptLog()
   const worker = await createWorker(config, { log })
   const ended = worker.run()

@@ -48,7 +48,7 @@ export function varint(value: number | bigint): Buffer {
 
 function sized(value: string | Buffer | null | undefined): Buffer {
   if (value === null || value === undefined) return varint(-1)
-  const bytes = Buffer.from(value as string)
+  const bytes: Buffer = typeof value === 'string' ? Buffer.from(value) : value
   return Buffer.concat([varint(bytes.length), bytes])
 }
 
@@ -113,7 +113,7 @@ function compress(codec: Codec, data: Buffer): Buffer {
     case 'snappy':
       return snappyBlock(data)
     case 'lz4':
-      return (load('lz4-napi') as typeof import('lz4-napi')).compressFrameSync(data)
+      return (load('lz4-napi') as typeof import('lz4-napi')).compressFrameSync(data as Buffer<ArrayBuffer>)
     case 'zstd':
       return zstdRaw(data)
   }

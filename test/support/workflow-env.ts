@@ -19,7 +19,7 @@ export function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
 
 let installed = false
 /** Activities that fail on purpose are no news. */
-function quiet(): void {
+export function quiet(): void {
   if (!installed)
     Runtime.install({
       logger: new DefaultLogger('ERROR'),

@@ -15,6 +15,7 @@ const known: Record<number, readonly [name: string, meaning: Meaning]> = {
   6: ['NOT_LEADER_OR_FOLLOWER', 'moved'],
   7: ['REQUEST_TIMED_OUT', 'moved'],
   9: ['REPLICA_NOT_AVAILABLE', 'moved'],
+  17: ['INVALID_TOPIC_EXCEPTION', 'gone'],
   29: ['TOPIC_AUTHORIZATION_FAILED', 'denied'],
   56: ['KAFKA_STORAGE_ERROR', 'moved'],
   74: ['FENCED_LEADER_EPOCH', 'moved'],

@@ -2,7 +2,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import kafkajs from 'kafkajs'
 import BrokerClass from 'kafkajs/src/broker/index.js'
-import ClusterClass from 'kafkajs/src/cluster/index.js'
+import connectionPoolBuilder from 'kafkajs/src/cluster/connectionPoolBuilder.js'
 import loggers from 'kafkajs/src/loggers/index.js'
 import apiKeys from 'kafkajs/src/protocol/requests/apiKeys.js'
 import protocol from 'kafkajs/src/protocol/requests/index.js'
@@ -10,100 +10,98 @@ import type { Log } from '../../ports.js'
 import type { KafkaSettings } from './options.js'
 
 /*
- * kafkajs makes the connections, negotiates versions, authenticates and finds leaders. It offers no manual assignment and
- * decodes fetched records wrongly, so Tidemark reaches beneath its consumer: this file is the only one that does.
+ * kafkajs makes the connections, negotiates versions and authenticates. It offers no manual assignment and decodes fetched
+ * records wrongly, so Tidemark reaches beneath its consumer: this file is the only one that does.
  */
 
-/** Seconds of silence after which the kernel probes a connection. */
+/** Milliseconds of silence after which the kernel probes a connection. */
 const keepAliveMs = 30_000
-/** The Fetch version whose layout fetch.ts reads; brokers have it since Kafka 2.3. KIP-392. */
-const fetchVersion = 11
 
-export interface BrokerAddress {
-  readonly nodeId: number
+/** Where a broker listens. */
+export interface Address {
   readonly host: string
   readonly port: number
-  readonly rack: string | null
+  readonly rack?: string | null
 }
 
-export interface TopicMetadata {
-  readonly brokers: readonly BrokerAddress[]
-  readonly topicMetadata: readonly {
-    readonly topic: string
-    readonly partitionMetadata: readonly {
-      readonly partitionErrorCode: number
-      readonly partitionId: number
-      readonly leader: number
-    }[]
-  }[]
-}
-
-export interface Cluster {
-  readonly connectionPoolBuilder: { build(destination?: Partial<BrokerAddress>): Promise<ConnectionPool> }
-  readonly rootLogger: unknown
-  connect(): Promise<void>
-  disconnect(): Promise<void>
-  metadata(options: { topics: string[] }): Promise<TopicMetadata>
-}
-
+/** One of kafkajs's broker objects, over one socket. */
 export interface Broker {
-  readonly connectionPool: ConnectionPool
   connect(): Promise<void>
-  lookupRequest(
-    apiKey: number,
-    definition: unknown,
-  ): (args: Record<string, unknown>) => { request: { apiVersion: number }; response: unknown }
-  listOffsets(args: {
-    isolationLevel: number
-    topics: { topic: string; partitions: { partition: number; timestamp: string | number }[] }[]
-  }): Promise<{ responses: { topic: string; partitions: { partition: number; offset: string }[] }[] }>
+  lookupRequest(apiKey: number, definition: unknown): (args: object) => Request
 }
 
-interface Connection {
+interface Request {
+  readonly request: { readonly apiVersion: number }
+  readonly response: { readonly decode: (raw: Buffer) => Promise<unknown> }
+}
+
+export interface Connection {
+  readonly socket?: net.Socket
   readonly requestQueue: { readonly pending: unknown[]; scheduleCheckPendingRequests(): void }
+  isConnected(): boolean
   rejectRequests(error: Error): void
   disconnect(): Promise<unknown>
 }
 
-interface ConnectionPool {
+export interface ConnectionPool {
   readonly pool: Connection[]
-  send(request: object): Promise<Buffer>
+  send(request: object): Promise<unknown>
 }
 
-/** A fetch of one or more partitions of a topic. */
-export interface FetchRequest {
-  readonly maxWaitMs: number
-  readonly maxBytes: number
-  readonly partitions: readonly { readonly partition: number; readonly from: bigint; readonly maxBytes: number }[]
+export interface Wire {
+  readonly broker: Broker
+  readonly pool: ConnectionPool
+  readonly connection: Connection
 }
 
-/** Keeps metadata current over connections of its own; readers have theirs. Connects at the first request. */
-export function createCluster(settings: KafkaSettings, log: Log): Cluster {
-  const cluster = new ClusterClass({
-    brokers: [...settings.brokers],
-    clientId: settings.clientId,
-    ssl: settings.ssl,
-    sasl: settings.sasl,
-    connectionTimeout: settings.connectionTimeoutMs,
-    authenticationTimeout: settings.connectionTimeoutMs,
-    reauthenticationThreshold: 10_000,
-    requestTimeout: settings.requestTimeoutMs,
-    enforceRequestTimeout: true,
-    metadataMaxAge: 300_000,
-    allowAutoTopicCreation: false,
-    maxInFlightRequests: null,
-    // Tidemark does the trying again: it knows how long, and what to say meanwhile.
-    retry: { retries: 0, initialRetryTime: 100, maxRetryTime: 1_000 },
-    isolationLevel: settings.readUncommitted ? 0 : 1,
-    socketFactory,
-    logger: loggers.createLogger({
+/** Makes wires to brokers. A wire connects when its broker is told to. */
+export class Connector {
+  readonly #build: (destination: Address) => Promise<ConnectionPool>
+  readonly #logger: unknown
+
+  constructor(
+    readonly settings: KafkaSettings,
+    log: Log,
+  ) {
+    this.#logger = loggers.createLogger({
       level: loggers.LEVELS.INFO,
       logCreator: () => (entry: LogEntry) => forward(entry, log),
-    }),
-  })
-  const { build } = cluster.connectionPoolBuilder
-  cluster.connectionPoolBuilder.build = async (destination) => calmed(await build(destination))
-  return cluster
+    })
+    this.#build = connectionPoolBuilder({
+      brokers: [...settings.brokers],
+      clientId: settings.clientId,
+      ssl: settings.ssl,
+      sasl: settings.sasl,
+      connectionTimeout: settings.connectionTimeoutMs,
+      requestTimeout: settings.requestTimeoutMs,
+      reauthenticationThreshold: 10_000,
+      enforceRequestTimeout: true,
+      maxInFlightRequests: null,
+      socketFactory,
+      logger: this.#logger,
+    }).build
+  }
+
+  async wire(address: Address): Promise<Wire> {
+    const pool = await this.#build(address)
+    const connection = pool.pool[0]!
+    // kafkajs keeps one connection for Fetch and one for the rest; nobody here needs a second socket.
+    pool.pool[1] = connection
+    calm(connection)
+    const broker = new BrokerClass({ connectionPool: pool, logger: this.#logger, allowAutoTopicCreation: false })
+    return { broker, pool, connection }
+  }
+}
+
+const definitions = {
+  Fetch: protocol.requests.Fetch,
+  Metadata: protocol.requests.Metadata,
+  ListOffsets: protocol.requests.ListOffsets,
+}
+
+/** A request in the newest version that both sides know. */
+export function request({ broker }: Wire, name: keyof typeof definitions, args: object): Request {
+  return broker.lookupRequest(apiKeys[name], definitions[name])(args)
 }
 
 interface LogEntry {
@@ -137,112 +135,15 @@ function socketFactory({
   return socket
 }
 
-/** One socket to one broker, for one reader: its long polls delay nobody else. */
-export class BrokerLink {
-  readonly #broker: Broker
-  #closed = false
-
-  private constructor(broker: Broker) {
-    this.#broker = broker
-  }
-
-  /** Connects and authenticates. */
-  static async open(cluster: Cluster, { host, port, rack, nodeId }: BrokerAddress): Promise<BrokerLink> {
-    const connectionPool = await cluster.connectionPoolBuilder.build({ host, port, rack })
-    // kafkajs keeps one connection for Fetch and one for the rest; a reader needs no second socket.
-    connectionPool.pool[1] = connectionPool.pool[0]!
-    const broker = new BrokerClass({
-      connectionPool,
-      nodeId,
-      logger: cluster.rootLogger,
-      allowAutoTopicCreation: false,
-    })
-    const link = new BrokerLink(broker)
-    try {
-      await broker.connect()
-      return link
-    } catch (error) {
-      await link.close()
-      throw error
-    }
-  }
-
-  get closed(): boolean {
-    return this.#closed
-  }
-
-  /** The raw body of a Fetch response, behind its header. */
-  async fetch(
-    topic: string,
-    settings: KafkaSettings,
-    { maxWaitMs, maxBytes, partitions }: FetchRequest,
-  ): Promise<Buffer> {
-    const { request } = this.#broker.lookupRequest(
-      apiKeys.Fetch,
-      protocol.requests.Fetch,
-    )({
-      replicaId: -1,
-      maxWaitTime: maxWaitMs,
-      minBytes: 1,
-      maxBytes,
-      isolationLevel: settings.readUncommitted ? 0 : 1,
-      rackId: settings.rackId,
-      topics: [
-        {
-          topic,
-          partitions: partitions.map(({ partition, from, maxBytes }) => ({
-            partition,
-            fetchOffset: String(from),
-            maxBytes,
-          })),
-        },
-      ],
-    })
-    if (request.apiVersion !== fetchVersion)
-      throw new Error(
-        `the broker speaks version ${request.apiVersion} of Fetch; Tidemark needs version ${fetchVersion} (Kafka 2.3 or newer)`,
-      )
-    return this.#broker.connectionPool.send({
-      request,
-      requestTimeout: maxWaitMs + settings.requestTimeoutMs,
-      response: { decode: async (raw: Buffer) => raw, parse: async (raw: Buffer) => raw },
-    })
-  }
-
-  /** Offsets by time: -2 the first, -1 the head, otherwise the first at or after that time (-1 when there is none). */
-  async listOffsets(
-    topic: string,
-    isolationLevel: 0 | 1,
-    partitions: readonly { partition: number; timestamp: number }[],
-  ): Promise<Map<number, bigint>> {
-    const { responses } = await this.#broker.listOffsets({
-      isolationLevel,
-      topics: [{ topic, partitions: [...partitions] }],
-    })
-    return new Map(responses[0]!.partitions.map(({ partition, offset }) => [partition, BigInt(offset)]))
-  }
-
-  /** Ends the socket and rejects what is in flight. */
-  async close(): Promise<void> {
-    this.#closed = true
-    const [connection] = this.#broker.connectionPool.pool
-    connection!.rejectRequests(new Error('the connection was closed'))
-    await connection!.disconnect().catch(() => {})
-  }
-}
-
 /** kafkajs re-arms a timer every ms while nothing is pending (tulios/kafkajs#1704); an idle process shall be idle. */
-function calmed(pool: ConnectionPool): ConnectionPool {
-  for (const { requestQueue } of pool.pool) {
-    const schedule = requestQueue.scheduleCheckPendingRequests
-    requestQueue.scheduleCheckPendingRequests = () => {
-      if (requestQueue.pending.length > 0) schedule.call(requestQueue)
-    }
+function calm({ requestQueue }: Connection): void {
+  const schedule = requestQueue.scheduleCheckPendingRequests
+  requestQueue.scheduleCheckPendingRequests = () => {
+    if (requestQueue.pending.length > 0) schedule.call(requestQueue)
   }
-  return pool
 }
 
-/** What kafkajs names a failure: `UNKNOWN_TOPIC_OR_PARTITION`, or the class of a connection's error. */
+/** What kafkajs names a failure: `SASL_AUTHENTICATION_FAILED`, or the class of a connection's error. */
 export function failureType(error: unknown): string {
   const root = error instanceof kafkajs.KafkaJSNumberOfRetriesExceeded ? (error.cause ?? error) : error
   if (typeof root !== 'object' || root === null) return ''

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
 import type { ByteLoan, Log, ReadOptions } from '../../ports.js'
 import { Backoff } from './backoff.js'
+import { everything } from './broker-link.js'
 import { meaningOf, nameOf } from './codes.js'
 import { type FetchedPartition, readFetchResponse } from './fetch.js'
 import type { PartitionLink } from './partition-link.js'
@@ -23,10 +25,19 @@ const perRecord = 250
 /** So often an answer that retrying may mend is believed to be final. */
 const patience = 8
 
+interface Tries {
+  /** Answers in a row that name an error. */
+  refused: number
+  damaged: number
+  /** What the next request asks for. */
+  bytes: number
+}
+
 /** Fetches one partition, from position to position. Gets over everything that passes by itself. */
 export class Fetcher {
   readonly #backoff = new Backoff()
-  #head: bigint | null = null
+  /** How far the partition can be read, as last known. */
+  #end: bigint | null = null
   #failing = false
 
   constructor(
@@ -42,41 +53,22 @@ export class Fetcher {
    */
   async fetch(from: bigint): Promise<Fetched | null> {
     const { signal, budget, fetchBytes } = this.options
+    const tries: Tries = { refused: 0, damaged: 0, bytes: fetchBytes }
     let loan: ByteLoan | null = null
-    let refused = 0
-    let grown = fetchBytes
     try {
       while (!signal.aborted) {
-        const atTail = this.#head !== null && from >= this.#head
-        const wanted = atTail ? Math.min(tailBytes, fetchBytes) : grown
+        const atTail = this.#end !== null && from >= this.#end
+        const wanted = atTail ? Math.min(tailBytes, fetchBytes) : tries.bytes
         if (loan) loan.resize(wanted)
         else loan = await budget.take(wanted, signal)
-        try {
-          const answer = await this.#ask(from, wanted)
-          if (signal.aborted) return null
-          if (answer.errorCode !== 0) {
-            await this.#refused(answer, from, ++refused)
-            continue
-          }
-          this.#recovered()
-          this.#head = answer.highWatermark
-          const { batches, rest } = readBatches(answer.records)
-          if (batches.length === 0) {
-            // The broker sends a first batch whole since KIP-74; an old one cuts it, and has to be asked for more.
-            if (rest > 0) grown = Math.max(grown, rest) * 2
-            continue
-          }
-          const fetched = { batches, visible: this.#visible(batches, answer), head: answer.highWatermark, loan }
-          loan.resize(sizeOf(batches))
-          loan = null
-          return fetched
-        } catch (error) {
-          if (signal.aborted) return null
-          if (error instanceof DamagedBatch) {
-            if (++refused > 2) throw this.#damaged(error)
-          } else if (error instanceof TidemarkError && error.effect === 'stop' && ++refused > patience) throw error
-          await this.#failed(error)
-        }
+        const got = await this.#try(from, wanted, tries)
+        if (signal.aborted) return null
+        if (got instanceof TidemarkError) throw got
+        if (!got) continue
+        loan.resize(sizeOf(got.batches))
+        const fetched = { ...got, loan }
+        loan = null
+        return fetched
       }
       return null
     } catch (error) {
@@ -87,20 +79,56 @@ export class Fetcher {
     }
   }
 
+  /** One request: what it brought, null to try again, or the error that ends the reading. */
+  async #try(from: bigint, wanted: number, tries: Tries): Promise<Omit<Fetched, 'loan'> | TidemarkError | null> {
+    try {
+      const answer = await this.#ask(from, wanted)
+      if (this.options.signal.aborted) return null
+      if (answer.errorCode !== 0) return await this.#refused(answer, from, ++tries.refused)
+      tries.refused = 0
+      this.#end = this.link.settings.readUncommitted ? answer.highWatermark : answer.lastStableOffset
+      const { batches, rest } = readBatches(answer.records)
+      this.#recovered()
+      if (batches.length > 0) return { batches, visible: this.#visible(batches, answer), head: answer.highWatermark }
+      await this.#nothing(answer, from)
+      // The broker sends a first batch whole since KIP-74; an old one cuts it, and has to be asked for more.
+      if (rest > 0) tries.bytes = Math.max(tries.bytes, rest) * 2
+      return null
+    } catch (error) {
+      if (this.options.signal.aborted) return null
+      if (error instanceof DamagedBatch && ++tries.damaged > 1) return this.#damaged(error)
+      if (error instanceof TidemarkError && error.effect === 'stop' && ++tries.refused > patience) return error
+      await this.#failed(error)
+      return null
+    }
+  }
+
   async #ask(from: bigint, bytes: number): Promise<FetchedPartition> {
     const { settings } = this.link
     const { partition } = this.options.key
     const link = await this.link.open()
-    const raw = await link.fetch(settings.topic, settings, {
+    const raw = await link.fetch(settings.topic, {
       maxWaitMs: settings.fetchMaxWaitMs,
       maxBytes: bytes,
+      rackId: settings.rackId,
       partitions: [{ partition, from, maxBytes: bytes }],
     })
     const { partitions, errorCode, throttleMs } = readFetchResponse(raw)
     if (throttleMs > 0) this.log.debug({ ...this.options.key, throttleMs }, 'the broker throttles this client')
+    if (errorCode !== 0) throw new Error(`the broker answered ${nameOf(errorCode)}`)
     const [answer] = partitions
-    if (errorCode !== 0 || !answer) throw new Error(`the broker answered ${nameOf(errorCode)}`)
+    if (!answer) throw new Error('the broker answered without the partition')
     return answer
+  }
+
+  /** An empty answer, as a rule after the broker has waited. Where it has not, asking at once would be a busy loop. */
+  async #nothing({ preferredReplica, lastStableOffset }: FetchedPartition, from: bigint): Promise<void> {
+    const { fetchMaxWaitMs, readUncommitted } = this.link.settings
+    if (preferredReplica >= 0 && (await this.link.prefer(preferredReplica))) return
+    // Behind somebody's open transaction, where a start at 'next' may lie.
+    const held = !readUncommitted && from > lastStableOffset
+    if (held || preferredReplica >= 0)
+      await sleep(fetchMaxWaitMs, undefined, { signal: this.options.signal }).catch(() => {})
   }
 
   #visible(batches: readonly RecordBatch[], { aborted }: FetchedPartition): ReadonlySet<RecordBatch> {
@@ -109,24 +137,25 @@ export class Fetcher {
   }
 
   /** An error code in the answer: asks the new leader, or says that the position can't be read. */
-  async #refused({ errorCode }: FetchedPartition, from: bigint, times: number): Promise<void> {
+  async #refused({ errorCode }: FetchedPartition, from: bigint, times: number): Promise<TidemarkError | null> {
     const { key } = this.options
     const place = { ...key, offset: String(from) }
     const meaning = meaningOf(errorCode)
     const where = `${describePartition(key)}, group ${key.group}`
     if (times > patience && meaning === 'gone')
-      throw new TidemarkError(
+      return new TidemarkError(
         'STREAM_NOT_FOUND',
         `${where}: the topic or its partition is gone; create it again, or remove the consumer`,
         { place },
       )
-    if (meaning === 'denied')
-      throw new TidemarkError('AUTH_FAILED', `${where}: the broker does not let this user read topic '${key.stream}'`, {
+    if (times > patience && meaning === 'denied')
+      return new TidemarkError('AUTH_FAILED', `${where}: the broker does not let this user read topic '${key.stream}'`, {
         place,
       })
     // Right after a leader change the new leader may not know yet how far the log goes.
-    if (times > 3 && meaning === 'range') throw await this.#outOfRange(from)
+    if (times > 3 && meaning === 'range') return this.#outOfRange(from)
     await this.#failed(new Error(`the broker answered ${nameOf(errorCode)}`))
+    return null
   }
 
   async #outOfRange(from: bigint): Promise<TidemarkError> {
@@ -134,12 +163,14 @@ export class Fetcher {
     const { topic } = this.link.settings
     const link = await this.link.open()
     const [first, head] = await Promise.all(
-      [-2, -1].map(async (timestamp) =>
-        (await link.listOffsets(topic, 0, [{ partition: key.partition, timestamp }])).get(key.partition),
-      ),
+      [-2, -1].map(async (timestamp) => {
+        const [listed] = await link.listOffsets(topic, everything, [{ partition: key.partition, timestamp }])
+        return listed?.errorCode === 0 ? listed.offset : null
+      }),
     )
+    if (first == null || head == null) throw new Error('the broker does not say which offsets the log has')
     const why =
-      from < (first ?? 0n)
+      from < first
         ? 'retention has deleted messages that were not handled yet'
         : 'the log is shorter than what was handled: the topic was created again, or has lost messages'
     return new TidemarkError(
@@ -157,7 +188,6 @@ export class Fetcher {
         `reading ${describePartition(key)} is interrupted; trying again`,
       )
     this.#failing = true
-    await this.link.close()
     await this.#backoff.pause(signal)
     if (!signal.aborted) await this.link.leaderMoved().catch(() => {})
   }

@@ -2,9 +2,11 @@
  * The parts of kafkajs 2.2.4 that Tidemark uses beneath its public face. Its version is pinned for that reason. Only
  * driver.ts imports them.
  */
-declare module 'kafkajs/src/cluster/index.js' {
-  const Cluster: new (options: Record<string, unknown>) => import('./driver.js').Cluster
-  export default Cluster
+declare module 'kafkajs/src/cluster/connectionPoolBuilder.js' {
+  const connectionPoolBuilder: (options: Record<string, unknown>) => {
+    build(destination: import('./driver.js').Address): Promise<import('./driver.js').ConnectionPool>
+  }
+  export default connectionPoolBuilder
 }
 declare module 'kafkajs/src/broker/index.js' {
   const Broker: new (options: Record<string, unknown>) => import('./driver.js').Broker
@@ -15,9 +17,9 @@ declare module 'kafkajs/src/loggers/index.js' {
   export const LEVELS: { NOTHING: number; ERROR: number; WARN: number; INFO: number; DEBUG: number }
 }
 declare module 'kafkajs/src/protocol/requests/index.js' {
-  export const requests: { readonly Fetch: unknown }
+  export const requests: { readonly Fetch: unknown; readonly Metadata: unknown; readonly ListOffsets: unknown }
 }
 declare module 'kafkajs/src/protocol/requests/apiKeys.js' {
-  const apiKeys: { readonly Fetch: number }
+  const apiKeys: { readonly Fetch: number; readonly Metadata: number; readonly ListOffsets: number }
   export default apiKeys
 }

@@ -1,10 +1,18 @@
-import { messageOf, TidemarkError } from '../../model/errors.js'
-import { type BrokerAddress, type Cluster, failureType } from './driver.js'
+import { TidemarkError } from '../../model/errors.js'
+import type { TopicMetadata } from './broker-link.js'
+import type { Address } from './driver.js'
+import { codeError, kafkaError } from './failures.js'
+import type { LinkPool } from './link-pool.js'
 import type { KafkaSettings } from './options.js'
+
+export interface BrokerAddress extends Address {
+  readonly nodeId: number
+}
 
 interface Topic {
   readonly partitions: readonly number[]
   readonly leaders: ReadonlyMap<number, BrokerAddress>
+  readonly brokers: ReadonlyMap<number, BrokerAddress>
 }
 
 /** Knows which broker leads each partition of a topic. Callers that find out otherwise ask it to look again. */
@@ -13,7 +21,7 @@ export class Leaders {
   #looking: Promise<Topic> | null = null
 
   constructor(
-    private readonly cluster: Cluster,
+    private readonly links: LinkPool,
     private readonly settings: KafkaSettings,
   ) {}
 
@@ -35,48 +43,50 @@ export class Leaders {
     return topic.leaders.get(partition) ?? null
   }
 
-  async #look(): Promise<Topic> {
-    const { topic } = this.settings
-    try {
-      const { brokers, topicMetadata } = await this.cluster.metadata({ topics: [topic] })
-      const addresses = new Map(brokers.map((broker) => [broker.nodeId, broker]))
-      const { partitionMetadata } = topicMetadata[0]!
-      const leaders = new Map<number, BrokerAddress>()
-      for (const { partitionId, leader } of partitionMetadata) {
-        const address = addresses.get(leader)
-        if (address) leaders.set(partitionId, address)
-      }
-      const partitions = partitionMetadata.map(({ partitionId }) => partitionId).sort((a, b) => a - b)
-      this.#known = { partitions, leaders }
-      return this.#known
-    } catch (error) {
-      throw kafkaError(error, this.settings)
-    }
+  /** Whether the topic had such a partition when the cluster was last asked. */
+  has(partition: number): boolean {
+    return this.#known?.partitions.includes(partition) ?? false
   }
-}
 
-/** What a failed connection or request to the cluster means for a person. */
-export function kafkaError(error: unknown, { brokers, topic, sasl }: KafkaSettings): TidemarkError {
-  if (error instanceof TidemarkError) return error
-  const where = `Kafka at ${brokers.join(', ')}`
-  const type = failureType(error)
-  if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || type === 'INVALID_TOPIC_EXCEPTION')
-    return new TidemarkError(
-      'STREAM_NOT_FOUND',
-      `${where} has no topic '${topic}': create it (kafka-topics.sh --create --topic ${topic}), or correct 'topic' in the config`,
-      { cause: error, place: { stream: topic } },
-    )
-  if (/SASL|AUTHENTICATION|AUTHORIZATION/i.test(type))
-    return new TidemarkError(
-      'AUTH_FAILED',
-      `${where} refused${sasl ? ` the ${sasl.mechanism} login` : ''}: check 'sasl' and 'ssl' in the config, and the right to read topic '${topic}'`,
-      { cause: error, place: { stream: topic } },
-    )
-  return new TidemarkError(
-    'UNREACHABLE',
-    `${where} can't be reached: is it running, and are 'brokers' right? (${messageOf(error)})`,
-    {
-      cause: error,
-    },
-  )
+  /** Any broker of the cluster, as last known. */
+  broker(nodeId: number): BrokerAddress | null {
+    return this.#known?.brokers.get(nodeId) ?? null
+  }
+
+  async #look(): Promise<Topic> {
+    const { brokers, topicMetadata } = await this.#ask()
+    const { topicErrorCode, partitionMetadata } = topicMetadata[0]!
+    if (topicErrorCode !== 0) throw codeError(topicErrorCode, this.settings)
+    const addresses = new Map(brokers.map((broker) => [broker.nodeId, broker]))
+    const leaders = new Map<number, BrokerAddress>()
+    for (const { partitionId, leader } of partitionMetadata) {
+      const address = addresses.get(leader)
+      if (address) leaders.set(partitionId, address)
+    }
+    const partitions = partitionMetadata.map(({ partitionId }) => partitionId).sort((a, b) => a - b)
+    this.#known = { partitions, leaders, brokers: addresses }
+    return this.#known
+  }
+
+  /** The first answer there is, from the brokers known or else from those of the config. */
+  async #ask(): Promise<TopicMetadata> {
+    const addresses = new Map<string, Address>()
+    for (const address of this.#known?.brokers.values() ?? []) addresses.set(`${address.host}:${address.port}`, address)
+    for (const broker of this.settings.brokers) {
+      const at = broker.lastIndexOf(':')
+      if (!addresses.has(broker))
+        addresses.set(broker, { host: broker.slice(0, at), port: Number(broker.slice(at + 1)) })
+    }
+    let failure: TidemarkError | null = null
+    for (const address of addresses.values()) {
+      try {
+        return await this.links.use(address, (link) => link.metadata(this.settings.topic))
+      } catch (error) {
+        failure = kafkaError(error, this.settings)
+        // The next broker would refuse the same login.
+        if (failure.code === 'AUTH_FAILED' || this.links.signal.aborted) break
+      }
+    }
+    throw failure ?? new TidemarkError('UNREACHABLE', 'the source was closed')
+  }
 }

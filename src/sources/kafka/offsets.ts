@@ -2,34 +2,39 @@ import { TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds } from '../../ports.js'
-import { BrokerLink, type Cluster } from './driver.js'
-import { kafkaError, type Leaders } from './leaders.js'
+import { committed, everything } from './broker-link.js'
+import { codeError, kafkaError } from './failures.js'
+import type { BrokerAddress, Leaders } from './leaders.js'
+import type { LinkPool } from './link-pool.js'
 import type { KafkaSettings } from './options.js'
 
 /** ListOffsets' names for the ends of a partition. KIP-79. */
 const first = -2
 const head = -1
-/** Isolation levels of ListOffsets: the high watermark, or the last stable offset. */
-export const everything = 0
-export const committed = 1
 
-/** Looks up offsets, with one request per leader over one connection per leader. */
+interface Listing {
+  readonly offsets: Map<number, bigint>
+  /** What went wrong with the other partitions. */
+  readonly failures: Map<number, TidemarkError>
+}
+
+/** Looks up offsets, with one request per leader. */
 export class Offsets {
-  readonly #links = new Map<number, Promise<BrokerLink>>()
-
   constructor(
-    private readonly cluster: Cluster,
+    private readonly links: LinkPool,
     private readonly leaders: Leaders,
     private readonly settings: KafkaSettings,
   ) {}
 
+  /** @throws TidemarkError UNREACHABLE, AUTH_FAILED or STREAM_NOT_FOUND */
   async bounds(partitions: readonly number[]): Promise<Map<number, Bounds>> {
-    const [firsts, heads] = await Promise.all([this.at(partitions, first), this.at(partitions, head)])
+    const [firsts, heads] = await Promise.all([this.#at(partitions, first), this.#at(partitions, head)])
     return new Map(
       partitions.map((partition) => [partition, { first: firsts.get(partition)!, head: heads.get(partition)! }]),
     )
   }
 
+  /** @throws TidemarkError as `bounds`, and OUT_OF_RANGE for an offset that is not in the log */
   async resolve(partition: number, start: StartSpec): Promise<bigint> {
     const bounds = (await this.bounds([partition])).get(partition)!
     if (start === 'first') return bounds.first
@@ -43,70 +48,75 @@ export class Offsets {
         { place: { stream: this.settings.topic, partition, offset: String(start.offset) } },
       )
     }
-    const found = (await this.at([partition], start.timestamp)).get(partition)!
+    const found = (await this.#at([partition], start.timestamp)).get(partition)!
     return found < 0n ? bounds.head : found
   }
 
+  /**
+   * How far each partition can be read now (for readers of committed data, the last stable offset), and how far it is
+   * written. Partitions in trouble are left to `failures`.
+   */
+  async readable(partitions: readonly number[]): Promise<{
+    readonly readable: ReadonlyMap<number, bigint>
+    readonly heads: ReadonlyMap<number, bigint>
+    readonly failures: ReadonlyMap<number, TidemarkError>
+  }> {
+    const heads = await this.#list(partitions, head, everything)
+    if (this.settings.readUncommitted)
+      return { readable: heads.offsets, heads: heads.offsets, failures: heads.failures }
+    const stable = await this.#list([...heads.offsets.keys()], head, committed)
+    return {
+      readable: stable.offsets,
+      heads: heads.offsets,
+      failures: new Map([...heads.failures, ...stable.failures]),
+    }
+  }
+
   /** @param timestamp ms since 1970, or one of ListOffsets' names */
-  async at(
-    partitions: readonly number[],
-    timestamp: number,
-    isolation: 0 | 1 = everything,
-  ): Promise<Map<number, bigint>> {
+  async #at(partitions: readonly number[], timestamp: number): Promise<ReadonlyMap<number, bigint>> {
+    const { offsets, failures } = await this.#list(partitions, timestamp, everything)
+    for (const failure of failures.values()) throw failure
+    return offsets
+  }
+
+  /** Asks twice where a leader has moved or its connection has broken: the second time where the cluster says then. */
+  async #list(partitions: readonly number[], timestamp: number, isolation: 0 | 1): Promise<Listing> {
+    const listing = await this.#ask(partitions, timestamp, isolation)
+    if (listing.failures.size === 0) return listing
     try {
-      return await this.#ask(partitions, timestamp, isolation)
-    } catch {
-      // A leader has moved, or its connection has broken: once more, where the cluster says now.
       await this.leaders.refresh()
-      return this.#ask(partitions, timestamp, isolation).catch((error) => {
-        throw kafkaError(error, this.settings)
-      })
+    } catch (error) {
+      const failure = kafkaError(error, this.settings)
+      for (const partition of listing.failures.keys()) listing.failures.set(partition, failure)
+      return listing
     }
+    const again = await this.#ask([...listing.failures.keys()], timestamp, isolation)
+    return { offsets: new Map([...listing.offsets, ...again.offsets]), failures: again.failures }
   }
 
-  /** The last stable offsets: how far a reader of committed data can read now. */
-  readable(partitions: readonly number[]): Promise<Map<number, bigint>> {
-    return this.at(partitions, head, this.settings.readUncommitted ? everything : committed)
-  }
-
-  async close(): Promise<void> {
-    const links = [...this.#links.values()]
-    this.#links.clear()
-    await Promise.all(links.map((link) => link.then((open) => open.close()).catch(() => {})))
-  }
-
-  async #ask(partitions: readonly number[], timestamp: number, isolation: 0 | 1): Promise<Map<number, bigint>> {
-    const found = new Map<number, bigint>()
-    const byLeader = new Map<number, number[]>()
+  async #ask(partitions: readonly number[], timestamp: number, isolation: 0 | 1): Promise<Listing> {
+    const listing: Listing = { offsets: new Map(), failures: new Map() }
+    const byLeader = new Map<BrokerAddress, number[]>()
     for (const partition of partitions) {
-      const leader = await this.leaders.of(partition)
-      if (!leader) throw new Error(`partition ${partition} of ${this.settings.topic} has no leader at the moment`)
-      byLeader.set(leader.nodeId, [...(byLeader.get(leader.nodeId) ?? []), partition])
+      const leader = await this.leaders.of(partition).catch((error) => kafkaError(error, this.settings))
+      if (leader instanceof TidemarkError) listing.failures.set(partition, leader)
+      else if (leader) byLeader.set(leader, [...(byLeader.get(leader) ?? []), partition])
+      else listing.failures.set(partition, codeError(this.leaders.has(partition) ? 5 : 3, this.settings, partition))
     }
+    const { topic } = this.settings
     await Promise.all(
-      [...byLeader].map(async ([nodeId, theirs]) => {
-        const link = await this.#link(nodeId, theirs[0]!)
+      [...byLeader].map(async ([leader, theirs]) => {
+        const asked = theirs.map((partition) => ({ partition, timestamp }))
         try {
-          const asked = theirs.map((partition) => ({ partition, timestamp }))
-          for (const [partition, offset] of await link.listOffsets(this.settings.topic, isolation, asked))
-            found.set(partition, offset)
+          const listed = await this.links.use(leader, (link) => link.listOffsets(topic, isolation, asked))
+          for (const { partition, errorCode, offset } of listed)
+            if (errorCode === 0) listing.offsets.set(partition, offset)
+            else listing.failures.set(partition, codeError(errorCode, this.settings, partition))
         } catch (error) {
-          this.#links.delete(nodeId)
-          await link.close()
-          throw error
+          for (const partition of theirs) listing.failures.set(partition, kafkaError(error, this.settings))
         }
       }),
     )
-    return found
-  }
-
-  async #link(nodeId: number, partition: number): Promise<BrokerLink> {
-    const known = this.#links.get(nodeId)
-    if (known) return known
-    const leader = (await this.leaders.of(partition))!
-    const opening = this.#links.get(nodeId) ?? BrokerLink.open(this.cluster, leader)
-    this.#links.set(nodeId, opening)
-    opening.catch(() => this.#links.delete(nodeId))
-    return opening
+    return listing
   }
 }

@@ -16,6 +16,9 @@ export class KafkaReader<V> implements Reader<V> {
   #current: Piece | null = null
   #ahead: Promise<Piece | null> | null = null
   #position: bigint
+  /** Ends the wait of a pending `next`. */
+  #interrupt: (() => void) | null = null
+  readonly #onAbort = () => void this.close()
 
   constructor(
     from: bigint,
@@ -23,12 +26,13 @@ export class KafkaReader<V> implements Reader<V> {
     private readonly link: PartitionLink,
     private readonly codec: ValueCodec<V>,
     log: Log,
+    private readonly onClose: () => void = () => {},
   ) {
     this.#position = from
     this.#origin = { ...options.key, replay: options.replay }
-    const signal = AbortSignal.any([options.signal, this.#stop.signal])
-    this.#fetcher = new Fetcher(link, { ...options, signal }, log)
-    options.signal.addEventListener('abort', () => void this.close(), { once: true })
+    this.#fetcher = new Fetcher(link, { ...options, signal: this.#stop.signal }, log)
+    if (options.signal.aborted) this.#onAbort()
+    else options.signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   async next({
@@ -44,15 +48,18 @@ export class KafkaReader<V> implements Reader<V> {
     const chunk = this.#cut(piece, maxMessages)
     if (piece.done) {
       this.#current = null
-      // From here on the log and the handler work at the same time.
-      this.#ahead ??= this.#fetch()
+      // From here on the log and the handler work at the same time; but nobody reads on behind poison.
+      if (!chunk.poison) this.#ahead ??= this.#fetch()
     }
     return chunk
   }
 
   async close(): Promise<void> {
     if (this.#stop.signal.aborted) return
+    this.options.signal.removeEventListener('abort', this.#onAbort)
+    this.onClose()
     this.#stop.abort()
+    this.#interrupt?.()
     this.#current?.drop()
     this.#current = null
     // Closing the connection ends the fetch under way, so this does not wait for the broker.
@@ -62,30 +69,35 @@ export class KafkaReader<V> implements Reader<V> {
     piece?.drop()
   }
 
-  async #fetch(): Promise<Piece | null> {
-    const fetched = await this.#fetcher.fetch(this.#position)
-    return fetched ? new Piece(fetched) : null
+  #fetch(): Promise<Piece | null> {
+    const fetching = this.#fetcher.fetch(this.#position).then((fetched) => fetched && new Piece(fetched))
+    // Thrown to whoever calls `next` next, which may be nobody.
+    fetching.catch(() => {})
+    return fetching
   }
 
   /** The fetch under way, or null when it takes longer than `waitMs`; then it stays under way for the next call. */
   async #arrival(waitMs: number): Promise<Piece | null> {
-    this.#ahead ??= this.#fetch()
-    const ahead = this.#ahead
-    // An error is thrown to whoever waits next, if nobody waits now.
-    ahead.catch(() => {})
+    if (this.#stop.signal.aborted) return null
+    const ahead = this.#ahead ?? this.#fetch()
+    this.#ahead = ahead
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), Math.max(0, waitMs))
+      this.#interrupt = () => resolve('late')
+      timer = setTimeout(this.#interrupt, Math.max(0, waitMs))
     })
     try {
       const first = await Promise.race([ahead, late])
-      if (first === 'late') return null
+      // What comes after `close` was called is given back there.
+      if (first === 'late' || this.#stop.signal.aborted) return null
       this.#ahead = null
       return first
     } catch (error) {
       this.#ahead = null
+      if (this.#stop.signal.aborted) return null
       throw error
     } finally {
+      this.#interrupt = null
       clearTimeout(timer)
     }
   }

@@ -1,10 +1,11 @@
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports.js'
 import { codecOf, json, type ValueCodec } from '../value.js'
-import { type Cluster, createCluster } from './driver.js'
-import { kafkaError, Leaders } from './leaders.js'
+import { Connector } from './driver.js'
+import { Leaders } from './leaders.js'
+import { LinkPool } from './link-pool.js'
 import { Offsets } from './offsets.js'
-import { type KafkaOptions, type KafkaSettings, parseKafka } from './options.js'
+import { type KafkaOptions, parseKafka } from './options.js'
 import { PartitionLink } from './partition-link.js'
 import { KafkaReader } from './reader.js'
 import { Watcher } from './watcher.js'
@@ -29,38 +30,46 @@ export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
       tls: ssl !== undefined && ssl !== false,
       sasl: sasl?.mechanism ?? null,
     },
-    connect: async ({ log }: ConnectContext) => {
-      const cluster = createCluster(settings, log)
-      const leaders = new Leaders(cluster, settings)
+    connect: async ({ log, signal }: ConnectContext) => {
+      signal.throwIfAborted()
+      const client = new KafkaClient(new Connector(settings, log), codec, log)
+      const onAbort = () => void client.close()
+      signal.addEventListener('abort', onAbort, { once: true })
       try {
-        await cluster.connect()
-        await leaders.refresh()
+        await client.partitions()
+        signal.throwIfAborted()
+        return client
       } catch (error) {
-        await cluster.disconnect().catch(() => {})
-        throw kafkaError(error, settings)
+        await client.close()
+        throw error
+      } finally {
+        signal.removeEventListener('abort', onAbort)
       }
-      return new KafkaClient(cluster, leaders, settings, codec, log)
     },
   }
 }
 
 class KafkaClient<V> implements SourceClient<V> {
+  readonly #links: LinkPool
+  readonly #leaders: Leaders
   readonly #offsets: Offsets
   readonly #watcher: Watcher
+  readonly #readers = new Set<KafkaReader<V>>()
 
   constructor(
-    private readonly cluster: Cluster,
-    private readonly leaders: Leaders,
-    private readonly settings: KafkaSettings,
+    private readonly connector: Connector,
     private readonly codec: ValueCodec<V>,
     private readonly log: Log,
   ) {
-    this.#offsets = new Offsets(cluster, leaders, settings)
-    this.#watcher = new Watcher(cluster, leaders, this.#offsets, settings, log)
+    const { settings } = connector
+    this.#links = new LinkPool(connector)
+    this.#leaders = new Leaders(this.#links, settings)
+    this.#offsets = new Offsets(this.#links, this.#leaders, settings)
+    this.#watcher = new Watcher(this.#links, this.#leaders, this.#offsets, settings, log)
   }
 
   async partitions(): Promise<readonly number[]> {
-    return (await this.leaders.refresh()).partitions
+    return (await this.#leaders.refresh()).partitions
   }
 
   bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
@@ -76,13 +85,15 @@ class KafkaClient<V> implements SourceClient<V> {
   }
 
   read(from: bigint, options: ReadOptions): Reader<V> {
-    const link = new PartitionLink(this.cluster, this.leaders, this.settings, options.key.partition)
-    return new KafkaReader(from, options, link, this.codec, this.log)
+    const link = new PartitionLink(this.connector, this.#leaders, options.key.partition)
+    const onClose = () => this.#readers.delete(reader)
+    const reader: KafkaReader<V> = new KafkaReader(from, options, link, this.codec, this.log, onClose)
+    this.#readers.add(reader)
+    return reader
   }
 
   async close(): Promise<void> {
-    await this.#watcher.close()
-    await this.#offsets.close()
-    await this.cluster.disconnect().catch(() => {})
+    this.#watcher.close()
+    await Promise.all([...[...this.#readers].map((reader) => reader.close()), this.#links.close()])
   }
 }

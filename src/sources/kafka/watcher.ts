@@ -1,28 +1,37 @@
-import { messageOf } from '../../model/errors.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { TidemarkError } from '../../model/errors.js'
 import type { Log } from '../../ports.js'
-import { Backoff } from './backoff.js'
-import { type BrokerAddress, BrokerLink, type Cluster } from './driver.js'
+import { pause } from './backoff.js'
+import { meaningOf } from './codes.js'
+import { codeError, kafkaError } from './failures.js'
 import { readFetchResponse } from './fetch.js'
-import type { Leaders } from './leaders.js'
+import type { BrokerAddress, Leaders } from './leaders.js'
+import type { LinkPool } from './link-pool.js'
 import type { Offsets } from './offsets.js'
 import type { KafkaSettings } from './options.js'
+
+/**
+ * - `new`      nobody has looked yet whether there is something
+ * - `looking`  its partition's offsets are asked for
+ * - `idle`     it stands where its partition ends, and is part of the next long poll
+ * - `polled`   it is part of a long poll
+ * - `resting`  it is looked at again after a pause
+ */
+type State = 'new' | 'looking' | 'idle' | 'polled' | 'resting'
 
 interface Waiter {
   readonly partition: number
   readonly position: bigint
-  readonly found: () => void
-  /** The long poll it is part of. */
-  poll: Poll | null
-  looked: boolean
-}
-
-interface Poll {
-  readonly link: BrokerLink
+  readonly leave: (found: boolean) => void
+  state: State
+  /** Failures in a row. */
+  tries: number
 }
 
 /** Long polls to one broker at a time: a partition that begins to wait gets one at once, and joins the others afterwards. */
 const lanes = 3
-const betweenRounds = new AbortController().signal
+/** So often an answer that retrying may mend is believed to be final. */
+const patience = 8
 
 /**
  * Watches partitions nobody reads at the moment. All that wait for one broker share a Fetch that the broker holds open until
@@ -30,145 +39,187 @@ const betweenRounds = new AbortController().signal
  */
 export class Watcher {
   readonly #waiters = new Set<Waiter>()
-  readonly #idle = new Map<number, BrokerLink[]>()
+  readonly #troubled = new Set<Waiter>()
+  /** Long polls under way, by node. */
   readonly #busy = new Map<number, number>()
-  readonly #backoff = new Backoff()
+  readonly #end = new AbortController()
   #scheduled = false
-  #failing = false
-  #closed = false
 
   constructor(
-    private readonly cluster: Cluster,
+    private readonly links: LinkPool,
     private readonly leaders: Leaders,
     private readonly offsets: Offsets,
     private readonly settings: KafkaSettings,
     private readonly log: Log,
   ) {}
 
-  /** True when there is something at `position`, or the log does not have it; false when `signal` aborts first. */
+  /**
+   * True when there is something at `position`, or when reading there fails for good; false when `signal` aborts first, or
+   * the source is closed.
+   */
   async wait(partition: number, position: bigint, signal: AbortSignal): Promise<boolean> {
-    if (signal.aborted || this.#closed) return false
+    if (signal.aborted || this.#end.signal.aborted) return false
     return new Promise((resolve) => {
-      const leave = (result: boolean) => {
+      const onAbort = () => waiter.leave(false)
+      const leave = (found: boolean) => {
         this.#waiters.delete(waiter)
+        this.#troubled.delete(waiter)
         signal.removeEventListener('abort', onAbort)
-        resolve(result)
+        resolve(found)
       }
-      const onAbort = () => leave(false)
-      const waiter: Waiter = { partition, position, found: () => leave(true), poll: null, looked: false }
+      const waiter: Waiter = { partition, position, leave, state: 'new', tries: 0 }
       signal.addEventListener('abort', onAbort, { once: true })
       this.#waiters.add(waiter)
       this.#schedule()
     })
   }
 
-  async close(): Promise<void> {
-    this.#closed = true
-    const links = [...this.#idle.values()].flat()
-    const polling = [...this.#waiters].map(({ poll }) => poll?.link).filter((link) => link !== undefined)
-    this.#idle.clear()
-    await Promise.all([...new Set([...links, ...polling])].map((link) => link.close()))
+  close(): void {
+    this.#end.abort()
+    for (const waiter of this.#waiters) waiter.leave(false)
   }
 
   /** One round for all that began to wait in the same turn of the event loop. */
   #schedule(): void {
-    if (this.#scheduled || this.#closed) return
+    if (this.#scheduled || this.#waiters.size === 0) return
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      this.#round().catch((error) => this.#failed(error))
+      const fresh = this.#in('new')
+      // Those that stand by need not wait for the answer about the new ones.
+      const looking = fresh.length > 0 ? this.#look(fresh) : Promise.resolve()
+      Promise.all([looking, this.#pollIdle()]).catch((error) => this.#rest([...this.#in('idle'), ...fresh], error))
     })
   }
 
-  async #round(): Promise<void> {
-    const fresh = [...this.#waiters].filter(({ looked }) => !looked)
-    if (fresh.length > 0) {
-      const readable = await this.offsets.readable([...new Set(fresh.map(({ partition }) => partition))])
-      for (const waiter of fresh) {
-        waiter.looked = true
-        // Beyond the head means that the log was cut or made anew: reading there tells.
-        if (readable.get(waiter.partition)! !== waiter.position) waiter.found()
+  #in(state: State): Waiter[] {
+    return [...this.#waiters].filter((waiter) => waiter.state === state)
+  }
+
+  async #look(fresh: readonly Waiter[]): Promise<void> {
+    for (const waiter of fresh) waiter.state = 'looking'
+    const { readable, heads, failures } = await this.offsets.readable([...new Set(fresh.map((one) => one.partition))])
+    const held: Waiter[] = []
+    for (const waiter of fresh) {
+      const { partition, position } = waiter
+      const end = readable.get(partition)
+      if (end === undefined) continue
+      this.#recovered(waiter)
+      if (end === position) waiter.state = 'idle'
+      // Behind somebody's open transaction, where a broker answers a long poll at once and with nothing.
+      else if (end < position && position <= heads.get(partition)!) held.push(waiter)
+      // Beyond the head means that the log was cut or made anew: reading there tells.
+      else waiter.leave(true)
+    }
+    for (const [partition, failure] of failures)
+      this.#rest(
+        fresh.filter((one) => one.partition === partition),
+        failure,
+      )
+    if (held.length > 0) this.#hold(held)
+    await this.#pollIdle()
+  }
+
+  async #pollIdle(): Promise<void> {
+    const byLeader = new Map<number, { leader: BrokerAddress; waiters: Waiter[] }>()
+    for (const waiter of this.#in('idle')) {
+      const leader = await this.leaders.of(waiter.partition)
+      if (!leader) this.#rest([waiter], codeError(5, this.settings, waiter.partition))
+      else {
+        const group = byLeader.get(leader.nodeId) ?? { leader, waiters: [] }
+        group.waiters.push(waiter)
+        byLeader.set(leader.nodeId, group)
       }
     }
-    this.#recovered()
-    const byLeader = new Map<number, { leader: BrokerAddress; waiters: Waiter[] }>()
-    for (const waiter of this.#waiters) {
-      if (waiter.poll || !waiter.looked) continue
-      const leader = await this.leaders.of(waiter.partition)
-      if (!leader)
-        throw new Error(`partition ${waiter.partition} of ${this.settings.topic} has no leader at the moment`)
-      const group = byLeader.get(leader.nodeId) ?? { leader, waiters: [] }
-      group.waiters.push(waiter)
-      byLeader.set(leader.nodeId, group)
-    }
     for (const { leader, waiters } of byLeader.values()) {
-      const busy = this.#busy.get(leader.nodeId) ?? 0
-      if (busy >= lanes) continue
-      this.#busy.set(leader.nodeId, busy + 1)
-      this.#poll(leader, waiters)
-        .catch((error) => this.#failed(error))
+      const { nodeId } = leader
+      const busy = this.#busy.get(nodeId) ?? 0
+      // Others may have come or gone meanwhile.
+      const still = waiters.filter((waiter) => waiter.state === 'idle' && this.#waiters.has(waiter))
+      if (busy >= lanes || still.length === 0) continue
+      this.#busy.set(nodeId, busy + 1)
+      this.#poll(leader, still)
+        .catch((error) => this.#rest(still, error))
         .finally(() => {
-          this.#busy.set(leader.nodeId, this.#busy.get(leader.nodeId)! - 1)
-          if (this.#waiters.size > 0) this.#schedule()
+          this.#busy.set(nodeId, this.#busy.get(nodeId)! - 1)
+          this.#schedule()
         })
     }
   }
 
   async #poll(leader: BrokerAddress, waiters: readonly Waiter[]): Promise<void> {
-    const link = this.#idle.get(leader.nodeId)?.pop() ?? (await BrokerLink.open(this.cluster, leader))
-    const poll: Poll = { link }
-    for (const waiter of waiters) waiter.poll = poll
+    for (const waiter of waiters) waiter.state = 'polled'
     // Two that wait for one partition ask for the lower position; the other one looks again.
     const lowest = new Map<number, bigint>()
     for (const { partition, position } of waiters)
       if (!(lowest.get(partition)! <= position)) lowest.set(partition, position)
-    try {
-      const raw = await link.fetch(this.settings.topic, this.settings, {
-        maxWaitMs: this.settings.fetchMaxWaitMs,
-        // The answer is only looked at: one batch of one partition is the least a broker sends.
-        maxBytes: 1,
-        partitions: [...lowest].map(([partition, from]) => ({ partition, from, maxBytes: 1 })),
-      })
-      const { partitions } = readFetchResponse(raw)
-      const ready = new Set(
-        partitions
-          .filter(({ records, errorCode }) => records.length > 0 || errorCode === 1)
-          .map(({ partition }) => partition),
-      )
-      const moved = partitions.some(({ errorCode }) => errorCode !== 0 && errorCode !== 1)
-      for (const waiter of waiters) {
-        waiter.poll = null
+    const { topic, fetchMaxWaitMs } = this.settings
+    const request = {
+      maxWaitMs: fetchMaxWaitMs,
+      // The answer is only looked at: one batch of one partition is the least a broker sends.
+      maxBytes: 1,
+      rackId: '',
+      partitions: [...lowest].map(([partition, from]) => ({ partition, from, maxBytes: 1 })),
+    }
+    const { partitions } = readFetchResponse(await this.links.use(leader, (link) => link.fetch(topic, request)))
+    const answers = new Map(partitions.map((answer) => [answer.partition, answer]))
+    const any = partitions.some(({ records }) => records.length > 0)
+    for (const waiter of waiters) {
+      const answer = answers.get(waiter.partition)
+      const code = answer?.errorCode ?? 0
+      const ready = (answer?.records.length ?? 0) > 0 || meaningOf(code) === 'range'
+      if (ready && waiter.position === lowest.get(waiter.partition)) waiter.leave(true)
+      else if (code !== 0 && !ready) this.#rest([waiter], codeError(code, this.settings, waiter.partition))
+      else {
+        this.#recovered(waiter)
         // One answer names one partition; the others that have something are found by looking, at once.
-        if (ready.size > 0) waiter.looked = false
-        if (ready.has(waiter.partition) && waiter.position === lowest.get(waiter.partition)) waiter.found()
+        waiter.state = any || ready ? 'new' : 'idle'
       }
-      if (this.#closed) await link.close()
-      else this.#idle.set(leader.nodeId, [...(this.#idle.get(leader.nodeId) ?? []), link])
-      if (moved) throw new Error('a partition has moved to another broker')
-    } catch (error) {
-      for (const waiter of waiters) waiter.poll = null
-      await link.close()
-      throw error
     }
   }
 
-  async #failed(error: unknown): Promise<void> {
-    if (this.#closed) return
-    if (!this.#failing)
-      this.log.warn(
-        { stream: this.settings.topic, error: messageOf(error) },
-        'waiting for messages is interrupted; trying again',
-      )
-    this.#failing = true
-    for (const waiter of this.#waiters) waiter.looked = false
-    await this.#backoff.pause(betweenRounds)
-    await this.leaders.refresh().catch(() => {})
-    if (this.#waiters.size > 0) this.#schedule()
+  /** Waits for the end of other producers' transactions. */
+  #hold(waiters: readonly Waiter[]): void {
+    for (const waiter of waiters) waiter.state = 'resting'
+    sleep(this.settings.fetchMaxWaitMs, undefined, { signal: this.#end.signal }).then(
+      () => this.#again(waiters),
+      () => {}, // closed
+    )
   }
 
-  #recovered(): void {
-    if (this.#failing) this.log.info({ stream: this.settings.topic }, 'waiting for messages goes on')
-    this.#failing = false
-    this.#backoff.reset()
+  /** Tries again later, all of them together; lets them go when that has not helped for long. */
+  #rest(waiters: readonly Waiter[], error: unknown): void {
+    if (this.#end.signal.aborted || waiters.length === 0) return
+    const failure: TidemarkError = kafkaError(error, this.settings)
+    if (this.#troubled.size === 0)
+      this.log.warn(
+        { stream: this.settings.topic, error: failure.message },
+        'waiting for messages is interrupted; trying again',
+      )
+    for (const waiter of waiters) {
+      waiter.state = 'resting'
+      waiter.tries++
+      if (this.#waiters.has(waiter)) this.#troubled.add(waiter)
+      // Reading says what is wrong, and stops the partition with it.
+      if (failure.effect === 'stop' && waiter.tries > patience) waiter.leave(true)
+    }
+    const tries = Math.max(...waiters.map((waiter) => waiter.tries))
+    void this.#later(waiters, tries)
+  }
+
+  async #later(waiters: readonly Waiter[], tries: number): Promise<void> {
+    await Promise.all([pause(tries, this.#end.signal), this.leaders.refresh().catch(() => {})])
+    this.#again(waiters)
+  }
+
+  #again(waiters: readonly Waiter[]): void {
+    for (const waiter of waiters) waiter.state = 'new'
+    this.#schedule()
+  }
+
+  #recovered(waiter: Waiter): void {
+    waiter.tries = 0
+    if (this.#troubled.delete(waiter) && this.#troubled.size === 0)
+      this.log.info({ stream: this.settings.topic }, 'waiting for messages goes on')
   }
 }

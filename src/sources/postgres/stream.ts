@@ -1,0 +1,44 @@
+import type { ConnectContext, Source, SourceClient } from '../../ports.js'
+import { migrate } from '../../postgres/migrate.js'
+import { describePostgres } from '../../postgres/options.js'
+import { openPool, postgresError } from '../../postgres/pool.js'
+import { PostgresStreamClient, streamNotFound } from './client.js'
+import { putStream } from './create-stream.js'
+import { type PostgresStreamOptions, type PostgresStreamSettings, parseStream } from './options.js'
+import { tablesIn } from './tables.js'
+
+/**
+ * A stream of events in a Postgres, appended with `appendEvents` or by SQL: the log of those who have a database and no
+ * broker, and an outbox where it is the database of the writes.
+ *
+ * @throws TidemarkError CONFIG_INVALID
+ */
+export function postgresStream<V = unknown>(options: PostgresStreamOptions<V>): Source<V> {
+  const settings = parseStream(options)
+  return {
+    kind: 'postgres',
+    stream: settings.stream,
+    describe: { ...describePostgres(settings), value: settings.value.name },
+    connect: (context) => connect(settings, context),
+  }
+}
+
+async function connect<V>(settings: PostgresStreamSettings<V>, context: ConnectContext): Promise<SourceClient<V>> {
+  const { schema, stream, partitions } = settings
+  const { streams, events } = tablesIn(schema)
+  const postgres = await openPool(settings, context)
+  try {
+    await migrate(postgres.pool, schema)
+    const present = await postgres.pool.query(`select 1 from ${streams} where stream = $1`, [stream])
+    if (partitions !== undefined) await putStream(postgres.pool, { stream, partitions, schema })
+    else if (present.rows.length === 0) throw streamNotFound(settings)
+    const { rows } = await postgres.pool.query<{ channel: string }>(
+      `select 'tidemark_' || $1::regclass::oid as channel`,
+      [events],
+    )
+    return new PostgresStreamClient(postgres, settings, rows[0]!.channel, context)
+  } catch (error) {
+    await postgres.close()
+    throw postgresError(error, settings)
+  }
+}
