@@ -125,7 +125,7 @@ export function snappyBlock(data: Buffer): Buffer {
 
 /** The framing of snappy-java's SnappyOutputStream, which the Java client uses. */
 export function xerial(data: Buffer, blockSize = 32 * 1024): Buffer {
-  const parts = [Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])]
+  const parts: Buffer[] = [Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])]
   for (let at = 0; at < data.length; at += blockSize) {
     const block = snappyBlock(data.subarray(at, at + blockSize))
     const size = Buffer.alloc(4)
@@ -137,7 +137,7 @@ export function xerial(data: Buffer, blockSize = 32 * 1024): Buffer {
 
 /** A zstd frame of raw blocks: valid, and no smaller than its content. Nothing here can compress to zstd. RFC 8878. */
 function zstdRaw(data: Buffer): Buffer {
-  const parts = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0xa0]), int32LE(data.length)]
+  const parts: Buffer[] = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0xa0]), int32LE(data.length)]
   const most = 128 * 1024
   let at = 0
   do {

@@ -149,9 +149,13 @@ export class Fetcher {
         { place },
       )
     if (times > patience && meaning === 'denied')
-      return new TidemarkError('AUTH_FAILED', `${where}: the broker does not let this user read topic '${key.stream}'`, {
-        place,
-      })
+      return new TidemarkError(
+        'AUTH_FAILED',
+        `${where}: the broker does not let this user read topic '${key.stream}'`,
+        {
+          place,
+        },
+      )
     // Right after a leader change the new leader may not know yet how far the log goes.
     if (times > 3 && meaning === 'range') return this.#outOfRange(from)
     await this.#failed(new Error(`the broker answered ${nameOf(errorCode)}`))

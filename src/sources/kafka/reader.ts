@@ -26,7 +26,7 @@ export class KafkaReader<V> implements Reader<V> {
     private readonly link: PartitionLink,
     private readonly codec: ValueCodec<V>,
     log: Log,
-    private readonly onClose: () => void = () => {},
+    private readonly onClose: (reader: KafkaReader<V>) => void = () => {},
   ) {
     this.#position = from
     this.#origin = { ...options.key, replay: options.replay }
@@ -57,7 +57,7 @@ export class KafkaReader<V> implements Reader<V> {
   async close(): Promise<void> {
     if (this.#stop.signal.aborted) return
     this.options.signal.removeEventListener('abort', this.#onAbort)
-    this.onClose()
+    this.onClose(this)
     this.#stop.abort()
     this.#interrupt?.()
     this.#current?.drop()

@@ -86,9 +86,9 @@ class KafkaClient<V> implements SourceClient<V> {
 
   read(from: bigint, options: ReadOptions): Reader<V> {
     const link = new PartitionLink(this.connector, this.#leaders, options.key.partition)
-    const onClose = () => this.#readers.delete(reader)
-    const reader: KafkaReader<V> = new KafkaReader(from, options, link, this.codec, this.log, onClose)
-    this.#readers.add(reader)
+    const closed = (reader: KafkaReader<V>) => this.#readers.delete(reader)
+    const reader = new KafkaReader(from, options, link, this.codec, this.log, closed)
+    if (!options.signal.aborted) this.#readers.add(reader)
     return reader
   }
 

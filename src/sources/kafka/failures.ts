@@ -1,0 +1,43 @@
+import { messageOf, TidemarkError } from '../../model/errors.js'
+import { meaningOf, nameOf } from './codes.js'
+import { failureType } from './driver.js'
+import type { KafkaSettings } from './options.js'
+
+/** What a failed connection or request to the cluster means for a person. */
+export function kafkaError(error: unknown, settings: KafkaSettings): TidemarkError {
+  if (error instanceof TidemarkError) return error
+  if (/SASL|AUTHENTICATION|AUTHORIZATION/i.test(failureType(error))) return refused(settings, error)
+  const text = `${whereOf(settings)} can't be reached: is it running, and are 'brokers' right? (${messageOf(error)})`
+  return new TidemarkError('UNREACHABLE', text, { cause: error, place: { stream: settings.topic } })
+}
+
+/** The same for an error code that a broker gave for the topic or one of its partitions. */
+export function codeError(code: number, settings: KafkaSettings, partition?: number): TidemarkError {
+  const { topic } = settings
+  const place = { stream: topic, ...(partition === undefined ? {} : { partition }) }
+  const meaning = meaningOf(code)
+  if (meaning === 'gone') {
+    const what = partition === undefined ? `no topic '${topic}'` : `no partition ${partition} of topic '${topic}'`
+    return new TidemarkError(
+      'STREAM_NOT_FOUND',
+      `${whereOf(settings)} has ${what}: create it (kafka-topics.sh --create --topic ${topic}), or correct 'topic' in the config`,
+      { place },
+    )
+  }
+  if (meaning === 'denied') return refused(settings)
+  const text = `${whereOf(settings)} answered ${nameOf(code)} for topic '${topic}': it passes by itself as a rule`
+  return new TidemarkError('UNREACHABLE', text, { place })
+}
+
+function refused(settings: KafkaSettings, cause?: unknown): TidemarkError {
+  const { sasl, topic } = settings
+  return new TidemarkError(
+    'AUTH_FAILED',
+    `${whereOf(settings)} refused${sasl ? ` the ${sasl.mechanism} login` : ''}: check 'sasl' and 'ssl' in the config, and the right to read topic '${topic}'`,
+    { cause, place: { stream: topic } },
+  )
+}
+
+function whereOf({ brokers }: KafkaSettings): string {
+  return `Kafka at ${brokers.join(', ')}`
+}

@@ -1,0 +1,59 @@
+import { BrokerLink } from './broker-link.js'
+import type { Address, Connector } from './driver.js'
+
+/** Connections for requests that come and go: one for every request under way, kept for the next ones. */
+export class LinkPool {
+  readonly #idle = new Map<string, BrokerLink[]>()
+  readonly #open = new Set<BrokerLink>()
+  readonly #end = new AbortController()
+
+  constructor(private readonly connector: Connector) {}
+
+  /** Aborted by `close`. */
+  get signal(): AbortSignal {
+    return this.#end.signal
+  }
+
+  /** Runs `work` over a connection to that broker. One on which `work` fails is not used again. */
+  async use<T>(address: Address, work: (link: BrokerLink) => Promise<T>): Promise<T> {
+    const link = this.#takeIdle(address) ?? (await this.#connect(address))
+    try {
+      const result = await work(link)
+      const name = nameOf(address)
+      if (!this.signal.aborted) this.#idle.set(name, [...(this.#idle.get(name) ?? []), link])
+      return result
+    } catch (error) {
+      this.#open.delete(link)
+      await link.close()
+      throw error
+    }
+  }
+
+  /** Ends all connections; what is under way is rejected. */
+  async close(): Promise<void> {
+    this.#end.abort(new Error('the source was closed'))
+    this.#idle.clear()
+    await Promise.all([...this.#open].map((link) => link.close()))
+    this.#open.clear()
+  }
+
+  #takeIdle(address: Address): BrokerLink | null {
+    const links = this.#idle.get(nameOf(address)) ?? []
+    for (let link = links.pop(); link; link = links.pop()) {
+      if (!link.closed) return link
+      this.#open.delete(link)
+    }
+    return null
+  }
+
+  async #connect(address: Address): Promise<BrokerLink> {
+    const link = await BrokerLink.open(this.connector, address, this.signal)
+    this.#open.add(link)
+    if (this.signal.aborted) await link.close()
+    return link
+  }
+}
+
+function nameOf({ host, port }: Address): string {
+  return `${host}:${port}`
+}
