@@ -30,11 +30,21 @@ export async function loadConfig(file: string | undefined): Promise<TidemarkConf
   const loaded = await import(pathToFileURL(path).href).catch((error: unknown) => {
     throw error instanceof Error && error.name === 'TidemarkError'
       ? error
-      : new TidemarkError('CONFIG_INVALID', `${path} does not load: ${messageOf(error)}`, { cause: error })
+      : new TidemarkError('CONFIG_INVALID', `${path} does not load: ${messageOf(error).trim()}${lineIn(path, error)}`, {
+          cause: error,
+        })
   })
   // A CommonJS project wraps the default export once more.
   const config = loaded.default?.default ?? loaded.default
   if (config?.kind !== 'tidemark-config')
     throw new TidemarkError('CONFIG_INVALID', `${path} must have defineConfig({...}) as its default export`)
   return config
+}
+
+/** ` (line 12)`, where the stack of an error thrown by a config leads there. */
+function lineIn(path: string, error: unknown): string {
+  const stack = (error instanceof Error && error.stack) || ''
+  const frame = stack.split('\n').find((line) => /^\s+at /.test(line) && line.includes(`${path}:`))
+  const line = frame?.slice(frame.indexOf(`${path}:`) + path.length + 1).match(/^\d+/)
+  return line ? ` (line ${line[0]})` : ''
 }

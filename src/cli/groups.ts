@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client'
 import { Option } from 'commander'
-import type { GroupName } from '../client/commands.js'
+import type { GroupName } from '../client/answers.js'
 import { connectClient } from '../client/temporal.js'
 import { parseConfig } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'

@@ -1,7 +1,7 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import { type GroupStatus, type Mode, names, type PartitionStatus } from '../model/commands.js'
 import { groupWorkflowId, partitionWorkflowId } from '../model/partition.js'
-import { type GroupName, neverStarted } from './commands.js'
+import { answered, type GroupName } from './answers.js'
 
 const lanes = 16
 
@@ -35,31 +35,24 @@ export interface GroupView {
 /**
  * What a group and its partitions are doing. Needs a running worker, since Temporal asks the workflows themselves.
  *
- * @throws TidemarkError UNKNOWN_CONSUMER
+ * @throws TidemarkError UNKNOWN_CONSUMER where it was never started, UNREACHABLE when no worker answers
  */
 export async function groupStatus(client: Client, name: GroupName): Promise<GroupView> {
-  const { revision, paused, partitions } = await query(client, name)
+  const handle = client.workflow.getHandle(groupWorkflowId(name.group, name.stream))
+  const { revision, paused, partitions } = await answered(client, name, () => handle.query<GroupStatus>(names.status))
   const views: PartitionView[] = []
   const queue = [...partitions]
   const look = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift())
       views.push(await partitionStatus(client, name, next))
   }
-  await Promise.all(Array.from({ length: lanes }, look))
+  await answered(client, name, () => Promise.all(Array.from({ length: lanes }, look)))
   const { version, startedAt, startedBy } = revision
   return {
     ...name,
     config: { version, startedAt, startedBy },
     paused: paused ? paused.reason || 'no reason given' : null,
     partitions: views.sort((a, b) => a.partition - b.partition),
-  }
-}
-
-async function query(client: Client, name: GroupName): Promise<GroupStatus> {
-  try {
-    return await client.workflow.getHandle(groupWorkflowId(name.group, name.stream)).query<GroupStatus>(names.status)
-  } catch (error) {
-    throw error instanceof WorkflowNotFoundError ? neverStarted(name) : error
   }
 }
 

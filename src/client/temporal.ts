@@ -4,6 +4,8 @@ import { messageOf, TidemarkError } from '../model/errors.js'
 
 /** gRPC's UNAUTHENTICATED and PERMISSION_DENIED. */
 const refused = new Set([16, 7])
+/** gRPC's NOT_FOUND. */
+const notFound = 5
 
 /** Options for either of the SDK's two connections. */
 export function connectionOptions({ address, tls, apiKey }: TemporalSettings) {
@@ -27,16 +29,40 @@ export function connectionOptions({ address, tls, apiKey }: TemporalSettings) {
 export async function connectClient(settings: TemporalSettings): Promise<Client> {
   try {
     const connection = await Connection.connect({ ...connectionOptions(settings), connectTimeout: '5 s' })
+    await requireNamespace(connection, settings)
     return new Client({ connection, namespace: settings.namespace })
   } catch (error) {
     throw temporalError(error, settings)
   }
 }
 
+/**
+ * Without this look a wrong namespace is found out later, in words about other things: a workflow that does not exist.
+ *
+ * @throws TidemarkError CONFIG_INVALID when there is no such namespace
+ */
+export async function requireNamespace(
+  { workflowService }: Pick<Connection, 'workflowService'>,
+  settings: TemporalSettings,
+): Promise<void> {
+  const { address, namespace } = settings
+  try {
+    await workflowService.describeNamespace({ namespace })
+  } catch (error) {
+    if (codeOf(error) !== notFound) throw temporalError(error, settings)
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      `Temporal at ${address} has no namespace '${namespace}': create it (temporal operator namespace create --namespace ${namespace}), ` +
+        'or correct temporal.namespace (or TEMPORAL_NAMESPACE)',
+      { cause: error },
+    )
+  }
+}
+
 /** What a failed connection or request to Temporal means for a person. */
 export function temporalError(error: unknown, { address, namespace }: TemporalSettings): TidemarkError {
-  const code = typeof error === 'object' && error !== null ? Number(Reflect.get(error, 'code')) : Number.NaN
-  if (refused.has(code))
+  if (error instanceof TidemarkError) return error
+  if (refused.has(codeOf(error)))
     return new TidemarkError(
       'AUTH_FAILED',
       `Temporal at ${address} refused namespace '${namespace}': check temporal.apiKey, temporal.tls and temporal.namespace`,
@@ -47,6 +73,10 @@ export function temporalError(error: unknown, { address, namespace }: TemporalSe
     `Temporal at ${address} can't be reached: is it running, and is temporal.address (or TEMPORAL_ADDRESS) right? ${firstLine(error)}`,
     { cause: error },
   )
+}
+
+function codeOf(error: unknown): number {
+  return typeof error === 'object' && error !== null ? Number(Reflect.get(error, 'code')) : Number.NaN
 }
 
 function firstLine(error: unknown): string {

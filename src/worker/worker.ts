@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { Client } from '@temporalio/client'
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
 import { batchActivities, type ConsumerRuntime, controlActivities } from '../../activities/index.js'
-import { connectionOptions, temporalError } from '../client/temporal.js'
+import { connectionOptions, requireNamespace, temporalError } from '../client/temporal.js'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, parseConfig } from '../config/parse.js'
 import { batchQueue, queuesOf } from '../model/revision.js'
@@ -135,10 +135,18 @@ async function connectTemporal(
   log: Log,
   signal: AbortSignal,
 ): Promise<NativeConnection> {
-  const connect = () =>
-    NativeConnection.connect(connectionOptions(temporal)).catch((error) => {
+  const connect = async () => {
+    const connection = await NativeConnection.connect(connectionOptions(temporal)).catch((error) => {
       throw temporalError(error, temporal)
     })
+    try {
+      await requireNamespace(connection, temporal)
+      return connection
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
+  }
   return connectWithin(`Temporal at ${temporal.address}`, connect, { timeoutMs: connectTimeoutMs, log, signal })
 }
 

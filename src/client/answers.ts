@@ -1,0 +1,57 @@
+import {
+  type Client,
+  isGrpcServiceError,
+  ServiceError,
+  WorkflowNotFoundError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client'
+import { TidemarkError } from '../model/errors.js'
+
+/** How long workflows may take to answer, ms. They need a worker for it, and nobody wants to wait for one that is not there. */
+const patience = 15_000
+
+/** gRPC's DEADLINE_EXCEEDED, and FAILED_PRECONDITION: no worker has asked for work lately. */
+const nobody = new Set([4, 9])
+
+/** Names a running group. */
+export interface GroupName {
+  readonly group: string
+  readonly stream: string
+}
+
+/**
+ * Asks a group's workflows something.
+ *
+ * @throws TidemarkError UNKNOWN_CONSUMER where the group was never started, UNREACHABLE where no worker runs it
+ */
+export async function answered<T>(client: Client, name: GroupName, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await client.withDeadline(Date.now() + patience, ask)
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) throw neverStarted(name)
+    if (isUnanswered(error)) throw noWorker(name, error)
+    throw error
+  }
+}
+
+function isUnanswered(error: unknown): boolean {
+  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true
+  const cause = error instanceof ServiceError ? error.cause : error
+  return isGrpcServiceError(cause) && nobody.has(cause.code)
+}
+
+function neverStarted({ group, stream }: GroupName): TidemarkError {
+  return new TidemarkError(
+    'UNKNOWN_CONSUMER',
+    `no group '${group}' runs on stream '${stream}' in this Temporal namespace; start it with 'tidemark start'`,
+    { place: { group, stream } },
+  )
+}
+
+function noWorker({ group, stream }: GroupName, cause: unknown): TidemarkError {
+  return new TidemarkError(
+    'UNREACHABLE',
+    `no worker answers for group '${group}' on stream '${stream}': is one running? Start it with 'tidemark start' and try again`,
+    { cause, place: { group, stream } },
+  )
+}

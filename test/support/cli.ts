@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { part } from './parts.js'
+import { waitFor } from './wait-for.js'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const commandLine = ['--import', import.meta.resolve('tsx'), '--conditions=tidemark-source', `${root}src/cli/main.ts`]
+
+/** What a command left behind. */
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A project of somebody who has installed Tidemark, in a folder of its own. */
+export class Project {
+  readonly #running = new Set<CliProcess>()
+
+  private constructor(
+    readonly folder: string,
+    private readonly env: NodeJS.ProcessEnv,
+  ) {}
+
+  /** The command line gets the addresses of the stack from its environment; `env` comes on top, undefined removes. */
+  static async create(env: NodeJS.ProcessEnv = {}): Promise<Project> {
+    const folder = await mkdtemp(join(tmpdir(), 'tidemark-project-'))
+    await mkdir(join(folder, 'node_modules'))
+    await symlink(root, join(folder, 'node_modules', 'tidemark'), 'dir')
+    await writeFile(join(folder, 'package.json'), '{"name": "project", "private": true, "type": "module"}')
+    const temporal = part('temporal')
+    return new Project(folder, {
+      ...process.env,
+      TEMPORAL_ADDRESS: temporal.address,
+      TEMPORAL_NAMESPACE: temporal.namespace,
+      LOG_LEVEL: 'info',
+      ...env,
+    })
+  }
+
+  async write(name: string, text: string): Promise<void> {
+    await writeFile(join(this.folder, name), text)
+  }
+
+  /** Starts `tidemark ARGS`. It ends with the project at the latest. */
+  start(args: readonly string[], env: NodeJS.ProcessEnv = {}): CliProcess {
+    const child = spawn(process.execPath, [...commandLine, ...args], {
+      cwd: this.folder,
+      env: { ...this.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const running = new CliProcess(child)
+    this.#running.add(running)
+    return running
+  }
+
+  /** Runs `tidemark ARGS` to its end. Throws when that does not come within a minute. */
+  async run(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
+    const running = this.start(args, env)
+    const ended = await waitFor(() => running.ended, {
+      what: `tidemark ${args.join(' ')} to end; it said ${running.stderr}`,
+      timeout: 60_000,
+    })
+    this.#running.delete(running)
+    return ended
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#running].map((running) => running.kill()))
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+/** A command that is running. */
+export class CliProcess {
+  stdout = ''
+  stderr = ''
+  /** Set once the process has ended and everything it said has been read. */
+  ended: Ran | null = null
+  readonly #child: ChildProcess
+
+  constructor(child: ChildProcess) {
+    this.#child = child
+    child.stdout!.setEncoding('utf8').on('data', (piece: string) => {
+      this.stdout += piece
+    })
+    child.stderr!.setEncoding('utf8').on('data', (piece: string) => {
+      this.stderr += piece
+    })
+    child.once('close', (code) => {
+      this.ended = { code, stdout: this.stdout, stderr: this.stderr }
+    })
+  }
+
+  /** Waits until it has said `text` on standard error. */
+  async said(text: string): Promise<void> {
+    await waitFor(() => this.stderr.includes(text) || this.ended, { what: `'${text}'`, timeout: 60_000 })
+    if (!this.stderr.includes(text)) throw new Error(`it ended without saying '${text}': ${this.stderr}`)
+  }
+
+  /** Asks it to end, as Ctrl-C does. */
+  async stop(): Promise<Ran> {
+    this.#child.kill('SIGINT')
+    return waitFor(() => this.ended, { what: 'the process to stop', timeout: 60_000 })
+  }
+
+  async kill(): Promise<void> {
+    if (this.ended) return
+    const closed = once(this.#child, 'close')
+    this.#child.kill('SIGKILL')
+    await closed
+  }
+}
