@@ -24,7 +24,8 @@ export async function startKafka(program: KafkaProgram, options: KafkaOptions = 
 }
 
 function kafkaServer({ java, home }: KafkaProgram, options: KafkaOptions): ServerKind {
-  const cluster = randomBytes(16).toString('base64url')
+  // A dash in front would be taken for an option.
+  const cluster = randomBytes(16).toString('base64url').replace(/^-/, 'A')
   const classes = ['-cp', join(home, '*')]
   const quick = [
     '-XX:+UseSerialGC',
