@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { z } from 'zod'
 import { TidemarkError } from '../model/errors.js'
 
@@ -23,7 +24,8 @@ export interface PostgresSettings {
 export const postgresFields = {
   connectionString: z
     .string({ error: 'must be a Postgres URL; is DATABASE_URL set?' })
-    .regex(/^postgres(ql)?:\/\//, "must begin with 'postgres://'"),
+    .regex(/^postgres(ql)?:\/\//, "must begin with 'postgres://'")
+    .refine(readable, 'can not be read as a Postgres URL: encode special characters of the password, like %40 for @'),
   // The schema's name stands inside of function bodies and literals, too.
   schema: z
     .string()
@@ -56,13 +58,18 @@ export function parsePostgres(what: string, options: PostgresOptions): PostgresS
   return checked(what, z.strictObject(postgresFields), options) as PostgresSettings
 }
 
-/** What people may see of a database: where it is. */
+/** What people may see of a database: where it is, as the driver reads the address. */
 export function describePostgres({ connectionString, schema }: PostgresSettings): Record<string, unknown> {
-  const url = new URL(connectionString)
-  return {
-    host: url.hostname || 'localhost',
-    port: Number(url.port || 5432),
-    database: url.pathname.slice(1) || 'postgres',
-    schema,
+  const { host, port, database } = new pg.Client({ connectionString })
+  return { host, port, database, schema }
+}
+
+/** The driver's own errors may hold the address and so the password: they go no further. */
+function readable(connectionString: string): boolean {
+  try {
+    new pg.Client({ connectionString })
+    return true
+  } catch {
+    return false
   }
 }
