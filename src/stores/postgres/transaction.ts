@@ -3,6 +3,10 @@ import type { Transaction } from '../../ports.js'
 
 type Result = { rows: never[]; rowCount: number | null }
 
+/** SQLSTATE of a statement that comes after a failed one in the same transaction. */
+const alreadyFailed = '25P02'
+const otherTransaction = 'is not the transaction of this chunk'
+
 /**
  * One chunk's transaction on a pipelining connection. BEGIN goes out with the handler's first statement, and the fence with
  * COMMIT, so a handler with one insert costs two round trips.
@@ -12,7 +16,8 @@ type Result = { rows: never[]; rowCount: number | null }
  */
 export class ChunkTransaction {
   readonly #pending = new Set<Promise<unknown>>()
-  #firstFailure: unknown
+  /** Why the transaction failed, if a statement of the handler did that. */
+  #failure: unknown
   #over = false
   /** True once the connection is known to be outside of any transaction. */
   #clean = false
@@ -28,22 +33,23 @@ export class ChunkTransaction {
 
   /** Runs `work`, then `advance` and COMMIT in one message. Whatever fails rolls all of it back and is thrown. */
   async run(work: (tx: Transaction) => Promise<void>, advance: string): Promise<void> {
+    const name = pg.escapeLiteral(this.name)
     const begun = this.client.query(
-      `begin; select set_config('application_name', ${pg.escapeLiteral(this.name)}, true)`,
+      `begin; select set_config('application_name', ${name}, true), set_config('tidemark.chunk', ${name}, true)`,
     )
     begun.catch(() => {})
     try {
       await work(this.#handle())
       await begun
-      await this.#settle()
+      while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
       this.#over = true
-      const results = (await this.client.query(`${advance}; commit`)) as unknown as pg.QueryResult[]
+      const results = (await this.client.query(`${this.#mine()}; ${advance}; commit`)) as unknown as pg.QueryResult[]
       if (results.at(-1)?.command !== 'COMMIT') throw new Error('Postgres rolled the chunk back')
       this.#clean = true
     } catch (error) {
       this.#over = true
       await this.#rollBack(begun)
-      throw error
+      throw this.#explain(error)
     }
   }
 
@@ -65,7 +71,7 @@ export class ChunkTransaction {
         () => this.#pending.delete(sent),
         (error) => {
           this.#pending.delete(sent)
-          this.#firstFailure ??= error
+          if (codeOf(error) !== alreadyFailed) this.#failure = error
         },
       )
       return sent
@@ -73,19 +79,23 @@ export class ChunkTransaction {
     return { query: query as Transaction['query'], client: this.client }
   }
 
-  /** Waits for statements the handler did not await, and makes sure that the transaction is still the one that was begun. */
-  async #settle(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
-    const state = (this.client as unknown as { getTransactionStatus(): 'I' | 'T' | 'E' | null }).getTransactionStatus()
+  /**
+   * Fails unless the open transaction is the one that was begun: its settings end with it. The driver's own idea of the
+   * transaction's state is of no use here, since it lags behind a failed statement and can't tell one transaction from another.
+   */
+  #mine(): string {
+    const chunk = `coalesce(current_setting('tidemark.chunk', true), '')`
+    return `select case when ${chunk} = ${pg.escapeLiteral(this.name)} then 0 else (${chunk} || ' ${otherTransaction}')::int end`
+  }
+
+  #explain(error: unknown): unknown {
     // A failed statement fails the transaction, also when the handler caught the error; savepoints are for that.
-    if (state === 'E')
-      throw (
-        this.#firstFailure ?? new Error('a statement of the handler failed, so the transaction can not be committed')
-      )
-    if (state !== 'T')
-      throw new Error(
+    if (codeOf(error) === alreadyFailed) return this.#failure ?? error
+    if (error instanceof Error && error.message.includes(otherTransaction))
+      return new Error(
         'the handler ended the transaction itself; leave commit and rollback to Tidemark, or its effects are not tied to its progress',
       )
+    return error
   }
 
   async #rollBack(begun: Promise<unknown>): Promise<void> {
@@ -98,4 +108,8 @@ export class ChunkTransaction {
       // release() closes the connection
     }
   }
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
 }

@@ -1,0 +1,32 @@
+import pg from 'pg'
+import { postgresStore } from '../../src/postgres.js'
+import { freshDatabase } from '../support/fresh-database.js'
+import { describeWith } from '../support/parts.js'
+import { silentLog } from '../support/silent-log.js'
+import { type StoreHarness, storeContract } from './store-contract.js'
+
+describeWith(['postgres'], 'Postgres', () => {
+  storeContract('Postgres', async (): Promise<StoreHarness> => {
+    const { connectionString, drop } = await freshDatabase()
+    let clients = 0
+    return {
+      connect: () => {
+        // Clients with the same options share a pool; another application name keeps these apart, as processes are.
+        const own = `${connectionString}?application_name=client-${++clients}`
+        return postgresStore({ connectionString: own }).connect({
+          log: silentLog(),
+          signal: new AbortController().signal,
+        })
+      },
+      changeByNewerTidemark: async () => {
+        const client = new pg.Client({ connectionString })
+        await client.connect()
+        await client.query(
+          `insert into tidemark.migrations (id, name, breaking) values (9999, 'from the future', true)`,
+        )
+        await client.end()
+      },
+      close: drop,
+    }
+  })
+})
