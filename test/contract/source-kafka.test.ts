@@ -9,16 +9,14 @@ describeWith(['kafka'], 'Kafka', () => {
     const { brokers } = part('kafka')
     const client = new Kafka({ clientId: 'contract', brokers: [...brokers], logLevel: logLevel.NOTHING })
     const admin = client.admin()
-    await admin.connect()
+    const producer = client.producer()
+    await Promise.all([admin.connect(), producer.connect()])
     // Removed at the end: a kafkajs producer asks for all the topics it ever wrote to, and fails once one of them is gone.
     const topics: string[] = []
     return {
       createStream: async (partitions) => {
         const topic = unique('contract')
         await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true })
-        // One for each topic: a kafkajs producer fails for good once a topic it has written to is gone.
-        const producer = client.producer()
-        await producer.connect()
         topics.push(topic)
         return {
           name: topic,
