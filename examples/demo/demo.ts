@@ -26,8 +26,8 @@ const configs = {
 
 const program = new Command('npm run demo --')
   .description(
-    'Appends events to a stream while a worker books them into a table, kills the worker with SIGKILL in the middle,\n' +
-      'starts another one, and proves by a query that every event took effect once.\n' +
+    'Appends events to a stream while a worker books them into a table, kills the worker with SIGKILL in the middle, ' +
+      'starts another one, and proves by a query that every event took effect once. ' +
       'Starts a Postgres, a Temporal dev server and, where asked, a Kafka of its own; they listen on 127.0.0.1 only.',
   )
   .addOption(new Option('--source <kind>', 'the stream').choices(['postgres', 'kafka']).default('postgres'))
@@ -52,6 +52,8 @@ function wholeNumber(text: string): number {
   throw new InvalidArgumentError(`It must be a whole number from ${least} up.`)
 }
 
+const screen = new Screen()
+
 /** What has to be ended, the last one first. */
 const endings: (() => Promise<unknown>)[] = []
 
@@ -60,7 +62,6 @@ async function endAll(): Promise<void> {
 }
 
 async function main(options: Options): Promise<number> {
-  const screen = new Screen()
   screen.say(`starting Temporal, Postgres${options.source === 'kafka' ? ', Kafka' : ''}`)
   // Its own ones always: a DATABASE_URL that lies in the environment is not there to be played with.
   const stack = await startStack(
@@ -83,8 +84,8 @@ async function main(options: Options): Promise<number> {
 
   const outcome = await run({ events: options.events, log, ledger, worker, screen })
   const result = await ledger.prove(options.events)
-  report(screen, options, outcome, result)
-  if (!options.exit) await stayUp(screen, stack, env, worker)
+  report(options, outcome, result)
+  if (!options.exit) await stayUp(stack, env, worker)
   return result.lost === 0 && result.duplicates === 0 ? 0 : 1
 }
 
@@ -98,7 +99,7 @@ function environment(stack: Stack, { source }: Options): Record<string, string> 
   }
 }
 
-function report(screen: Screen, { source, events, json }: Options, { kills, seconds }: Outcome, result: Proof): void {
+function report({ source, events, json }: Options, { kills, seconds }: Outcome, result: Proof): void {
   const rate = Math.round(events / seconds)
   screen.say(`
 ${proof.replace('$1::int', String(events))}
@@ -113,7 +114,7 @@ ${seconds.toFixed(1)} s with ${kills} kill -9, ${number(rate)} events/s`)
 }
 
 /** Says where to look, and stays until a signal ends the process. */
-async function stayUp(screen: Screen, stack: Stack, env: Record<string, string>, worker: WorkerProcess): Promise<void> {
+async function stayUp(stack: Stack, env: Record<string, string>, worker: WorkerProcess): Promise<void> {
   const assignments = Object.entries(env).map(([name, value]) => `${name}='${value}'`)
   screen.say(`
 Everything stays up until Ctrl-C. Where to look:
@@ -133,7 +134,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     // Whoever asks twice has waited enough; servers end by themselves once this process is gone.
     if (interrupted) process.exit(130)
     interrupted = true
-    process.stderr.write('\nending everything\n')
+    screen.end()
+    screen.say('ending everything')
     void endAll().then(() => process.exit(130))
   })
 

@@ -6,7 +6,7 @@ export interface Standing {
 }
 
 /** How often a line is printed where lines can't be refreshed, ms. */
-const lineEvery = 2_000
+const lineEvery = 1_000
 /** The rate is that of the last so many ms. */
 const rateOver = 2_000
 const barWidth = 30
@@ -17,6 +17,12 @@ export class Screen {
   #samples: { readonly at: number; readonly rows: number }[] = []
   #printedAt = 0
   #open = false
+  #ended = false
+
+  /** Shows no more progress, whatever is still going on. */
+  end(): void {
+    this.#ended = true
+  }
 
   /** A line that stays. */
   say(text: string): void {
@@ -26,6 +32,7 @@ export class Screen {
   }
 
   show(standing: Standing): void {
+    if (this.#ended) return
     const now = performance.now()
     const rate = this.#rate(now, standing.rows)
     if (!this.#refreshes && now - this.#printedAt < lineEvery) return
