@@ -3,7 +3,7 @@ import { TidemarkError } from '../../model/errors.js'
 import { checked } from '../../postgres/options.js'
 import { streamFields } from './options.js'
 import { tablesIn } from './tables.js'
-import { type Connection, migrateTarget, onTarget, type Target, withoutTables } from './target.js'
+import { type Connection, onMigratedTarget, type Target, withoutTables } from './target.js'
 
 export interface CreateStreamOptions {
   readonly stream: string
@@ -30,8 +30,7 @@ const options = z.strictObject({ ...streamFields, notify: z.boolean('must be tru
  */
 export async function createStream(target: Target, given: CreateStreamOptions): Promise<void> {
   const { stream, partitions, schema, notify } = checked('createStream', options, given)
-  await migrateTarget(target, schema)
-  await onTarget(target, (connection) => putStream(connection, { stream, partitions, schema, notify }))
+  await onMigratedTarget(target, schema, (connection) => putStream(connection, { stream, partitions, schema, notify }))
 }
 
 export async function putStream(

@@ -16,28 +16,31 @@ export interface Connection {
 export type Target = string | pg.Pool | pg.ClientBase | Connection
 
 /** Runs `work` on a connection of the target, in one transaction if the target brings none. */
-export async function onTarget<T>(target: Target, work: (connection: Connection) => Promise<T>): Promise<T> {
-  if (typeof target !== 'string') return isPool(target) ? onPool(target, work) : work(target as Connection)
-  const settings = parsePostgres('target', { connectionString: target })
-  const pool = new pg.Pool({ connectionString: settings.connectionString, max: 1 })
-  pool.on('error', () => {})
-  try {
-    return await onPool(pool, work)
-  } catch (error) {
-    throw postgresError(error, settings)
-  } finally {
-    await pool.end()
-  }
+export function onTarget<T>(target: Target, work: (connection: Connection) => Promise<T>): Promise<T> {
+  if (typeof target === 'string') return withPool(target, (pool) => onPool(pool, work))
+  return isPool(target) ? onPool(target, work) : work(target as Connection)
 }
 
-/** Brings the tables up to date where the target allows a transaction of our own; a client's may not be ours to end. */
-export async function migrateTarget(target: Target, schema: string): Promise<void> {
-  if (typeof target !== 'string') return isPool(target) ? migrate(target, schema) : undefined
-  const settings = parsePostgres('target', { connectionString: target })
-  const pool = new pg.Pool({ connectionString: settings.connectionString, max: 1 })
+/** The same, after bringing the tables up to date; not on a client, whose open transaction is not ours to commit. */
+export function onMigratedTarget<T>(
+  target: Target,
+  schema: string,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const both = async (pool: pg.Pool) => {
+    await migrate(pool, schema)
+    return onPool(pool, work)
+  }
+  if (typeof target === 'string') return withPool(target, both)
+  return isPool(target) ? both(target) : work(target as Connection)
+}
+
+async function withPool<T>(connectionString: string, work: (pool: pg.Pool) => Promise<T>): Promise<T> {
+  const settings = parsePostgres('target', { connectionString })
+  const pool = new pg.Pool({ connectionString, max: 1 })
   pool.on('error', () => {})
   try {
-    await migrate(pool, schema)
+    return await work(pool)
   } catch (error) {
     throw postgresError(error, settings)
   } finally {
