@@ -62,8 +62,9 @@ export class PartitionSteps {
       heartbeatTimeout: timing.heartbeatTimeoutMs,
       // The worker finishes the chunk in hand and returns how far it came, so nothing of a plain handler is repeated.
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-      // For a batch whose worker is gone. A handler that fails names its own pause: see the consumer's retry option.
-      retry: { initialInterval: '100 ms', maximumInterval: timing.retry.maximumIntervalMs },
+      // For a batch whose worker is gone: somebody else tries at once, however often that has happened. A batch that fails
+      // names its own pause, as the consumer's retry option says.
+      retry: { initialInterval: '100 ms', maximumInterval: '1 second' },
     })
     return process(batch)
   }

@@ -12,10 +12,18 @@ export class LogMessage<V> implements Message<V> {
     private readonly origin: Origin,
     readonly offset: bigint,
     readonly timestamp: number,
-    readonly keyBytes: Buffer | null,
+    /** The key, or a buffer that holds it from `keyStart` to `keyEnd`. */
+    private readonly keyBuffer: Buffer | null,
     readonly value: V,
     private readonly rawHeaders: RawHeaders,
+    private readonly keyStart = 0,
+    private readonly keyEnd = -1,
   ) {}
+
+  get keyBytes(): Buffer | null {
+    if (this.keyBuffer === null || this.keyEnd < 0) return this.keyBuffer
+    return this.keyBuffer.subarray(this.keyStart, this.keyEnd)
+  }
 
   get stream(): string {
     return this.origin.stream
@@ -26,7 +34,7 @@ export class LogMessage<V> implements Message<V> {
   }
 
   get key(): string | null {
-    return this.keyBytes === null ? null : this.keyBytes.toString('utf8')
+    return this.keyBytes?.toString('utf8') ?? null
   }
 
   get headers(): MessageHeaders {

@@ -8,7 +8,10 @@ function recordsOf(set: Buffer) {
   return readBatches(set).batches.flatMap((unpacked) => {
     const cursor = new RecordCursor(unpacked)
     const records = []
-    while (cursor.next()) records.push({ ...cursor.record })
+    while (cursor.next()) {
+      const { offset, timestamp, key, value, headers } = cursor.record
+      records.push({ offset, timestamp, key, value, headers })
+    }
     return records
   })
 }

@@ -2,11 +2,11 @@ import { TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
 import type { Chunk, Log, Message, Reader, ReadOptions } from '../../ports.js'
 import { LogMessage, type Origin } from '../message.js'
-import { undecodable, type ValueCodec } from '../value.js'
+import { undecodable, type ValueCodec, type ValueInfo } from '../value.js'
 import { type Fetched, Fetcher } from './fetcher.js'
 import type { PartitionLink } from './partition-link.js'
 import type { RecordBatch } from './record-batch.js'
-import { RecordCursor } from './records.js'
+import { type RawRecord, RecordCursor } from './records.js'
 
 /** Hands out one fetch in chunks, while the next one is under way. */
 export class KafkaReader<V> implements Reader<V> {
@@ -107,39 +107,47 @@ export class KafkaReader<V> implements Reader<V> {
     const from = this.#position
     const messages: Message<V>[] = []
     let poison: TidemarkError | undefined
-    let next = from
     let bytes = 0
+    const info = { ...this.options.key, offset: from }
     try {
       while (messages.length < most) {
         const record = piece.next()
         if (!record) break
+        const { offset } = record
         // A batch is sent whole: its first records may lie before the position.
-        if (record.offset < from) continue
+        if (offset < from) continue
         let value: V | null = null
-        if (record.value !== null) {
-          const info = { ...this.options.key, offset: record.offset }
+        if (record.valueEnd >= 0) {
+          info.offset = offset
           try {
-            value = this.codec.decode(record.value, info)
+            value = this.#decode(record, info)
           } catch {
-            poison = undecodable(this.codec, record.value, info)
-            next = record.offset
+            poison = undecodable(this.codec, record.value!, info)
             break
           }
+          bytes += record.valueEnd - record.valueStart
         }
-        bytes += (record.value?.length ?? 0) + (record.key?.length ?? 0)
+        const { keyStart, keyEnd } = record
+        const keyed = keyEnd < 0 ? null : record.body
         messages.push(
-          new LogMessage(this.#origin, record.offset, record.timestamp, record.key, value as V, record.headers),
+          new LogMessage(this.#origin, offset, record.timestamp, keyed, value as V, record.headers, keyStart, keyEnd),
         )
-        next = record.offset + 1n
       }
     } catch (error) {
-      poison = this.#damaged(next, error)
+      poison = this.#damaged(nextOf(messages, from), error)
     }
+    let next = poison?.code === 'UNDECODABLE' ? info.offset : nextOf(messages, from)
     if (poison) piece.end()
     else if (piece.finish()) next = piece.nextOffset > next ? piece.nextOffset : next
     this.#position = next
     const release = piece.lend()
     return { from, next, messages, bytes, head: piece.head, release, ...(poison ? { poison } : {}) }
+  }
+
+  #decode(record: RawRecord, info: ValueInfo): V {
+    const { codec } = this
+    if (codec.decodePart) return codec.decodePart(record.body, record.valueStart, record.valueEnd, info)
+    return codec.decode(record.value!, info)
   }
 
   #damaged(offset: bigint, error: unknown): TidemarkError {
@@ -152,6 +160,12 @@ export class KafkaReader<V> implements Reader<V> {
       },
     )
   }
+}
+
+/** Where to go on behind the last message. */
+function nextOf(messages: readonly Message[], from: bigint): bigint {
+  const last = messages.at(-1)
+  return last ? last.offset + 1n : from
 }
 
 /** One fetch while it is handed out. Its loan ends when all of it was handed out and every chunk of it was given back. */

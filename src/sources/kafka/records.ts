@@ -2,28 +2,52 @@ import type { RawHeaders } from '../message.js'
 import { noHeaders } from '../message.js'
 import type { RecordBatch } from './record-batch.js'
 
-/** One record, with views into its batch. Reused from record to record: copy what you keep. */
-export interface RawRecord {
-  offset: bigint
-  timestamp: number
-  key: Buffer | null
-  value: Buffer | null
-  headers: RawHeaders
+/**
+ * One record: where it lies in its batch. Reused from record to record; views are made only when they are asked for, since a
+ * view costs more than decoding the record.
+ */
+export class RawRecord {
+  offset = 0n
+  timestamp = 0
+  headers: RawHeaders = noHeaders
+  keyStart = 0
+  /** -1 where there is no key. */
+  keyEnd = -1
+  valueStart = 0
+  /** -1 where there is no value: a tombstone. */
+  valueEnd = -1
+
+  constructor(readonly body: Buffer) {}
+
+  get key(): Buffer | null {
+    return this.keyEnd < 0 ? null : this.body.subarray(this.keyStart, this.keyEnd)
+  }
+
+  get value(): Buffer | null {
+    return this.valueEnd < 0 ? null : this.body.subarray(this.valueStart, this.valueEnd)
+  }
 }
 
+/** Offsets up to here are exact as numbers, which are cheaper to add than bigints. */
+const exact = BigInt(Number.MAX_SAFE_INTEGER) - 2n ** 31n
+
 /**
- * Walks the records of a batch. A hot loop: it allocates nothing but the views, and varints are read in place.
+ * Walks the records of a batch. A hot loop: it allocates next to nothing, and varints are read in place.
  * https://kafka.apache.org/documentation/#record
  */
 export class RecordCursor {
   #at = 0
   #left: number
   readonly #body: Buffer
-  readonly record: RawRecord = { offset: 0n, timestamp: 0, key: null, value: null, headers: noHeaders }
+  /** The batch's base offset as a number, or -1 where only a bigint holds it. */
+  readonly #base: number
+  readonly record: RawRecord
 
   constructor(private readonly batch: RecordBatch) {
     this.#body = batch.body
     this.#left = batch.count
+    this.#base = batch.baseOffset <= exact ? Number(batch.baseOffset) : -1
+    this.record = new RawRecord(batch.body)
   }
 
   /** Records not walked yet. */
@@ -42,9 +66,16 @@ export class RecordCursor {
     this.#at++ // attributes, unused
     const timestamp = batch.baseTimestamp + this.#varlong()
     record.timestamp = batch.logAppendTime ?? timestamp
-    record.offset = batch.baseOffset + BigInt(this.#varint())
-    record.key = this.#bytes()
-    record.value = this.#bytes()
+    const delta = this.#varint()
+    record.offset = this.#base < 0 ? batch.baseOffset + BigInt(delta) : BigInt(this.#base + delta)
+    const keyLength = this.#varint()
+    record.keyStart = this.#at
+    if (keyLength > 0) this.#at += keyLength
+    record.keyEnd = keyLength < 0 ? -1 : this.#at
+    const valueLength = this.#varint()
+    record.valueStart = this.#at
+    if (valueLength > 0) this.#at += valueLength
+    record.valueEnd = valueLength < 0 ? -1 : this.#at
     const headers = this.#varint()
     record.headers = headers === 0 ? noHeaders : this.#headers(headers)
     if (this.#at > end) throw new RangeError('a record is longer than it says')
