@@ -1,6 +1,7 @@
 import { mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Guard } from '../../src/local/guard.js'
 
@@ -43,6 +44,7 @@ export class WorkerProcess {
   /** Ends the process as a power cut would: it gets no chance to say or finish anything. */
   async kill(): Promise<void> {
     await this.guard.signal('SIGKILL')
+    while (this.guard.exit === null) await pause(5)
   }
 
   /** Throws when the process has ended, with the last lines it said. */
