@@ -112,6 +112,15 @@ export class Ground {
     return rows.filter((row) => row.worker === worker).map(({ partition }) => partition)
   }
 
+  /** How many partitions have had an effect since then, or are done. */
+  async movedSince(since: Date): Promise<number> {
+    const { rows } = await this.pool.query<{ n: number }>(
+      'select count(*)::int n from (select partition from effects group by partition having max(at) > $1 or count(*) >= $2) moved',
+      [since, Math.floor(this.messages / this.partitions)],
+    )
+    return rows[0]!.n
+  }
+
   /** How long each partition had no effects after a moment: ms until the first effect by somebody else. */
   async takenOver(partitions: readonly number[], worker: string, after: Date): Promise<number[]> {
     const { rows } = await this.pool.query<{ ms: number | null }>(

@@ -35,6 +35,9 @@ export async function drainWithKills(ground: Ground, workers: Workers, plan: Kil
   const watching = watchOffsets(ground, over.signal)
   const deaths: { worker: string; at: Date; held: number[] }[] = []
   while (deaths.length < plan.kills) {
+    // Mostly the ranks are closed again before the next one falls; sometimes it falls in the middle of a fail-over.
+    const last = deaths.at(-1)
+    if (last && plan.random() < 0.75) await allMoved(ground, last.at, plan.timeoutMs)
     const [least, most] = plan.pauseMs
     await sleep(least + plan.random() * (most - least))
     const left = ground.messages - (await ground.effects())
@@ -67,6 +70,14 @@ export async function drainWithKills(ground: Ground, workers: Workers, plan: Kil
   const seconds = Math.round((Date.now() - started) / 1000)
   failoversMs.sort((a, b) => a - b)
   return { ...(await ground.verdict()), kills: deaths.length, seconds, failoversMs, worstPerKillMs }
+}
+
+/** Resolves when every partition has had an effect since then, or has none left to come. */
+async function allMoved(ground: Ground, since: Date, timeout: number): Promise<void> {
+  await waitFor(async () => (await ground.movedSince(since)) === ground.partitions, {
+    timeout,
+    what: 'every partition to go on',
+  })
 }
 
 async function watchOffsets(ground: Ground, signal: AbortSignal): Promise<void> {

@@ -18,8 +18,8 @@ const options = new Command('chaos')
   .option('--workers <n>', 'workers at the same time', Number, 3)
   .option('--kills <n>', 'kill -9 so often', Number, 20)
   .option('--heartbeat <duration>', 'heartbeat timeout of the consumer', '10s')
-  .option('--chunk <n>', 'messages in one transaction', Number, 500)
-  .option('--chunk-ms <ms>', 'time a chunk takes, so that kills find work under way', Number, 150)
+  .option('--chunk <n>', 'messages in one transaction', Number, 200)
+  .option('--chunk-ms <ms>', 'time a chunk takes, so that kills find work under way', Number, 300)
   .option('--seed <n>', 'repeat the kills of an earlier run', Number, Math.floor(Math.random() * 2 ** 31))
   .addHelpText('after', '\nExamples:\n  $ npm run chaos\n  $ npm run chaos -- --kills 5 --messages 100000 --seed 7')
   .parse()
@@ -45,7 +45,7 @@ try {
   const kills = await scenario(options.messages, (ground, workers) =>
     drainWithKills(ground, workers, {
       ...options,
-      pauseMs: [500, 6_000],
+      pauseMs: [200, 3_000],
       random: randomFrom(options.seed),
       timeoutMs: 1_800_000,
       say,
