@@ -86,6 +86,19 @@ describeWith(['postgres'], 'a Postgres event stream', () => {
     expect(numbers(await read(reader, 2))).toEqual([1, 2])
   })
 
+  test('starting at the next event does not pass one that is being appended', async () => {
+    await createStream(pool, { stream, partitions: 1 })
+    const client = await connect()
+    await appendEvents(pool, stream, one(1))
+    const long = await begin()
+    await appendEvents(long, stream, one(2))
+    await appendEvents(pool, stream, one(3))
+    const from = { next: await client.resolve(0, 'next'), last: await client.resolve(0, 'last') }
+    await end(long)
+    expect(numbers(await read(follow(client, 0, from.next), 2))).toEqual([2, 3])
+    expect(numbers(await read(follow(client, 0, from.last), 3))).toEqual([1, 2, 3])
+  })
+
   test('a long transaction that appends nothing holds nobody back', async () => {
     await createStream(pool, { stream, partitions: 1 })
     await pool.query('create table other (n int)')
@@ -302,6 +315,27 @@ describeWith(['postgres'], 'a Postgres event stream', () => {
     const client = await source().connect(context)
     expect(await client.partitions()).toEqual([0, 1, 2, 3])
     await client.close()
+  })
+
+  test('a server that has stopped answering holds up no reader that closes', async () => {
+    const stack = await startStack({ postgres: { own: true, durable: false } })
+    open.push(() => stack.stop())
+    const { connectionString } = stack.postgres
+    await createStream(connectionString, { stream, partitions: 1 })
+    const client = await connect(connectionString)
+    const reader = follow(client)
+    await appendEvents(connectionString, stream, one(1))
+    await read(reader, 1)
+    await stack.postgres.pause()
+    expect(await reader.next({ maxMessages: 1, waitMs: 100 })).toBeNull()
+    // Its first look-up never comes back.
+    const other = follow(client)
+    const pending = other.next({ maxMessages: 1, waitMs: 60_000 })
+    const started = performance.now()
+    await Promise.all([reader.close(), other.close()])
+    expect(await pending).toBeNull()
+    expect(performance.now() - started).toBeLessThan(1_000)
+    await stack.postgres.resume()
   })
 
   test('a killed server while waiting and while reading: everything arrives once it is back', async () => {

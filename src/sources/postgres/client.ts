@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { TidemarkError } from '../../model/errors.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Reader, ReadOptions, SourceClient } from '../../ports.js'
@@ -27,6 +28,8 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
     { log }: ConnectContext,
   ) {
     const { stream, schema, pollInterval } = settings
+    // Every waiting partition listens to it.
+    setMaxListeners(0, this.#closed.signal)
     this.#tables = tablesIn(schema)
     this.#safe = new SafePosition(postgres.pool, this.#tables.safePosition)
     this.#outage = new Outage(log, { stream }, `reading event stream ${stream} from Postgres`)
@@ -105,9 +108,10 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
         safe: this.#safe,
         arrivals: this.#arrivals,
         outage: this.#outage,
+        closed: this.#closed.signal,
       },
       from,
-      { ...options, signal: AbortSignal.any([options.signal, this.#closed.signal]) },
+      options,
     )
   }
 

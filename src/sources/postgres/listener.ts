@@ -45,24 +45,26 @@ export class Listener {
       connectionTimeoutMillis: 10_000,
       ...(ssl === undefined ? {} : { ssl }),
     })
-    let broken: unknown = new Error('the connection for notifications ended')
-    const over = new Promise<void>((resolve) => {
-      client.on('end', resolve)
-      client.on('error', (error) => {
-        broken = error
-        resolve()
-      })
-      signal.addEventListener('abort', () => resolve(), { once: true })
+    let end = () => {}
+    const over = new Promise<unknown>((resolve) => {
+      client.on('error', resolve)
+      client.on('end', () => resolve(new Error('the connection for notifications ended')))
+      end = () => resolve(undefined)
     })
+    signal.addEventListener('abort', end, { once: true })
+    client.on('notification', ({ payload }) => this.hint(payload))
     try {
-      await client.connect()
-      client.on('notification', ({ payload }) => this.hint(payload))
-      await client.query(`listen ${pg.escapeIdentifier(this.channel)}`)
+      const listening = client.connect().then(() => client.query(`listen ${pg.escapeIdentifier(this.channel)}`))
+      listening.catch(() => {})
+      await Promise.race([listening, over])
+      if (signal.aborted) return
+      await listening
       this.outage.worked()
       this.hint(undefined)
-      await over
+      const broken = await over
       if (!signal.aborted) throw broken
     } finally {
+      signal.removeEventListener('abort', end)
       // A server that is gone never answers the farewell.
       await Promise.race([client.end().catch(() => {}), pause(1_000, new AbortController().signal)])
     }

@@ -23,3 +23,13 @@ export function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal):
     abort()
   })
 }
+
+/** What `promise` gives, or a rejection with the signal's reason as soon as that aborts. A server that is gone may never answer. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}

@@ -6,7 +6,7 @@ import { bytesOf, fetchRows } from './fetch.js'
 import { Fetched } from './fetched.js'
 import type { PostgresStreamSettings } from './options.js'
 import type { Outage } from './outage.js'
-import { pause, within } from './pause.js'
+import { pause, unlessAborted, within } from './pause.js'
 import type { SafePosition } from './safe-position.js'
 
 /** What all readers of a stream share. */
@@ -17,6 +17,8 @@ export interface ReaderParts<V> {
   readonly safe: SafePosition
   readonly arrivals: Arrivals
   readonly outage: Outage
+  /** Aborted when the source's client closes. */
+  readonly closed: AbortSignal
 }
 
 /** At the tail events come one by one: a fetch there borrows no more than this many bytes. */
@@ -40,8 +42,10 @@ export class PostgresReader<V> implements Reader<V> {
     private readonly options: ReadOptions,
   ) {
     this.#position = from
-    if (options.signal.aborted) this.#ended.abort()
-    else options.signal.addEventListener('abort', this.#end, { once: true })
+    for (const signal of [options.signal, parts.closed]) {
+      if (signal.aborted) this.#ended.abort()
+      else signal.addEventListener('abort', this.#end, { once: true })
+    }
   }
 
   async next({ maxMessages, waitMs }: { maxMessages: number; waitMs: number }): Promise<Chunk<V> | null> {
@@ -66,7 +70,7 @@ export class PostgresReader<V> implements Reader<V> {
   }
 
   readonly #end = () => {
-    this.options.signal.removeEventListener('abort', this.#end)
+    for (const signal of [this.options.signal, this.parts.closed]) signal.removeEventListener('abort', this.#end)
     this.#ended.abort()
     this.#current?.drop()
     this.#current = undefined
@@ -93,11 +97,12 @@ export class PostgresReader<V> implements Reader<V> {
     while (!signal.aborted) {
       let loan: ByteLoan | undefined
       try {
-        if (this.#position > safe.known) await safe.look()
+        if (this.#position > safe.known) await unlessAborted(safe.look(), signal)
         if (this.#position <= safe.known) {
           const wanted = this.#atTail ? Math.min(fetchBytes, tailBytes) : fetchBytes
           loan = await budget.take(wanted, signal)
-          const fetched = await this.#select(loan, wanted)
+          // Whatever still comes after an abort is thrown away, and its loan is given back by then.
+          const fetched = await unlessAborted(this.#select(loan, wanted), signal)
           outage.worked()
           if (fetched) return fetched
         }
