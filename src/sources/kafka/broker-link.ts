@@ -47,10 +47,10 @@ export class BrokerLink {
    * @throws what kafkajs says
    */
   static async open(connector: Connector, address: Address, signal: AbortSignal): Promise<BrokerLink> {
-    signal.throwIfAborted()
     const { settings } = connector
     const name = `${address.host}:${address.port}`
     const link = new BrokerLink(await connector.wire(address), settings, name)
+    signal.throwIfAborted()
     const most = settings.connectionTimeoutMs * 2
     const connected = link.wire.broker.connect()
     // kafkajs does not notice when a connection breaks in the middle of a login, so the end is set here.
