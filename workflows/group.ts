@@ -25,7 +25,7 @@ import {
 import type { Revision } from '../src/model/revision.js'
 import { Fleet } from './fleet.js'
 import { configureSignal, pauseSignal, reportSignal, resumeSignal } from './state.js'
-import { now } from './visibility.js'
+import { now, showGroup } from './visibility.js'
 
 const pauseUpdate = defineUpdate<GroupStatus, [PauseCommand]>(names.pause)
 const resumeUpdate = defineUpdate<GroupStatus, [ResumeCommand]>(names.resume)
@@ -110,6 +110,7 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
     { validator: refuseUnknown },
   )
 
+  if (input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(group, stream)
   while (!workflowInfo().continueAsNewSuggested) {
     setCurrentDetails(
       `${known.size} partitions of ${stream}, config ${revision.version} from ${revision.startedAt} by ${revision.startedBy}`,

@@ -26,6 +26,14 @@ export function partitionAttributes(
   ]
 }
 
+/** Lets the group's own workflow be found beside its partitions'. One event, in its first run; later runs inherit it. */
+export function showGroup(group: string, stream: string): void {
+  upsertSearchAttributes([
+    { key: groupKey, value: group },
+    { key: streamKey, value: stream },
+  ])
+}
+
 /** Costs one history event, so it is called when the mode changes and at no other time. */
 export function showMode(mode: Mode): void {
   upsertSearchAttributes([{ key: stateKey, value: mode }])

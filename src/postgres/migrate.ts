@@ -18,7 +18,8 @@ export async function migrate(pool: pg.Pool, schema: string, known: readonly Mig
   client.on('error', onError)
   let failed: Error | undefined
   try {
-    await client.query('begin')
+    // Whatever the database's default is: who waited for the lock has to see what the other one did.
+    await client.query('begin isolation level read committed')
     await client.query('select pg_advisory_xact_lock($1, hashtext($2))', [lockSpace, schema])
     const { rows } = await client.query('select 1 from pg_namespace where nspname = $1', [schema])
     if (rows.length === 0) await client.query(`create schema ${quoted}`)

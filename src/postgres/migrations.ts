@@ -22,6 +22,7 @@ create table :schema.consumer_offsets (
   partition int not null,
   -- The last message that is done with: the position is one more. -1 before the first.
   "offset" bigint not null,
+  position bigint generated always as ("offset" + 1) stored,
   epoch bigint not null,
   replay int not null default 0,
   metadata jsonb not null default '{}',

@@ -18,6 +18,16 @@ export interface PooledPostgres {
 }
 
 /**
+ * Gives up connecting after a while, which the pool's own option would do for those who wait for a free connection, too: they
+ * wait for handlers, and those may take long.
+ */
+class PatientClient extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super({ ...config, connectionTimeoutMillis: 10_000 })
+  }
+}
+
+/**
  * Opens (or joins) the pool of a database and proves that it answers.
  *
  * @throws TidemarkError UNREACHABLE, AUTH_FAILED, or STREAM_NOT_FOUND when the server has no such database
@@ -30,6 +40,7 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
     // Pipelining: statements that need no answer before the next one go out together.
     const options = {
       connectionString,
+      Client: PatientClient,
       max: poolSize,
       pipeline: true,
       keepAlive: true,
@@ -96,6 +107,6 @@ export function isOutage(error: unknown): boolean {
   )
   return (
     codes.some((code) => /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|EPIPE|57P0|53300|08)/.test(code)) ||
-    /Connection terminated|timeout exceeded|not queryable/i.test(messageOf(error))
+    /Connection terminated|timeout expired|not queryable/i.test(messageOf(error))
   )
 }

@@ -35,7 +35,7 @@ export async function connectWithin<T extends Closable>(
           `${messageOf(error)} (tried for ${seconds()} s; connectTimeout sets how long)`,
           { cause: error },
         )
-      log.info({ waitedSeconds: seconds(), connectTimeoutMs: timeoutMs }, `waiting: ${messageOf(error)}`)
+      log.info({}, `waiting (${seconds()} of ${Math.round(timeoutMs / 1000)} s): ${messageOf(error)}`)
       await sleep(pause, undefined, { signal }).catch(() => {})
     }
   }
@@ -49,7 +49,7 @@ async function within<T extends Closable>(what: string, work: Promise<T>, ms: nu
       throw new TidemarkError('UNREACHABLE', `${what} does not answer: is the address right, is a firewall in between?`)
     },
     () => {
-      throw new TidemarkError('UNREACHABLE', `ended while connecting to ${what}`)
+      throw new TidemarkError('UNREACHABLE', `ended before ${what} was connected`)
     },
   )
   end.catch(() => {})

@@ -46,7 +46,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
     ['Temporal', { TEMPORAL_ADDRESS: nowhere }, 'is temporal.address (or TEMPORAL_ADDRESS) right'],
   ])('waits for %s, saying so, then names its address', async (name, env, hint) => {
     const ran = await start(configOf({ topic }), env)
-    const waiting = ran.stderr.split('\n').filter((line) => line.includes('"waiting: '))
+    const waiting = ran.stderr.split('\n').filter((line) => line.includes('"waiting ('))
     expect(waiting.length).toBeGreaterThan(0)
     expect(waiting[0]).toContain(`${name} at ${nowhere}`)
     expect(lastLine(ran)).toContain(`tidemark: ${name} at ${nowhere} can't be reached`)
@@ -54,6 +54,13 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
     expect(lastLine(ran)).toMatch(/\(tried for \d s; connectTimeout sets how long\)$/)
     expect(ran.stderr).not.toContain('secret-word')
     refused(ran, 1)
+  })
+
+  it('gives up waiting at once when it is told to end', async () => {
+    await project.write('tidemark.config.ts', configOf({ topic }).replace("'3s'", "'10m'"))
+    const waiting = project.start(['start'], { KAFKA_BROKERS: nowhere })
+    await waiting.said(`Kafka at ${nowhere} can't be reached`)
+    refused(await waiting.stop(), 1)
   })
 
   it('names a status that Temporal can not be asked for', async () => {

@@ -1,7 +1,8 @@
 import type pg from 'pg'
+import { ask } from './ask.js'
 import type { Outage } from './outage.js'
 import { pause } from './pause.js'
-import type { SafePosition } from './safe-position.js'
+import { lookTimeout, type SafePosition } from './safe-position.js'
 
 interface Waiting {
   readonly partition: number
@@ -83,7 +84,8 @@ export class Arrivals {
   async #tell(safe: bigint): Promise<void> {
     const asking = [...this.#waiting].filter(({ position }) => position <= safe)
     if (asking.length === 0) return
-    const { rows } = await this.pool.query<{ n: string }>(
+    const rows = await ask<{ n: string }>(
+      this.pool,
       `select w.n from unnest($2::int[], $3::bigint[]) with ordinality w (partition, position, n)
        where exists (select from ${this.events} e where e.stream = $1 and e.partition = w.partition
          and e.position >= w.position and e.position <= $4)`,
@@ -93,6 +95,7 @@ export class Arrivals {
         asking.map(({ position }) => String(position)),
         String(safe),
       ],
+      { within: lookTimeout },
     )
     for (const { n } of rows) asking[Number(n) - 1]!.arrived()
   }

@@ -1,4 +1,8 @@
 import type pg from 'pg'
+import { ask } from './ask.js'
+
+/** Milliseconds; room for a slow network and values of many megabytes. */
+const fetchTimeout = 60_000
 
 /** A row as it comes; everything is text but the time. */
 export interface Row {
@@ -34,8 +38,7 @@ type Fields = [string, string | null, string | null, string, string | null, numb
 /** One statement. The size counts as it is stored: values that Postgres compressed come out larger. */
 export async function fetchRows(pool: pg.Pool, events: string, wanted: Wanted): Promise<Rows> {
   const { stream, partition, from, safe, maxRows, maxBytes } = wanted
-  const { rows } = await pool.query<Fields>({
-    text: `select position, key, type, data::text, headers::text, date_part('epoch', created_at) * 1000,
+  const statement = `select position, key, type, data::text, headers::text, date_part('epoch', created_at) * 1000,
              (select max(position) from ${events} where stream = $1 and partition = $2)
            from (
              select *, sum(pg_column_size(data)) over (order by position rows between unbounded preceding and 1 preceding) as before
@@ -43,10 +46,9 @@ export async function fetchRows(pool: pg.Pool, events: string, wanted: Wanted): 
              order by position limit $5
            ) candidates
            where before is null or before < $6
-           order by position`,
-    values: [stream, partition, String(from), String(safe), maxRows, maxBytes],
-    rowMode: 'array',
-  })
+           order by position`
+  const values = [stream, partition, String(from), String(safe), maxRows, maxBytes]
+  const rows = await ask<Fields>(pool, statement, values, { within: fetchTimeout, rowMode: 'array' })
   return { rows: rows.map(rowOf), head: rows.length > 0 ? BigInt(rows[0]![6]) + 1n : from }
 }
 

@@ -1,4 +1,8 @@
 import type pg from 'pg'
+import { ask } from './ask.js'
+
+/** Milliseconds; a look-up takes one or two. */
+export const lookTimeout = 10_000
 
 export interface Look {
   /** Every event at or below it is visible to a later statement, or will never be. */
@@ -44,8 +48,9 @@ export class SafePosition {
   }
 
   async #query(): Promise<Look> {
-    const { rows } = await this.pool.query<{ safe: string; taken: string }>(`select safe, taken from ${this.name}()`)
-    const look = { safe: BigInt(rows[0]!.safe), taken: BigInt(rows[0]!.taken) }
+    const statement = `select safe, taken from ${this.name}()`
+    const [row] = await ask<{ safe: string; taken: string }>(this.pool, statement, [], { within: lookTimeout })
+    const look = { safe: BigInt(row!.safe), taken: BigInt(row!.taken) }
     if (look.safe > this.known) this.known = look.safe
     return look
   }

@@ -5,7 +5,7 @@ import { describePartition, type PartitionKey } from '../../model/partition.js'
 import { compareTokens, describeToken, type FencingToken } from '../../model/token.js'
 import type { Log, Progress, ProgressLog, Transaction } from '../../ports.js'
 import type { PostgresSettings } from '../../postgres/options.js'
-import { isOutage, postgresError } from '../../postgres/pool.js'
+import { postgresError } from '../../postgres/pool.js'
 import { ChunkTransaction } from './transaction.js'
 
 /** Raised by advance_progress when the token is not the owner's. */
@@ -61,7 +61,7 @@ export class PostgresProgress implements ProgressLog {
     try {
       await this.pool.query(this.#advance(key, token, from, to))
     } catch (error) {
-      throw await this.#explain(error, key, token)
+      throw (await this.#isFenced(error, key, token)) ? fenced(key, token) : postgresError(error, this.settings)
     }
   }
 
@@ -75,14 +75,25 @@ export class PostgresProgress implements ProgressLog {
     const client = await this.pool.connect().catch((error) => {
       throw postgresError(error, this.settings)
     })
-    const transaction = new ChunkTransaction(client, sessionName(key, token))
-    try {
-      await transaction.run(work, this.#advance(key, token, from, to))
-    } catch (error) {
-      throw await this.#explain(error, key, token)
-    } finally {
-      transaction.release()
-    }
+    const name = sessionName(key, token)
+    const transaction = new ChunkTransaction(client, name)
+    let ofHandler = false
+    const handled = (tx: Transaction) =>
+      work(tx).catch((error) => {
+        ofHandler = true
+        throw error
+      })
+    const failure = await transaction.run(handled, this.#advance(key, token, from, to)).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    )
+    // First of all, since whoever asks why it failed needs a connection: with all of them held, everybody would wait for ever.
+    const clean = transaction.release()
+    if (!failure) return
+    if (!clean) await this.#endSessions('application_name = $1', [name])
+    if (await this.#isFenced(failure.error, key, token)) throw fenced(key, token)
+    // What the handler throws may look like an outage and be one of another server.
+    throw ofHandler ? failure.error : postgresError(failure.error, this.settings)
   }
 
   /** A statement without parameters, so that it can go out in one message with COMMIT. */
@@ -97,32 +108,35 @@ export class PostgresProgress implements ProgressLog {
   }
 
   /**
-   * Ends what an older owner still has open. A worker that was stopped in the middle of a chunk (SIGSTOP, a frozen machine, a
-   * cut network) may hold locks on the user's rows for ever, and the new owner would wait for it.
+   * Ends what older owners still have open. A worker that was stopped in the middle of a chunk (SIGSTOP, a frozen machine, a
+   * cut network) may hold locks on the user's rows for ever, and the new owner would wait for it. A newer owner may have
+   * claimed meanwhile, and is left alone.
    */
-  async #endOlder(key: PartitionKey, token: FencingToken): Promise<void> {
+  #endOlder(key: PartitionKey, { epoch, batch, attempt }: FencingToken): Promise<void> {
+    return this.#endSessions(
+      `case when application_name ~ ('^' || $1 || '[0-9]+[.][0-9]+[.][0-9]+$')
+         then string_to_array(substr(application_name, length($1) + 1), '.')::bigint[] < $2::bigint[] end`,
+      [sessionPrefix(key), [epoch, batch, attempt]],
+    )
+  }
+
+  async #endSessions(condition: string, values: unknown[]): Promise<void> {
     try {
       await this.pool.query(
         `select pg_terminate_backend(pid) from pg_stat_activity
-         where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
-           and application_name like $1 || '%' and application_name <> $2`,
-        [sessionPrefix(key), sessionName(key, token)],
+         where datname = current_database() and usename = current_user and pid <> pg_backend_pid() and ${condition}`,
+        values,
       )
     } catch (error) {
-      this.log.warn(
-        { ...key, error: messageOf(error) },
-        'could not look for what an older owner of the partition left open',
-      )
+      this.log.warn({ error: messageOf(error) }, 'could not end the session of a chunk that is over; it may hold locks')
     }
   }
 
-  /** A newer owner ends this one's session, so a broken connection may mean no more than that. */
-  async #explain(error: unknown, key: PartitionKey, token: FencingToken): Promise<unknown> {
-    const code = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
-    if (code === fencedState) return fenced(key, token)
-    if (!isOutage(error)) return postgresError(error, this.settings)
+  /** Whether somebody newer owns the partition. It ends this owner's sessions, so any failure may mean no more than that. */
+  async #isFenced(error: unknown, key: PartitionKey, token: FencingToken): Promise<boolean> {
+    if (typeof error === 'object' && error !== null && Reflect.get(error, 'code') === fencedState) return true
     const owner = await this.read(key).catch(() => null)
-    return owner && compareTokens(owner.token, token) > 0 ? fenced(key, token) : postgresError(error, this.settings)
+    return owner !== null && compareTokens(owner.token, token) > 0
   }
 
   async #query(text: string, values: unknown[] = []): Promise<pg.QueryResult<Record<string, unknown>>> {

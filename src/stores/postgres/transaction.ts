@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import type { Transaction } from '../../ports.js'
 
@@ -6,6 +7,8 @@ type Result = { rows: never[]; rowCount: number | null }
 /** SQLSTATE of a statement that comes after a failed one in the same transaction. */
 const alreadyFailed = '25P02'
 const otherTransaction = 'is not the transaction of this chunk'
+/** How long a rollback may take, ms: it waits behind statements under way, and those may wait for a lock. */
+const patience = 2_000
 
 /**
  * One chunk's transaction on a pipelining connection. BEGIN goes out with the handler's first statement, and the fence with
@@ -18,6 +21,8 @@ export class ChunkTransaction {
   readonly #pending = new Set<Promise<unknown>>()
   /** Why the transaction failed, if a statement of the handler did that. */
   #failure: unknown
+  /** Why a statement never reached the server, which then knows of no failure. */
+  #unsent: unknown
   #over = false
   /** True once the connection is known to be outside of any transaction. */
   #clean = false
@@ -43,6 +48,7 @@ export class ChunkTransaction {
       await begun
       while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
       this.#over = true
+      if (this.#unsent !== undefined) throw this.#unsent
       const results = (await this.client.query(`${this.#mine()}; ${advance}; commit`)) as unknown as pg.QueryResult[]
       if (results.at(-1)?.command !== 'COMMIT') throw new Error('Postgres rolled the chunk back')
       this.#clean = true
@@ -53,10 +59,14 @@ export class ChunkTransaction {
     }
   }
 
-  /** Gives the connection back; one in an unknown state is closed, which makes the server roll back. */
-  release(): void {
+  /**
+   * Gives the connection back, and tells whether it is as good as new. If not, it is closed; the server may notice that only
+   * once the statement under way is done.
+   */
+  release(): boolean {
     this.client.off('error', this.#onError)
     this.client.release(this.#clean ? undefined : new Error('the connection may be inside of a transaction'))
+    return this.#clean
   }
 
   #handle(): Transaction {
@@ -71,6 +81,7 @@ export class ChunkTransaction {
         () => this.#pending.delete(sent),
         (error) => {
           this.#pending.delete(sent)
+          if (!(error instanceof pg.DatabaseError)) this.#unsent ??= error
           if (codeOf(error) !== alreadyFailed) this.#failure = error
         },
       )
@@ -99,14 +110,20 @@ export class ChunkTransaction {
   }
 
   async #rollBack(begun: Promise<unknown>): Promise<void> {
-    try {
+    const rollBack = async () => {
       await begun
       await Promise.allSettled(this.#pending)
       await this.client.query('rollback')
-      this.#clean = true
-    } catch {
-      // release() closes the connection
     }
+    const late = new AbortController()
+    this.#clean = await Promise.race([
+      rollBack().then(
+        () => true,
+        () => false,
+      ),
+      delay(patience, false, { signal: late.signal }).catch(() => false),
+    ])
+    late.abort()
   }
 }
 
