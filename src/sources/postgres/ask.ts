@@ -1,0 +1,21 @@
+import type pg from 'pg'
+
+/**
+ * Runs a statement that must be answered within so many milliseconds. A connection whose network was cut looks open for
+ * many minutes, and whoever shares the answer would wait for it; a late one is an outage, and its connection is thrown away.
+ */
+export async function ask<R extends pg.QueryResultRow | unknown[]>(
+  pool: pg.Pool,
+  text: string,
+  values: readonly unknown[],
+  { within, rowMode }: { readonly within: number; readonly rowMode?: 'array' },
+): Promise<R[]> {
+  // pg knows the option for each statement, its types only for the connection.
+  const config = { text, values: [...values], query_timeout: within, ...(rowMode ? { rowMode } : {}) }
+  try {
+    return (await pool.query(config)).rows as R[]
+  } catch (error) {
+    if (!(error instanceof Error) || error.message !== 'Query read timeout') throw error
+    throw Object.assign(new Error(`Postgres did not answer within ${within} ms`), { code: 'ETIMEDOUT' })
+  }
+}
