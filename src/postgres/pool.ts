@@ -44,6 +44,8 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
       max: poolSize,
       pipeline: true,
       keepAlive: true,
+      // Linux waits two hours by itself before it asks whether the server is still there.
+      keepAliveInitialDelayMillis: 10_000,
       ...(ssl === undefined ? {} : { ssl }),
     }
     shared = { pool: new pg.Pool(options as pg.PoolConfig), users: 0 }

@@ -78,11 +78,14 @@ export class PostgresProgress implements ProgressLog {
     const name = sessionName(key, token)
     const transaction = new ChunkTransaction(client, name)
     let ofHandler = false
-    const handled = (tx: Transaction) =>
-      work(tx).catch((error) => {
+    const handled = async (tx: Transaction) => {
+      try {
+        await work(tx)
+      } catch (error) {
         ofHandler = true
         throw error
-      })
+      }
+    }
     const failure = await transaction.run(handled, this.#advance(key, token, from, to)).then(
       () => undefined,
       (error: unknown) => ({ error }),
