@@ -20,7 +20,7 @@ export interface KafkaOptions<V> {
   readonly sasl?: SASLOptions
   /** Deliver records of open and aborted transactions, too. Default false. */
   readonly readUncommitted?: boolean
-  /** How long a broker may hold a fetch open while there is nothing new. Default 500ms. */
+  /** How long a broker may hold a fetch open while there is nothing new. Default 500ms, at least 10ms. */
   readonly fetchMaxWait?: Duration
   /** Default 3s. */
   readonly connectionTimeout?: Duration
@@ -41,16 +41,33 @@ export interface KafkaSettings {
   readonly requestTimeoutMs: number
 }
 
-const duration = (fallback: Duration) =>
+/** @param least ms; less than that would ask a broker without a pause */
+const duration = (fallback: Duration, least: number) =>
   z
-    .union([z.number(), z.string()])
+    .union([z.number(), z.string()], { error: "must be a duration like '3s', or a number of milliseconds" })
     .default(fallback)
     .transform((value, context) => {
       const ms = parseDuration(value)
       if (ms === undefined)
         context.addIssue(`'${value}' is not a duration; use '500ms', '3s' or a number of milliseconds`)
+      else if (ms < least) context.addIssue(`must be at least ${least}ms`)
       return ms ?? z.NEVER
     })
+
+const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512', 'aws', 'oauthbearer'] as const
+const flag = z.boolean({ error: 'must be true or false' })
+
+const login = z
+  .looseObject(
+    { mechanism: z.enum(mechanisms, { error: `must be ${mechanisms.map((name) => `'${name}'`).join(', ')}` }) },
+    { error: 'must be an object with a mechanism' },
+  )
+  .superRefine((sasl, context) => {
+    if (sasl.mechanism === 'aws' || sasl.mechanism === 'oauthbearer') return
+    for (const field of ['username', 'password'])
+      if (typeof sasl[field] !== 'string')
+        context.addIssue({ code: 'custom', path: [field], message: `must be there for '${sasl.mechanism}'` })
+  })
 
 const schema = z.strictObject({
   brokers: z
@@ -65,14 +82,14 @@ const schema = z.strictObject({
       'must be a legal topic name: letters, digits, dot, dash and underscore, at most 249',
     ),
   value: z.custom(isValueOption, { error: 'must be json(), text(), bytes() or a function' }).optional(),
-  clientId: z.string().min(1).default('tidemark'),
-  rackId: z.string().default(''),
+  clientId: z.string({ error: 'must be text' }).min(1, 'must not be empty').default('tidemark'),
+  rackId: z.string({ error: 'must be text' }).default(''),
   ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())], { error: 'must be true or TLS options' }).optional(),
-  sasl: z.looseObject({ mechanism: z.string() }, { error: 'must be an object with a mechanism' }).optional(),
-  readUncommitted: z.boolean().default(false),
-  fetchMaxWait: duration('500ms'),
-  connectionTimeout: duration('3s'),
-  requestTimeout: duration('30s'),
+  sasl: login.optional(),
+  readUncommitted: flag.default(false),
+  fetchMaxWait: duration('500ms', 10),
+  connectionTimeout: duration('3s', 10),
+  requestTimeout: duration('30s', 100),
 })
 
 /**

@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest'
+import { kafka } from '../../src/kafka.js'
+import { isTidemarkError, messageOf } from '../../src/model/errors.js'
+import { parseKafka } from '../../src/sources/kafka/options.js'
+
+const least = { brokers: ['b:9092'], topic: 'orders' }
+
+function problem(options: unknown): string {
+  try {
+    parseKafka(options)
+  } catch (error) {
+    if (isTidemarkError(error) && error.code === 'CONFIG_INVALID') return messageOf(error)
+    throw error
+  }
+  throw new Error('the options were taken')
+}
+
+describe('the options of kafka()', () => {
+  it('have defaults for all but the brokers and the topic', () =>
+    expect(parseKafka(least)).toEqual({
+      ...least,
+      clientId: 'tidemark',
+      rackId: '',
+      readUncommitted: false,
+      fetchMaxWaitMs: 500,
+      connectionTimeoutMs: 3_000,
+      requestTimeoutMs: 30_000,
+    }))
+
+  it.each([
+    [{ brokers: [] }, 'kafka().brokers: must name at least one broker'],
+    [{ brokers: 'b:9092' }, "kafka().brokers: must be a list like ['127.0.0.1:9092']"],
+    [{ brokers: ['b:9092', 'c'] }, "kafka().brokers.1: must be 'host:port'"],
+    [{ brokers: ['b:x'] }, "kafka().brokers.0: must be 'host:port'"],
+    [{ brokers: ['user:secret@b:9092'] }, "kafka().brokers.0: must be 'host:port'"],
+    [{ topic: undefined }, 'kafka().topic: must be the name of a topic'],
+    [{ topic: 'a b' }, 'kafka().topic: must be a legal topic name'],
+    [{ topic: 'x'.repeat(250) }, 'kafka().topic: must be a legal topic name'],
+    [{ value: 'json' }, 'kafka().value: must be json(), text(), bytes() or a function'],
+    [{ clientId: '' }, 'kafka().clientId: must not be empty'],
+    [{ ssl: 'yes' }, 'kafka().ssl: must be true or TLS options'],
+    [{ sasl: 'me' }, 'kafka().sasl: must be an object with a mechanism'],
+    [{ sasl: { username: 'me' } }, "kafka().sasl.mechanism: must be 'plain', 'scram-sha-256', 'scram-sha-512'"],
+    [{ sasl: { mechanism: 'plain', username: 'me' } }, "kafka().sasl.password: must be there for 'plain'"],
+    [
+      { sasl: { mechanism: 'scram-sha-512', password: 'x' } },
+      "kafka().sasl.username: must be there for 'scram-sha-512'",
+    ],
+    [{ readUncommitted: 'yes' }, 'kafka().readUncommitted: must be true or false'],
+    [{ fetchMaxWait: 'soon' }, "kafka().fetchMaxWait: 'soon' is not a duration; use '500ms', '3s'"],
+    [{ fetchMaxWait: 0 }, 'kafka().fetchMaxWait: must be at least 10ms'],
+    [{ connectionTimeout: -1 }, "kafka().connectionTimeout: '-1' is not a duration"],
+    [{ requestTimeout: {} }, "kafka().requestTimeout: must be a duration like '3s', or a number of milliseconds"],
+    [{ broker: 'b:9092' }, "kafka(): unknown option 'broker'; check its spelling"],
+  ])('refuse %o and say where and why', (change, words) => {
+    expect(problem({ ...least, ...change })).toContain(words)
+  })
+
+  it('are refused where there are none', () => expect(problem(undefined)).toContain('kafka()'))
+
+  it('name every problem at once', () =>
+    expect(problem({ brokers: [], topic: 'a b', rackId: 7 }).split('\n')).toHaveLength(3))
+
+  it.each([
+    { sasl: { mechanism: 'plain', username: 'me', password: 'hunter2' }, topic: 'a b' },
+    { sasl: { mechanism: 'hunter2' } },
+    { sasl: { mechanism: 'plain', username: 'me', password: { hunter2: 1 } } },
+    { sasl: 'hunter2' },
+    { ssl: { key: 'hunter2' }, topic: 'a b' },
+    { ssl: 'hunter2' },
+    { brokers: ['me:hunter2@b:9092'] },
+  ])('never show a secret: %#', (change) => expect(problem({ ...least, ...change })).not.toContain('hunter2'))
+
+  it('describe the source without its secrets', () => {
+    const source = kafka({
+      ...least,
+      ssl: { key: 'hunter2' },
+      sasl: { mechanism: 'plain', username: 'me', password: 'hunter2' },
+    })
+    expect(source.stream).toBe('orders')
+    expect(source.describe).toEqual({
+      ...least,
+      value: 'json',
+      readUncommitted: false,
+      tls: true,
+      sasl: 'plain',
+    })
+    expect(JSON.stringify(source)).not.toContain('hunter2')
+  })
+})

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest'
+import { LogMessage } from '../../src/sources/message.js'
+import { bytes, codecOf, isValueOption, json, text, undecodable, type ValueCodec } from '../../src/sources/value.js'
+
+const info = { group: 'billing', stream: 'orders', partition: 3, offset: 7n }
+
+describe('a value codec', () => {
+  it('json() reads documents from bytes and from text', () => {
+    expect(json().decode(Buffer.from('{"ä":[1]}'), info)).toEqual({ ä: [1] })
+    expect(json().decode('{"ä":[1]}', info)).toEqual({ ä: [1] })
+  })
+
+  it('json(parse) gives what the check makes of the document', () => {
+    const upper = (document: unknown) => String(document).toUpperCase()
+    expect(json(upper).decode('"a"', info)).toBe('A')
+    expect(json(upper).name).toBe('json(upper)')
+  })
+
+  it('text() and bytes() leave values as they are', () => {
+    expect(text().decode(Buffer.from('ä'), info)).toBe('ä')
+    expect(bytes().decode('ä', info)).toEqual(Buffer.from('ä'))
+    const raw = Buffer.from([0, 255])
+    expect(bytes().decode(raw, info)).toBe(raw)
+  })
+
+  it('may be a function of the bytes and their place', () => {
+    const codec = codecOf(function withPlace(raw: Buffer, { offset }: { offset: bigint }) {
+      return `${raw.length}@${offset}`
+    })
+    expect(codec.name).toBe('withPlace')
+    expect(codec.decode('ää', info)).toBe('4@7')
+  })
+
+  it.each([[json()], [text()], [() => 1]])('is taken as an option: %#', (option) =>
+    expect(isValueOption(option)).toBe(true),
+  )
+  it.each([['json'], [null], [{}], [{ decode: 1 }]])('is nothing else: %j', (option) =>
+    expect(isValueOption(option)).toBe(false),
+  )
+})
+
+describe('an undecodable value', () => {
+  const secret = '{"card":"4111-1111'
+  const broken: ValueCodec<never> = {
+    name: 'json',
+    decode: () => {
+      throw new Error(secret)
+    },
+  }
+
+  it('is named by its place, with no piece of the payload', () => {
+    const error = undecodable(broken, secret, info)
+    expect(error.code).toBe('UNDECODABLE')
+    expect(error.place).toEqual({ group: 'billing', stream: 'orders', partition: 3, offset: '7' })
+    expect(error.message).toContain("orders[3] offset 7: the value (18 bytes) can't be decoded as json")
+    for (const piece of ['4111', 'card', '{"']) expect(`${error.message}${error.stack}`).not.toContain(piece)
+    expect(error.cause).toBeUndefined()
+  })
+
+  it('counts bytes, not characters', () => {
+    expect(undecodable(broken, 'ää', info).message).toContain('(4 bytes)')
+    expect(undecodable(broken, Buffer.from('ää'), info).message).toContain('(4 bytes)')
+  })
+})
+
+describe('a message', () => {
+  const headers = [
+    ['trace', Buffer.from('1')],
+    ['other', null],
+    ['trace', Buffer.from('2')],
+  ] as const
+  const origin = { group: 'billing', stream: 'orders', partition: 3, replay: 2 }
+  const message = new LogMessage(origin, 7n, 1_000, Buffer.from('ké'), { a: 1 }, headers)
+
+  it('has its key as text and bytes', () => {
+    expect(message.key).toBe('ké')
+    expect(new LogMessage(origin, 7n, 0, null, null, []).key).toBeNull()
+  })
+
+  it('has a stable idempotency key', () => expect(message.idempotencyKey).toBe('billing/orders/3/7/2'))
+
+  it('has headers in their order, the last of a name first asked', () => {
+    expect(message.headers.size).toBe(3)
+    expect(message.headers.get('trace')).toBe('2')
+    expect(message.headers.getAll('trace')).toEqual(['1', '2'])
+    expect(message.headers.getBytes('trace')).toEqual(Buffer.from('2'))
+    expect(message.headers.get('other')).toBeNull()
+    expect(message.headers.get('absent')).toBeUndefined()
+    expect([...message.headers]).toEqual([
+      ['trace', '1'],
+      ['other', null],
+      ['trace', '2'],
+    ])
+  })
+
+  it('tells an empty header from none', () => {
+    const empty = new LogMessage(origin, 7n, 0, null, null, [['e', Buffer.alloc(0)]])
+    expect(empty.headers.get('e')).toBe('')
+  })
+})
