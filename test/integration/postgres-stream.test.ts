@@ -317,6 +317,55 @@ describeWith(['postgres'], 'a Postgres event stream', () => {
     await client.close()
   })
 
+  test('positions beyond 32 bits: an append is held back across the border', async () => {
+    await createStream(pool, { stream, partitions: 1 })
+    const reader = follow(await connect())
+    await pool.query(`select setval('tidemark.events_position_seq', 4294967290)`)
+    const long = await begin()
+    await appendEvents(long, stream, one(0))
+    for (let n = 1; n <= 10; n++) await appendEvents(pool, stream, one(n))
+    const { rows } = await pool.query('select safe, taken from tidemark.safe_position()')
+    expect(rows).toEqual([{ safe: '4294967290', taken: '4294967301' }])
+    await end(long)
+    expect(numbers(await read(reader, 11))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+  })
+
+  test('a role needs no more than to insert events and to read streams', async () => {
+    await createStream(pool, { stream, partitions: 1 })
+    const role = new URL(database.connectionString).pathname.slice(1)
+    await pool.query(`create role ${role} login password 'pw'`)
+    open.push(() => pool.query(`drop owned by ${role}; drop role ${role}`))
+    await pool.query(`grant usage on schema tidemark to ${role}; grant select on tidemark.streams to ${role}`)
+    await pool.query(`grant insert, select on tidemark.events to ${role}`)
+    const writer = new URL(database.connectionString)
+    writer.username = role
+    writer.password = 'pw'
+    await appendEvents(writer.href, stream, one(1))
+    expect(numbers(await read(follow(await connect()), 1))).toEqual([1])
+  })
+
+  test('a prepared append holds back what comes after it, through a crash of the server', async () => {
+    const stack = await startStack({ postgres: { own: true } })
+    open.push(() => stack.stop())
+    const { connectionString } = stack.postgres
+    await createStream(connectionString, { stream, partitions: 1, notify: false })
+    const reader = follow(await connect(connectionString))
+    await inOne(connectionString, async (writer) => {
+      await writer.query('begin')
+      await appendEvents(writer, stream, one(1))
+      await writer.query(`prepare transaction 'later'`)
+    })
+    await appendEvents(connectionString, stream, one(2))
+    await stack.postgres.kill()
+    await stack.postgres.restart()
+    await inOne(connectionString, async (admin) => {
+      const { rows } = await admin.query('select safe, taken > 1 as more from tidemark.safe_position()')
+      expect(rows).toEqual([{ safe: '0', more: true }])
+      await admin.query(`commit prepared 'later'`)
+    })
+    expect(numbers(await read(reader, 2))).toEqual([1, 2])
+  })
+
   test('a server that has stopped answering holds up no reader that closes', async () => {
     const stack = await startStack({ postgres: { own: true, durable: false } })
     open.push(() => stack.stop())
@@ -384,13 +433,12 @@ async function read(reader: Reader<{ n: number }>, count: number): Promise<Messa
 
 /** A key that belongs to the partition, of two. */
 async function keyOf(connectionString: string, partition: number): Promise<string> {
-  const client = new pg.Client({ connectionString })
-  await client.connect()
-  const { rows } = await client.query(
-    `select n::text as key from generate_series(1, 100) n where tidemark.partition_of(n::text, 2) = $1 limit 1`,
-    [partition],
+  const { rows } = await inOne(connectionString, (client) =>
+    client.query(
+      `select n::text as key from generate_series(1, 100) n where tidemark.partition_of(n::text, 2) = $1 limit 1`,
+      [partition],
+    ),
   )
-  await client.end()
   return rows[0].key
 }
 
@@ -407,4 +455,15 @@ function copy(client: pg.ClientBase, table: string, rows: string): Promise<void>
     query.on('end', () => resolve())
     query.on('error', reject)
   })
+}
+
+/** Runs `work` on a connection of its own. */
+async function inOne<T>(connectionString: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
 }
