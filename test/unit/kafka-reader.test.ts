@@ -1,0 +1,211 @@
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { FetchRequest } from '../../src/sources/kafka/broker-link.js'
+import { parseKafka } from '../../src/sources/kafka/options.js'
+import type { PartitionLink } from '../../src/sources/kafka/partition-link.js'
+import { KafkaReader } from '../../src/sources/kafka/reader.js'
+import { text } from '../../src/sources/value.js'
+import { SharedBudget } from '../../src/worker/budget.js'
+import { batch, fetchResponse, marker, type TestPartition } from '../support/kafka-batches.js'
+import { readOptions } from '../support/kafka-ground.js'
+import { silentLog } from '../support/silent-log.js'
+import { waitFor } from '../support/wait-for.js'
+
+type Answer = Partial<TestPartition> | Error
+
+/** A broker that gives the answers it was told, one for each request; behind them, nothing ever comes. */
+class ScriptedLink {
+  readonly settings = parseKafka({ brokers: ['b:1'], topic: 'orders', fetchMaxWait: 10, rackId: 'a' })
+  readonly requests: FetchRequest[] = []
+  readonly preferred: number[] = []
+  moves = 0
+  readonly #closed = new AbortController()
+
+  constructor(private readonly answers: Answer[]) {}
+
+  async open() {
+    return {
+      fetch: async (_: string, request: FetchRequest) => {
+        this.requests.push(request)
+        const answer = this.answers.shift()
+        if (answer instanceof Error) throw answer
+        if (!answer) await sleep(60_000, undefined, { signal: this.#closed.signal })
+        return fetchResponse([{ partition: 0, highWatermark: 100, ...answer }])
+      },
+      listOffsets: async () => [{ partition: 0, errorCode: 0, offset: 50n }],
+    }
+  }
+  async prefer(nodeId: number) {
+    this.preferred.push(nodeId)
+    return true
+  }
+  async leaderMoved() {
+    this.moves++
+  }
+  async close() {
+    this.#closed.abort()
+  }
+}
+
+describe('a Kafka reader', () => {
+  const readers: KafkaReader<string>[] = []
+  afterEach(() => Promise.all(readers.splice(0).map((reader) => reader.close())))
+
+  function reading(answers: Answer[], { from = 0n, fetchBytes = 1_000, signal = new AbortController().signal } = {}) {
+    const link = new ScriptedLink(answers)
+    const budget = new SharedBudget(1_000_000)
+    const log = silentLog()
+    const options = readOptions('orders', { fetchBytes, budget, signal })
+    const reader = new KafkaReader(from, options, link as unknown as PartitionLink, text(), log)
+    readers.push(reader)
+    const next = (maxMessages = 100) => reader.next({ maxMessages, waitMs: 5_000 })
+    return { link, budget, log, reader, next }
+  }
+  const records = (from: number, count: number) =>
+    batch(Array.from({ length: count }, (_, i) => ({ offset: from + i, value: `m${from + i}` })))
+  const values = (chunk: Awaited<ReturnType<KafkaReader<string>['next']>>) => chunk!.messages.map(({ value }) => value)
+
+  it('drops the records that a batch holds below its position', async () => {
+    const { next } = reading([{ records: records(0, 5) }], { from: 3n })
+    const chunk = await next()
+    expect(values(chunk)).toEqual(['m3', 'm4'])
+    expect([chunk!.from, chunk!.next]).toEqual([3n, 5n])
+  })
+
+  it('moves on behind markers, aborted records and emptied batches, though no message came', async () => {
+    const set = Buffer.concat([
+      batch([{ offset: 0, value: 'a' }], { producerId: 7, transactional: true }),
+      marker(1, 7, 'abort'),
+      batch([], { base: 2, last: 9 }),
+    ])
+    const { next } = reading([{ records: set, aborted: [{ producerId: 7, firstOffset: 0 }] }])
+    expect(await next()).toMatchObject({ from: 0n, next: 10n, messages: [] })
+  })
+
+  it('hands a fetch out in chunks, and pays it back with the last one', async () => {
+    const { next, budget, link } = reading([{ records: records(0, 5) }])
+    const chunks = [await next(2), await next(2), await next(2)]
+    expect(chunks.map((chunk) => [chunk!.from, chunk!.next])).toEqual([
+      [0n, 2n],
+      [2n, 4n],
+      [4n, 5n],
+    ])
+    await waitFor(() => link.requests.length === 2, { what: 'the fetch ahead' })
+    const withAll = budget.used
+    for (const chunk of chunks.slice(0, 2)) chunk!.release()
+    expect(budget.used).toBe(withAll)
+    chunks[2]!.release()
+    expect(budget.used).toBe(1_000) // the fetch ahead
+  })
+
+  it('works off what stands in front of a damaged batch, asks again for it, and then stops', async () => {
+    const damaged = Buffer.from(records(2, 1))
+    damaged[30]! ^= 1
+    const set = Buffer.concat([records(0, 2), damaged])
+    const { next, link } = reading([{ records: set }, { records: damaged }, { records: damaged }])
+    expect(values(await next())).toEqual(['m0', 'm1'])
+    const error = await next().catch((error) => error)
+    expect(error).toMatchObject({ code: 'CORRUPT_DATA', place: { offset: '2', stream: 'orders', partition: 0 } })
+    expect(error.message).toContain('its checksum (CRC-32C) is wrong')
+    expect(link.moves).toBe(1)
+  })
+
+  it('gets over damage on the wire', async () => {
+    const damaged = Buffer.from(records(0, 1))
+    damaged[30]! ^= 1
+    const { next, log } = reading([{ records: damaged }, { records: records(0, 1) }])
+    expect(values(await next())).toEqual(['m0'])
+    const told = log.lines.filter(({ level }) => level !== 'debug').map(({ message }) => message)
+    expect(told).toEqual(['reading orders[0] is interrupted; trying again', 'reading orders[0] goes on'])
+  })
+
+  it('asks for more when an old broker cuts even the first batch', async () => {
+    const whole = records(0, 100)
+    const { next, link } = reading([{ records: whole.subarray(0, 1_000) }, { records: whole }])
+    expect(values(await next())).toHaveLength(100)
+    expect(link.requests.map(({ maxBytes }) => maxBytes).slice(0, 2)).toEqual([1_000, 2_000])
+  })
+
+  it('asks for little where nothing is new, and for all it may where there is more', async () => {
+    const { next, link } = reading([{ records: records(0, 1), highWatermark: 1 }], { fetchBytes: 500_000 })
+    await next()
+    await waitFor(() => link.requests.length === 2, { what: 'the fetch ahead' })
+    expect(link.requests.map(({ maxBytes }) => maxBytes)).toEqual([500_000, 64 * 1024])
+  })
+
+  it.each([3, 5, 6, 7, 74, 75, 78, 99])('gets over error %i by asking who leads', async (errorCode) => {
+    const { next, link } = reading([{ errorCode }, new Error('closed'), { records: records(0, 1) }])
+    expect(values(await next())).toEqual(['m0'])
+    expect(link.moves).toBe(2)
+  })
+
+  it('believes OUT_OF_RANGE when it is said again, and names the bounds', async () => {
+    const { next } = reading(
+      Array.from({ length: 4 }, () => ({ errorCode: 1 })),
+      { from: 7n },
+    )
+    const error = await next().catch((error) => error)
+    expect(error).toMatchObject({ code: 'OUT_OF_RANGE', place: { offset: '7' } })
+    expect(error.message).toContain('position 7 is not in the log, which goes from 50 to 50')
+  })
+
+  it('goes to the replica that the leader names, with its rack in the request', async () => {
+    const { next, link } = reading([{ preferredReplica: 4 }, { records: records(0, 1) }])
+    expect(values(await next())).toEqual(['m0'])
+    expect(link.preferred).toEqual([4])
+    expect(link.requests[0]!.rackId).toBe('a')
+  })
+
+  it('whose fetch ahead fails while nobody asks is no unhandled rejection, and says so when asked', async () => {
+    const unhandled: unknown[] = []
+    const note = (error: unknown) => void unhandled.push(error)
+    process.on('unhandledRejection', note)
+    try {
+      const out = Array.from({ length: 4 }, () => ({ errorCode: 1 }))
+      const { next, link, budget } = reading([{ records: records(0, 1) }, ...out])
+      const chunk = await next()
+      chunk!.release()
+      await waitFor(() => link.requests.length === 5 && budget.used === 0, { what: 'the fetch ahead to fail' })
+      await turn()
+      expect(unhandled).toEqual([])
+      await expect(next()).rejects.toMatchObject({ code: 'OUT_OF_RANGE' })
+    } finally {
+      process.off('unhandledRejection', note)
+    }
+  })
+
+  it('leaves nothing on a long-lived signal', async () => {
+    const { signal } = new AbortController()
+    const listeners = new Set<unknown>()
+    const { addEventListener, removeEventListener } = signal
+    signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+      listeners.add(args[1])
+      addEventListener.apply(signal, args)
+    }
+    signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+      listeners.delete(args[1])
+      removeEventListener.apply(signal, args)
+    }
+    const answers = Array.from({ length: 20 }, (_, i) => ({ records: records(i, 1) }))
+    const { reader, next } = reading(answers, { signal })
+    for (let i = 0; i < 20; i++) (await next())!.release()
+    expect(listeners.size).toBe(1)
+    await reader.close()
+    expect(listeners.size).toBe(0)
+  })
+
+  it('gives everything back when it closes in the middle of a fetch', async () => {
+    const { reader, next, budget, link } = reading([{ records: records(0, 4) }])
+    const chunk = await next(2)
+    const pending = next(2).then((rest) => {
+      rest?.release()
+      return next()
+    })
+    await waitFor(() => link.requests.length === 2, { what: 'the fetch ahead' })
+    await reader.close()
+    expect(await pending).toBeNull()
+    chunk!.release()
+    chunk!.release()
+    expect(budget.used).toBe(0)
+  })
+})
