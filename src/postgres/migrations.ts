@@ -60,6 +60,17 @@ begin
     raise exception 'tidemark: %[%] of group % has another owner than %.%.%', s, p, g, e, b, a using errcode = 'TM001';
   end if;
 end $$;
+
+-- Raises when somebody else owns the partition. Changes and locks nothing.
+create function :schema.check_owner(g text, s text, p int, e bigint, b bigint, a int)
+returns void language plpgsql as $$
+begin
+  perform from :schema.consumer_progress
+    where "group" = g and stream = s and partition = p and epoch = e and batch = b and attempt = a;
+  if not found then
+    raise exception 'tidemark: %[%] of group % has another owner than %.%.%', s, p, g, e, b, a using errcode = 'TM001';
+  end if;
+end $$;
 `,
   },
   {

@@ -86,7 +86,7 @@ export class PostgresProgress implements ProgressLog {
         throw error
       }
     }
-    const failure = await transaction.run(handled, this.#advance(key, token, from, to)).then(
+    const failure = await transaction.run(handled, this.#check(key, token), this.#advance(key, token, from, to)).then(
       () => undefined,
       (error: unknown) => ({ error }),
     )
@@ -97,6 +97,11 @@ export class PostgresProgress implements ProgressLog {
     if (await this.#isFenced(failure.error, key, token)) throw fenced(key, token)
     // What the handler throws may look like an outage and be one of another server.
     throw ofHandler ? failure.error : postgresError(failure.error, this.settings)
+  }
+
+  #check({ group, stream, partition }: PartitionKey, { epoch, batch, attempt }: FencingToken): string {
+    const names = `${pg.escapeLiteral(group)}, ${pg.escapeLiteral(stream)}`
+    return `select ${this.#schema}.check_owner(${names}, ${partition}, ${epoch}, ${batch}, ${attempt})`
   }
 
   /** A statement without parameters, so that it can go out in one message with COMMIT. */

@@ -36,11 +36,16 @@ export class ChunkTransaction {
     client.on('error', this.#onError)
   }
 
-  /** Runs `work`, then `advance` and COMMIT in one message. Whatever fails rolls all of it back and is thrown. */
-  async run(work: (tx: Transaction) => Promise<void>, advance: string): Promise<void> {
+  /**
+   * Runs `work`, then `advance` and COMMIT in one message. Whatever fails rolls all of it back and is thrown.
+   *
+   * @param check fails for a stale owner. It comes after the session has its name: an owner that passes it is still the newest one,
+   *   or its successor, which looks for sessions after its claim, finds this one and ends it.
+   */
+  async run(work: (tx: Transaction) => Promise<void>, check: string, advance: string): Promise<void> {
     const name = pg.escapeLiteral(this.name)
     const begun = this.client.query(
-      `begin; select set_config('application_name', ${name}, true), set_config('tidemark.chunk', ${name}, true)`,
+      `begin; select set_config('application_name', ${name}, true), set_config('tidemark.chunk', ${name}, true); ${check}`,
     )
     begun.catch(() => {})
     try {
