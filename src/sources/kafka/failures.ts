@@ -7,7 +7,9 @@ import type { KafkaSettings } from './options.js'
 export function kafkaError(error: unknown, settings: KafkaSettings): TidemarkError {
   if (error instanceof TidemarkError) return error
   if (/SASL|AUTHENTICATION|AUTHORIZATION/i.test(failureType(error))) return refused(settings, error)
-  const text = `${whereOf(settings)} can't be reached: is it running, and are 'brokers' right? (${messageOf(error)})`
+  // A broker that wants TLS or a login, or doesn't, has no other way to say so.
+  const hint = /closed|disconnected before secure/i.test(messageOf(error)) ? ", and 'ssl' and 'sasl'" : ''
+  const text = `${whereOf(settings)} can't be reached: is it running, and are 'brokers'${hint} right? (${messageOf(error)})`
   return new TidemarkError('UNREACHABLE', text, { cause: error, place: { stream: settings.topic } })
 }
 
