@@ -150,6 +150,18 @@ export function progressContract(kind: string, open: () => Promise<ProgressHarne
         expect([await effects(), await position()]).toEqual([[], 0n])
       })
 
+      it('that begins after the newer one has claimed gets no further than its first statement', async () => {
+        await progress.claim(key, old, start)
+        await progress.claim(key, young, start)
+        let further = false
+        const stale = progress.transact(key, old, 0n, 1n, async (tx) => {
+          await write(0)(tx)
+          further = true
+        })
+        await expect(stale).rejects.toMatchObject(fenced)
+        expect(further).toBe(false)
+      })
+
       it('that is in the middle of its work writes nothing either', async () => {
         await progress.claim(key, old, start)
         const zombie = progress.transact(key, old, 0n, 1n, async (tx) => {
