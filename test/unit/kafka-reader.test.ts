@@ -11,7 +11,7 @@ import { readOptions } from '../support/kafka-ground.js'
 import { silentLog } from '../support/silent-log.js'
 import { waitFor } from '../support/wait-for.js'
 
-type Answer = Partial<TestPartition> | Error
+type Answer = Partial<TestPartition> | Error | 'throttled'
 
 /** A broker that gives the answers it was told, one for each request; behind them, nothing ever comes. */
 class ScriptedLink {
@@ -29,6 +29,7 @@ class ScriptedLink {
         this.requests.push(request)
         const answer = this.answers.shift()
         if (answer instanceof Error) throw answer
+        if (answer === 'throttled') return fetchResponse([], { throttleMs: 5 })
         if (!answer) await sleep(60_000, undefined, { signal: this.#closed.signal })
         return fetchResponse([{ partition: 0, highWatermark: 100, ...answer }])
       },
@@ -108,6 +109,13 @@ describe('a Kafka reader', () => {
     expect(error).toMatchObject({ code: 'CORRUPT_DATA', place: { offset: '2', stream: 'orders', partition: 0 } })
     expect(error.message).toContain('its checksum (CRC-32C) is wrong')
     expect(link.moves).toBe(1)
+  })
+
+  it('takes a broker that only throttles for no interruption', async () => {
+    const { next, link, log } = reading(['throttled', { records: records(0, 1) }])
+    expect(values(await next())).toEqual(['m0'])
+    expect(link.moves).toBe(0)
+    expect(log.lines.filter(({ level }) => level !== 'debug')).toEqual([])
   })
 
   it('gets over damage on the wire', async () => {

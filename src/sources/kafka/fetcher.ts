@@ -83,7 +83,7 @@ export class Fetcher {
   async #try(from: bigint, wanted: number, tries: Tries): Promise<Omit<Fetched, 'loan'> | TidemarkError | null> {
     try {
       const answer = await this.#ask(from, wanted)
-      if (this.options.signal.aborted) return null
+      if (!answer || this.options.signal.aborted) return null
       if (answer.errorCode !== 0) return await this.#refused(answer, from, ++tries.refused)
       tries.refused = 0
       this.#end = this.link.settings.readUncommitted ? answer.highWatermark : answer.lastStableOffset
@@ -103,7 +103,8 @@ export class Fetcher {
     }
   }
 
-  async #ask(from: bigint, bytes: number): Promise<FetchedPartition> {
+  /** The partition's answer; null when the broker only said that it throttles: the next request then waits by itself. */
+  async #ask(from: bigint, bytes: number): Promise<FetchedPartition | null> {
     const { settings } = this.link
     const { partition } = this.options.key
     const link = await this.link.open()
@@ -117,6 +118,7 @@ export class Fetcher {
     if (throttleMs > 0) this.log.debug({ ...this.options.key, throttleMs }, 'the broker throttles this client')
     if (errorCode !== 0) throw new Error(`the broker answered ${nameOf(errorCode)}`)
     const [answer] = partitions
+    if (!answer && throttleMs > 0) return null
     if (!answer) throw new Error('the broker answered without the partition')
     return answer
   }
