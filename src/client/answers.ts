@@ -5,7 +5,7 @@ import {
   WorkflowNotFoundError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client'
-import { TidemarkError } from '../model/errors.js'
+import { messageOf, TidemarkError } from '../model/errors.js'
 
 /** How long workflows may take to answer, ms. They need a worker for it, and nobody wants to wait for one that is not there. */
 const patience = 15_000
@@ -30,6 +30,8 @@ export async function answered<T>(client: Client, name: GroupName, ask: () => Pr
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) throw neverStarted(name)
     if (isUnanswered(error)) throw noWorker(name, error)
+    // The SDK's own text says only what was tried.
+    if (error instanceof ServiceError) throw failed(name, error)
     throw error
   }
 }
@@ -53,5 +55,14 @@ function noWorker({ group, stream }: GroupName, cause: unknown): TidemarkError {
     'UNREACHABLE',
     `no worker answers for group '${group}' on stream '${stream}': is one running? Start it with 'tidemark start' and try again`,
     { cause, place: { group, stream } },
+  )
+}
+
+function failed({ group, stream }: GroupName, error: ServiceError): TidemarkError {
+  const why = error.cause === undefined ? '' : ` (${messageOf(error.cause)})`
+  return new TidemarkError(
+    'UNREACHABLE',
+    `Temporal could not ask group '${group}' on stream '${stream}': ${error.message}${why}; try again`,
+    { cause: error, place: { group, stream } },
   )
 }

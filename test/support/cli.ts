@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { expect } from 'vitest'
 import { part } from './parts.js'
 import { waitFor } from './wait-for.js'
 
@@ -114,4 +115,10 @@ export class CliProcess {
     this.#child.kill('SIGKILL')
     await closed
   }
+}
+
+/** It ended with that code, said so on standard error only, and showed nobody a stack trace. */
+export function refused({ code, stdout, stderr }: Ran, expected: number): void {
+  expect({ code, stdout }).toEqual({ code: expected, stdout: '' })
+  expect(stderr).not.toMatch(/^\s+at /m)
 }

@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest'
+import { translate } from '../../src/cli/log.js'
+
+it('a failed activity is logged with its reason, and without what only the SDK understands', () => {
+  const meta = { workflowId: 'tidemark/bank/deposits/0', activityType: 'process', attempt: 3, taskToken: 'CiQw' }
+  expect(translate('WARN', 'Activity failed', { ...meta, error: new Error('no such table') })).toEqual({
+    level: 'warn',
+    fields: { workflowId: 'tidemark/bank/deposits/0', attempt: 3 },
+    text: 'process failed, try 3: no such table',
+  })
+})
+
+it('an error of the SDK is its text, not its stack', () => {
+  expect(translate('ERROR', 'Worker failed', { error: new Error('gone') })).toEqual({
+    level: 'error',
+    fields: { error: 'gone' },
+    text: 'temporal: Worker failed',
+  })
+})
+
+it('routine news of the SDK, and workers that are without workflows by design, are for debugging', () => {
+  expect(translate('INFO', 'Worker state changed', {}).level).toBe('debug')
+  expect(translate('WARN', 'No workflows registered, not polling for workflow tasks', {}).level).toBe('debug')
+})
