@@ -71,8 +71,9 @@ describeWith(['kafka'], 'a log on a real broker', () => {
     // One batch at a time, from every offset: whatever gap a reader starts in, it comes to the same end.
     for (let from = 0n; from <= others[0]!.offset; from += 7n) {
       const read = await readTo(client, topic, { from, end: head, fetchBytes: 1 })
-      expect(read.messages.map(({ offset }) => offset)).toEqual(
-        messages.map(({ offset }) => offset).filter((offset) => offset >= from),
+      // The cleaner is still at work on the key that goes on being written.
+      expect(read.messages.filter(({ key }) => key !== 'k200').map(({ offset }) => offset)).toEqual(
+        others.map(({ offset }) => offset).filter((offset) => offset >= from),
       )
     }
   })
