@@ -120,6 +120,17 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
       expect((await progress.read(key))!.position).toBe(0n)
     })
 
+    test('a transaction that can not begin says why, not what became of the statements in it', async () => {
+      const progress = await connect()
+      await progress.claim(key, token, start)
+      await admin.query('drop function tidemark.check_owner')
+      const failure = progress.transact(key, token, 0n, 1n, async (tx) => {
+        await tx.query('insert into effects values (1)')
+      })
+      await expect(failure).rejects.toThrow(/check_owner.* does not exist/)
+      expect((await admin.query('select * from effects')).rows).toEqual([])
+    })
+
     test('a chunk let go in the middle of a waiting statement ends at once, and so does its session', async () => {
       const progress = await connect()
       await progress.claim(key, token, start)

@@ -77,12 +77,12 @@ export class PostgresProgress implements ProgressLog {
     })
     const name = sessionName(key, token)
     const transaction = new ChunkTransaction(client, name)
-    let ofHandler = false
+    let ofHandler: unknown
     const handled = async (tx: Transaction) => {
       try {
         await work(tx)
       } catch (error) {
-        ofHandler = true
+        ofHandler = error
         throw error
       }
     }
@@ -96,7 +96,7 @@ export class PostgresProgress implements ProgressLog {
     if (!clean) await this.#endSessions('application_name = $1', [name])
     if (await this.#isFenced(failure.error, key, token)) throw fenced(key, token)
     // What the handler throws may look like an outage and be one of another server.
-    throw ofHandler ? failure.error : postgresError(failure.error, this.settings)
+    throw failure.error === ofHandler ? ofHandler : postgresError(failure.error, this.settings)
   }
 
   #check({ group, stream, partition }: PartitionKey, { epoch, batch, attempt }: FencingToken): string {

@@ -23,6 +23,8 @@ export class ChunkTransaction {
   #failure: unknown
   /** Why a statement never reached the server, which then knows of no failure. */
   #unsent: unknown
+  /** Why there is no transaction. All statements in it have failed, and say no more than that. */
+  #notBegun: unknown
   #over = false
   /** True once the connection is known to be outside of any transaction. */
   #clean = false
@@ -47,7 +49,9 @@ export class ChunkTransaction {
     const begun = this.client.query(
       `begin; select set_config('application_name', ${name}, true), set_config('tidemark.chunk', ${name}, true); ${check}`,
     )
-    begun.catch(() => {})
+    begun.catch((error) => {
+      this.#notBegun = error
+    })
     try {
       await work(this.#handle())
       await begun
@@ -60,7 +64,7 @@ export class ChunkTransaction {
     } catch (error) {
       this.#over = true
       await this.#rollBack(begun)
-      throw this.#explain(error)
+      throw this.#notBegun ?? this.#explain(error)
     }
   }
 
@@ -116,8 +120,7 @@ export class ChunkTransaction {
 
   async #rollBack(begun: Promise<unknown>): Promise<void> {
     const rollBack = async () => {
-      await begun
-      await Promise.allSettled(this.#pending)
+      await Promise.allSettled([begun, ...this.#pending])
       await this.client.query('rollback')
     }
     const late = new AbortController()
