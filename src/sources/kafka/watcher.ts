@@ -153,7 +153,7 @@ export class Watcher {
     const lowest = new Map<number, bigint>()
     for (const { partition, position } of waiters)
       if (!(lowest.get(partition)! <= position)) lowest.set(partition, position)
-    const { topic, fetchMaxWaitMs } = this.settings
+    const { topic, fetchMaxWaitMs, readUncommitted } = this.settings
     const request = {
       maxWaitMs: fetchMaxWaitMs,
       // The answer is only looked at: one batch of one partition is the least a broker sends.
@@ -163,17 +163,18 @@ export class Watcher {
     }
     const { partitions } = readFetchResponse(await this.links.use(leader, (link) => link.fetch(topic, request)))
     const answers = new Map(partitions.map((answer) => [answer.partition, answer]))
-    const any = partitions.some(({ records }) => records.length > 0)
     for (const waiter of waiters) {
       const answer = answers.get(waiter.partition)
       const code = answer?.errorCode ?? 0
       const ready = (answer?.records.length ?? 0) > 0 || meaningOf(code) === 'range'
-      if (ready && waiter.position === lowest.get(waiter.partition)) waiter.leave(true)
+      // The answer brings the records of one partition, but says of each how far it can be read.
+      const end = answer && code === 0 ? (readUncommitted ? answer.highWatermark : answer.lastStableOffset) : null
+      if ((ready && waiter.position === lowest.get(waiter.partition)) || (end !== null && end > waiter.position))
+        waiter.leave(true)
       else if (code !== 0 && !ready) this.#rest([waiter], codeError(code, this.settings, waiter.partition))
       else {
         this.#recovered(waiter)
-        // One answer names one partition; the others that have something are found by looking, at once.
-        waiter.state = any || ready ? 'new' : 'idle'
+        waiter.state = end === waiter.position ? 'idle' : 'new'
       }
     }
   }
