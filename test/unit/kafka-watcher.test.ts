@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest'
+import type { FetchRequest } from '../../src/sources/kafka/broker-link.js'
+import type { Leaders } from '../../src/sources/kafka/leaders.js'
+import type { LinkPool } from '../../src/sources/kafka/link-pool.js'
+import type { Offsets } from '../../src/sources/kafka/offsets.js'
+import { parseKafka } from '../../src/sources/kafka/options.js'
+import { Watcher } from '../../src/sources/kafka/watcher.js'
+import { batch, fetchResponse, type TestPartition } from '../support/kafka-batches.js'
+import { silentLog } from '../support/silent-log.js'
+import { waitFor } from '../support/wait-for.js'
+
+describe('partitions that wait together', () => {
+  const records = batch([{ offset: 0, value: 'x' }])
+
+  /** A watcher of one broker whose partitions are empty; the test answers its long polls. */
+  function watched(options: { readUncommitted?: boolean } = {}) {
+    const settings = parseKafka({ brokers: ['127.0.0.1:9092'], topic: 'orders', ...options })
+    const lookedUp: number[][] = []
+    const polls: { request: FetchRequest; answer: (partitions: readonly TestPartition[]) => void }[] = []
+    const link = {
+      fetch: (_: string, request: FetchRequest) =>
+        new Promise<Buffer>((resolve) => {
+          polls.push({ request, answer: (partitions) => resolve(fetchResponse(partitions)) })
+        }),
+    }
+    const links = { use: (_: unknown, work: (with_: typeof link) => unknown) => work(link) } as unknown as LinkPool
+    const leaders = {
+      of: async () => ({ nodeId: 1, host: '127.0.0.1', port: 9092 }),
+      refresh: async () => ({}),
+    } as unknown as Leaders
+    const offsets = {
+      readable: async (partitions: readonly number[]) => {
+        lookedUp.push([...partitions])
+        const empty = new Map(partitions.map((partition) => [partition, 0n]))
+        return { readable: empty, heads: empty, failures: new Map() }
+      },
+    } as unknown as Offsets
+    const watcher = new Watcher(links, leaders, offsets, settings, silentLog())
+    const woken: number[] = []
+    const wait = (partition: number) =>
+      void watcher.wait(partition, 0n, new AbortController().signal).then((found) => found && woken.push(partition))
+    return { watcher, polls, lookedUp, woken, wait }
+  }
+
+  const nothing = (partition: number): TestPartition => ({ partition, highWatermark: 0, lastStableOffset: 0 })
+
+  it('are looked up once: a wake-up of one costs the others nothing but the next poll', async () => {
+    const { watcher, polls, lookedUp, woken, wait } = watched()
+    for (const partition of [0, 1, 2, 3]) wait(partition)
+    await waitFor(() => polls.length === 1, { what: 'the first long poll' })
+    polls[0]!.answer([
+      nothing(0),
+      nothing(1),
+      { partition: 2, highWatermark: 1, lastStableOffset: 1, records },
+      nothing(3),
+    ])
+    await waitFor(() => polls.length === 2, { what: 'the next long poll' })
+    expect(woken).toEqual([2])
+    expect(polls[1]!.request.partitions.map(({ partition }) => partition)).toEqual([0, 1, 3])
+    expect(lookedUp).toEqual([[0, 1, 2, 3]])
+    watcher.close()
+  })
+
+  it('wake up together where one answer says that several can be read, though it brings the records of one', async () => {
+    const { watcher, polls, woken, wait } = watched()
+    for (const partition of [0, 1, 2]) wait(partition)
+    await waitFor(() => polls.length === 1, { what: 'the first long poll' })
+    polls[0]!.answer([
+      { partition: 0, highWatermark: 1, lastStableOffset: 1, records },
+      nothing(1),
+      { partition: 2, highWatermark: 4, lastStableOffset: 4 },
+    ])
+    await waitFor(() => polls.length === 2, { what: 'the next long poll' })
+    expect(woken).toEqual([0, 2])
+    watcher.close()
+  })
+
+  it.each([
+    { readUncommitted: false, woken: [] },
+    { readUncommitted: true, woken: [1] },
+  ])(
+    'behind an open transaction, readUncommitted $readUncommitted wakes up $woken',
+    async ({ readUncommitted, woken: expected }) => {
+      const { watcher, polls, woken, wait } = watched({ readUncommitted })
+      for (const partition of [0, 1]) wait(partition)
+      await waitFor(() => polls.length === 1, { what: 'the first long poll' })
+      polls[0]!.answer([nothing(0), { partition: 1, highWatermark: 5, lastStableOffset: 0 }])
+      await waitFor(() => polls.length === 2, { what: 'the next long poll' })
+      expect(woken).toEqual(expected)
+      watcher.close()
+    },
+  )
+})
