@@ -2,6 +2,7 @@ import pg from 'pg'
 import { messageOf, TidemarkError } from '../model/errors.js'
 import type { ConnectContext } from '../ports.js'
 import { describePostgres, type PostgresSettings } from './options.js'
+import { SteadyClient } from './steady-client.js'
 
 interface Shared {
   readonly pool: pg.Pool
@@ -18,16 +19,6 @@ export interface PooledPostgres {
 }
 
 /**
- * Gives up connecting after a while, which the pool's own option would do for those who wait for a free connection, too: they
- * wait for handlers, and those may take long.
- */
-class PatientClient extends pg.Client {
-  constructor(config?: pg.ClientConfig) {
-    super({ ...config, connectionTimeoutMillis: 10_000 })
-  }
-}
-
-/**
  * Opens (or joins) the pool of a database and proves that it answers.
  *
  * @throws TidemarkError UNREACHABLE, AUTH_FAILED, or STREAM_NOT_FOUND when the server has no such database
@@ -40,7 +31,7 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
     // Pipelining: statements that need no answer before the next one go out together.
     const options = {
       connectionString,
-      Client: PatientClient,
+      Client: SteadyClient,
       max: poolSize,
       pipeline: true,
       keepAlive: true,

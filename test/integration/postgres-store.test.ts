@@ -167,6 +167,51 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
     })
   })
 
+  test('sessions killed at any moment: effects stay exactly the ranges of progress', async () => {
+    await admin.query('create table ranges (partition int, n bigint)')
+    const progress = await connect(3)
+    const end = AbortSignal.timeout(4_000)
+    const work = async (partition: number) => {
+      const place = { ...key, partition }
+      for (let attempt = 1; !end.aborted; attempt++)
+        try {
+          let from = await progress.claim(place, { ...token, attempt }, start)
+          while (!end.aborted) {
+            const to = from + 3n
+            await progress.transact(place, { ...token, attempt }, from, to, async (tx) => {
+              const written = tx.query(
+                'insert into ranges select $1, n from generate_series($2::bigint, $3::bigint) n',
+                [partition, String(from), String(to - 1n)],
+              )
+              if (from % 2n === 0n) await written
+            })
+            from = to
+          }
+        } catch {
+          // Whatever it was, the next attempt goes on from the stored position.
+        }
+    }
+    const kill = async () => {
+      while (!end.aborted) {
+        await admin.query(
+          `select pg_terminate_backend(pid) from (select pid from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid() order by random() limit 1) one`,
+        )
+        await delay(Math.random() * 20)
+      }
+    }
+    await Promise.all([kill(), ...[0, 1, 2, 3, 4].map(work)])
+    const { rows } = await admin.query<{ position: string; all: string; different: string; last: string }>(
+      `select p.position, count(n) as all, count(distinct n) as different, max(n) + 1 as last
+       from tidemark.consumer_progress p left join ranges r using (partition) group by p.partition, p.position`,
+    )
+    expect(rows).toHaveLength(5)
+    for (const { position, all, different, last } of rows) {
+      expect(Number(position)).toBeGreaterThan(0)
+      expect([all, different, last]).toEqual([position, position, position])
+    }
+  })
+
   test('a late claim leaves the sessions of newer owners alone', async () => {
     const progress = await connect()
     await progress.claim(key, token, start)

@@ -3,6 +3,7 @@ import { TidemarkError } from '../../model/errors.js'
 import { migrate } from '../../postgres/migrate.js'
 import { parsePostgres } from '../../postgres/options.js'
 import { postgresError } from '../../postgres/pool.js'
+import { SteadyClient } from '../../postgres/steady-client.js'
 
 /** Anything that runs statements on one connection: a `pg` client, or the transaction that Tidemark gives a handler. */
 export interface Connection {
@@ -37,7 +38,8 @@ export function onMigratedTarget<T>(
 
 async function withPool<T>(connectionString: string, work: (pool: pg.Pool) => Promise<T>): Promise<T> {
   const settings = parsePostgres('target', { connectionString })
-  const pool = new pg.Pool({ connectionString, max: 1 })
+  const options = { connectionString, max: 1, Client: SteadyClient }
+  const pool = new pg.Pool(options as pg.PoolConfig)
   pool.on('error', () => {})
   try {
     return await work(pool)
