@@ -100,6 +100,6 @@ export function isOutage(error: unknown): boolean {
   )
   return (
     codes.some((code) => /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|EPIPE|57P0|53300|08)/.test(code)) ||
-    /Connection terminated|timeout expired|not queryable/i.test(messageOf(error))
+    /Connection terminated|timeout expired|Query read timeout|not queryable/i.test(messageOf(error))
   )
 }

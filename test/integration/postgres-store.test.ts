@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { FencingToken } from '../../src/model/token.js'
 import type { ProgressLog, Transaction } from '../../src/ports.js'
 import { postgresDatabase, postgresStore } from '../../src/postgres.js'
@@ -270,6 +270,34 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
         message: expect.stringContaining('127.0.0.1:1'),
       })
     })
+  })
+
+  test('a statement that is not answered counts as an outage, and the store works on', async () => {
+    const store = await postgresStore({ connectionString: database.connectionString }).connect(context())
+    open.push(() => store.close())
+    await store.migrate()
+    const { epoch } = await store.open(key, { above: 0, start: 0n })
+    const other = new pg.Client({ connectionString: database.connectionString })
+    await other.connect()
+    open.push(() => other.end())
+    await other.query('begin; lock table tidemark.consumer_offsets')
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      const failure = store.commit(key, { epoch, position: 5n }).catch((error: unknown) => error)
+      const waits = async () =>
+        (
+          await admin.query(
+            `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+          )
+        ).rowCount
+      await waitFor(waits, { what: 'the commit to wait' })
+      vi.advanceTimersByTime(30_000)
+      expect(await failure).toMatchObject({ code: 'UNREACHABLE' })
+    } finally {
+      vi.useRealTimers()
+    }
+    await other.query('rollback')
+    expect(await store.commit(key, { epoch, position: 5n })).toEqual({ outcome: 'committed' })
   })
 
   describe('setting up', () => {

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { ask } from './ask.js'
+import { ask } from '../../postgres/ask.js'
 import type { Outage } from './outage.js'
 import { pause } from './pause.js'
 import { lookTimeout, type SafePosition } from './safe-position.js'

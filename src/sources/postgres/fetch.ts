@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { ask } from './ask.js'
+import { ask } from '../../postgres/ask.js'
 
 /** Milliseconds; room for a slow network and values of many megabytes. */
 const fetchTimeout = 60_000

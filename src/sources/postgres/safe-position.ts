@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { ask } from './ask.js'
+import { ask } from '../../postgres/ask.js'
 
 /** Milliseconds; a look-up takes one or two. */
 export const lookTimeout = 10_000

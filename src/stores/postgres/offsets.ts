@@ -1,6 +1,7 @@
 import pg from 'pg'
 import type { PartitionKey } from '../../model/partition.js'
 import type { CommitOutcome, OffsetStoreClient, StoredOffset } from '../../ports.js'
+import { answerTimeout, ask } from '../../postgres/ask.js'
 import { migrate } from '../../postgres/migrate.js'
 import type { PostgresSettings } from '../../postgres/options.js'
 import { postgresError } from '../../postgres/pool.js'
@@ -70,7 +71,7 @@ export class PostgresOffsets implements OffsetStoreClient {
 
   async #query(text: string, values: unknown[]): Promise<StoredOffset[]> {
     try {
-      const { rows } = await this.pool.query<Row>(text, values)
+      const rows = await ask<Row>(this.pool, text, values, { within: answerTimeout })
       return rows.map(({ offset, epoch, updated_at, ...row }) => ({
         ...row,
         position: BigInt(offset) + 1n,

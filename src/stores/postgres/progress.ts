@@ -4,6 +4,7 @@ import { messageOf, TidemarkError } from '../../model/errors.js'
 import { describePartition, type PartitionKey } from '../../model/partition.js'
 import { compareTokens, describeToken, type FencingToken } from '../../model/token.js'
 import type { Log, Progress, ProgressLog, Transaction } from '../../ports.js'
+import { answerTimeout, ask } from '../../postgres/ask.js'
 import type { PostgresSettings } from '../../postgres/options.js'
 import { postgresError } from '../../postgres/pool.js'
 import { ChunkTransaction } from './transaction.js'
@@ -24,7 +25,7 @@ export class PostgresProgress implements ProgressLog {
   }
 
   async read({ group, stream, partition }: PartitionKey): Promise<Progress | null> {
-    const { rows } = await this.#query(
+    const rows = await this.#query(
       `select position, epoch, batch, attempt, replay from ${this.#schema}.consumer_progress
        where "group" = $1 and stream = $2 and partition = $3`,
       [group, stream, partition],
@@ -40,7 +41,7 @@ export class PostgresProgress implements ProgressLog {
     token: FencingToken,
     { from, replay }: { from: bigint; replay: number },
   ): Promise<bigint> {
-    const { rows } = await this.#query(
+    const rows = await this.#query(
       `insert into ${this.#schema}.consumer_progress as stored
          ("group", stream, partition, epoch, batch, attempt, position, replay)
        values ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -59,7 +60,7 @@ export class PostgresProgress implements ProgressLog {
 
   async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
     try {
-      await this.pool.query(this.#advance(key, token, from, to))
+      await ask(this.pool, this.#advance(key, token, from, to), [], { within: answerTimeout })
     } catch (error) {
       throw (await this.#isFenced(error, key, token)) ? fenced(key, token) : postgresError(error, this.settings)
     }
@@ -130,10 +131,12 @@ export class PostgresProgress implements ProgressLog {
 
   async #endSessions(condition: string, values: unknown[]): Promise<void> {
     try {
-      await this.pool.query(
+      await ask(
+        this.pool,
         `select pg_terminate_backend(pid) from pg_stat_activity
          where datname = current_database() and usename = current_user and pid <> pg_backend_pid() and ${condition}`,
         values,
+        { within: answerTimeout },
       )
     } catch (error) {
       this.log.warn({ error: messageOf(error) }, 'could not end the session of a chunk that is over; it may hold locks')
@@ -147,9 +150,9 @@ export class PostgresProgress implements ProgressLog {
     return owner !== null && compareTokens(owner.token, token) > 0
   }
 
-  async #query(text: string, values: unknown[] = []): Promise<pg.QueryResult<Record<string, unknown>>> {
+  async #query(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
     try {
-      return await this.pool.query(text, values)
+      return await ask(this.pool, text, values, { within: answerTimeout })
     } catch (error) {
       throw postgresError(error, this.settings)
     }

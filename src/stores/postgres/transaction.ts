@@ -9,6 +9,8 @@ const alreadyFailed = '25P02'
 const otherTransaction = 'is not the transaction of this chunk'
 /** How long a rollback may take, ms: it waits behind statements under way, and those may wait for a lock. */
 const patience = 2_000
+/** How long a COMMIT may take, ms: constraints that are checked then, a replica that is waited for. */
+const commitTimeout = 120_000
 
 /**
  * One chunk's transaction on a pipelining connection. BEGIN goes out with the handler's first statement, and the fence with
@@ -58,7 +60,9 @@ export class ChunkTransaction {
       while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
       this.#over = true
       if (this.#unsent !== undefined) throw this.#unsent
-      const results = (await this.client.query(`${this.#mine()}; ${advance}; commit`)) as unknown as pg.QueryResult[]
+      // pg knows the option for each statement, its types only for the connection.
+      const last = { text: `${this.#mine()}; ${advance}; commit`, query_timeout: commitTimeout }
+      const results = (await this.client.query(last)) as unknown as pg.QueryResult[]
       if (results.at(-1)?.command !== 'COMMIT') throw new Error('Postgres rolled the chunk back')
       this.#clean = true
     } catch (error) {

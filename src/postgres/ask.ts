@@ -1,6 +1,12 @@
 import type pg from 'pg'
 
 /**
+ * For statements that take milliseconds: long enough for a busy server, short enough for a partition that waits for a dead
+ * one. Milliseconds.
+ */
+export const answerTimeout = 30_000
+
+/**
  * Runs a statement that must be answered within so many milliseconds. A connection whose network was cut looks open for
  * many minutes, and whoever shares the answer would wait for it; a late one is an outage, and its connection is thrown away.
  */
