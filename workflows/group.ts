@@ -115,9 +115,11 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
     setCurrentDetails(
       `${known.size} partitions of ${stream}, config ${revision.version} from ${revision.startedAt} by ${revision.startedBy}`,
     )
-    const found = await interruptible(() => discover(revision, [...known], verify))
+    const verifying = verify
+    const found = await interruptible(() => discover(revision, [...known], verifying))
     if (!found) continue
-    verify = false
+    // A worker may have asked for it while this answer was on its way; then it is still to be done.
+    if (verifying) verify = false
     const state = paused ?? { mode: 'running' as const, reason: '', since: now() }
     const fresh = found.partitions.filter((partition) => !known.has(partition))
     await fleet.start([...fresh, ...found.missing], revision, (partition) => reports.get(partition) ?? state)

@@ -5,11 +5,12 @@ import { names, type PartitionStatus, workflowTypes } from '../../src/model/comm
 import { partitionWorkflowId } from '../../src/model/partition.js'
 import { describeWith, part } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { handled, partitionInput, withWorker } from '../support/workflow-env.js'
+import { handled, partitionInput, quiet, withWorker } from '../support/workflow-env.js'
 
 // On a real server: it is the one that says when a history is long enough.
 describeWith(['temporal'], 'a long-lived partition', () => {
   it('carries its position, epoch and batch number over to a new run, and nothing is worked twice', async () => {
+    quiet()
     const env = await TestWorkflowEnvironment.createFromExistingServer({ address: part('temporal').address })
     let batches = 0
     const activities = {
