@@ -1,5 +1,5 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
-import { isTidemarkError, messageOf, TidemarkError } from '../src/model/errors.js'
+import { isTidemarkError, messageOf } from '../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../src/model/partition.js'
 
 /**
@@ -27,7 +27,7 @@ function failure(error: unknown, key: PartitionKey | undefined, retryAfterMs: nu
   const failure = ApplicationFailure.create({
     message: known ? error.message : `${where}${messageOf(error)}`,
     type: known ? error.code : 'UNEXPECTED',
-    nonRetryable: known && new TidemarkError(error.code, '').effect !== 'retry',
+    nonRetryable: known && error.effect !== 'retry',
     ...(retryAfterMs === undefined ? {} : { nextRetryDelay: retryAfterMs }),
   })
   failure.stack = ''

@@ -82,12 +82,12 @@ async function refuseOtherQueue(client: Client, workflowId: string, wanted: stri
 }
 
 function revisionOf(base: string, { settings, version }: ParsedConsumer): Revision {
-  const { group, stream, heartbeatTimeoutMs, retry, batch } = settings
+  const { group, stream, heartbeatTimeoutMs } = settings
   return {
     version,
     startedAt: new Date().toISOString(),
     startedBy: `${process.pid}@${hostname()}`,
     queues: queuesOf(base, group, stream),
-    timing: { heartbeatTimeoutMs, maxDurationMs: batch.maxDurationMs, retry },
+    timing: { heartbeatTimeoutMs },
   }
 }

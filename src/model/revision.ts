@@ -23,8 +23,6 @@ export interface Queues {
 /** Numbers that Temporal enforces; all in ms. */
 export interface Timing {
   readonly heartbeatTimeoutMs: number
-  readonly maxDurationMs: number
-  readonly retry: { readonly initialIntervalMs: number; readonly maximumIntervalMs: number; readonly backoff: number }
 }
 
 /** Queue names of a consumer; `base` is the deployment's workflow queue. */

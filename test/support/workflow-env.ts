@@ -66,11 +66,7 @@ export function revisionOn(queue: string, version = ''): Revision {
     startedAt: '2026-01-01T00:00:00.000Z',
     startedBy: 'test',
     queues: { control: queue, batches: queue },
-    timing: {
-      heartbeatTimeoutMs: 10_000,
-      maxDurationMs: 30_000,
-      retry: { initialIntervalMs: 1000, maximumIntervalMs: 60_000, backoff: 2 },
-    },
+    timing: { heartbeatTimeoutMs: 10_000 },
   }
 }
 
