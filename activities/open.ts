@@ -10,7 +10,9 @@ import type { ConsumerRuntime } from './runtime.js'
 export function createOpen({ source, store, progress, settings }: ConsumerRuntime) {
   return ({ key, above }: OpenInput): Promise<Ownership> =>
     reporting(key, async () => {
-      const [offsets, done] = await Promise.all([store.read(key.group, key.stream), progress.read(key)])
+      // One after the other: both as a rule ask the same pool, and a connection more for each partition costs more than it saves.
+      const offsets = await store.read(key.group, key.stream)
+      const done = await progress.read(key)
       const stored = offsets.find(({ partition }) => partition === key.partition)
       const start = stored?.position ?? done?.position ?? (await source.resolve(key.partition, settings.start))
       const owned = await store.open(key, { above: Math.max(above, done?.token.epoch ?? 0), start })

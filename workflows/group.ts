@@ -54,13 +54,15 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
     partitions: [...known].sort((a, b) => a - b),
     reports: [...reports.values()].sort((a, b) => a.partition - b.partition),
   })
-  const snapshot = (): GroupInput => ({
-    ...input,
-    revision,
-    paused,
-    known: [...known],
-    reports: [...reports.values()],
-  })
+  const snapshot = (): GroupInput => {
+    const { seen: _, ...rest } = input
+    return { ...rest, revision, paused, known: [...known], reports: [...reports.values()] }
+  }
+  const startPartitions = async (partitions: readonly number[]) => {
+    const state = paused ?? { mode: 'running' as const, reason: '', since: now() }
+    await fleet.start(partitions, revision, (partition) => reports.get(partition) ?? state)
+    for (const partition of partitions) known.add(partition)
+  }
   const checked = (partitions: readonly number[] | undefined): readonly number[] => partitions ?? [...known]
   const refuseUnknown = ({ partitions = [] }: { partitions?: readonly number[] }) => {
     const stranger = partitions.find((partition) => !known.has(partition))
@@ -111,6 +113,7 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
   )
 
   if (input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(group, stream)
+  await startPartitions(input.seen ?? [])
   while (!workflowInfo().continueAsNewSuggested) {
     setCurrentDetails(
       `${known.size} partitions of ${stream}, config ${revision.version} from ${revision.startedAt} by ${revision.startedBy}`,
@@ -120,10 +123,8 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
     if (!found) continue
     // A worker may have asked for it while this answer was on its way; then it is still to be done.
     if (verifying) verify = false
-    const state = paused ?? { mode: 'running' as const, reason: '', since: now() }
     const fresh = found.partitions.filter((partition) => !known.has(partition))
-    await fleet.start([...fresh, ...found.missing], revision, (partition) => reports.get(partition) ?? state)
-    for (const partition of fresh) known.add(partition)
+    await startPartitions([...fresh, ...found.missing])
   }
   await condition(allHandlersFinished)
   await continueAsNew<typeof consumerGroup>(snapshot())

@@ -36,7 +36,7 @@ export async function startTidemark(job: Job): Promise<Contender> {
 
   return {
     go: async () => {
-      const groups = await startGroups(config, { client })
+      const groups = await startGroups(config, { client, consumers: worker.consumers })
       workflowIds = groups.flatMap(({ workflowId }) => [
         workflowId,
         ...Array.from({ length: job.partitions }, (_, partition) => `${workflowId}/${partition}`),

@@ -32,7 +32,7 @@ Examples:
       const ending = endOnSignal()
       const worker = await createWorker(config, { log, signal: ending })
       const running = worker.run()
-      const started = startGroups(config).then(() => announce(worker, temporal, log))
+      const started = startGroups(config, { consumers: worker.consumers }).then(() => announce(worker, temporal, log))
       await Promise.race([running, started])
       // A group that can't be started leaves a worker that nobody needs.
       await Promise.all([

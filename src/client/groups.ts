@@ -1,13 +1,24 @@
 import { hostname } from 'node:os'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
-import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
+import { type ParsedConsumer, parseConfig } from '../config/parse.js'
 import { type GroupInput, names, workflowTypes } from '../model/commands.js'
 import { TidemarkError } from '../model/errors.js'
 import { groupWorkflowId } from '../model/partition.js'
 import { queuesOf, type Revision } from '../model/revision.js'
 import { ensureSearchAttributes } from './attributes.js'
 import { connectClient, temporalError } from './temporal.js'
+
+export interface StartOptions {
+  /** Default: a connection of its own, as the config says. */
+  readonly client?: Client
+  /** `worker.consumers` of a worker with the same config: what it found out need not be looked up again. */
+  readonly consumers?: readonly {
+    readonly group: string
+    readonly stream: string
+    readonly partitions: number
+  }[]
+}
 
 export interface StartedGroup {
   readonly group: string
@@ -23,15 +34,20 @@ export interface StartedGroup {
  *
  * @throws TidemarkError CONFIG_INVALID, UNREACHABLE, AUTH_FAILED
  */
-export async function startGroups(
-  config: TidemarkConfig,
-  options: { readonly client?: Client } = {},
-): Promise<StartedGroup[]> {
+export async function startGroups(config: TidemarkConfig, options: StartOptions = {}): Promise<StartedGroup[]> {
   const parsed = parseConfig(config)
   const client = options.client ?? (await connectClient(parsed.temporal))
   try {
-    const searchAttributes = await ensureSearchAttributes(client)
-    return await Promise.all(parsed.consumers.map((consumer) => startGroup(client, parsed, consumer, searchAttributes)))
+    const searchAttributes = ensureSearchAttributes(client)
+    return await Promise.all(
+      parsed.consumers.map(async (consumer) => {
+        const { group, stream } = consumer.settings
+        // Beside the search attributes: both are questions to the server.
+        await refuseOtherQueue(client, groupWorkflowId(group, stream), parsed.taskQueue)
+        const ready = options.consumers?.find((other) => other.group === group && other.stream === stream)
+        return startGroup(client, parsed.taskQueue, consumer, await searchAttributes, ready?.partitions ?? 0)
+      }),
+    )
   } catch (error) {
     throw error instanceof Error && 'code' in error && typeof error.code === 'number'
       ? temporalError(error, parsed.temporal)
@@ -43,18 +59,19 @@ export async function startGroups(
 
 async function startGroup(
   client: Client,
-  config: ParsedConfig,
+  taskQueue: string,
   consumer: ParsedConsumer,
   searchAttributes: boolean,
+  partitions: number,
 ): Promise<StartedGroup> {
   const { group, stream } = consumer.settings
   const workflowId = groupWorkflowId(group, stream)
-  const revision = revisionOf(config.taskQueue, consumer)
-  await refuseOtherQueue(client, workflowId, config.taskQueue)
-  const input: GroupInput = { group, stream, revision, searchAttributes, known: [], paused: null, reports: [] }
+  const revision = revisionOf(taskQueue, consumer)
+  const seen = Array.from({ length: partitions }, (_, partition) => partition)
+  const input: GroupInput = { group, stream, revision, searchAttributes, known: [], seen, paused: null, reports: [] }
   await client.workflow.signalWithStart(workflowTypes.group, {
     workflowId,
-    taskQueue: config.taskQueue,
+    taskQueue,
     args: [input],
     signal: names.configure,
     signalArgs: [revision],

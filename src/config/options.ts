@@ -14,7 +14,7 @@ export interface ConsumerOptions<V = unknown> {
   readonly start?: StartOption
   /** What closes a batch. The consumer offset is committed after each batch. */
   readonly batch?: {
-    /** Default 100,000. */
+    /** Default 1,000,000. */
     readonly maxMessages?: number
     /** Default 30s. */
     readonly maxDuration?: Duration

@@ -56,7 +56,7 @@ const consumerSchema = z.strictObject({
   handler,
   start,
   batch: z
-    .strictObject({ maxMessages: count(100_000), maxDuration: duration('30s', 100), idleGap: duration('2s', 10) })
+    .strictObject({ maxMessages: count(1_000_000), maxDuration: duration('30s', 100), idleGap: duration('2s', 10) })
     .prefault({}),
   chunk: z.strictObject({ maxMessages: count(10_000), fetchBytes: size('2MB', 1024) }).prefault({}),
   concurrency: count(100),

@@ -94,6 +94,8 @@ export interface GroupInput {
   readonly searchAttributes: boolean
   /** Partitions whose workflows were started. */
   readonly known: readonly number[]
+  /** Partitions that whoever starts the group has seen; spares the first run a look for them. */
+  readonly seen?: readonly number[]
   /** Set while the whole group is paused. Partitions found later start paused, too. */
   readonly paused: ModeState | null
   /** Partitions that are not running, by their last report. */

@@ -134,11 +134,16 @@ describe('a Kafka reader', () => {
     expect(link.requests.map(({ maxBytes }) => maxBytes).slice(0, 2)).toEqual([1_000, 2_000])
   })
 
-  it('asks for little where nothing is new, and for all it may where there is more', async () => {
-    const { next, link } = reading([{ records: records(0, 1), highWatermark: 1 }], { fetchBytes: 500_000 })
+  it('asks for little at first and where nothing is new, and for all it may where there is more', async () => {
+    const script = [
+      { records: records(0, 1), highWatermark: 10 },
+      { records: records(1, 9), highWatermark: 10 },
+    ]
+    const { next, link } = reading(script, { fetchBytes: 500_000 })
     await next()
-    await waitFor(() => link.requests.length === 2, { what: 'the fetch ahead' })
-    expect(link.requests.map(({ maxBytes }) => maxBytes)).toEqual([500_000, 64 * 1024])
+    await next()
+    await waitFor(() => link.requests.length === 3, { what: 'the fetch ahead' })
+    expect(link.requests.map(({ maxBytes }) => maxBytes)).toEqual([256 * 1024, 500_000, 64 * 1024])
   })
 
   it.each([3, 5, 6, 7, 74, 75, 78, 99])('gets over error %i by asking who leads', async (errorCode) => {

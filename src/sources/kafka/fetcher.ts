@@ -20,6 +20,8 @@ export interface Fetched {
 
 /** Bytes asked for while a partition has nothing new: many partitions wait at the same time. A larger batch comes whole anyway. */
 const tailBytes = 64 * 1024
+/** Bytes of a reader's first fetch: the handler has its first chunk early, and the log and the handler soon work side by side. */
+const firstBytes = 256 * 1024
 /** A message object beside its bytes. */
 const perRecord = 250
 /** So often an answer that retrying may mend is believed to be final. */
@@ -57,8 +59,7 @@ export class Fetcher {
     let loan: ByteLoan | null = null
     try {
       while (!signal.aborted) {
-        const atTail = this.#end !== null && from >= this.#end
-        const wanted = atTail ? Math.min(tailBytes, fetchBytes) : tries.bytes
+        const wanted = this.#wanted(from, tries)
         if (loan) loan.resize(wanted)
         else loan = await budget.take(wanted, signal)
         const got = await this.#try(from, wanted, tries)
@@ -77,6 +78,11 @@ export class Fetcher {
     } finally {
       loan?.release()
     }
+  }
+
+  #wanted(from: bigint, { bytes }: Tries): number {
+    if (this.#end === null) return Math.min(firstBytes, bytes)
+    return from >= this.#end ? Math.min(tailBytes, this.options.fetchBytes) : bytes
   }
 
   /** One request: what it brought, null to try again, or the error that ends the reading. */
