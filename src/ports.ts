@@ -86,6 +86,13 @@ export interface SourceClient<V = unknown> {
    * All partitions waiting in one worker share their requests. Never rejects for an outage: it keeps trying, and logs.
    */
   waitForData(partition: number, position: bigint, signal: AbortSignal): Promise<boolean>
+  /**
+   * Names the incarnation of the stream: another text after it was deleted and created again, or null where the log does not
+   * say. Positions of one incarnation mean nothing in another.
+   */
+  identity(): Promise<string | null>
+  /** The log's own place for a group's offsets, where it has one. Mirrored by default, for people's tools. */
+  readonly groupOffsets?: OffsetMirror
   /** Starts reading at `from`. Opens nothing until the first `next`. */
   read(from: bigint, options: ReadOptions): Reader<V>
   close(): Promise<void>
@@ -221,24 +228,74 @@ export interface StoredOffset extends PartitionKey {
   readonly position: bigint
   readonly epoch: number
   readonly replay: number
+  /** Which incarnation of the stream the position belongs to (`SourceClient.identity`); null where the source has none. */
+  readonly identity: string | null
   readonly updatedAt: Date
 }
+
+/** What only people do to a position, or what a policy did for them. Kept for ever, beside the offsets. */
+export interface OffsetChange extends PartitionKey {
+  /** `reset` by a person, `adopted` from another consumer's offsets, `skipped` because the log has lost the messages. */
+  readonly kind: 'reset' | 'adopted' | 'skipped'
+  /** The position before; null where nothing was stored. */
+  readonly from: bigint | null
+  readonly to: bigint
+  /** Who did it, for people: `user@host`. */
+  readonly by: string
+  readonly why: string
+  readonly at: Date
+}
+
+/** How a change of a position is asked for. `from` and `at` are the store's to fill in. */
+export type NewPosition = Pick<OffsetChange, 'kind' | 'to' | 'by' | 'why'> & {
+  /** Recorded with the position when given. */
+  readonly identity?: string | null
+}
+
+/** What a mirror is told: the primary store's state of one partition. */
+export type MirroredOffset = PartitionKey & Pick<StoredOffset, 'position' | 'epoch' | 'replay'>
 
 export type CommitOutcome =
   | { readonly outcome: 'committed' }
   /** Somebody else owns the partition, or has already committed more. Nothing was changed. */
   | { readonly outcome: 'stale'; readonly epoch: number; readonly position: bigint }
 
-export interface OffsetStoreClient {
+export interface OffsetStoreClient extends OffsetMirror {
   /** Brings the store's own tables up to date, under a lock. Throws SCHEMA_TOO_NEW. */
   migrate(): Promise<void>
   read(group: string, stream: string): Promise<readonly StoredOffset[]>
+  /** Everything stored of a group, of a stream, or at all; ordered by group, stream, partition. */
+  list(filter: OffsetFilter): Promise<readonly StoredOffset[]>
   /**
    * Begins a new ownership: the epoch becomes greater than the stored one and than `above`. Where nothing is stored, the
-   * position becomes `start`.
+   * position becomes `start`, of the stream's incarnation `identity`.
    */
-  open(key: PartitionKey, options: { above: number; start: bigint }): Promise<StoredOffset>
+  open(key: PartitionKey, options: { above: number; start: bigint; identity?: string | null }): Promise<StoredOffset>
   /** Compare-and-set: moves the position forward when `epoch` is the stored one. Repeating a commit is harmless. */
   commit(key: PartitionKey, commit: { epoch: number; position: bigint }): Promise<CommitOutcome>
+  /**
+   * Puts the position anywhere, and records who did it and why. Epoch and replay grow by one, so that commits of whoever owns the
+   * partition now can't undo it and idempotency keys change. Creates what is not stored yet.
+   */
+  reset(key: PartitionKey, change: NewPosition): Promise<StoredOffset>
+  /** Changes, newest first. */
+  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]>
   close(): Promise<void>
+}
+
+export interface OffsetFilter {
+  readonly group?: string
+  readonly stream?: string
+  readonly partition?: number
+}
+
+/**
+ * A second place where people look for offsets. It is written after the store, by the partition's owner, and never read for a
+ * decision; only by people who bring a group over from another consumer.
+ */
+export interface OffsetMirror {
+  /** What is stored of a group; empty where nothing is. */
+  read(group: string, stream: string): Promise<readonly { readonly partition: number; readonly position: bigint }[]>
+  /** Makes the mirror show this, unless it shows something of a newer epoch and can tell. Repeating is harmless. */
+  assert(offset: MirroredOffset): Promise<void>
 }

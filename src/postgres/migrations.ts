@@ -1,4 +1,5 @@
 import { eventStreams } from './event-streams.js'
+import { offsetChanges } from './offset-changes.js'
 
 /** One step of the schema. Steps are never changed once released, only added. */
 export interface Migration {
@@ -78,5 +79,11 @@ end $$;
     name: 'event streams',
     breaking: false,
     sql: eventStreams,
+  },
+  {
+    id: 3,
+    name: 'offset changes',
+    breaking: false,
+    sql: offsetChanges,
   },
 ]

@@ -4,9 +4,10 @@ import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
 import { type StoreHarness, storeContract } from './store-contract.js'
+import { storeResetContract } from './store-reset-contract.js'
 
 describeWith(['postgres'], 'Postgres', () => {
-  storeContract('Postgres', async (): Promise<StoreHarness> => {
+  const open = async (): Promise<StoreHarness> => {
     const { connectionString, drop } = await freshDatabase()
     let clients = 0
     return {
@@ -28,5 +29,7 @@ describeWith(['postgres'], 'Postgres', () => {
       },
       close: drop,
     }
-  })
+  }
+  storeContract('Postgres', open)
+  storeResetContract('Postgres', open)
 })

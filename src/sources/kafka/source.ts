@@ -84,6 +84,10 @@ class KafkaClient<V> implements SourceClient<V> {
     return this.#watcher.wait(partition, position, signal)
   }
 
+  async identity(): Promise<string | null> {
+    return null
+  }
+
   read(from: bigint, options: ReadOptions): Reader<V> {
     const link = new PartitionLink(this.connector, this.#leaders, options.key.partition)
     const closed = (reader: KafkaReader<V>) => this.#readers.delete(reader)

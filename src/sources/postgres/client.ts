@@ -62,6 +62,17 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
     return Array.from({ length: row.partitions }, (_, index) => index)
   }
 
+  /** When the stream was created: another time after it was dropped and made again. */
+  async identity(): Promise<string | null> {
+    const { stream } = this.settings
+    const [row] = await this.#query<{ created: string }>(
+      `select extract(epoch from created_at)::text as created from ${this.#tables.streams} where stream = $1`,
+      [stream],
+    )
+    if (!row) throw streamNotFound(this.settings)
+    return row.created
+  }
+
   async bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
     const { events } = this.#tables
     const rows = await this.#query<{ partition: number; first: string | null; last: string | null }>(

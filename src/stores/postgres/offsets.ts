@@ -1,6 +1,14 @@
 import pg from 'pg'
 import type { PartitionKey } from '../../model/partition.js'
-import type { CommitOutcome, OffsetStoreClient, StoredOffset } from '../../ports.js'
+import type {
+  CommitOutcome,
+  MirroredOffset,
+  NewPosition,
+  OffsetChange,
+  OffsetFilter,
+  OffsetStoreClient,
+  StoredOffset,
+} from '../../ports.js'
 import { answerTimeout, ask } from '../../postgres/ask.js'
 import { migrate } from '../../postgres/migrate.js'
 import type { PostgresSettings } from '../../postgres/options.js'
@@ -14,13 +22,17 @@ interface Row {
   readonly offset: string
   readonly epoch: string
   readonly replay: number
+  readonly identity: string | null
   readonly updated_at: Date
 }
 
-const columns = '"group", stream, partition, "offset", epoch, replay, updated_at'
+const columns = '"group", stream, partition, "offset", epoch, replay, identity, updated_at'
+/** Null in a filter means any. */
+const matching = `($1::text is null or "group" = $1) and ($2::text is null or stream = $2) and ($3::int is null or partition = $3)`
 
 /** The table `consumer_offsets`. It holds the last processed offset, position - 1, as people expect of such a table. */
 export class PostgresOffsets implements OffsetStoreClient {
+  readonly #schema: string
   readonly #table: string
 
   constructor(
@@ -28,7 +40,8 @@ export class PostgresOffsets implements OffsetStoreClient {
     private readonly settings: PostgresSettings,
     readonly close: () => Promise<void>,
   ) {
-    this.#table = `${pg.escapeIdentifier(settings.schema)}.consumer_offsets`
+    this.#schema = pg.escapeIdentifier(settings.schema)
+    this.#table = `${this.#schema}.consumer_offsets`
   }
 
   migrate(): Promise<void> {
@@ -36,29 +49,38 @@ export class PostgresOffsets implements OffsetStoreClient {
   }
 
   async read(group: string, stream: string): Promise<readonly StoredOffset[]> {
-    return this.#query(`select ${columns} from ${this.#table} where "group" = $1 and stream = $2 order by partition`, [
-      group,
-      stream,
-    ])
+    return this.#offsets(
+      `select ${columns} from ${this.#table} where "group" = $1 and stream = $2 order by partition`,
+      [group, stream],
+    )
+  }
+
+  async list({ group, stream, partition }: OffsetFilter): Promise<readonly StoredOffset[]> {
+    return this.#offsets(
+      `select ${columns} from ${this.#table} where ${matching} order by "group", stream, partition`,
+      [group ?? null, stream ?? null, partition ?? null],
+    )
   }
 
   async open(
     { group, stream, partition }: PartitionKey,
-    { above, start }: { above: number; start: bigint },
+    { above, start, identity = null }: { above: number; start: bigint; identity?: string | null },
   ): Promise<StoredOffset> {
-    const [row] = await this.#query(
-      `insert into ${this.#table} as stored ("group", stream, partition, "offset", epoch) values ($1, $2, $3, $4, $5::bigint + 1)
+    const [row] = await this.#offsets(
+      `insert into ${this.#table} as stored ("group", stream, partition, "offset", epoch, identity)
+         values ($1, $2, $3, $4, $5::bigint + 1, $6)
        on conflict ("group", stream, partition)
-         do update set epoch = greatest(stored.epoch, $5::bigint) + 1, updated_at = now()
+         do update set epoch = greatest(stored.epoch, $5::bigint) + 1, updated_at = now(),
+           identity = coalesce(stored.identity, excluded.identity)
        returning ${columns}`,
-      [group, stream, partition, String(start - 1n), above],
+      [group, stream, partition, String(start - 1n), above, identity],
     )
     return row!
   }
 
   async commit(key: PartitionKey, { epoch, position }: { epoch: number; position: bigint }): Promise<CommitOutcome> {
     const { group, stream, partition } = key
-    const moved = await this.#query(
+    const moved = await this.#offsets(
       `update ${this.#table} set "offset" = $4, updated_at = now()
        where "group" = $1 and stream = $2 and partition = $3 and epoch = $5 and "offset" <= $4
        returning ${columns}`,
@@ -69,15 +91,61 @@ export class PostgresOffsets implements OffsetStoreClient {
     return { outcome: 'stale', epoch: stored?.epoch ?? 0, position: stored?.position ?? 0n }
   }
 
-  async #query(text: string, values: unknown[]): Promise<StoredOffset[]> {
+  async reset(
+    { group, stream, partition }: PartitionKey,
+    { kind, to, by, why, identity = null }: NewPosition,
+  ): Promise<StoredOffset> {
+    const [row] = await this.#offsets(
+      `select ${columns} from ${this.#schema}.change_offset($1, $2, $3, $4, $5, $6, $7, $8)`,
+      [group, stream, partition, kind, String(to), by, why, identity],
+    )
+    return row!
+  }
+
+  async history({
+    group,
+    stream,
+    partition,
+    limit,
+  }: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+    type Change = Omit<OffsetChange, 'from' | 'to'> & { from_position: string | null; to_position: string }
+    const rows = await this.#query<Change>(
+      `select "group", stream, partition, kind, from_position, to_position, by, why, at
+       from ${this.#schema}.consumer_changes where ${matching} order by id desc limit $4`,
+      [group ?? null, stream ?? null, partition ?? null, limit],
+    )
+    return rows.map(({ from_position, to_position, ...row }) => ({
+      ...row,
+      from: from_position === null ? null : BigInt(from_position),
+      to: BigInt(to_position),
+    }))
+  }
+
+  /** As a mirror of another store: shows what that one has, in the order of its epochs. */
+  async assert({ group, stream, partition, position, epoch, replay }: MirroredOffset): Promise<void> {
+    await this.#query(
+      `insert into ${this.#table} as shown ("group", stream, partition, "offset", epoch, replay)
+         values ($1, $2, $3, $4, $5, $6)
+       on conflict ("group", stream, partition)
+         do update set "offset" = excluded."offset", epoch = excluded.epoch, replay = excluded.replay, updated_at = now()
+         where (shown.epoch, shown."offset") <= (excluded.epoch, excluded."offset")`,
+      [group, stream, partition, String(position - 1n), epoch, replay],
+    )
+  }
+
+  async #offsets(text: string, values: unknown[]): Promise<StoredOffset[]> {
+    const rows = await this.#query<Row>(text, values)
+    return rows.map(({ offset, epoch, updated_at, ...row }) => ({
+      ...row,
+      position: BigInt(offset) + 1n,
+      epoch: Number(epoch),
+      updatedAt: updated_at,
+    }))
+  }
+
+  async #query<R extends object>(text: string, values: unknown[]): Promise<R[]> {
     try {
-      const rows = await ask<Row>(this.pool, text, values, { within: answerTimeout })
-      return rows.map(({ offset, epoch, updated_at, ...row }) => ({
-        ...row,
-        position: BigInt(offset) + 1n,
-        epoch: Number(epoch),
-        updatedAt: updated_at,
-      }))
+      return await ask<R>(this.pool, text, values, { within: answerTimeout })
     } catch (error) {
       throw postgresError(error, this.settings)
     }
