@@ -5,13 +5,14 @@ import type { ConsumerRuntime } from './runtime.js'
 
 /** Advances the consumer offset. The store refuses it when somebody with a newer epoch owns the partition. */
 export function createCommit({ store }: ConsumerRuntime) {
-  return ({ key, epoch, position }: CommitInput): Promise<CommitResult> =>
+  return ({ key, epoch, replay, position }: CommitInput): Promise<CommitResult> =>
     reporting(key, async () => {
       const result = await store.commit(key, { epoch, position: BigInt(position) })
       if (result.outcome === 'committed') return { committed: true }
       const owner = `epoch ${result.epoch} at position ${result.position}`
       return {
         committed: false,
+        reset: replay !== undefined && result.replay > replay,
         why: `${describePartition(key)} of group ${key.group} now belongs to ${owner}; this owner has epoch ${epoch}`,
       }
     })

@@ -258,7 +258,7 @@ export type MirroredOffset = PartitionKey & Pick<StoredOffset, 'position' | 'epo
 export type CommitOutcome =
   | { readonly outcome: 'committed' }
   /** Somebody else owns the partition, or has already committed more. Nothing was changed. */
-  | { readonly outcome: 'stale'; readonly epoch: number; readonly position: bigint }
+  | { readonly outcome: 'stale'; readonly epoch: number; readonly position: bigint; readonly replay: number }
 
 export interface OffsetStoreClient extends OffsetMirror {
   /** Brings the store's own tables up to date, under a lock. Throws SCHEMA_TOO_NEW. */

@@ -25,8 +25,9 @@ export async function partitionConsumer(input: PartitionInput): Promise<void> {
       if (!state.owned) state.own(await steps.open())
       if (!state.more) state.polled(await steps.poll())
       if (!state.more) return
-      state.worked(await steps.process())
-      await steps.commitBehind()
+      const result = await steps.process()
+      state.worked(result)
+      await steps.commitBehind(result)
     })
   }
 

@@ -24,6 +24,7 @@ import { now, showMode } from './visibility.js'
 export const configureSignal = defineSignal<[Revision]>(names.configure)
 export const pauseSignal = defineSignal<[PauseCommand]>(names.pause)
 export const resumeSignal = defineSignal(names.resume)
+export const reopenSignal = defineSignal(names.reopen)
 export const reportSignal = defineSignal<[PartitionReport]>(names.report)
 const statusQuery = defineQuery<PartitionStatus>(names.status)
 
@@ -34,11 +35,13 @@ const statusQuery = defineQuery<PartitionStatus>(names.status)
 export class PartitionState {
   readonly key: PartitionKey
   revision: Revision
+  /** How often the position was put elsewhere: what a step says that began before is of no interest any more. */
+  reopened = 0
   /** Ends the step that is under way, gracefully. Set by the steps. */
   interrupt: () => void = () => {}
   #state: ModeState
   #progress: PartitionProgress | undefined
-  /** False after somebody else has owned the partition: the next step is to open it again. */
+  /** False after somebody else has owned the partition or put its position elsewhere: the next step is to open it again. */
   #owned: boolean
   readonly #searchAttributes: boolean
 
@@ -53,6 +56,7 @@ export class PartitionState {
     setHandler(configureSignal, (revision) => this.#configure(revision))
     setHandler(pauseSignal, ({ reason }) => this.#enter('paused', reason))
     setHandler(resumeSignal, () => this.#enter('running', ''))
+    setHandler(reopenSignal, () => this.reopen())
     setHandler(statusQuery, () => this.status())
     this.#show()
   }
@@ -85,6 +89,7 @@ export class PartitionState {
     this.#progress = {
       epoch: ownership.epoch,
       replay: ownership.replay,
+      identity: ownership.identity ?? null,
       batch: this.#progress?.batch ?? 0,
       position: ownership.position,
       committed: ownership.position,
@@ -104,19 +109,23 @@ export class PartitionState {
   /** Opens the next batch. Its number makes its fencing token greater than every earlier batch's. */
   nextBatch(): BatchInput {
     this.#update({ batch: this.progress.batch + 1 })
-    const { position, epoch, batch, replay, rhythm } = this.progress
-    return { key: this.key, from: position, epoch, batch, replay, rhythm }
+    const { position, epoch, batch, replay, rhythm, identity = null } = this.progress
+    return { key: this.key, from: position, epoch, batch, replay, rhythm, identity }
   }
 
   worked(result: BatchResult): void {
+    // A reset came while the batch was let go: what it says is about an older replay.
+    if (!this.#owned) return
     this.#update({
       position: result.to,
       head: result.head,
       more: result.end !== 'idle',
       messages: this.progress.messages + result.messages,
       rhythm: result.rhythm,
+      ...(result.committed === undefined ? {} : { committed: result.committed }),
     })
-    if (result.blocked !== undefined) this.block(result.blocked)
+    if (result.reopen) this.reopen()
+    else if (result.blocked !== undefined) this.block(result.blocked)
   }
 
   committed(position: string): void {
@@ -126,6 +135,17 @@ export class PartitionState {
   /** Stops in front of something that a retry can't mend. */
   block(reason: string): void {
     this.#enter('blocked', reason)
+  }
+
+  /**
+   * The store has another position, put there by a person: takes it from there, with a new epoch. Whoever was stopped by what
+   * stood at the old position goes on; who was paused stays so.
+   */
+  reopen(): void {
+    this.reopened++
+    this.#owned = false
+    this.interrupt()
+    if (this.#state.mode === 'blocked' || this.#state.mode === 'fenced') this.#enter('running', '')
   }
 
   /** Stops because somebody else owns the partition now. Taking it back needs a new epoch, and a person who wants it. */

@@ -26,11 +26,12 @@ export class PartitionSteps {
    */
   async attempt(turn: () => Promise<void>): Promise<void> {
     const scope = new CancellationScope()
+    const { reopened } = this.#state
     this.#state.interrupt = () => scope.cancel()
     try {
       await scope.run(turn)
     } catch (error) {
-      if (isCancellation(error)) return
+      if (isCancellation(error) || this.#state.reopened !== reopened) return
       const failure = failureOf(error)
       if (failure.kind === 'untaken') await this.#changeVersion()
       else if (failure.kind === 'fenced') this.#state.fence(failure.reason)
@@ -69,16 +70,22 @@ export class PartitionSteps {
     return process(batch)
   }
 
-  /** Starts the commit of what is worked and goes on: the next batch runs beside it. At most one commit is under way. */
-  async commitBehind(): Promise<void> {
+  /**
+   * Starts the commit of what is worked and goes on: the next batch runs beside it. At most one commit is under way. Nothing is
+   * left to do where the batch has committed by itself, as the consumer's strategy says.
+   */
+  async commitBehind({ committed: committedBy }: BatchResult): Promise<void> {
     await this.settle()
-    const { key, progress } = this.#state
-    if (progress.position === progress.committed) return
-    const { epoch, position } = progress
+    const { key, progress, owned } = this.#state
+    if (!owned || committedBy !== undefined || progress.position === progress.committed) return
+    const { epoch, position, replay } = progress
     // A command that ends the turn must not end the commit: it belongs to work that is done.
     this.#commit = CancellationScope.nonCancellable(async () => {
-      const result = await this.#control(`offset ${position}`).commit({ key, epoch, position })
+      const result = await this.#control(`offset ${position}`).commit({ key, epoch, replay, position })
+      // Meanwhile the partition may have been opened again.
+      if (!this.#state.owned || this.#state.epoch !== epoch) return
       if (result.committed) this.#state.committed(position)
+      else if (result.reset) this.#state.reopen()
       else this.#state.fence(result.why)
     })
     this.#commit.catch(() => {})

@@ -1,8 +1,8 @@
-import { type Client, WorkflowUpdateFailedError } from '@temporalio/client'
+import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
 import { type GroupStatus, names, type PauseCommand, type ResumeCommand } from '../model/commands.js'
 import { TidemarkError } from '../model/errors.js'
-import { groupWorkflowId } from '../model/partition.js'
+import { groupWorkflowId, partitionWorkflowId } from '../model/partition.js'
 import { answered, type GroupName } from './answers.js'
 
 /**
@@ -19,6 +19,32 @@ export function pauseGroup(client: Client, name: GroupName, command: PauseComman
 /** Lets paused, blocked and fenced partitions go on from where they are. */
 export function resumeGroup(client: Client, name: GroupName, command: ResumeCommand = {}): Promise<GroupStatus> {
   return update(client, name, names.resume, command)
+}
+
+/**
+ * Makes partitions take their position from the store again, after it was changed there: what is under way ends after the chunk in
+ * hand. Needs no worker. A partition that does not run begins at the new position anyway.
+ *
+ * @returns the partitions that were told
+ */
+export async function reopenPartitions(
+  client: Client,
+  { group, stream }: GroupName,
+  partitions: readonly number[],
+): Promise<number[]> {
+  const told = await Promise.all(
+    partitions.map(async (partition) => {
+      const handle = client.workflow.getHandle(partitionWorkflowId({ group, stream, partition }))
+      try {
+        await handle.signal(names.reopen)
+        return [partition]
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return []
+        throw error
+      }
+    }),
+  )
+  return told.flat()
 }
 
 async function update(

@@ -17,6 +17,8 @@ export interface Ownership {
   /** Where to go on, decimal. */
   readonly position: string
   readonly replay: number
+  /** The incarnation of the stream that the position belongs to. */
+  readonly identity?: string | null
 }
 
 export interface PollInput {
@@ -38,6 +40,7 @@ export interface BatchInput {
   readonly batch: number
   readonly replay: number
   readonly rhythm: Rhythm
+  readonly identity?: string | null
 }
 
 /** Why a batch was closed. */
@@ -60,6 +63,10 @@ export interface BatchResult {
   readonly rhythm: Rhythm
   /** Why the partition can't go on at `to`: something that trying again won't mend. */
   readonly blocked?: string
+  /** The position in the store was changed meanwhile, or has to be: ownership begins anew, from there. */
+  readonly reopen?: boolean
+  /** What the batch has committed itself, decimal, where the commit strategy is another than after the batch. */
+  readonly committed?: string
 }
 
 /** How often messages come to a partition, carried from batch to batch. */
@@ -73,10 +80,14 @@ export interface Rhythm {
 export interface CommitInput {
   readonly key: PartitionKey
   readonly epoch: number
+  readonly replay?: number
   readonly position: string
 }
 
-export type CommitResult = { readonly committed: true } | { readonly committed: false; readonly why: string }
+export type CommitResult =
+  | { readonly committed: true }
+  /** `reset` when nobody else owns the partition: a person has put the position somewhere else. */
+  | { readonly committed: false; readonly why: string; readonly reset?: boolean }
 
 export interface DiscoverInput {
   /** Partitions the group already runs; discovery returns as soon as the stream has others. */

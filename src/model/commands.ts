@@ -15,6 +15,8 @@ export const names = {
   /** Update of a group, signal to a partition. */
   pause: 'pause',
   resume: 'resume',
+  /** Signal to a partition: its position in the store was changed by a person. */
+  reopen: 'reopen',
   /** Query of a group or partition. */
   status: 'status',
   /** Signal from a partition to its group when its mode changes. */
@@ -67,6 +69,8 @@ export interface PartitionInput {
 export interface PartitionProgress {
   readonly epoch: number
   readonly replay: number
+  /** The incarnation of the stream that the position belongs to. */
+  readonly identity?: string | null
   /** Number of the last batch begun. */
   readonly batch: number
   /** Where the next batch begins, decimal. */

@@ -79,7 +79,12 @@ export function storeContract(kind: string, open: () => Promise<StoreHarness>): 
     it('a position never goes back', async () => {
       const { epoch } = await store.open(key, { above: 0, start: 0n })
       await store.commit(key, { epoch, position: 10n })
-      expect(await store.commit(key, { epoch, position: 9n })).toEqual({ outcome: 'stale', epoch, position: 10n })
+      expect(await store.commit(key, { epoch, position: 9n })).toEqual({
+        outcome: 'stale',
+        epoch,
+        position: 10n,
+        replay: 0,
+      })
       expect(await stored()).toEqual([{ partition: 3, position: 10n, epoch }])
     })
 
@@ -90,6 +95,7 @@ export function storeContract(kind: string, open: () => Promise<StoreHarness>): 
         outcome: 'stale',
         epoch,
         position: 0n,
+        replay: 0,
       })
       expect(await stored()).toEqual([{ partition: 3, position: 0n, epoch }])
     })

@@ -38,6 +38,7 @@ export function storeResetContract(kind: string, open: () => Promise<StoreHarnes
         outcome: 'stale',
         epoch: later,
         position: 5n,
+        replay: 1,
       })
       const owner = await store.open(key, { above: epoch, start: 0n })
       expect(owner).toMatchObject({ position: 5n, replay: 1 })

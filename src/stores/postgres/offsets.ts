@@ -88,7 +88,7 @@ export class PostgresOffsets implements OffsetStoreClient {
     )
     if (moved.length > 0) return { outcome: 'committed' }
     const stored = (await this.read(group, stream)).find((row) => row.partition === partition)
-    return { outcome: 'stale', epoch: stored?.epoch ?? 0, position: stored?.position ?? 0n }
+    return { outcome: 'stale', epoch: stored?.epoch ?? 0, position: stored?.position ?? 0n, replay: stored?.replay ?? 0 }
   }
 
   async reset(
