@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import { exitCodes, fail, wrongUse } from './fail.js'
+import { lagCommand } from './lag.js'
 import { migrateCommand } from './migrate.js'
 import { pauseCommand, resumeCommand } from './pause.js'
 import { startCommand } from './start.js'
@@ -16,6 +17,7 @@ const program = new Command('tidemark')
   .version(version)
   .addCommand(startCommand())
   .addCommand(statusCommand())
+  .addCommand(lagCommand())
   .addCommand(pauseCommand())
   .addCommand(resumeCommand())
   .addCommand(migrateCommand())

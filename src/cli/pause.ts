@@ -1,8 +1,7 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import type { Command } from 'commander'
 import { pauseGroup, resumeGroup } from '../client/commands.js'
 import type { GroupStatus } from '../model/commands.js'
-import { configOption } from './config.js'
-import { type GroupOptions, groupOption, streamOption, withGroups } from './groups.js'
+import { type GroupOptions, groupCommand, partitionOption, withGroups } from './choose.js'
 
 interface PartitionOptions extends GroupOptions {
   readonly partition?: number[]
@@ -10,7 +9,8 @@ interface PartitionOptions extends GroupOptions {
 }
 
 export function pauseCommand(): Command {
-  return shared('pause', 'Stop a group, or some of its partitions, after the chunk in hand. Survives restarts.')
+  return groupCommand('pause', 'Stop a group, or some of its partitions, after the chunk in hand. Survives restarts.')
+    .addOption(partitionOption())
     .option('-r, --reason <text>', 'why, for the people who look at it later', 'paused from the command line')
     .addHelpText(
       'after',
@@ -32,7 +32,8 @@ Examples:
 }
 
 export function resumeCommand(): Command {
-  return shared('resume', 'Let paused, blocked and fenced partitions go on where they are.')
+  return groupCommand('resume', 'Let paused, blocked and fenced partitions go on where they are.')
+    .addOption(partitionOption())
     .addHelpText(
       'after',
       `
@@ -45,20 +46,6 @@ Examples:
         for (const name of names) say('running', await resumeGroup(client, name, partitionsOf(options)), options)
       }),
     )
-}
-
-function shared(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .addOption(configOption())
-    .addOption(groupOption())
-    .addOption(streamOption())
-    .addOption(new Option('-p, --partition <index>', 'only this partition; repeat it for more').argParser(addPartition))
-}
-
-function addPartition(text: string, before: number[] = []): number[] {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a partition is a whole number from 0 up')
-  return [...before, Number(text)]
 }
 
 function partitionsOf({ partition }: PartitionOptions): { partitions?: number[] } {

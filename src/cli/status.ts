@@ -1,38 +1,81 @@
-import { Command } from 'commander'
-import { type GroupView, groupStatus } from '../client/status.js'
-import { configOption } from './config.js'
-import { type GroupOptions, groupOption, streamOption, withGroups } from './groups.js'
+import type { Command } from 'commander'
+import { findConsumers } from '../client/find.js'
+import { type ConsumerView, type PartitionLine, viewConsumer } from '../client/view.js'
+import { parseConfig } from '../config/parse.js'
+import { type GroupOptions, groupCommand, jsonOption } from './choose.js'
+import { loadConfig } from './config.js'
+import { age } from './format.js'
+import { Rates } from './rates.js'
 import { table } from './table.js'
+import { type Colour, painter } from './terminal.js'
+import { shown, watchOption } from './watch.js'
 
 export function statusCommand(): Command {
-  return new Command('status')
-    .description('What the groups of a config and their partitions are doing, and which config is in force.')
-    .addOption(configOption())
-    .addOption(groupOption())
-    .addOption(streamOption())
-    .option('--json', 'a JSON array of groups on standard output')
+  return groupCommand(
+    'status',
+    'What the groups of a config and their partitions are doing, and how far they are behind.',
+  )
+    .addOption(jsonOption('a JSON array of groups'))
+    .addOption(watchOption())
     .addHelpText(
       'after',
       `
+Shows what the workers say, and positions and lag by the store and the log. Where no worker answers, or Temporal is
+down, it says so and shows positions all the same.
+
+LAG is head - committed. Offsets may have gaps (those of Postgres streams always do): then it is an upper bound.
+BEHIND is the age of the oldest message that is not committed yet.
+POSITION is where the next batch begins: ahead of what is committed by the work in hand.
+
 Examples:
   $ tidemark status
-  $ tidemark status --group billing --json`,
+  $ tidemark status --group billing --watch
+  $ tidemark status --json | jq '.[].partitions[] | select(.state == "blocked")'`,
     )
-    .action((options: GroupOptions & { json?: boolean }) =>
-      withGroups(options, async (client, names) => {
-        const views = await Promise.all(names.map((name) => groupStatus(client, name)))
-        process.stdout.write(options.json ? `${JSON.stringify(views)}\n` : views.map(show).join('\n'))
-      }),
-    )
+    .action(async (options: GroupOptions & { json?: boolean; watch?: number }) => {
+      const config = parseConfig(await loadConfig(options.config))
+      const consumers = findConsumers(config, options)
+      const rates = new Rates()
+      await shown(async () => {
+        const views = await Promise.all(consumers.map((consumer) => viewConsumer(config, consumer)))
+        if (options.json) return `${JSON.stringify(views)}\n`
+        return views.map((view) => show(view, rates.of(view))).join('\n')
+      }, options.watch)
+    })
 }
 
-function show({ group, stream, config, paused, partitions }: GroupView): string {
-  const head = `${group} on ${stream}  config ${config.version}, started ${config.startedAt} by ${config.startedBy}`
-  const rows = partitions.map((p) => [p.partition, p.state, p.position ?? '-', p.committed ?? '-', lag(p), p.reason])
-  const body = table(['PARTITION', 'STATE', 'POSITION', 'COMMITTED', 'LAG', 'WHY'], rows)
-  return `${head}\n${paused ? `paused: ${paused}\n` : ''}${body}`
+const colours: Partial<Record<PartitionLine['state'], Colour>> = {
+  blocked: 'red',
+  fenced: 'red',
+  retrying: 'red',
+  'not running': 'red',
+  paused: 'yellow',
+  running: 'green',
 }
 
-function lag({ head, committed }: GroupView['partitions'][number]): string {
-  return head !== undefined && committed !== undefined ? String(BigInt(head) - BigInt(committed)) : '-'
+function show(view: ConsumerView, rate: string | null): string {
+  const { group, stream, config, paused, notes, partitions } = view
+  const paint = painter()
+  const inForce = config ? `  config ${config.version}, started ${config.startedAt} by ${config.startedBy}` : ''
+  const moving = rate === null ? '' : `${rate} messages/s\n`
+  const said = [...notes, ...(paused ? [`paused: ${paused}`] : [])].map((note) => `${paint(note, 'yellow')}\n`)
+  const rows = partitions.map((line) => [
+    line.partition,
+    line.state,
+    line.position ?? '-',
+    line.committed ?? '-',
+    line.lag ?? '-',
+    age(line.timeLagMs),
+    why(line),
+  ])
+  const body = table(['PARTITION', 'STATE', 'POSITION', 'COMMITTED', 'LAG', 'BEHIND', 'WHY'], rows, {
+    colour: (column, cell) => (column === 'STATE' ? colours[cell as PartitionLine['state']] : undefined),
+  })
+  return `${paint(`${group} on ${stream}`, 'bold')}${inForce}\n${said.join('')}${moving}${body}`
+}
+
+/** Since when, where something is wrong. */
+function why({ state, reason, since }: PartitionLine): string {
+  if (!since || ['running', 'idle', 'unknown'].includes(state)) return reason
+  return `since ${since.replace(/\.\d+Z$/, 'Z')}${reason ? `: ${reason}` : ''}`
 }

@@ -24,9 +24,14 @@ export interface GroupName {
  *
  * @throws TidemarkError UNKNOWN_CONSUMER where the group was never started, UNREACHABLE where no worker runs it
  */
-export async function answered<T>(client: Client, name: GroupName, ask: () => Promise<T>): Promise<T> {
+export async function answered<T>(
+  client: Client,
+  name: GroupName,
+  ask: () => Promise<T>,
+  patienceMs = patience,
+): Promise<T> {
   try {
-    return await client.withDeadline(Date.now() + patience, ask)
+    return await client.withDeadline(Date.now() + patienceMs, ask)
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) throw neverStarted(name)
     if (isUnanswered(error)) throw noWorker(name, error)

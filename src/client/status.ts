@@ -12,6 +12,8 @@ export interface PartitionView {
   readonly state: Mode | 'retrying' | 'not running'
   readonly reason: string
   readonly since: string
+  /** Whether a batch is under way; else it waits for messages, or does nothing. */
+  readonly working: boolean
   /** Decimal offsets; absent before the partition has an owner. */
   readonly position?: string
   readonly committed?: string
@@ -35,18 +37,24 @@ export interface GroupView {
 /**
  * What a group and its partitions are doing. Needs a running worker, since Temporal asks the workflows themselves.
  *
+ * @param patienceMs how long it may take
  * @throws TidemarkError UNKNOWN_CONSUMER where it was never started, UNREACHABLE when no worker answers
  */
-export async function groupStatus(client: Client, name: GroupName): Promise<GroupView> {
+export async function groupStatus(client: Client, name: GroupName, patienceMs?: number): Promise<GroupView> {
   const handle = client.workflow.getHandle(groupWorkflowId(name.group, name.stream))
-  const { revision, paused, partitions } = await answered(client, name, () => handle.query<GroupStatus>(names.status))
+  const { revision, paused, partitions } = await answered(
+    client,
+    name,
+    () => handle.query<GroupStatus>(names.status),
+    patienceMs,
+  )
   const views: PartitionView[] = []
   const queue = [...partitions]
   const look = async () => {
     for (let next = queue.shift(); next !== undefined; next = queue.shift())
       views.push(await partitionStatus(client, name, next))
   }
-  await answered(client, name, () => Promise.all(Array.from({ length: lanes }, look)))
+  await answered(client, name, () => Promise.all(Array.from({ length: lanes }, look)), patienceMs)
   const { version, startedAt, startedBy } = revision
   return {
     ...name,
@@ -60,16 +68,19 @@ async function partitionStatus(client: Client, name: GroupName, partition: numbe
   const handle = client.workflow.getHandle(partitionWorkflowId({ ...name, partition }))
   try {
     const [status, description] = await Promise.all([handle.query<PartitionStatus>(names.status), handle.describe()])
-    const failing = description.raw.pendingActivities?.find(
-      ({ lastFailure, attempt }) => lastFailure && Number(attempt) > 1,
-    )
+    const pending = description.raw.pendingActivities ?? []
+    const failing = pending.find(({ lastFailure, attempt }) => lastFailure && Number(attempt) > 1)
     const { mode, reason, since, version, progress } = status
     return {
       partition,
       ...(mode === 'running' && failing
-        ? { state: 'retrying' as const, reason: `attempt ${failing.attempt}: ${failing.lastFailure?.message ?? ''}` }
-        : { state: mode, reason }),
-      since,
+        ? {
+            state: 'retrying' as const,
+            reason: `attempt ${failing.attempt}: ${failing.lastFailure?.message ?? ''}`,
+            since: (await scheduledAt(client, handle.workflowId, failing.activityId)) ?? since,
+          }
+        : { state: mode, reason, since }),
+      working: pending.some(({ activityType }) => activityType?.name === 'process'),
       config: version,
       ...(progress
         ? {
@@ -89,6 +100,22 @@ async function partitionStatus(client: Client, name: GroupName, partition: numbe
       state: 'not running',
       reason: 'its workflow is gone; the group starts it again within minutes',
       since: '',
+      working: false,
     }
   }
+}
+
+/** When an activity that is still trying was begun. It is among a workflow's last events. */
+async function scheduledAt(
+  client: Client,
+  workflowId: string,
+  activityId: string | null | undefined,
+): Promise<string | null> {
+  const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
+    namespace: client.options.namespace,
+    execution: { workflowId },
+    maximumPageSize: 50,
+  })
+  const begun = history?.events?.find((event) => event.activityTaskScheduledEventAttributes?.activityId === activityId)
+  return begun?.eventTime ? new Date(Number(begun.eventTime.seconds) * 1000).toISOString() : null
 }

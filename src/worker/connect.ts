@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connectOnce } from '../client/once.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
 import type { Log } from '../ports.js'
 
@@ -26,7 +27,7 @@ export async function connectWithin<T extends Closable>(
   const seconds = () => Math.round((Date.now() - started) / 1000)
   for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
     try {
-      return await within(what, connect(), Math.max(1, started + timeoutMs - Date.now()), signal)
+      return await connectOnce(what, connect(), Math.max(1, started + timeoutMs - Date.now()), signal)
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'UNREACHABLE' || signal.aborted) throw error
       if (Date.now() + pause > started + timeoutMs)
@@ -38,30 +39,5 @@ export async function connectWithin<T extends Closable>(
       log.info({}, `waiting (${seconds()} of ${Math.round(timeoutMs / 1000)} s): ${messageOf(error)}`)
       await sleep(pause, undefined, { signal }).catch(() => {})
     }
-  }
-}
-
-/** A peer that drops packets silently must not make the wait longer than asked for. */
-async function within<T extends Closable>(what: string, work: Promise<T>, ms: number, signal: AbortSignal): Promise<T> {
-  const over = new AbortController()
-  const end = sleep(ms, undefined, { signal: AbortSignal.any([signal, over.signal]) }).then(
-    () => {
-      throw new TidemarkError('UNREACHABLE', `${what} does not answer: is the address right, is a firewall in between?`)
-    },
-    () => {
-      throw new TidemarkError('UNREACHABLE', `ended before ${what} was connected`)
-    },
-  )
-  end.catch(() => {})
-  let missed = false
-  // Who comes too late is not wanted any more.
-  work.then((late) => (missed ? late.close() : undefined)).catch(() => {})
-  try {
-    return await Promise.race([work, end])
-  } catch (error) {
-    missed = true
-    throw error
-  } finally {
-    over.abort()
   }
 }

@@ -1,3 +1,4 @@
+import { placeOf } from '../client/once.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import type {
   ConnectContext,
@@ -29,7 +30,7 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
     describe: object
     connect: () => Promise<T>
   }): Promise<T> => {
-    const client = await connectWithin(placeOf(kind, describe), connect, waiting)
+    const client = await connectWithin(placeOf({ kind, describe }), connect, waiting)
     closers.push(() => client.close())
     return client
   }
@@ -73,11 +74,4 @@ function databaseOf({ store }: ParsedConfig, { handler }: ParsedConsumer): Datab
 
 function about({ kind, describe }: { kind: string; describe: Readonly<Record<string, unknown>> }) {
   return { kind, describe }
-}
-
-/** For people: `postgres (host db, port 5432, database bank)`. */
-function placeOf(kind: string, describe: object): string {
-  return `${kind} (${Object.entries(describe)
-    .map(([name, value]) => `${name} ${value}`)
-    .join(', ')})`
 }

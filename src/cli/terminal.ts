@@ -1,0 +1,34 @@
+/** Where a command writes, as far as it matters for looks. */
+export interface Screen {
+  readonly isTTY?: boolean | undefined
+  readonly columns?: number | undefined
+  readonly rows?: number | undefined
+}
+
+/** Columns to fit into; undefined where nobody looks at a window: programs get everything. */
+export function widthOf(screen: Screen = process.stdout): number | undefined {
+  return screen.isTTY ? screen.columns || 80 : undefined
+}
+
+export type Colour = 'red' | 'yellow' | 'green' | 'dim' | 'bold'
+
+const codes: Record<Colour, number> = { red: 31, yellow: 33, green: 32, dim: 2, bold: 1 }
+
+/** Colours only for eyes: on a terminal, and not where NO_COLOR is set. https://no-color.org */
+export function painter(
+  screen: Screen = process.stdout,
+  env: NodeJS.ProcessEnv = process.env,
+): (text: string, colour: Colour | undefined) => string {
+  const colourful = screen.isTTY && !env.NO_COLOR && env.TERM !== 'dumb'
+  return (text, colour) => (colourful && colour ? `\x1b[${codes[colour]}m${text}\x1b[0m` : text)
+}
+
+/** Cut to so many characters, the last one an ellipsis. */
+export function shorten(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
+}
+
+/** What makes a text one line: reasons may quote several. */
+export function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ').trim()
+}

@@ -1,0 +1,57 @@
+import type { PartitionKey } from '../model/partition.js'
+import type { ByteBudget, SourceClient } from '../ports.js'
+
+/** Looks under way at the same time. */
+const lanes = 8
+/** How long one look, and all of them together, may take, ms. A number that comes late helps nobody in an incident. */
+const longestLook = 1_500
+const longest = 4_000
+const fetchBytes = 16 * 1024
+
+/** One message is looked at here and there: nothing to ration. */
+const unlimited: ByteBudget = { take: async () => ({ resize: () => {}, release: () => {} }) }
+
+/**
+ * How old the message at each position is, ms: for how long the oldest one has been waiting to be handled. Null where it can't be
+ * read or decoded in time.
+ */
+export async function agesAt(
+  source: SourceClient,
+  positions: readonly { readonly key: PartitionKey; readonly position: bigint }[],
+): Promise<Map<number, number | null>> {
+  const ages = new Map<number, number | null>()
+  const queue = [...positions]
+  const signal = AbortSignal.timeout(longest)
+  const look = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift())
+      ages.set(next.key.partition, await ageAt(source, next, signal))
+  }
+  await Promise.all(Array.from({ length: lanes }, look))
+  return ages
+}
+
+async function ageAt(
+  source: SourceClient,
+  { key, position }: { readonly key: PartitionKey; readonly position: bigint },
+  signal: AbortSignal,
+): Promise<number | null> {
+  if (signal.aborted) return null
+  const reader = source.read(position, { key, replay: 0, fetchBytes, budget: unlimited, signal })
+  try {
+    const deadline = Date.now() + longestLook
+    // A chunk may hold nothing but a gap.
+    for (let left = longestLook; left > 0; left = deadline - Date.now()) {
+      const chunk = await reader.next({ maxMessages: 1, waitMs: left })
+      chunk?.release()
+      const message = chunk?.messages[0]
+      // Clocks differ: a message from the future is a new one.
+      if (message) return Math.max(0, Date.now() - message.timestamp)
+      if (!chunk || chunk.poison) return null
+    }
+    return null
+  } catch {
+    return null
+  } finally {
+    void reader.close().catch(() => {})
+  }
+}

@@ -1,0 +1,57 @@
+import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
+import { TidemarkError } from '../model/errors.js'
+
+export interface Wanted {
+  readonly group?: string
+  readonly stream?: string
+}
+
+/**
+ * The consumers of a config that somebody names; all of them where nothing is named.
+ *
+ * @throws TidemarkError UNKNOWN_CONSUMER, listing what there is
+ */
+export function findConsumers({ consumers }: ParsedConfig, { group, stream }: Wanted): ParsedConsumer[] {
+  const found = consumers.filter(
+    ({ settings }) => (group ?? settings.group) === settings.group && (stream ?? settings.stream) === settings.stream,
+  )
+  if (found.length > 0) return found
+  throw new TidemarkError('UNKNOWN_CONSUMER', `the config has no such group; it has ${listed(consumers)}`, {
+    place: { ...(group === undefined ? {} : { group }), ...(stream === undefined ? {} : { stream }) },
+  })
+}
+
+/**
+ * The one consumer that somebody names. The stream may be left out where the group reads only one.
+ *
+ * @throws TidemarkError UNKNOWN_CONSUMER; CONFIG_INVALID where it could be several
+ */
+export function findConsumer(config: ParsedConfig, wanted: Wanted): ParsedConsumer {
+  const found = findConsumers(config, wanted)
+  if (found.length === 1) return found[0]!
+  throw new TidemarkError('CONFIG_INVALID', `name the group and the stream; the config has ${listed(found)}`)
+}
+
+/** @throws TidemarkError UNKNOWN_CONSUMER for a partition that the stream does not have */
+export function requirePartitions(stream: string, wanted: readonly number[], there: readonly number[]): void {
+  const missing = wanted.find((partition) => !there.includes(partition))
+  if (missing === undefined) return
+  throw new TidemarkError('UNKNOWN_CONSUMER', `${stream} has no partition ${missing}; it has ${ranges(there)}`, {
+    place: { stream, partition: missing },
+  })
+}
+
+function listed(consumers: readonly ParsedConsumer[]): string {
+  return consumers.map(({ settings: { group, stream } }) => `${group} on ${stream}`).join(', ')
+}
+
+/** `0 to 3, 7`, of numbers in their order. */
+export function ranges(numbers: readonly number[]): string {
+  const parts: { from: number; to: number }[] = []
+  for (const number of numbers) {
+    const last = parts.at(-1)
+    if (last && number === last.to + 1) last.to = number
+    else parts.push({ from: number, to: number })
+  }
+  return parts.map(({ from, to }) => (from === to ? `${from}` : `${from} to ${to}`)).join(', ') || 'none'
+}

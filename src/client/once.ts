@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { TidemarkError } from '../model/errors.js'
+
+interface Closable {
+  close(): Promise<unknown>
+}
+
+/** Names a part for people: `postgres (host db, port 5432, database bank)`. */
+export function placeOf({ kind, describe }: { readonly kind: string; readonly describe: object }): string {
+  return `${kind} (${Object.entries(describe)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')})`
+}
+
+/**
+ * One try that takes no longer than asked for: a peer may drop packets silently. What is connected too late is closed.
+ *
+ * @param ms milliseconds
+ * @throws TidemarkError UNREACHABLE when the time is over or the signal aborts; else what `work` throws
+ */
+export async function connectOnce<T extends Closable>(
+  what: string,
+  work: Promise<T>,
+  ms: number,
+  signal?: AbortSignal,
+): Promise<T> {
+  let missed = false
+  // Who comes too late is not wanted any more.
+  work.then((late) => (missed ? late.close() : undefined)).catch(() => {})
+  try {
+    return await answerWithin(what, work, ms, signal)
+  } catch (error) {
+    missed = true
+    throw error
+  }
+}
+
+/** What `work` gives, if it does within `ms`. It goes on by itself otherwise. Throws as `connectOnce`. */
+export async function answerWithin<T>(what: string, work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T> {
+  const over = new AbortController()
+  const end = sleep(ms, undefined, { signal: AbortSignal.any([over.signal, ...(signal ? [signal] : [])]) }).then(
+    () => {
+      throw new TidemarkError('UNREACHABLE', `${what} does not answer: is the address right, is a firewall in between?`)
+    },
+    () => {
+      throw new TidemarkError('UNREACHABLE', `ended before ${what} was connected`)
+    },
+  )
+  end.catch(() => {})
+  try {
+    return await Promise.race([work, end])
+  } finally {
+    over.abort()
+  }
+}

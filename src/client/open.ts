@@ -1,0 +1,50 @@
+import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
+import type { ConnectContext, OffsetStoreClient, SourceClient } from '../ports.js'
+import { answerWithin, connectOnce, placeOf } from './once.js'
+
+/** How long a part may take to be connected, and to answer, ms. People wait for it. */
+export const patience = 5_000
+
+/** Who looks from outside says what went wrong in one sentence; the drivers' own news would only surround it. */
+const context = (): ConnectContext => {
+  const silent = () => {}
+  return {
+    log: { debug: silent, info: silent, warn: silent, error: silent },
+    signal: new AbortController().signal,
+  }
+}
+
+/** Opens a config's store, without a worker: one try. Its tables are made and brought up to date, as a worker does. */
+export async function openStore({ store }: ParsedConfig): Promise<OffsetStoreClient> {
+  const client = await connectOnce(placeOf(store), store.connect(context()), patience)
+  try {
+    await answerWithin(placeOf(store), client.migrate(), patience)
+    return client
+  } catch (error) {
+    await closeSoon(client)
+    throw error
+  }
+}
+
+/** Opens a consumer's stream, without a worker: one try. */
+export function openSource({ source }: ParsedConsumer): Promise<SourceClient> {
+  return connectOnce(placeOf(source), source.connect(context()), patience)
+}
+
+/** Lends what was opened, and closes it whatever comes of it. */
+export async function using<C extends { close(): Promise<void> }, T>(
+  opening: Promise<C>,
+  use: (client: C) => Promise<T>,
+): Promise<T> {
+  const client = await opening
+  try {
+    return await use(client)
+  } finally {
+    await closeSoon(client)
+  }
+}
+
+/** Nobody waits for a peer that is gone only to say goodbye. */
+async function closeSoon(client: { close(): Promise<void> }): Promise<void> {
+  await answerWithin('it', client.close(), 1_000).catch(() => {})
+}
