@@ -19,6 +19,7 @@ const effects = {
   UNDECODABLE: 'stop',
   CORRUPT_DATA: 'stop',
   HANDLER_FAILED: 'retry',
+  OUTPUT_FAILED: 'retry',
   FENCED: 'lost',
   SCHEMA_TOO_NEW: 'exit',
 } as const
