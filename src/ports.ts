@@ -203,6 +203,51 @@ export interface ProgressLog {
   ): Promise<void>
 }
 
+  readonly inbox: Inbox
+  readonly outbox: Outbox
+}
+
+/** Remembers keys of messages, so that one that comes again, at another offset or in another partition, can be told. */
+export interface Inbox {
+  /**
+   * Puts keys in, as part of the handler's transaction, and returns the indexes of those that were there already. A key that
+   * this partition put in during an older replay, from where this replay began, counts as new: it is to be handled again.
+   * Waits for transactions of other partitions that are putting in one of the keys.
+   *
+   * @param arrivals no key twice
+   * @param retentionMs how long the keys are remembered at least
+   */
+  admit(
+    tx: Transaction,
+    key: PartitionKey,
+    arrivals: Arrivals,
+    options: { readonly replay: number; readonly retentionMs: number },
+  ): Promise<readonly number[]>
+  /** Deletes up to `limit` keys, of any consumer, whose time is over; returns how many there were. */
+  expire(limit: number): Promise<number>
+}
+
+/** Keys and the offsets of the messages that bring them. */
+export interface Arrivals {
+  readonly keys: readonly string[]
+  readonly offsets: readonly bigint[]
+}
+
+/** Writes events to event streams in the same database, as part of the handler's transaction. */
+export interface Outbox {
+  /** Throws STREAM_NOT_FOUND; CONFIG_INVALID for an event that JSON can't say. */
+  append(tx: Transaction, stream: string, events: readonly NewEvent[]): Promise<void>
+}
+
+/** An event on its way into a stream. */
+export interface NewEvent {
+  /** Events of one key keep their order: they share a partition. Without a key, any partition. */
+  readonly key?: string | null
+  /** Anything that JSON can say. */
+  readonly value: unknown
+  /** Reaches consumers as the header `type`. */
+  readonly type?: string | null
+  readonly headers?: Readonly<Record<string, string | null>>
 /** An open SQL transaction. Committing and rolling back are Tidemark's. */
 export interface Transaction {
   query<R extends object = Record<string, unknown>>(
@@ -213,6 +258,43 @@ export interface Transaction {
   readonly client: unknown
 }
 
+  /** Writes messages as part of the transaction, where it is one of an output's own log. */
+  readonly send?: OutputClient['send']
+}
+
+// ---------------------------------------------------------------- outputs
+
+/** A log that handlers write messages to, in a user's config. */
+export interface Output {
+  readonly kind: string
+  /** What people see of it, and the config's version. Never a secret. */
+  readonly describe: Readonly<Record<string, unknown>>
+  /** What the handler of a chunk may have waiting to be sent, bytes. */
+  readonly maxBufferedBytes: number
+  /** Opens connections. Throws UNREACHABLE or AUTH_FAILED after *one* try; the worker does the waiting. */
+  connect(context: ConnectContext): Promise<OutputClient>
+}
+
+/** One consumer's way to an output. */
+export interface OutputClient {
+  /**
+   * Writes messages, those of one partition in their order. Resolves when all of them are acknowledged and can't get lost. Throws
+   * OUTPUT_FAILED, naming topic and partition but nothing of a message: some of them may have been written nevertheless.
+   */
+  send(records: readonly OutputRecord[]): Promise<void>
+  /** Progress in the same log, whose transactions have `send`; for logs that can commit messages and positions together. */
+  readonly progress?: ProgressLog
+  close(): Promise<void>
+}
+
+/** A message on its way out. */
+export interface OutputRecord {
+  readonly topic: string
+  /** Chosen by the key when absent. */
+  readonly partition?: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: readonly (readonly [name: string, value: Buffer | null])[]
 // ---------------------------------------------------------------- offset stores
 
 /** Keeps how far a group has come. */

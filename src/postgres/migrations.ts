@@ -1,4 +1,5 @@
 import { eventStreams } from './event-streams.js'
+import { inboxTable } from './inbox-table.js'
 import { offsetChanges } from './offset-changes.js'
 
 /** One step of the schema. Steps are never changed once released, only added. */
@@ -85,5 +86,11 @@ end $$;
     name: 'offset changes',
     breaking: false,
     sql: offsetChanges,
+  },
+  {
+    id: 4,
+    name: 'inbox',
+    breaking: false,
+    sql: inboxTable,
   },
 ]

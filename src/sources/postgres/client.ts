@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { TidemarkError } from '../../model/errors.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Reader, ReadOptions, SourceClient } from '../../ports.js'
+import { tablesIn } from '../../postgres/event-tables.js'
 import { type PooledPostgres, postgresError } from '../../postgres/pool.js'
 import { Arrivals } from './arrivals.js'
 import { Listener } from './listener.js'
@@ -10,7 +11,6 @@ import { Outage } from './outage.js'
 import { PostgresReader } from './reader.js'
 import { SafePosition } from './safe-position.js'
 import { resolveStart } from './start.js'
-import { tablesIn } from './tables.js'
 
 /** An event stream in a Postgres, as the worker sees it. An event's offset is its position; positions have gaps. */
 export class PostgresStreamClient<V> implements SourceClient<V> {

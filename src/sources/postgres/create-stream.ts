@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { TidemarkError } from '../../model/errors.js'
+import { type Connection, tablesIn, withoutTables } from '../../postgres/event-tables.js'
 import { checked } from '../../postgres/options.js'
 import { streamFields } from './options.js'
-import { tablesIn } from './tables.js'
-import { type Connection, onMigratedTarget, type Target, withoutTables } from './target.js'
+import { onMigratedTarget, type Target } from './target.js'
 
 export interface CreateStreamOptions {
   readonly stream: string

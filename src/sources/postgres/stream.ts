@@ -1,11 +1,11 @@
 import type { ConnectContext, Source, SourceClient } from '../../ports.js'
+import { tablesIn } from '../../postgres/event-tables.js'
 import { migrate } from '../../postgres/migrate.js'
 import { describePostgres } from '../../postgres/options.js'
 import { openPool, postgresError } from '../../postgres/pool.js'
 import { PostgresStreamClient, streamNotFound } from './client.js'
 import { putStream } from './create-stream.js'
 import { type PostgresStreamOptions, type PostgresStreamSettings, parseStream } from './options.js'
-import { tablesIn } from './tables.js'
 
 /**
  * A stream of events in a Postgres, appended with `appendEvents` or by SQL: the log of those who have a database and no

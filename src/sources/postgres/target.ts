@@ -1,14 +1,9 @@
 import pg from 'pg'
-import { TidemarkError } from '../../model/errors.js'
+import type { Connection } from '../../postgres/event-tables.js'
 import { migrate } from '../../postgres/migrate.js'
 import { parsePostgres } from '../../postgres/options.js'
 import { postgresError } from '../../postgres/pool.js'
 import { SteadyClient } from '../../postgres/steady-client.js'
-
-/** Anything that runs statements on one connection: a `pg` client, or the transaction that Tidemark gives a handler. */
-export interface Connection {
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>
-}
 
 /**
  * Where to write. A connection string or a pool: Tidemark makes a transaction of its own. A client, or a handler's `tx`: the
@@ -73,16 +68,4 @@ async function onPool<T>(pool: pg.Pool, work: (connection: Connection) => Promis
 
 function isPool(target: object): target is pg.Pool {
   return 'totalCount' in target && 'connect' in target
-}
-
-/** Says what a missing table means: nobody has set up the schema yet. */
-export function withoutTables(error: unknown, schema: string): unknown {
-  const undefinedTable = '42P01'
-  const code = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
-  if (code !== undefinedTable) return error
-  return new TidemarkError(
-    'STREAM_NOT_FOUND',
-    `schema '${schema}' has no event streams yet: call createStream with a connection string or a pool once, which sets up the tables`,
-    { cause: error },
-  )
 }

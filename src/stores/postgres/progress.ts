@@ -3,10 +3,12 @@ import pg from 'pg'
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import { describePartition, type PartitionKey } from '../../model/partition.js'
 import { compareTokens, describeToken, type FencingToken } from '../../model/token.js'
-import type { Log, Progress, ProgressLog, Transaction } from '../../ports.js'
+import type { Inbox, Log, Outbox, Progress, ProgressLog, Transaction } from '../../ports.js'
 import { answerTimeout, ask } from '../../postgres/ask.js'
+import { insertEvents, partsOf } from '../../postgres/insert-events.js'
 import type { PostgresSettings } from '../../postgres/options.js'
 import { postgresError } from '../../postgres/pool.js'
+import { PostgresInbox } from './inbox.js'
 import { ChunkTransaction } from './transaction.js'
 
 /** Raised by advance_progress when the token is not the owner's. */
@@ -14,6 +16,8 @@ const fencedState = 'TM001'
 
 /** The table `consumer_progress`: the fence that every chunk of a transactional handler passes through. */
 export class PostgresProgress implements ProgressLog {
+  readonly inbox: Inbox
+  readonly outbox: Outbox
   readonly #schema: string
 
   constructor(
@@ -22,6 +26,13 @@ export class PostgresProgress implements ProgressLog {
     private readonly log: Log,
   ) {
     this.#schema = pg.escapeIdentifier(settings.schema)
+    this.inbox = new PostgresInbox(pool, settings)
+    this.outbox = {
+      append: async (tx, stream, events) => {
+        const parts = partsOf(events)
+        if (parts.length > 0) await insertEvents(tx, stream, settings.schema, parts)
+      },
+    }
   }
 
   async read({ group, stream, partition }: PartitionKey): Promise<Progress | null> {
@@ -43,11 +54,12 @@ export class PostgresProgress implements ProgressLog {
   ): Promise<bigint> {
     const rows = await this.#query(
       `insert into ${this.#schema}.consumer_progress as stored
-         ("group", stream, partition, epoch, batch, attempt, position, replay)
-       values ($1, $2, $3, $4, $5, $6, $7, $8)
+         ("group", stream, partition, epoch, batch, attempt, position, replay, replay_from)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $7)
        on conflict ("group", stream, partition) do update set
          epoch = excluded.epoch, batch = excluded.batch, attempt = excluded.attempt, updated_at = now(),
          position = case when stored.replay < excluded.replay then excluded.position else stored.position end,
+         replay_from = case when stored.replay < excluded.replay then excluded.replay_from else stored.replay_from end,
          replay = greatest(stored.replay, excluded.replay)
        where (stored.epoch, stored.batch, stored.attempt) < (excluded.epoch, excluded.batch, excluded.attempt)
        returning position`,
