@@ -201,8 +201,6 @@ export interface ProgressLog {
     to: bigint,
     work: (tx: Transaction) => Promise<void>,
   ): Promise<void>
-}
-
   readonly inbox: Inbox
   readonly outbox: Outbox
 }
@@ -248,6 +246,8 @@ export interface NewEvent {
   /** Reaches consumers as the header `type`. */
   readonly type?: string | null
   readonly headers?: Readonly<Record<string, string | null>>
+}
+
 /** An open SQL transaction. Committing and rolling back are Tidemark's. */
 export interface Transaction {
   query<R extends object = Record<string, unknown>>(
@@ -256,8 +256,6 @@ export interface Transaction {
   ): Promise<{ rows: R[]; rowCount: number | null }>
   /** The driver's own client (`pg.ClientBase`), for query builders and ORMs. */
   readonly client: unknown
-}
-
   /** Writes messages as part of the transaction, where it is one of an output's own log. */
   readonly send?: OutputClient['send']
 }
@@ -295,6 +293,8 @@ export interface OutputRecord {
   readonly key: Buffer | null
   readonly value: Buffer | null
   readonly headers: readonly (readonly [name: string, value: Buffer | null])[]
+}
+
 // ---------------------------------------------------------------- offset stores
 
 /** Keeps how far a group has come. */
