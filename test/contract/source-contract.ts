@@ -105,6 +105,16 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
       expect(await client.partitions()).toEqual([0, 1, 2])
     })
 
+    it('names the incarnation of the stream, the same to everybody and another one of another stream', async () => {
+      const there = await stream()
+      const [one, again, other] = await Promise.all(
+        [there, there, await stream()].map(async (each) => (await connected(each.source())).identity()),
+      )
+      expect(one).not.toBe('')
+      expect(again).toBe(one)
+      if (one !== null) expect(other).not.toBe(one)
+    })
+
     it('refuses to connect to a stream that does not exist', async () => {
       const { connect } = harness.unknownStream()
       const error = await connect({ log: silentLog(), signal: new AbortController().signal }).catch((error) => error)

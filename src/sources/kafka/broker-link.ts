@@ -1,5 +1,6 @@
-import { type Address, type Connector, request, type Wire } from './driver.js'
+import { type Address, type Connector, ownRequest, type RequestName, request, speaks, type Wire } from './driver.js'
 import type { KafkaSettings } from './options.js'
+import { readTopicId, type TopicId, topicIdRequest, topicIdVersion } from './topic-id.js'
 
 /** The Fetch version whose layout fetch.ts reads; brokers have it since Kafka 2.3. KIP-392. */
 const fetchVersion = 11
@@ -119,6 +120,13 @@ export class BrokerLink {
     return this.#send(metadata, response.decode)
   }
 
+  /** The topic's id, null where the broker is too old to know one. */
+  async topicId(topic: string): Promise<TopicId> {
+    if (!speaks(this.wire, 'Metadata', topicIdVersion)) return { errorCode: 0, id: null }
+    const metadata = ownRequest('Metadata', topicIdVersion, topicIdRequest(topic))
+    return this.#send<TopicId>(metadata, async (raw) => readTopicId(raw))
+  }
+
   /** Offsets by time: -2 the first, -1 the head, otherwise the first at or after that time (-1 when there is none). */
   async listOffsets(
     topic: string,
@@ -132,6 +140,18 @@ export class BrokerLink {
     type Listed = { partition: number; errorCode: number; offset: string }
     const { responses } = await this.#send<{ responses: { partitions: Listed[] }[] }>(list, response.decode)
     return responses.flatMap((one) => one.partitions.map((listed) => ({ ...listed, offset: BigInt(listed.offset) })))
+  }
+
+  /** Asks anything else that both sides know a version of. Error codes in the answer are the caller's to read. */
+  ask<T>(apiKey: number, definition: unknown, args: object): Promise<T> {
+    const { request, response } = this.wire.broker.lookupRequest(apiKey, definition)(args)
+    return this.#send<T>(request, response.decode)
+  }
+
+  /** The same of what kafkajs has encoders for, in the newest version that both sides know. */
+  call<T>(name: RequestName, args: object): Promise<T> {
+    const { request: called, response } = request(this.wire, name, args)
+    return this.#send<T>(called, response.decode)
   }
 
   /** Ends the socket and rejects what is in flight. Safe to call twice. */

@@ -28,6 +28,8 @@ export interface Address {
 export interface Broker {
   connect(): Promise<void>
   lookupRequest(apiKey: number, definition: unknown): (args: object) => Request
+  /** What the broker speaks, by API key; there once it is connected. */
+  readonly versions: Readonly<Record<number, { readonly minVersion: number; readonly maxVersion: number }>>
 }
 
 interface Request {
@@ -93,15 +95,36 @@ export class Connector {
   }
 }
 
-const definitions = {
-  Fetch: protocol.requests.Fetch,
-  Metadata: protocol.requests.Metadata,
-  ListOffsets: protocol.requests.ListOffsets,
-}
+/** What Tidemark asks of brokers, as kafkajs names it. */
+export type RequestName =
+  | 'Fetch'
+  | 'Metadata'
+  | 'ListOffsets'
+  | 'GroupCoordinator'
+  | 'OffsetFetch'
+  | 'OffsetCommit'
+  | 'DescribeGroups'
+  | 'ListGroups'
 
 /** A request in the newest version that both sides know. */
-export function request({ broker }: Wire, name: keyof typeof definitions, args: object): Request {
-  return broker.lookupRequest(apiKeys[name], definitions[name])(args)
+export function request({ broker }: Wire, name: RequestName, args: object): Request {
+  return broker.lookupRequest(apiKeys[name], protocol.requests[name])(args)
+}
+
+export function speaks({ broker }: Wire, name: RequestName, version: number): boolean {
+  const spoken = broker.versions[apiKeys[name]]
+  return spoken !== undefined && spoken.minVersion <= version && version <= spoken.maxVersion
+}
+
+/** A request of a version that kafkajs knows nothing of. `body` is all that follows its header, of version 1. */
+export function ownRequest(name: RequestName, version: number, body: Buffer): object {
+  // What kafkajs looks at in one of its encoders.
+  return {
+    apiKey: apiKeys[name],
+    apiName: name,
+    apiVersion: version,
+    encode: async () => ({ buf: body, buffer: body }),
+  }
 }
 
 interface LogEntry {

@@ -1,20 +1,27 @@
-import { messageOf, TidemarkError } from '../../model/errors.js'
+import { type ErrorPlace, messageOf, TidemarkError } from '../../model/errors.js'
 import { meaningOf, nameOf } from './codes.js'
 import { failureType } from './driver.js'
 import type { KafkaSettings } from './options.js'
 
+/** What errors tell of a cluster. Without a topic they speak of the cluster alone. */
+type Where = Pick<KafkaSettings, 'brokers' | 'sasl'> & { readonly topic?: string }
+
 /** What a failed connection or request to the cluster means for a person. */
-export function kafkaError(error: unknown, settings: KafkaSettings): TidemarkError {
+export function kafkaError(error: unknown, settings: Where): TidemarkError {
   if (error instanceof TidemarkError) return error
   if (/SASL|AUTHENTICATION|AUTHORIZATION/i.test(failureType(error))) return refused(settings, error)
   // A broker that wants TLS or a login, or doesn't, has no other way to say so.
   const hint = /closed|disconnected before secure/i.test(messageOf(error)) ? ", and 'ssl' and 'sasl'" : ''
   const text = `${whereOf(settings)} can't be reached: is it running, and are 'brokers'${hint} right? (${messageOf(error)})`
-  return new TidemarkError('UNREACHABLE', text, { cause: error, place: { stream: settings.topic } })
+  return new TidemarkError('UNREACHABLE', text, { cause: error, place: placeOf(settings) })
 }
 
 /** The same for an error code that a broker gave for the topic or one of its partitions. */
-export function codeError(code: number, settings: KafkaSettings, partition?: number): TidemarkError {
+export function codeError(
+  code: number,
+  settings: Where & { readonly topic: string },
+  partition?: number,
+): TidemarkError {
   const { topic } = settings
   const place = { stream: topic, ...(partition === undefined ? {} : { partition }) }
   const meaning = meaningOf(code)
@@ -31,15 +38,21 @@ export function codeError(code: number, settings: KafkaSettings, partition?: num
   return new TidemarkError('UNREACHABLE', text, { place })
 }
 
-function refused(settings: KafkaSettings, cause?: unknown): TidemarkError {
+function refused(settings: Where, cause?: unknown): TidemarkError {
   const { sasl, topic } = settings
+  const right = topic === undefined ? '' : `, and the right to read topic '${topic}'`
   return new TidemarkError(
     'AUTH_FAILED',
-    `${whereOf(settings)} refused${sasl ? ` the ${sasl.mechanism} login` : ''}: check 'sasl' and 'ssl' in the config, and the right to read topic '${topic}'`,
-    { cause, place: { stream: topic } },
+    `${whereOf(settings)} refused${sasl ? ` the ${sasl.mechanism} login` : ''}: check 'sasl' and 'ssl' in the config${right}`,
+    { cause, place: placeOf(settings) },
   )
 }
 
-function whereOf({ brokers }: KafkaSettings): string {
+function placeOf({ topic }: Where): ErrorPlace {
+  return topic === undefined ? {} : { stream: topic }
+}
+
+/** `Kafka at broker:9092`. */
+export function whereOf({ brokers }: Where): string {
   return `Kafka at ${brokers.join(', ')}`
 }

@@ -17,9 +17,9 @@ declare module 'kafkajs/src/loggers/index.js' {
   export const LEVELS: { NOTHING: number; ERROR: number; WARN: number; INFO: number; DEBUG: number }
 }
 declare module 'kafkajs/src/protocol/requests/index.js' {
-  export const requests: { readonly Fetch: unknown; readonly Metadata: unknown; readonly ListOffsets: unknown }
+  export const requests: Readonly<Record<import('./driver.js').RequestName, unknown>>
 }
 declare module 'kafkajs/src/protocol/requests/apiKeys.js' {
-  const apiKeys: { readonly Fetch: number; readonly Metadata: number; readonly ListOffsets: number }
+  const apiKeys: Readonly<Record<import('./driver.js').RequestName, number>>
   export default apiKeys
 }

@@ -1,7 +1,6 @@
-import { TidemarkError } from '../../model/errors.js'
-import type { TopicMetadata } from './broker-link.js'
+import { Brokers } from './brokers.js'
 import type { Address } from './driver.js'
-import { codeError, kafkaError } from './failures.js'
+import { codeError } from './failures.js'
 import type { LinkPool } from './link-pool.js'
 import type { KafkaSettings } from './options.js'
 
@@ -19,11 +18,15 @@ interface Topic {
 export class Leaders {
   #known: Topic | null = null
   #looking: Promise<Topic> | null = null
+  /** Where any of them can be asked. */
+  readonly brokers: Brokers
 
   constructor(
-    private readonly links: LinkPool,
+    links: LinkPool,
     private readonly settings: KafkaSettings,
-  ) {}
+  ) {
+    this.brokers = new Brokers(links, settings)
+  }
 
   /**
    * Asks the cluster. Concurrent calls share one request.
@@ -54,7 +57,7 @@ export class Leaders {
   }
 
   async #look(): Promise<Topic> {
-    const { brokers, topicMetadata } = await this.#ask()
+    const { brokers, topicMetadata } = await this.brokers.ask((link) => link.metadata(this.settings.topic))
     const { topicErrorCode, partitionMetadata } = topicMetadata[0]!
     if (topicErrorCode !== 0) throw codeError(topicErrorCode, this.settings)
     const addresses = new Map(brokers.map((broker) => [broker.nodeId, broker]))
@@ -65,28 +68,7 @@ export class Leaders {
     }
     const partitions = partitionMetadata.map(({ partitionId }) => partitionId).sort((a, b) => a - b)
     this.#known = { partitions, leaders, brokers: addresses }
+    this.brokers.know(brokers)
     return this.#known
-  }
-
-  /** The first answer there is, from the brokers known or else from those of the config. */
-  async #ask(): Promise<TopicMetadata> {
-    const addresses = new Map<string, Address>()
-    for (const address of this.#known?.brokers.values() ?? []) addresses.set(`${address.host}:${address.port}`, address)
-    for (const broker of this.settings.brokers) {
-      const at = broker.lastIndexOf(':')
-      if (!addresses.has(broker))
-        addresses.set(broker, { host: broker.slice(0, at), port: Number(broker.slice(at + 1)) })
-    }
-    let failure: TidemarkError | null = null
-    for (const address of addresses.values()) {
-      try {
-        return await this.links.use(address, (link) => link.metadata(this.settings.topic))
-      } catch (error) {
-        failure = kafkaError(error, this.settings)
-        // The next broker would refuse the same login.
-        if (failure.code === 'AUTH_FAILED' || this.links.signal.aborted) break
-      }
-    }
-    throw failure ?? new TidemarkError('UNREACHABLE', 'the source was closed')
   }
 }

@@ -95,15 +95,16 @@ const schema = z.strictObject({
 /**
  * Checks a source's options. Values of `sasl` and `ssl` are never shown.
  *
+ * @param name what the options were given to, for errors
  * @throws TidemarkError CONFIG_INVALID
  */
-export function parseKafka(options: unknown): KafkaSettings {
+export function parseKafka(options: unknown, name = 'kafka'): KafkaSettings {
   const parsed = schema.safeParse(options)
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) =>
       issue.code === 'unrecognized_keys'
-        ? `kafka(): unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}; check its spelling`
-        : `kafka().${issue.path.join('.') || 'options'}: ${issue.message}`,
+        ? `${name}(): unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}; check its spelling`
+        : `${name}().${issue.path.join('.') || 'options'}: ${issue.message}`,
     )
     throw new TidemarkError('CONFIG_INVALID', lines.join('\n'))
   }

@@ -2,6 +2,7 @@ import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports.js'
 import { codecOf, json, type ValueCodec } from '../value.js'
 import { Connector } from './driver.js'
+import { codeError } from './failures.js'
 import { Leaders } from './leaders.js'
 import { LinkPool } from './link-pool.js'
 import { Offsets } from './offsets.js'
@@ -84,8 +85,12 @@ class KafkaClient<V> implements SourceClient<V> {
     return this.#watcher.wait(partition, position, signal)
   }
 
+  /** The topic's id (KIP-516); null of a broker before Kafka 2.8. Throws STREAM_NOT_FOUND, UNREACHABLE or AUTH_FAILED. */
   async identity(): Promise<string | null> {
-    return null
+    const { settings } = this.connector
+    const { errorCode, id } = await this.#leaders.brokers.ask((link) => link.topicId(settings.topic))
+    if (id === null && errorCode !== 0) throw codeError(errorCode, settings)
+    return id
   }
 
   read(from: bigint, options: ReadOptions): Reader<V> {
