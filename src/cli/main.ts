@@ -1,9 +1,14 @@
 import { createRequire } from 'node:module'
 import { Command } from 'commander'
+import { adoptCommand } from './adopt.js'
+import { completionCommand } from './completion.js'
 import { exitCodes, fail, wrongUse } from './fail.js'
+import { groupsCommand } from './groups.js'
+import { historyCommand } from './history.js'
 import { lagCommand } from './lag.js'
 import { migrateCommand } from './migrate.js'
 import { pauseCommand, resumeCommand } from './pause.js'
+import { resetCommand } from './reset.js'
 import { startCommand } from './start.js'
 import { statusCommand } from './status.js'
 
@@ -18,17 +23,24 @@ const program = new Command('tidemark')
   .addCommand(startCommand())
   .addCommand(statusCommand())
   .addCommand(lagCommand())
+  .addCommand(groupsCommand())
   .addCommand(pauseCommand())
   .addCommand(resumeCommand())
+  .addCommand(resetCommand())
+  .addCommand(adoptCommand())
+  .addCommand(historyCommand())
   .addCommand(migrateCommand())
+  .addCommand(completionCommand())
   .addHelpText(
     'after',
     `
 Examples:
-  $ tidemark start                                  run the consumers of ./tidemark.config.ts
-  $ tidemark status --json | jq '.[].partitions'    what every partition is doing
+  $ tidemark start                                       run the consumers of ./tidemark.config.ts
+  $ tidemark status --watch                              what every partition is doing, and how far it is behind
+  $ tidemark lag --json | jq '.[] | {group, lag}'        needs no worker
   $ tidemark pause --group billing --reason 'bad deploy'
-  $ tidemark resume --group billing`,
+  $ tidemark reset --group billing --to -1000 --dry-run  what would be handled again
+  $ tidemark history --group billing                     who moved which position, and why`,
   )
 
 for (const command of [program, ...program.commands]) {
@@ -39,4 +51,11 @@ for (const command of [program, ...program.commands]) {
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : wrongUse))
 }
 
+// Whoever reads along may have seen enough: `tidemark status | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit()
+  throw error
+})
 await program.parseAsync().catch(fail)
+// A connection to a peer that does not answer would keep the process for a while.
+process.stdout.write('', () => process.exit())

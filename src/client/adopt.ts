@@ -1,0 +1,60 @@
+import type { TidemarkConfig } from '../config/define.js'
+import { parseConfig } from '../config/parse.js'
+import { TidemarkError } from '../model/errors.js'
+import { ranges, type Wanted } from './find.js'
+import { moveOf, outOfRange, type PositionPlan, planAll } from './plan.js'
+import { planWith } from './reset.js'
+
+export interface AdoptOptions extends Wanted {
+  readonly group: string
+  readonly stream?: string
+  /** All that the other group has offsets for when absent. */
+  readonly partitions?: readonly number[]
+  /** The other consumer's group in the log's own offsets. Default: the same name. */
+  readonly from?: string
+}
+
+/**
+ * Computes what it means to go on where another consumer of the log stands, by the log's own offsets. Changes nothing. The other
+ * consumer must have stopped. `applyReset` does it.
+ *
+ * @throws TidemarkError as `planReset`; CONFIG_INVALID where the log keeps no offsets of groups; UNKNOWN_CONSUMER where that group
+ * has none; GROUP_ACTIVE where it is still running
+ */
+export function planAdoption(
+  config: TidemarkConfig,
+  { from, partitions, ...wanted }: AdoptOptions,
+): Promise<PositionPlan> {
+  const other = from ?? wanted.group
+  return planWith(parseConfig(config), wanted, async ({ source, consumer, name, identity, placesOf }) => {
+    if (!source.groupOffsets)
+      throw new TidemarkError(
+        'CONFIG_INVALID',
+        `${name.stream} is a ${consumer.source.kind} stream, which keeps no offsets of groups: use 'tidemark reset' instead`,
+        { place: name },
+      )
+    const offsets = new Map(
+      (await source.groupOffsets.read(other, name.stream)).map(({ partition, position }) => [partition, position]),
+    )
+    if (offsets.size === 0)
+      throw new TidemarkError(
+        'UNKNOWN_CONSUMER',
+        `group '${other}' has no offsets on '${name.stream}' in ${consumer.source.kind}: is its name right?`,
+        { place: { group: other, stream: name.stream } },
+      )
+    const places = (await placesOf(partitions)).filter(({ partition }) => partitions || offsets.has(partition))
+    const without = places.find(({ partition }) => !offsets.has(partition))
+    if (without)
+      throw new TidemarkError(
+        'UNKNOWN_CONSUMER',
+        `group '${other}' has no offset on partition ${without.partition} of ${name.stream}; it has some on ${ranges([...offsets.keys()].sort((a, b) => a - b))}`,
+        { place: { group: other, stream: name.stream, partition: without.partition } },
+      )
+    const moves = await planAll(places, async (place) => {
+      const to = offsets.get(place.partition)!
+      if (to < place.first || to > place.head) throw outOfRange(place, to)
+      return moveOf(place, to)
+    })
+    return { ...name, kind: 'adopted', identity, moves }
+  })
+}

@@ -1,0 +1,93 @@
+import { hostname, userInfo } from 'node:os'
+import type { TidemarkConfig } from '../config/define.js'
+import { parseConfig } from '../config/parse.js'
+import { messageOf, TidemarkError } from '../model/errors.js'
+import type { OffsetStoreClient } from '../ports.js'
+import { reopenPartitions } from './commands.js'
+import { ranges } from './find.js'
+import { openStore, using } from './open.js'
+import type { PositionPlan } from './plan.js'
+import { connectClient, temporalError } from './temporal.js'
+
+export interface ApplyOptions {
+  /** Default: `user@host` of this process. */
+  readonly by?: string
+  /** For people who look into the history later. */
+  readonly why?: string
+}
+
+export interface AppliedReset {
+  readonly group: string
+  readonly stream: string
+  /** Partitions whose position was put where the plan says. */
+  readonly partitions: readonly number[]
+  /** Those of them that run, and were told. */
+  readonly reopened: readonly number[]
+}
+
+/**
+ * Puts positions where a plan says, and tells the partitions that run: they end what is under way after the chunk in hand, and
+ * go on from there. Durable from then on, also where no worker is running.
+ *
+ * @throws TidemarkError UNREACHABLE before anything is changed, where the store or Temporal can't be reached; and, naming what was
+ * changed, where one of them ends on the way
+ */
+export async function applyReset(
+  config: TidemarkConfig,
+  plan: PositionPlan,
+  { by = whoAmI(), why = '' }: ApplyOptions = {},
+): Promise<AppliedReset> {
+  const parsed = parseConfig(config)
+  const { group, stream } = plan
+  return using(openStore(parsed), async (store) => {
+    const client = await connectClient(parsed.temporal)
+    try {
+      const { done, failure } = await putAll(store, plan, { by, why })
+      const reopened = await reopenPartitions(client, plan, done).catch((error) => {
+        throw new TidemarkError(
+          'UNREACHABLE',
+          `the positions of ${group} on ${stream} are changed (partitions ${ranges(done)}), but those that run could not all be told: ` +
+            `${messageOf(temporalError(error, parsed.temporal))}; do it again, or 'tidemark resume' them`,
+          { cause: error, place: { group, stream } },
+        )
+      })
+      if (failure) throw failure
+      return { group, stream, partitions: done, reopened }
+    } finally {
+      await client.connection.close()
+    }
+  })
+}
+
+/** One after the other, up to the first that fails. */
+async function putAll(
+  store: OffsetStoreClient,
+  { group, stream, kind, identity, moves }: PositionPlan,
+  { by, why }: Required<ApplyOptions>,
+): Promise<{ done: number[]; failure?: TidemarkError }> {
+  const done: number[] = []
+  for (const { partition, to } of moves) {
+    try {
+      await store.reset({ group, stream, partition }, { kind, to, by, why, identity })
+    } catch (error) {
+      const which =
+        done.length > 0 ? `only partitions ${ranges(done)} of ${group} on ${stream} are changed` : 'nothing was changed'
+      const failure = new TidemarkError('UNREACHABLE', `${which}: ${messageOf(error)}`, {
+        cause: error,
+        place: { group, stream, partition },
+      })
+      return { done, failure }
+    }
+    done.push(partition)
+  }
+  return { done }
+}
+
+/** `user@host`. A container may run as a user that has no name. */
+export function whoAmI(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`
+  } catch {
+    return `${process.env.USER || process.getuid?.() || 'somebody'}@${hostname()}`
+  }
+}

@@ -1,0 +1,67 @@
+import { isTidemarkError, TidemarkError } from '../model/errors.js'
+import { describePartition } from '../model/partition.js'
+import type { Bounds, OffsetChange } from '../ports.js'
+
+/** Positions that are to be put somewhere else, computed for every partition before anything is changed. */
+export interface PositionPlan {
+  readonly group: string
+  readonly stream: string
+  readonly kind: Exclude<OffsetChange['kind'], 'skipped'>
+  /** The incarnation of the stream that the new positions belong to. */
+  readonly identity: string | null
+  readonly moves: readonly Move[]
+}
+
+export interface Move {
+  readonly partition: number
+  /** The stored position; null where nothing is stored yet. */
+  readonly from: bigint | null
+  readonly to: bigint
+  /** Offsets that will be handled again, and those that will not be handled. Upper bounds where offsets have gaps. */
+  readonly again: bigint
+  readonly skipped: bigint
+  /** What people should know about it; empty where nothing is. */
+  readonly remark: string
+}
+
+export interface Place extends Bounds {
+  readonly stream: string
+  readonly partition: number
+  readonly from: bigint | null
+}
+
+/** What moving a position to `to` means. */
+export function moveOf({ partition, from, first, head }: Place, to: bigint, remark = ''): Move {
+  // What lies before the first offset can be neither handled again nor skipped any more.
+  const start = to > first ? to : first
+  const before = from === null ? to : from > head ? head : from
+  const again = from === null || before <= start ? 0n : before - start
+  const skipped = from === null || to <= before ? 0n : to - (before > first ? before : first)
+  return { partition, from, to, again, skipped: skipped > 0n ? skipped : 0n, remark }
+}
+
+/**
+ * Computes all moves, and refuses them together: nothing is changed when one partition can't be put there.
+ *
+ * @throws TidemarkError OUT_OF_RANGE, naming the first partition of those and its range
+ */
+export async function planAll(
+  places: readonly Place[],
+  planOne: (place: Place) => Promise<Move>,
+): Promise<readonly Move[]> {
+  const planned = await Promise.allSettled(places.map(planOne))
+  const failures = planned.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+  if (failures.length === 0) return planned.map((one) => (one as PromiseFulfilledResult<Move>).value)
+  const [failure] = failures
+  if (!isTidemarkError(failure) || failure.code !== 'OUT_OF_RANGE') throw failure
+  const others = failures.length > 1 ? `, nor can ${failures.length - 1} other partitions` : ''
+  throw new TidemarkError(failure.code, `${failure.message}${others}; nothing was changed`, { place: failure.place })
+}
+
+export function outOfRange({ stream, partition, first, head }: Place, offset: bigint): TidemarkError {
+  return new TidemarkError(
+    'OUT_OF_RANGE',
+    `${describePartition({ stream, partition })} can't be put to offset ${offset}: it has ${first} to ${head}`,
+    { place: { stream, partition, offset: String(offset) } },
+  )
+}

@@ -1,0 +1,125 @@
+import type { TidemarkConfig } from '../config/define.js'
+import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
+import { isTidemarkError, TidemarkError } from '../model/errors.js'
+import { describePartition } from '../model/partition.js'
+import type { OffsetStoreClient, SourceClient } from '../ports.js'
+import { findConsumer, requirePartitions, type Wanted } from './find.js'
+import { answerWithin, placeOf } from './once.js'
+import { openSource, openStore, patience, using } from './open.js'
+import { type Move, moveOf, outOfRange, type Place, type PositionPlan, planAll } from './plan.js'
+import { isOfEarlierStream, logState } from './positions.js'
+import type { ResetTarget } from './target.js'
+
+export interface ResetOptions extends Wanted {
+  readonly group: string
+  /** May be left out where the group reads only one stream. */
+  readonly stream?: string
+  /** All partitions of the stream when absent. */
+  readonly partitions?: readonly number[]
+  readonly to: ResetTarget
+}
+
+/**
+ * Computes where a reset would put a group's positions, and what that means. Changes nothing, and needs no worker.
+ *
+ * @throws TidemarkError UNKNOWN_CONSUMER, UNREACHABLE, STREAM_NOT_FOUND; OUT_OF_RANGE where a partition does not have the offset
+ */
+export async function planReset(
+  config: TidemarkConfig,
+  { partitions, to, ...wanted }: ResetOptions,
+): Promise<PositionPlan> {
+  return planWith(parseConfig(config), wanted, async ({ source, placesOf, identity, earlier, name }) => {
+    const places = await placesOf(partitions)
+    const moves = await planAll(places, (place) => moveTo(source, place, to, earlier.has(place.partition)))
+    return { ...name, kind: 'reset', identity, moves }
+  })
+}
+
+/** What planning a change of positions needs to know. */
+export interface Ground {
+  readonly name: { readonly group: string; readonly stream: string }
+  readonly consumer: ParsedConsumer
+  readonly source: SourceClient
+  readonly identity: string | null
+  /** Partitions whose stored position is of an earlier stream of the same name. */
+  readonly earlier: ReadonlySet<number>
+  /** Throws UNKNOWN_CONSUMER for a partition that there is not. */
+  placesOf(partitions: readonly number[] | undefined): Promise<Place[]>
+}
+
+/** Opens the store, then the stream, and lends what they say. */
+export async function planWith(
+  config: ParsedConfig,
+  wanted: Wanted,
+  plan: (ground: Ground) => Promise<PositionPlan>,
+): Promise<PositionPlan> {
+  const consumer = findConsumer(config, wanted)
+  return using(openStore(config), (store) =>
+    using(openSource(consumer), (source) =>
+      answerWithin(
+        placeOf(consumer.source),
+        survey(consumer, store, source).then((ground) => plan(ground)),
+        4 * patience,
+      ),
+    ),
+  )
+}
+
+async function survey(consumer: ParsedConsumer, store: OffsetStoreClient, source: SourceClient): Promise<Ground> {
+  const { group, stream } = consumer.settings
+  const [rows, log] = await Promise.all([store.read(group, stream), logState(source)])
+  const stored = new Map(rows.map((row) => [row.partition, row]))
+  return {
+    name: { group, stream },
+    consumer,
+    source,
+    identity: log.identity,
+    earlier: new Set(rows.filter((row) => isOfEarlierStream(row, log.identity)).map(({ partition }) => partition)),
+    placesOf: async (partitions) => {
+      if (partitions) requirePartitions(stream, partitions, log.partitions)
+      return [...new Set(partitions ?? log.partitions)]
+        .sort((a, b) => a - b)
+        .map((partition) => ({
+          stream,
+          partition,
+          from: stored.get(partition)?.position ?? null,
+          ...log.bounds.get(partition)!,
+        }))
+    },
+  }
+}
+
+async function moveTo(source: SourceClient, place: Place, to: ResetTarget, earlier: boolean): Promise<Move> {
+  const known = earlier ? { ...place, from: null } : place
+  const move =
+    typeof to === 'object' && 'by' in to
+      ? moveBy(known, to.by)
+      : typeof to === 'object' && 'offset' in to
+        ? await moveToOffset(source, known, to.offset)
+        : moveOf(known, await source.resolve(place.partition, to))
+  return earlier ? { ...move, from: place.from, remark: 'it was of an earlier stream of that name' } : move
+}
+
+function moveBy(place: Place, by: bigint): Move {
+  const { from, first, head, stream, partition } = place
+  if (from === null)
+    throw new TidemarkError(
+      'OUT_OF_RANGE',
+      `${describePartition({ stream, partition })} has no position yet to go from by ${by}: choose first, last, next, an offset or a time`,
+      { place: { stream, partition } },
+    )
+  const to = from + by
+  if (to < first) return moveOf(place, first, `that is the first: ${to} is not in the log`)
+  if (to > head) return moveOf(place, head, `that is the head: ${to} is not written yet`)
+  return moveOf(place, to)
+}
+
+async function moveToOffset(source: SourceClient, place: Place, offset: bigint): Promise<Move> {
+  if (offset > place.head) throw outOfRange(place, offset)
+  const to = await source.resolve(place.partition, { offset }).catch((error) => {
+    throw isTidemarkError(error) && error.code === 'OUT_OF_RANGE' ? outOfRange(place, offset) : error
+  })
+  // A log whose offsets do not begin at 0 may still take 0 for its beginning.
+  if (to < place.first && to > 0n) throw outOfRange(place, offset)
+  return moveOf(place, to)
+}

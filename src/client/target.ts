@@ -1,0 +1,34 @@
+import { TidemarkError } from '../model/errors.js'
+import type { StartSpec } from '../model/start.js'
+
+/** Where a position is put: as a consumer's start, or so many offsets from where it is. */
+export type ResetTarget = StartSpec | { readonly by: bigint }
+
+const forms = 'first, last, next, an offset (1400), a time (2026-07-01T08:00:00Z), or +n or -n offsets from where it is'
+/** Clocks differ by so much at times, ms. */
+const tolerance = 60_000
+
+/**
+ * Reads a target as people write it. A time without a zone is meant where this process runs.
+ *
+ * @throws TidemarkError CONFIG_INVALID for what is none, and for a time that is still to come
+ */
+export function parseTarget(text: string, now = Date.now()): ResetTarget {
+  const written = text.trim()
+  if (written === 'first' || written === 'last' || written === 'next') return written
+  if (/^\d+$/.test(written)) return { offset: BigInt(written) }
+  if (/^[+-]\d+$/.test(written)) return { by: BigInt(written.replace('+', '')) }
+  const timestamp = timeOf(written)
+  if (timestamp === null) throw new TidemarkError('CONFIG_INVALID', `'${text}' is no position: use ${forms}`)
+  // Everything up to now would be skipped, which is what `next` says.
+  if (timestamp > now + tolerance)
+    throw new TidemarkError('CONFIG_INVALID', `${text} is still to come: for messages from now on, say next`)
+  return { timestamp }
+}
+
+/** JavaScript takes a date alone as UTC, but a date with a time as local: here both are local. */
+function timeOf(text: string): number | null {
+  if (!/^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/.test(text)) return null
+  const time = Date.parse(text.length === 10 ? `${text}T00:00` : text.replace(' ', 'T'))
+  return Number.isNaN(time) ? null : time
+}
