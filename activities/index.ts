@@ -7,6 +7,7 @@ import { createPoll } from './poll.js'
 import { createProcess } from './process.js'
 import type { ConsumerRuntime } from './runtime.js'
 
+export { Deduplicator } from './dedupe.js'
 export type { Cluster, ConsumerRuntime } from './runtime.js'
 
 /** Short activities, and those that only wait. */

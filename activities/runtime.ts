@@ -2,6 +2,7 @@ import type { Handler } from '../src/handlers/handler.js'
 import type { Queues } from '../src/model/revision.js'
 import type { ConsumerSettings } from '../src/model/settings.js'
 import type { ByteBudget, Log, OffsetStoreClient, ProgressLog, SourceClient } from '../src/ports.js'
+import type { Deduplicator } from './dedupe.js'
 
 /** What a worker gives to the activities of one consumer. */
 export interface ConsumerRuntime {
@@ -13,6 +14,7 @@ export interface ConsumerRuntime {
   readonly store: OffsetStoreClient
   /** In the database that the handler writes to. */
   readonly progress: ProgressLog
+  readonly dedupe?: Deduplicator
   readonly budget: ByteBudget
   readonly cluster: Cluster
   readonly log: Log

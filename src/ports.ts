@@ -91,6 +91,8 @@ export interface SourceClient<V = unknown> {
    * say. Positions of one incarnation mean nothing in another.
    */
   identity(): Promise<string | null>
+  /** True where offsets have gaps of any size and first and head say nothing of whether a position can be read. */
+  readonly sparse?: boolean
   /** The log's own place for a group's offsets, where it has one. Mirrored by default, for people's tools. */
   readonly groupOffsets?: OffsetMirror
   /** Starts reading at `from`. Opens nothing until the first `next`. */
@@ -201,8 +203,9 @@ export interface ProgressLog {
     to: bigint,
     work: (tx: Transaction) => Promise<void>,
   ): Promise<void>
-  readonly inbox: Inbox
-  readonly outbox: Outbox
+  /** Absent where progress lives in no database. */
+  readonly inbox?: Inbox
+  readonly outbox?: Outbox
 }
 
 /** Remembers keys of messages, so that one that comes again, at another offset or in another partition, can be told. */

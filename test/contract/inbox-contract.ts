@@ -59,7 +59,7 @@ export function inboxContract(kind: string, open: () => Promise<InboxHarness>): 
       await progress.transact(key, token, owner.position, next, async (tx) => {
         const offsets = keys.map((_, index) => owner.position + BigInt(index))
         const options = { replay: owner.replay, retentionMs: more.retentionMs ?? 60_000 }
-        known = await progress.inbox.admit(tx, key, { keys, offsets }, options)
+        known = await progress.inbox!.admit(tx, key, { keys, offsets }, options)
         await more.then?.()
       })
       owner.position = next
@@ -162,9 +162,9 @@ export function inboxContract(kind: string, open: () => Promise<InboxHarness>): 
     it('deletes keys whose time is over, so many at once, and no others', async () => {
       await handle(['a', 'b', 'c'], {}, { retentionMs: 0 })
       await handle(['d'])
-      expect(await database.progress.inbox.expire(2)).toBe(2)
-      expect(await database.progress.inbox.expire(2)).toBe(1)
-      expect(await database.progress.inbox.expire(2)).toBe(0)
+      expect(await database.progress.inbox!.expire(2)).toBe(2)
+      expect(await database.progress.inbox!.expire(2)).toBe(1)
+      expect(await database.progress.inbox!.expire(2)).toBe(0)
       expect(await harness.rows()).toBe(1)
       expect(await handle(['a', 'd'])).toEqual(['a'])
     })

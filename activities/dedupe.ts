@@ -1,0 +1,117 @@
+import type { DedupeRule } from '../src/config/parse.js'
+import { messageOf, TidemarkError } from '../src/model/errors.js'
+import { describePartition, type PartitionKey } from '../src/model/partition.js'
+import type { Inbox, Log, Message, ProgressLog, Transaction } from '../src/ports.js'
+import { redact } from './redact.js'
+
+/** How often a consumer looks for keys whose time is over, ms. */
+const sweepEvery = 60_000
+/** Keys deleted by one statement, so that each is a short transaction. */
+const sweepPiece = 5_000
+
+/**
+ * Leaves out messages whose key came before. The inbox takes a key in the transaction of the handler that gets the message, so
+ * both happen or neither.
+ */
+export class Deduplicator {
+  /** Messages left out since the worker began. */
+  #dropped = 0
+  #sweptAt = Number.NEGATIVE_INFINITY
+
+  readonly #inbox: Inbox
+
+  /** @throws TidemarkError CONFIG_INVALID where progress is kept without an inbox */
+  constructor(
+    private readonly rule: DedupeRule,
+    { inbox }: Pick<ProgressLog, 'inbox'>,
+    private readonly log: Log,
+    private readonly draining: AbortSignal,
+  ) {
+    if (!inbox)
+      throw new TidemarkError(
+        'CONFIG_INVALID',
+        'dedupe needs a handler that writes to a database, where its keys are kept; the transactions of this one are elsewhere',
+      )
+    this.#inbox = inbox
+  }
+
+  /**
+   * The messages that the handler is to get, in their order. Of several with one key in a chunk it is the first.
+   *
+   * @throws TidemarkError HANDLER_FAILED when the key function throws, or returns what is no key
+   */
+  async admit(
+    tx: Transaction,
+    place: PartitionKey & { readonly replay: number },
+    messages: readonly Message[],
+  ): Promise<readonly Message[]> {
+    const { keys, offsets, dropped } = this.#keysOf(place, messages)
+    if (keys.length > 0) {
+      const { retentionMs } = this.rule
+      const known = await this.#inbox.admit(tx, place, { keys, offsets }, { replay: place.replay, retentionMs })
+      for (const index of known) dropped.add(offsets[index]!)
+    }
+    void this.#sweep()
+    if (dropped.size === 0) return messages
+    this.#dropped += dropped.size
+    const { group, stream, partition } = place
+    this.log.debug(
+      { group, stream, partition, dropped: dropped.size, droppedSinceStart: this.#dropped },
+      'left out messages whose key was handled before',
+    )
+    return messages.filter(({ offset }) => !dropped.has(offset))
+  }
+
+  #keysOf(place: PartitionKey, messages: readonly Message[]) {
+    const seen = new Set<string>()
+    const offsets: bigint[] = []
+    const dropped = new Set<bigint>()
+    for (const message of messages) {
+      const key = this.#keyOf(place, message)
+      if (key === null) continue
+      if (seen.has(key)) {
+        dropped.add(message.offset)
+        continue
+      }
+      seen.add(key)
+      offsets.push(message.offset)
+    }
+    return { keys: [...seen], offsets, dropped }
+  }
+
+  #keyOf(place: PartitionKey, message: Message): string | null {
+    let key: unknown
+    try {
+      key = this.rule.key(message)
+    } catch (error) {
+      throw unusable(place, message, `threw: ${redact(messageOf(error), [message])}`)
+    }
+    if (typeof key === 'string' || key === null) return key
+    const what =
+      key instanceof Promise ? 'a promise' : key === undefined ? 'undefined' : `a value of type ${typeof key}`
+    throw unusable(place, message, `returned ${what}; it must return text, or null for a message without a key`)
+  }
+
+  /** Deletes old keys beside the work, in small pieces. Nobody waits for it, and what it can't do now it does later. */
+  async #sweep(): Promise<void> {
+    const now = performance.now()
+    if (now - this.#sweptAt < sweepEvery) return
+    this.#sweptAt = now
+    try {
+      let deleted = 0
+      for (let piece = sweepPiece; piece === sweepPiece && !this.draining.aborted; deleted += piece)
+        piece = await this.#inbox.expire(sweepPiece)
+      if (deleted > 0) this.log.debug({ deleted }, 'deleted inbox keys whose retention is over')
+    } catch (error) {
+      this.log.warn({ error: messageOf(error) }, 'could not delete old inbox keys; trying again in a minute')
+    }
+  }
+}
+
+function unusable(place: PartitionKey, { offset }: Message, what: string): TidemarkError {
+  return new TidemarkError(
+    'HANDLER_FAILED',
+    `dedupe.key of group ${place.group} failed at ${describePartition(place)} offset ${offset}: it ${what}`,
+    { place: { group: place.group, stream: place.stream, partition: place.partition, offset: String(offset) } },
+  )
+}
