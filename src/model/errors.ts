@@ -18,6 +18,7 @@ const effects = {
   OUT_OF_RANGE: 'stop',
   UNDECODABLE: 'stop',
   CORRUPT_DATA: 'stop',
+  GROUP_ACTIVE: 'stop',
   HANDLER_FAILED: 'retry',
   OUTPUT_FAILED: 'retry',
   FENCED: 'lost',

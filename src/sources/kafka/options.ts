@@ -20,6 +20,11 @@ export interface KafkaOptions<V> {
   readonly sasl?: SASLOptions
   /** Deliver records of open and aborted transactions, too. Default false. */
   readonly readUncommitted?: boolean
+  /**
+   * Whether the group's offsets in Kafka show how far Tidemark's consumer has come, so that people's tools for lag go on
+   * working. Needs the right to read the group. Default true.
+   */
+  readonly groupOffsets?: boolean
   /** How long a broker may hold a fetch open while there is nothing new. Default 500ms, at least 10ms. */
   readonly fetchMaxWait?: Duration
   /** Default 3s. */
@@ -36,6 +41,7 @@ export interface KafkaSettings {
   readonly ssl?: boolean | ConnectionOptions
   readonly sasl?: SASLOptions
   readonly readUncommitted: boolean
+  readonly groupOffsets: boolean
   readonly fetchMaxWaitMs: number
   readonly connectionTimeoutMs: number
   readonly requestTimeoutMs: number
@@ -87,6 +93,7 @@ const schema = z.strictObject({
   ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())], { error: 'must be true or TLS options' }).optional(),
   sasl: login.optional(),
   readUncommitted: flag.default(false),
+  groupOffsets: flag.default(true),
   fetchMaxWait: duration('500ms', 10),
   connectionTimeout: duration('3s', 10),
   requestTimeout: duration('30s', 100),

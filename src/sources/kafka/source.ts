@@ -3,6 +3,7 @@ import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceCl
 import { codecOf, json, type ValueCodec } from '../value.js'
 import { Connector } from './driver.js'
 import { codeError } from './failures.js'
+import { GroupOffsets } from './group-offsets.js'
 import { Leaders } from './leaders.js'
 import { LinkPool } from './link-pool.js'
 import { Offsets } from './offsets.js'
@@ -56,6 +57,7 @@ class KafkaClient<V> implements SourceClient<V> {
   readonly #offsets: Offsets
   readonly #watcher: Watcher
   readonly #readers = new Set<KafkaReader<V>>()
+  readonly groupOffsets?: GroupOffsets
 
   constructor(
     private readonly connector: Connector,
@@ -67,6 +69,7 @@ class KafkaClient<V> implements SourceClient<V> {
     this.#leaders = new Leaders(this.#links, settings)
     this.#offsets = new Offsets(this.#links, this.#leaders, settings)
     this.#watcher = new Watcher(this.#links, this.#leaders, this.#offsets, settings, log)
+    if (settings.groupOffsets) this.groupOffsets = GroupOffsets.over(this.#links, this.#leaders.brokers, settings)
   }
 
   async partitions(): Promise<readonly number[]> {
