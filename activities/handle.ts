@@ -3,8 +3,10 @@ import { isTidemarkError, messageOf, TidemarkError } from '../src/model/errors.j
 import { describePartition, type PartitionKey } from '../src/model/partition.js'
 import type { FencingToken } from '../src/model/token.js'
 import type { Chunk, Transaction } from '../src/ports.js'
+import { PositionChanged } from './commits.js'
 import { redact } from './redact.js'
 import type { ConsumerRuntime } from './runtime.js'
+import type { StoredOffsets } from './stored-offsets.js'
 
 /** One batch's way of handling a chunk: effects and progress together, or progress right after the effects. */
 export type HandleChunk = (chunk: Chunk) => Promise<void>
@@ -18,13 +20,25 @@ export function chunkHandler(
   key: PartitionKey,
   token: FencingToken,
   replay: number,
+  stored?: StoredOffsets,
 ): HandleChunk {
-  const context: HandlerContext = { ...key, attempt: token.attempt, replay, signal: stopped, log }
+  const manual = stored ?? notManual(key)
+  const context: HandlerContext = {
+    ...key,
+    attempt: token.attempt,
+    replay,
+    signal: stopped,
+    log,
+    storeOffset: (message) => manual.store(message),
+    commit: async () => void (await manual.flush()),
+  }
 
   async function run(chunk: Chunk, call: () => unknown): Promise<void> {
     try {
       await untilStopped(Promise.resolve().then(call), stopped, key)
     } catch (error) {
+      // From `context.commit`: the partition is somebody else's, or begins elsewhere. No failure of the handler.
+      if (error instanceof PositionChanged || (isTidemarkError(error) && error.effect === 'lost')) throw error
       const failed = handlerFailed(error, key, chunk)
       const frames =
         error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : []
@@ -35,21 +49,38 @@ export function chunkHandler(
 
   if (typeof handler === 'function')
     return async (chunk) => {
+      stored?.hand(chunk)
       if (chunk.messages.length > 0) await run(chunk, () => handler(chunk.messages, context))
-      await progress.advance(key, token, chunk.from, chunk.next)
+      // What the handler stores moves progress instead, now or later.
+      if (!stored) await progress.advance(key, token, chunk.from, chunk.next)
     }
 
+  const transact = (from: bigint, to: bigint | (() => bigint), chunk: Chunk) =>
+    progress.transact(key, token, from, to, (tx: Transaction) =>
+      run(chunk, () => handler.handle(chunk.messages, { ...context, tx })),
+    )
+
   return async (chunk) => {
-    if (chunk.messages.length === 0) return progress.advance(key, token, chunk.from, chunk.next)
+    stored?.hand(chunk)
+    if (chunk.messages.length === 0) return stored ? undefined : progress.advance(key, token, chunk.from, chunk.next)
     try {
-      await progress.transact(key, token, chunk.from, chunk.next, (tx: Transaction) =>
-        run(chunk, () => handler.handle(chunk.messages, { ...context, tx })),
-      )
+      if (stored) await stored.transact((from, to) => transact(from, to, chunk))
+      else await transact(chunk.from, chunk.next, chunk)
     } catch (error) {
       // A constraint checked at commit, a lost connection: not the handler's own error, but about the same messages.
-      throw isTidemarkError(error) ? error : handlerFailed(error, key, chunk)
+      throw isTidemarkError(error) || error instanceof PositionChanged ? error : handlerFailed(error, key, chunk)
     }
   }
+}
+
+/** The place of `StoredOffsets` under every other strategy. */
+function notManual({ group }: PartitionKey): Pick<StoredOffsets, 'store' | 'flush'> {
+  const refuse = (what: string): never => {
+    throw new Error(
+      `${what} needs the option commit: 'manual'; the offsets of group ${group} are committed by themselves`,
+    )
+  }
+  return { store: () => refuse('storeOffset'), flush: async () => refuse('commit') }
 }
 
 /** Lets go of a handler that does not end when the worker has to. Its transaction is rolled back; its promise is left alone. */

@@ -1,5 +1,6 @@
 import type { OpenInput, Ownership } from '../src/model/batch.js'
 import { reporting } from './failure.js'
+import { relocate } from './locate.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 /**
@@ -7,21 +8,28 @@ import type { ConsumerRuntime } from './runtime.js'
  * that a loss of either (or of Temporal's data) can't bring an old owner back. The start option counts only where neither
  * knows the partition.
  */
-export function createOpen({ source, store, progress, settings }: ConsumerRuntime) {
+export function createOpen(runtime: ConsumerRuntime) {
+  const { source, store, progress, settings } = runtime
   return ({ key, above }: OpenInput): Promise<Ownership> =>
     reporting(key, async () => {
       // One after the other: both as a rule ask the same pool, and a connection more for each partition costs more than it saves.
       const offsets = await store.read(key.group, key.stream)
       const done = await progress.read(key)
+      const identity = await source.identity()
       const stored = offsets.find(({ partition }) => partition === key.partition)
+      if (stored) {
+        const ahead = done !== null && done.replay === stored.replay && done.position > stored.position
+        await relocate(runtime, key, { ...stored, ...(ahead ? { position: done.position } : {}) }, identity)
+      }
       const start = stored?.position ?? done?.position ?? (await source.resolve(key.partition, settings.start))
-      const owned = await store.open(key, { above: Math.max(above, done?.token.epoch ?? 0), start })
+      const owned = await store.open(key, { above: Math.max(above, done?.token.epoch ?? 0), start, identity })
       // What was handled may be ahead of what was committed. Only the same replay counts: a reset goes back on purpose.
       const ahead = done && done.replay === owned.replay && done.position > owned.position
       return {
         epoch: owned.epoch,
         position: String(ahead ? done.position : owned.position),
         replay: owned.replay,
+        identity: owned.identity,
       }
     })
 }

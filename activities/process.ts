@@ -3,12 +3,15 @@ import type { BatchEnd, BatchInput, BatchResult } from '../src/model/batch.js'
 import { isTidemarkError } from '../src/model/errors.js'
 import { arrived, idleGap } from '../src/model/rhythm.js'
 import type { RetrySettings } from '../src/model/settings.js'
+import type { FencingToken } from '../src/model/token.js'
 import type { Chunk } from '../src/ports.js'
+import { type Commits, commitsOf, PositionChanged } from './commits.js'
 import { reporting } from './failure.js'
 import { chunkHandler, type HandleChunk } from './handle.js'
 import { heartbeats } from './heartbeat.js'
 import { type Lease, Readers } from './readers.js'
 import type { ConsumerRuntime } from './runtime.js'
+import { StoredOffsets } from './stored-offsets.js'
 
 /**
  * Works one batch: claims the partition, reads from the position of its progress (which is ahead of the plan when an
@@ -16,7 +19,27 @@ import type { ConsumerRuntime } from './runtime.js'
  */
 export function createProcess(runtime: ConsumerRuntime) {
   const readers = new Readers(runtime)
-  const { settings, progress, draining } = runtime
+  const { settings, source, progress, draining } = runtime
+  const manual = new Map<number, StoredOffsets>()
+
+  /** What the handler has stored so far, where that is the strategy. Where another worker was in between, reading begins at what is stored. */
+  function storedOffsets({ key, replay, from }: BatchInput, token: FencingToken, claimed: bigint) {
+    if (settings.commit.after !== 'manual') return undefined
+    const owner = { key, token, replay }
+    const old = manual.get(key.partition)
+    const stored = old?.followedBy(replay, BigInt(from), claimed) ? old : new StoredOffsets(runtime, owner, claimed)
+    stored.handOver(owner)
+    manual.set(key.partition, stored)
+    return stored
+  }
+
+  /** Whether the stream was deleted and made again since the partition was opened: its positions mean something else now. */
+  async function recreated({ identity }: BatchInput): Promise<boolean> {
+    if (!identity) return false
+    // In an outage nobody knows; the reader waits for its end.
+    const now = await source.identity().catch(() => null)
+    return now !== null && now !== identity
+  }
 
   async function work(input: BatchInput): Promise<BatchResult> {
     const { key, epoch, batch, replay } = input
@@ -29,17 +52,32 @@ export function createProcess(runtime: ConsumerRuntime) {
     }))
     try {
       const token = { epoch, batch, attempt: info.attempt }
-      work.position = await progress.claim(key, token, { from: BigInt(input.from), replay })
+      if (await recreated(input)) return { ...work.result('stopped'), reopen: true }
+      const claimed = await progress.claim(key, token, { from: BigInt(input.from), replay })
+      const stored = storedOffsets(input, token, claimed)
+      work.position = stored?.read ?? claimed
+      const commits = commitsOf(runtime, { key, epoch, replay }, work.position, stored)
       const lease = readers.take(key, replay, work.position)
       stop.addEventListener('abort', lease.stop, { once: true })
       if (stop.aborted) lease.stop()
       let end: BatchEnd | undefined
       try {
-        end = await work.follow(lease, stop, runtime, chunkHandler(runtime, key, token, replay))
-        return work.result(end)
+        const handle = chunkHandler(runtime, key, token, replay, stored)
+        try {
+          end = await work.follow(lease, stop, runtime, commits, handle)
+          return work.result(end, await commits.end())
+        } catch (error) {
+          end = undefined
+          if (!isTidemarkError(error) || error.effect !== 'stop') throw error
+          // What came before it is done, and is committed like any other batch; the partition stops in front of it.
+          const result = work.result('stopped', await commits.end())
+          const jump = error.code === 'OUT_OF_RANGE' && settings.outOfRange !== 'fail'
+          return jump ? { ...result, reopen: true } : { ...result, blocked: error.message }
+        }
       } catch (error) {
-        // What came before it is done, and is committed like any other batch; the partition stops in front of it.
-        if (isTidemarkError(error) && error.effect === 'stop') return work.result('stopped', error.message)
+        // What was handed out and not stored is handed out again.
+        manual.delete(key.partition)
+        if (error instanceof PositionChanged) return { ...work.result('stopped'), reopen: true }
         throw error
       } finally {
         stop.removeEventListener('abort', lease.stop)
@@ -78,7 +116,13 @@ class Batch {
   }
 
   /** Reads and handles until something closes the batch. Everything up to `position` is done when it returns or throws. */
-  async follow(lease: Lease, stop: AbortSignal, { settings }: ConsumerRuntime, handle: HandleChunk): Promise<BatchEnd> {
+  async follow(
+    lease: Lease,
+    stop: AbortSignal,
+    { settings }: ConsumerRuntime,
+    commits: Commits,
+    handle: HandleChunk,
+  ): Promise<BatchEnd> {
     const { maxMessages, maxDurationMs } = settings.batch
     const closesAt = Date.now() + maxDurationMs
     let idleAt = Date.now() + idleGap(this.#rhythm, settings.batch)
@@ -89,28 +133,32 @@ class Batch {
       if (now >= closesAt) return this.messages > 0 ? 'duration' : 'idle'
       if (now >= idleAt) return 'idle'
       const chunk = await lease.reader.next({
-        maxMessages: Math.min(settings.chunk.maxMessages, maxMessages - this.messages),
-        waitMs: Math.min(closesAt, idleAt) - now,
+        maxMessages: Math.min(settings.chunk.maxMessages, maxMessages - this.messages, commits.most),
+        waitMs: Math.min(closesAt - now, idleAt - now, commits.dueIn),
       })
-      if (!chunk) continue
-      await this.#work(chunk, handle)
+      if (!chunk) {
+        if (commits.dueIn <= 0) await commits.done(this.position, 0)
+        continue
+      }
+      await this.#work(chunk, handle, commits)
       idleAt = Date.now() + idleGap(this.#rhythm, settings.batch)
     }
   }
 
-  result(end: BatchEnd, blocked?: string): BatchResult {
+  result(end: BatchEnd, committed?: bigint): BatchResult {
     const head = this.#head > this.position ? this.#head : this.position
     const result = { to: String(this.position), messages: this.messages, end, head: String(head), rhythm: this.#rhythm }
-    return blocked === undefined ? result : { ...result, blocked }
+    return committed === undefined ? result : { ...result, committed: String(committed) }
   }
 
-  async #work(chunk: Chunk, handle: HandleChunk): Promise<void> {
+  async #work(chunk: Chunk, handle: HandleChunk, commits: Commits): Promise<void> {
     try {
       this.#head = chunk.head
       if (chunk.messages.length > 0) this.#rhythm = arrived(this.#rhythm, Date.now())
       if (chunk.next > chunk.from) await handle(chunk)
       this.position = chunk.next
       this.messages += chunk.messages.length
+      await commits.done(chunk.next, chunk.messages.length)
     } finally {
       chunk.release()
     }

@@ -6,6 +6,7 @@
 export { type StartedGroup, startGroups } from './client/groups.js'
 export { consumer, defineConfig, type TidemarkConfig } from './config/define.js'
 export type { Consumer, ConsumerOptions, StartOption, TidemarkOptions } from './config/options.js'
+export { type CommitOption, everyN, manual, periodic } from './config/strategy.js'
 export {
   type HandlerContext,
   type PlainHandler,

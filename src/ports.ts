@@ -195,12 +195,14 @@ export interface ProgressLog {
   /**
    * Runs `work` and moves progress in one transaction: both happen or neither. Throws FENCED (and rolls back) when the token
    * is no longer the greatest; rethrows what `work` throws, after rolling back.
+   *
+   * @param to a function is asked when `work` is done, where the handler decides it
    */
   transact(
     key: PartitionKey,
     token: FencingToken,
     from: bigint,
-    to: bigint,
+    to: bigint | (() => bigint),
     work: (tx: Transaction) => Promise<void>,
   ): Promise<void>
   /** Absent where progress lives in no database. */

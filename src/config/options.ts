@@ -1,6 +1,7 @@
 import type { Handler } from '../handlers/handler.js'
 import type { Duration, Size } from '../model/units.js'
-import type { OffsetStore, Source } from '../ports.js'
+import type { Message, OffsetStore, Source } from '../ports.js'
+import type { CommitOption } from './strategy.js'
 
 /** One consumer: a group that reads a stream. Options left out have the default named here. */
 export interface ConsumerOptions<V = unknown> {
@@ -12,6 +13,18 @@ export interface ConsumerOptions<V = unknown> {
   readonly handler: Handler<V>
   /** Where to begin on a partition for which nothing is stored yet. Default `first`: nothing is missed. */
   readonly start?: StartOption
+  /**
+   * When the offset is committed: `afterBatch` (the default), `afterEach`, `everyN(n)`, `periodic(interval)`, or `manual`: what the
+   * handler stores with `context.storeOffset`. What a crash may repeat is in docs/offsets.md.
+   */
+  readonly commit?: CommitOption
+  /**
+   * What happens when the log no longer has the position, because retention has passed it, or the stream was deleted and made again:
+   * `fail` (the default) stops the partition and says so; `first` or `last` go on there, and the jump is in `tidemark history`.
+   */
+  readonly onOutOfRange?: 'fail' | 'first' | 'last'
+  /** Leaves out messages that say what another one has said before. Needs `transactional(...)`. See docs/inbox-and-outbox.md. */
+  readonly dedupe?: DedupeOption<V>
   /** What closes a batch. The consumer offset is committed after each batch. */
   readonly batch?: {
     /** Default 1,000,000. */
@@ -41,6 +54,16 @@ export interface ConsumerOptions<V = unknown> {
     /** Factor from one pause to the next. Default 2. */
     readonly backoff?: number
   }
+}
+
+export interface DedupeOption<V = unknown> {
+  /**
+   * What is the same in messages that say the same, for example an order's id; null for a message that is never left out. It is
+   * called for each message, at each try.
+   */
+  readonly key: (message: Message<V>) => string | null
+  /** How long a key is remembered, at least. Default 7d. */
+  readonly retention?: Duration
 }
 
 /** `first | last | next`, an offset, or the time of the first message wanted (a Date, ISO text, or ms since 1970). */

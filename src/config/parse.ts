@@ -3,9 +3,10 @@ import { z } from 'zod'
 import type { Handler } from '../handlers/handler.js'
 import { TidemarkError } from '../model/errors.js'
 import type { ConsumerSettings } from '../model/settings.js'
-import type { OffsetStore, Source } from '../ports.js'
+import type { Message, OffsetStore, Source } from '../ports.js'
 import type { TidemarkConfig } from './define.js'
 import { count, duration, name, size, start } from './schema.js'
+import { commit } from './strategy.js'
 
 /** A config that has been checked: what the rest of Tidemark works with. */
 export interface ParsedConfig {
@@ -22,8 +23,16 @@ export interface ParsedConsumer {
   readonly settings: ConsumerSettings
   readonly source: Source
   readonly handler: Handler
+  readonly dedupe?: DedupeRule
   /** Names this consumer's config: equal in every worker that was started with the same settings and handler. */
   readonly version: string
+}
+
+/** How a consumer tells messages that say the same thing. */
+export interface DedupeRule {
+  /** Null: this message is never left out. */
+  readonly key: (message: Message) => string | null
+  readonly retentionMs: number
 }
 
 export interface TemporalSettings {
@@ -55,6 +64,16 @@ const consumerSchema = z.strictObject({
   source,
   handler,
   start,
+  commit,
+  onOutOfRange: z.enum(['fail', 'first', 'last'], { error: "must be 'fail', 'first' or 'last'" }).default('fail'),
+  dedupe: z
+    .strictObject({
+      key: z.custom<DedupeRule['key']>((value) => typeof value === 'function', {
+        error: 'must be a function from a message to its key',
+      }),
+      retention: duration('7d', 1000),
+    })
+    .optional(),
   batch: z
     .strictObject({ maxMessages: count(1_000_000), maxDuration: duration('30s', 100), idleGap: duration('2s', 10) })
     .prefault({}),
@@ -134,12 +153,26 @@ function parseConsumer(value: unknown, index: number): ParsedConsumer {
   const group = typeof written.options?.group === 'string' ? ` (group '${written.options.group}')` : ''
   if (!parsed.success) throw invalid(parsed.error, `consumers[${index}]${group}`)
   const { data } = parsed
+  if (data.dedupe && typeof data.handler === 'function')
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      `consumers[${index}]${group}.dedupe: needs transactional(handler), where a key is kept exactly when the handler's effects are; ` +
+        'a plain handler has the idempotencyKey of each message, which stays the same at every retry',
+    )
+  if (data.dedupe && data.commit.after === 'manual')
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      `consumers[${index}]${group}.dedupe: does not go with commit: manual(), which waits for the handler to store messages that it never gets`,
+    )
+  const dedupe = data.dedupe && { key: data.dedupe.key, retentionMs: data.dedupe.retention }
   const stream = name('stream').safeParse(data.source.stream)
   if (!stream.success) throw invalid(stream.error, `consumers[${index}]${group}.source.stream`)
   const settings: ConsumerSettings = {
     group: data.group,
     stream: stream.data,
     start: data.start,
+    commit: data.commit,
+    outOfRange: data.onOutOfRange,
     batch: {
       maxMessages: data.batch.maxMessages,
       maxDurationMs: data.batch.maxDuration,
@@ -158,7 +191,8 @@ function parseConsumer(value: unknown, index: number): ParsedConsumer {
     settings,
     source: data.source,
     handler: data.handler,
-    version: versionOf(settings, data.source, data.handler),
+    ...(dedupe && { dedupe }),
+    version: versionOf(settings, data.source, data.handler, dedupe),
   }
 }
 
@@ -177,10 +211,11 @@ function refuseTwins(consumers: readonly ParsedConsumer[]): void {
   }
 }
 
-function versionOf(settings: ConsumerSettings, from: Source, to: Handler): string {
+function versionOf(settings: ConsumerSettings, from: Source, to: Handler, dedupe: DedupeRule | undefined): string {
   const code = typeof to === 'function' ? to : to.handle
   const database = typeof to === 'function' ? null : (to.database?.describe ?? null)
-  const whole = JSON.stringify([settings, from.kind, from.describe, database, String(code)], (_, value) =>
+  const keys = dedupe ? [String(dedupe.key), dedupe.retentionMs] : []
+  const whole = JSON.stringify([settings, from.kind, from.describe, database, String(code), ...keys], (_, value) =>
     typeof value === 'bigint' ? String(value) : value,
   )
   return createHash('sha256').update(whole).digest('hex').slice(0, 8)

@@ -12,6 +12,19 @@ export interface HandlerContext {
   /** Aborted when the worker has to let go of the chunk: its transaction is rolled back. Pass it to what you wait for. */
   readonly signal: AbortSignal
   readonly log: Log
+  /**
+   * With `commit: 'manual'`: marks a message, and all before it in its partition, as done. The next periodic commit picks it up. It may
+   * be called after the handler has returned, while this worker still works the partition; inside a transaction it counts
+   * when that is committed.
+   *
+   * @throws Error with another strategy, or for a message that was not handed out
+   */
+  storeOffset(message: Message): void
+  /**
+   * With `commit: 'manual'`: commits what is stored now, and resolves when that is done. Inside a transaction it happens right after
+   * the transaction.
+   */
+  commit(): Promise<void>
 }
 
 export interface TransactionContext extends HandlerContext {

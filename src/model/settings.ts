@@ -1,10 +1,14 @@
 import type { StartSpec } from './start.js'
+import type { CommitStrategy } from './strategy.js'
 
 /** A consumer's options after parsing: every default filled in, durations in ms, sizes in bytes. */
 export interface ConsumerSettings {
   readonly group: string
   readonly stream: string
   readonly start: StartSpec
+  readonly commit: CommitStrategy
+  /** What happens when the log no longer has the position: stop and say so, or go on at its first or its next message. */
+  readonly outOfRange: OutOfRangePolicy
   readonly batch: BatchLimits
   readonly chunk: ChunkLimits
   /** Partitions of this consumer that one worker handles at the same time. */
@@ -13,6 +17,8 @@ export interface ConsumerSettings {
   readonly heartbeatTimeoutMs: number
   readonly retry: RetrySettings
 }
+
+export type OutOfRangePolicy = 'fail' | 'first' | 'last'
 
 export interface BatchLimits {
   readonly maxMessages: number

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { consumer, defineConfig, type TidemarkConfig } from '../../src/config/define.js'
 import { parseConfig } from '../../src/config/parse.js'
+import { everyN, manual, periodic } from '../../src/config/strategy.js'
 import { transactional } from '../../src/handlers/handler.js'
 import { messageOf } from '../../src/model/errors.js'
 import type { OffsetStore, Source } from '../../src/ports.js'
@@ -39,6 +40,8 @@ describe('a config', () => {
       group: 'billing',
       stream: 'orders',
       start: 'first',
+      commit: { after: 'batch' },
+      outOfRange: 'fail',
       batch: { maxMessages: 1_000_000, maxDurationMs: 30_000, idleGapMs: 2_000 },
       chunk: { maxMessages: 10_000, fetchBytes: 2 * 1024 ** 2 },
       concurrency: 100,
@@ -47,6 +50,16 @@ describe('a config', () => {
     })
     expect(temporal).toEqual({ address: '127.0.0.1:7233', namespace: 'default' })
     expect(memoryBytes).toBe(128 * 1024 ** 2)
+  })
+
+  it.each([
+    ['afterEach', { after: 'messages', messages: 1 }],
+    [everyN(500), { after: 'messages', messages: 500 }],
+    [periodic('250ms'), { after: 'interval', intervalMs: 250 }],
+    ['manual', { after: 'manual', intervalMs: 5_000 }],
+    [manual('1m'), { after: 'manual', intervalMs: 60_000 }],
+  ])('commits as %o says', (commit, strategy) => {
+    expect(parseConfig(configWith({ commit }), {}).consumers[0]!.settings.commit).toEqual(strategy)
   })
 
   it('takes the Temporal address from the environment, and from itself before that', () => {
@@ -79,6 +92,13 @@ describe('a config', () => {
     [{ start: { timestamp: 'yesterday' } }, "timestamp 'yesterday' is not a time"],
     [{ group: 'a/b' }, "consumers[0] (group 'a/b').group: must not contain '/'"],
     [{ group: '' }, "consumers[0] (group '').group: must not be empty"],
+    [
+      { commit: 'sometimes' },
+      "consumers[0] (group 'billing').commit: must be 'afterBatch', 'afterEach', everyN(messages)",
+    ],
+    [{ commit: everyN(0) }, "consumers[0] (group 'billing').commit.everyN: must be at least 1"],
+    [{ commit: periodic('now') }, "consumers[0] (group 'billing').commit.periodic: 'now' is not a duration"],
+    [{ onOutOfRange: 'skip' }, "consumers[0] (group 'billing').onOutOfRange: must be 'fail', 'first' or 'last'"],
     [{ heartbeat: '3s' }, "consumers[0] (group 'billing'): unknown option 'heartbeat'"],
   ])('refuses %o and says where and why', (change, words) => {
     expect(problem(configWith(change))).toContain(words)

@@ -14,6 +14,8 @@ import { resolveStart } from './start.js'
 
 /** An event stream in a Postgres, as the worker sees it. An event's offset is its position; positions have gaps. */
 export class PostgresStreamClient<V> implements SourceClient<V> {
+  /** One sequence counts the events of all partitions. */
+  readonly sparse = true
   readonly #closed = new AbortController()
   readonly #tables
   readonly #safe

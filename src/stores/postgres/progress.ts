@@ -82,7 +82,7 @@ export class PostgresProgress implements ProgressLog {
     key: PartitionKey,
     token: FencingToken,
     from: bigint,
-    to: bigint,
+    to: bigint | (() => bigint),
     work: (tx: Transaction) => Promise<void>,
   ): Promise<void> {
     const client = await this.pool.connect().catch((error) => {
@@ -99,7 +99,8 @@ export class PostgresProgress implements ProgressLog {
         throw error
       }
     }
-    const failure = await transaction.run(handled, this.#check(key, token), this.#advance(key, token, from, to)).then(
+    const advance = () => this.#advance(key, token, from, typeof to === 'function' ? to() : to)
+    const failure = await transaction.run(handled, this.#check(key, token), advance).then(
       () => undefined,
       (error: unknown) => ({ error }),
     )

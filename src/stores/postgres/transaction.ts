@@ -41,12 +41,12 @@ export class ChunkTransaction {
   }
 
   /**
-   * Runs `work`, then `advance` and COMMIT in one message. Whatever fails rolls all of it back and is thrown.
+   * Runs `work`, then the statement that `advance` makes and COMMIT in one message. Whatever fails rolls all of it back and is thrown.
    *
    * @param check fails for a stale owner. It comes after the session has its name: an owner that passes it is still the newest one,
    *   or its successor, which looks for sessions after its claim, finds this one and ends it.
    */
-  async run(work: (tx: Transaction) => Promise<void>, check: string, advance: string): Promise<void> {
+  async run(work: (tx: Transaction) => Promise<void>, check: string, advance: () => string): Promise<void> {
     const name = pg.escapeLiteral(this.name)
     const begun = this.client.query(
       `begin; select set_config('application_name', ${name}, true), set_config('tidemark.chunk', ${name}, true); ${check}`,
@@ -61,7 +61,7 @@ export class ChunkTransaction {
       this.#over = true
       if (this.#unsent !== undefined) throw this.#unsent
       // pg knows the option for each statement, its types only for the connection.
-      const last = { text: `${this.#mine()}; ${advance}; commit`, query_timeout: commitTimeout }
+      const last = { text: `${this.#mine()}; ${advance()}; commit`, query_timeout: commitTimeout }
       const results = (await this.client.query(last)) as unknown as pg.QueryResult[]
       if (results.at(-1)?.command !== 'COMMIT') throw new Error('Postgres rolled the chunk back')
       this.#clean = true

@@ -1,0 +1,139 @@
+import { TidemarkError } from '../src/model/errors.js'
+import { describePartition, type PartitionKey } from '../src/model/partition.js'
+import type { OffsetStoreClient } from '../src/ports.js'
+import type { ConsumerRuntime } from './runtime.js'
+import type { StoredOffsets } from './stored-offsets.js'
+
+/** A person has put the position elsewhere: the batch ends, and the partition begins there. Not a failure. */
+export class PositionChanged extends Error {}
+
+/** How one batch commits the consumer offset while it runs. */
+export interface Commits {
+  /** Greatest number of messages that the handler may get next. */
+  readonly most: number
+  /** So many ms from now something is to be committed though nothing more comes. */
+  readonly dueIn: number
+  /** Everything before `position` is done, `messages` more than the last time. */
+  done(position: bigint, messages: number): Promise<void>
+  /** Commits what is left, and returns the position committed; undefined where the workflow commits. */
+  end(): Promise<bigint | undefined>
+}
+
+/** The consumer's strategy for one batch that begins at `position`. */
+export function commitsOf(
+  { settings: { commit: strategy }, store }: Pick<ConsumerRuntime, 'settings' | 'store'>,
+  owner: { readonly key: PartitionKey; readonly epoch: number; readonly replay: number },
+  position: bigint,
+  stored: StoredOffsets | undefined,
+): Commits {
+  if (stored) return { ...leaves, end: () => stored.flush() }
+  if (strategy.after === 'messages') return new Every(store, owner, position, strategy.messages)
+  if (strategy.after === 'interval') return new Periodic(store, owner, position, strategy.intervalMs)
+  return { ...leaves, end: async () => undefined }
+}
+
+/** Leaves the commit to somebody else: the workflow, or the handler. */
+const leaves = { most: Infinity, dueIn: Infinity, done: async () => {} }
+
+/**
+ * Commits, or says whose the partition is now.
+ *
+ * @throws PositionChanged, TidemarkError FENCED
+ */
+export async function commitAs(
+  store: OffsetStoreClient,
+  { key, epoch, replay }: { readonly key: PartitionKey; readonly epoch: number; readonly replay: number },
+  position: bigint,
+): Promise<void> {
+  const result = await store.commit(key, { epoch, position })
+  if (result.outcome === 'committed') return
+  if (result.replay > replay) throw new PositionChanged(`${describePartition(key)} was reset to ${result.position}`)
+  throw new TidemarkError(
+    'FENCED',
+    `${describePartition(key)} of group ${key.group} now belongs to epoch ${result.epoch} at position ${result.position}; this owner has epoch ${epoch}`,
+    { place: key },
+  )
+}
+
+/** What the strategies that commit inside the batch have in common. */
+abstract class Inside implements Commits {
+  #committed: bigint
+  #position: bigint
+
+  constructor(
+    private readonly store: OffsetStoreClient,
+    private readonly owner: { readonly key: PartitionKey; readonly epoch: number; readonly replay: number },
+    position: bigint,
+  ) {
+    this.#committed = position
+    this.#position = position
+  }
+
+  abstract readonly most: number
+  get dueIn(): number {
+    return Infinity
+  }
+  /** Whether to commit after `messages` more. */
+  protected abstract due(messages: number): boolean
+
+  async done(position: bigint, messages: number): Promise<void> {
+    this.#position = position
+    if (this.due(messages)) await this.end()
+  }
+
+  protected get pending(): boolean {
+    return this.#position > this.#committed
+  }
+
+  async end(): Promise<bigint> {
+    if (this.#position > this.#committed) await commitAs(this.store, this.owner, this.#position)
+    this.#committed = this.#position
+    return this.#committed
+  }
+}
+
+class Every extends Inside {
+  most: number
+
+  constructor(
+    store: OffsetStoreClient,
+    owner: { readonly key: PartitionKey; readonly epoch: number; readonly replay: number },
+    position: bigint,
+    private readonly messages: number,
+  ) {
+    super(store, owner, position)
+    this.most = messages
+  }
+
+  protected due(messages: number): boolean {
+    this.most -= messages
+    if (this.most > 0) return false
+    this.most = this.messages
+    return true
+  }
+}
+
+class Periodic extends Inside {
+  readonly most = Infinity
+  #dueAt: number
+
+  constructor(
+    store: OffsetStoreClient,
+    owner: { readonly key: PartitionKey; readonly epoch: number; readonly replay: number },
+    position: bigint,
+    private readonly intervalMs: number,
+  ) {
+    super(store, owner, position)
+    this.#dueAt = performance.now() + intervalMs
+  }
+
+  override get dueIn(): number {
+    return this.pending ? Math.max(0, this.#dueAt - performance.now()) : Infinity
+  }
+
+  protected due(): boolean {
+    if (performance.now() < this.#dueAt) return false
+    this.#dueAt = performance.now() + this.intervalMs
+    return true
+  }
+}
