@@ -4,7 +4,7 @@ import { type ConsumerView, type PartitionLine, viewConsumer } from '../client/v
 import { parseConfig } from '../config/parse.js'
 import { type GroupOptions, groupCommand, jsonOption } from './choose.js'
 import { loadConfig } from './config.js'
-import { age } from './format.js'
+import { age, ago } from './format.js'
 import { Rates } from './rates.js'
 import { table } from './table.js'
 import { type Colour, painter } from './terminal.js'
@@ -74,8 +74,8 @@ function show(view: ConsumerView, rate: string | null): string {
   return `${paint(`${group} on ${stream}`, 'bold')}${inForce}\n${said.join('')}${moving}${body}`
 }
 
-/** Since when, where something is wrong. */
+/** And for how long, where something is wrong. */
 function why({ state, reason, since }: PartitionLine): string {
   if (!since || ['running', 'idle', 'unknown'].includes(state)) return reason
-  return `since ${since.replace(/\.\d+Z$/, 'Z')}${reason ? `: ${reason}` : ''}`
+  return `for ${ago(since)}${reason ? `: ${reason}` : ''}`
 }

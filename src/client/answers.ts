@@ -10,8 +10,8 @@ import { messageOf, TidemarkError } from '../model/errors.js'
 /** How long workflows may take to answer, ms. They need a worker for it, and nobody wants to wait for one that is not there. */
 const patience = 15_000
 
-/** gRPC's DEADLINE_EXCEEDED, and FAILED_PRECONDITION: no worker has asked for work lately. */
-const nobody = new Set([4, 9])
+/** gRPC's CANCELLED and DEADLINE_EXCEEDED, both said when the time is over; FAILED_PRECONDITION: no worker has asked for work lately. */
+const nobody = new Set([1, 4, 9])
 
 /** Names a running group. */
 export interface GroupName {

@@ -54,7 +54,7 @@ export async function planAll(
   if (failures.length === 0) return planned.map((one) => (one as PromiseFulfilledResult<Move>).value)
   const [failure] = failures
   if (!isTidemarkError(failure) || failure.code !== 'OUT_OF_RANGE') throw failure
-  const others = failures.length > 1 ? `, nor can ${failures.length - 1} other partitions` : ''
+  const others = failures.length > 1 ? ` (and it can't be done in ${failures.length - 1} other partitions)` : ''
   throw new TidemarkError(failure.code, `${failure.message}${others}; nothing was changed`, { place: failure.place })
 }
 

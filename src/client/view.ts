@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client'
 import type { ParsedConfig, ParsedConsumer, TemporalSettings } from '../config/parse.js'
-import { messageOf } from '../model/errors.js'
+import { isTidemarkError, messageOf } from '../model/errors.js'
 import { answerWithin, placeOf } from './once.js'
 import { openSource, openStore, patience, using } from './open.js'
 import { greatestAge, type PartitionPosition, readPositions, sumOfLag } from './positions.js'
@@ -59,10 +59,18 @@ export async function viewConsumer(config: ParsedConfig, consumer: ParsedConsume
   ])
   if (!workers.answer && !positions.answer) throw positions.why
   const notes = [
-    ...(workers.answer ? [] : [`no worker answers: from the store and the broker (${messageOf(workers.why)})`]),
+    ...(workers.answer ? [] : [noteOf(workers.why)]),
     ...(positions.answer ? positions.answer.notes : [`from the workers alone: ${messageOf(positions.why)}`]),
   ]
   return merge({ group, stream, notes }, workers.answer, positions.answer?.positions ?? [])
+}
+
+/** Why only half of it is shown. */
+function noteOf(why: unknown): string {
+  const message = messageOf(why)
+  if (isTidemarkError(why) && why.code === 'UNKNOWN_CONSUMER') return 'not started: from the store and the broker'
+  const known = message.startsWith('no worker answers')
+  return `no worker answers: from the store and the broker${known ? '' : ` (${message})`}`
 }
 
 /** Positions by the store, and by the log as far as it answers. Throws where the store does not. */
