@@ -3,7 +3,12 @@
  * is loaded only where it is used.
  */
 
+export { type AdoptOptions, planAdoption } from './client/adopt.js'
+export { type AppliedReset, type ApplyOptions, applyReset } from './client/apply.js'
 export { type StartedGroup, startGroups } from './client/groups.js'
+export type { Move, PositionPlan } from './client/plan.js'
+export { planReset, type ResetOptions } from './client/reset.js'
+export { parseTarget, type ResetTarget } from './client/target.js'
 export { consumer, defineConfig, type TidemarkConfig } from './config/define.js'
 export type { Consumer, ConsumerOptions, StartOption, TidemarkOptions } from './config/options.js'
 export { type CommitOption, everyN, manual, periodic } from './config/strategy.js'

@@ -19,7 +19,7 @@ export interface AdoptOptions extends Wanted {
  * consumer must have stopped. `applyReset` does it.
  *
  * @throws TidemarkError as `planReset`; CONFIG_INVALID where the log keeps no offsets of groups; UNKNOWN_CONSUMER where that group
- * has none; GROUP_ACTIVE where it is still running
+ * has none; GROUP_ACTIVE where the source refuses a group that is still running
  */
 export function planAdoption(
   config: TidemarkConfig,

@@ -49,16 +49,39 @@ export async function readPositions(
   ])
   const stored = new Map(rows.map((row) => [row.partition, row]))
   const partitions = [...new Set([...(log?.partitions ?? []), ...stored.keys()])].sort((a, b) => a - b)
-  const positions = partitions.map((partition) => positionOf(partition, stored.get(partition), log))
+  const lost = from.source && log ? await lostAtZero(from.source, rows, log) : new Set<number>()
+  const positions = partitions.map((partition) =>
+    positionOf(partition, stored.get(partition), log, lost.has(partition)),
+  )
   if (!from.source || !ages) return positions
-  const behind = positions.flatMap(({ partition, committed, lag }) =>
-    committed !== null && lag !== null && lag > 0n ? [{ key: { ...name, partition }, position: committed }] : [],
+  const behind = positions.flatMap(({ partition, committed, first, lag }) =>
+    committed !== null && first !== null && lag !== null && lag > 0n
+      ? [{ key: { ...name, partition }, position: committed > first ? committed : first }]
+      : [],
   )
   const found = await agesAt(from.source, behind)
   return positions.map((one) => ({ ...one, timeLagMs: one.lag === 0n ? 0 : (found.get(one.partition) ?? null) }))
 }
 
-function positionOf(partition: number, stored: StoredOffset | undefined, log: LogState | null): PartitionPosition {
+/**
+ * Partitions that stand at 0 where the log no longer begins there. In a log whose first offset may be any (a Postgres stream) 0 is
+ * just its beginning: only the source knows.
+ */
+async function lostAtZero(source: SourceClient, rows: readonly StoredOffset[], log: LogState): Promise<Set<number>> {
+  const lost = new Set<number>()
+  for (const { partition, position } of rows) {
+    if (position > 0n || (log.bounds.get(partition)?.first ?? 0n) === 0n) continue
+    await source.resolve(partition, { offset: position }).catch(() => lost.add(partition))
+  }
+  return lost
+}
+
+function positionOf(
+  partition: number,
+  stored: StoredOffset | undefined,
+  log: LogState | null,
+  lost: boolean,
+): PartitionPosition {
   const bounds = log?.bounds.get(partition)
   const committed = stored?.position ?? null
   const head = bounds?.head ?? null
@@ -75,17 +98,17 @@ function positionOf(partition: number, stored: StoredOffset | undefined, log: Lo
     replay: stored?.replay ?? null,
     remark: earlier
       ? 'the stream was created again since: this position means nothing in it'
-      : remarkOf(committed, bounds, log),
+      : remarkOf(committed, bounds, log, lost),
   }
 }
 
-function remarkOf(committed: bigint | null, bounds: Bounds | undefined, log: LogState | null): string {
+function remarkOf(committed: bigint | null, bounds: Bounds | undefined, log: LogState | null, lost: boolean): string {
   if (!log) return ''
   if (!bounds) return 'the stream has no such partition'
   if (committed === null) return 'nothing committed yet'
   if (committed > bounds.head) return `beyond the log, which ends at ${bounds.head}`
-  // 0 is the beginning, wherever the first message lies.
-  if (committed < bounds.first && committed > 0n) return `the log begins at ${bounds.first}: what lay before it is gone`
+  if (lost || (committed < bounds.first && committed > 0n))
+    return `the log begins at ${bounds.first}: what lay before it is gone`
   return ''
 }
 
