@@ -172,6 +172,11 @@ export interface Database {
 
 export interface DatabaseClient {
   readonly progress: ProgressLog
+  /** Who put positions somewhere else, newest first; for stores that have no room for it. */
+  readonly changes: {
+    add(change: Omit<OffsetChange, 'at'>): Promise<void>
+    list(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]>
+  }
   close(): Promise<void>
 }
 
@@ -359,7 +364,7 @@ export interface OffsetStoreClient extends OffsetMirror {
    */
   open(key: PartitionKey, options: { above: number; start: bigint; identity?: string | null }): Promise<StoredOffset>
   /** Compare-and-set: moves the position forward when `epoch` is the stored one. Repeating a commit is harmless. */
-  commit(key: PartitionKey, commit: { epoch: number; position: bigint }): Promise<CommitOutcome>
+  commit(key: PartitionKey, commit: { epoch: number; position: bigint; replay?: number }): Promise<CommitOutcome>
   /**
    * Puts the position anywhere, and records who did it and why. Epoch and replay grow by one, so that commits of whoever owns the
    * partition now can't undo it and idempotency keys change. Creates what is not stored yet.

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { BrokerLink } from './broker-link.js'
 import type { Address, Connector } from './driver.js'
 
@@ -7,7 +8,10 @@ export class LinkPool {
   readonly #open = new Set<BrokerLink>()
   readonly #end = new AbortController()
 
-  constructor(private readonly connector: Connector) {}
+  constructor(private readonly connector: Connector) {
+    // Every connection that is being made listens to it.
+    setMaxListeners(0, this.#end.signal)
+  }
 
   /** Aborted by `close`. */
   get signal(): AbortSignal {

@@ -13,6 +13,7 @@ import { answerTimeout, ask } from '../../postgres/ask.js'
 import { migrate } from '../../postgres/migrate.js'
 import type { PostgresSettings } from '../../postgres/options.js'
 import { postgresError } from '../../postgres/pool.js'
+import { matching, PostgresChanges, pickedBy } from './changes.js'
 
 interface Row {
   readonly group: string
@@ -27,13 +28,12 @@ interface Row {
 }
 
 const columns = '"group", stream, partition, "offset", epoch, replay, identity, updated_at'
-/** Null in a filter means any. */
-const matching = `($1::text is null or "group" = $1) and ($2::text is null or stream = $2) and ($3::int is null or partition = $3)`
 
 /** The table `consumer_offsets`. It holds the last processed offset, position - 1, as people expect of such a table. */
 export class PostgresOffsets implements OffsetStoreClient {
   readonly #schema: string
   readonly #table: string
+  readonly #changes: PostgresChanges
 
   constructor(
     private readonly pool: pg.Pool,
@@ -42,6 +42,7 @@ export class PostgresOffsets implements OffsetStoreClient {
   ) {
     this.#schema = pg.escapeIdentifier(settings.schema)
     this.#table = `${this.#schema}.consumer_offsets`
+    this.#changes = new PostgresChanges(pool, settings)
   }
 
   migrate(): Promise<void> {
@@ -55,10 +56,10 @@ export class PostgresOffsets implements OffsetStoreClient {
     )
   }
 
-  async list({ group, stream, partition }: OffsetFilter): Promise<readonly StoredOffset[]> {
+  async list(filter: OffsetFilter): Promise<readonly StoredOffset[]> {
     return this.#offsets(
       `select ${columns} from ${this.#table} where ${matching} order by "group", stream, partition`,
-      [group ?? null, stream ?? null, partition ?? null],
+      pickedBy(filter),
     )
   }
 
@@ -88,7 +89,12 @@ export class PostgresOffsets implements OffsetStoreClient {
     )
     if (moved.length > 0) return { outcome: 'committed' }
     const stored = (await this.read(group, stream)).find((row) => row.partition === partition)
-    return { outcome: 'stale', epoch: stored?.epoch ?? 0, position: stored?.position ?? 0n, replay: stored?.replay ?? 0 }
+    return {
+      outcome: 'stale',
+      epoch: stored?.epoch ?? 0,
+      position: stored?.position ?? 0n,
+      replay: stored?.replay ?? 0,
+    }
   }
 
   async reset(
@@ -102,23 +108,8 @@ export class PostgresOffsets implements OffsetStoreClient {
     return row!
   }
 
-  async history({
-    group,
-    stream,
-    partition,
-    limit,
-  }: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
-    type Change = Omit<OffsetChange, 'from' | 'to'> & { from_position: string | null; to_position: string }
-    const rows = await this.#query<Change>(
-      `select "group", stream, partition, kind, from_position, to_position, by, why, at
-       from ${this.#schema}.consumer_changes where ${matching} order by id desc limit $4`,
-      [group ?? null, stream ?? null, partition ?? null, limit],
-    )
-    return rows.map(({ from_position, to_position, ...row }) => ({
-      ...row,
-      from: from_position === null ? null : BigInt(from_position),
-      to: BigInt(to_position),
-    }))
+  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+    return this.#changes.list(filter)
   }
 
   /** As a mirror of another store: shows what that one has, in the order of its epochs. */

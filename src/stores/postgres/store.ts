@@ -2,6 +2,7 @@ import type { ConnectContext, Database, DatabaseClient, OffsetStore, OffsetStore
 import { migrate } from '../../postgres/migrate.js'
 import { describePostgres, type PostgresOptions, type PostgresSettings, parsePostgres } from '../../postgres/options.js'
 import { openPool } from '../../postgres/pool.js'
+import { PostgresChanges } from './changes.js'
 import { PostgresOffsets } from './offsets.js'
 import { PostgresProgress } from './progress.js'
 
@@ -45,7 +46,11 @@ function databaseOf(settings: PostgresSettings): Database {
         await close()
         throw error
       }
-      return { progress: new PostgresProgress(pool, settings, context.log), close }
+      return {
+        progress: new PostgresProgress(pool, settings, context.log),
+        changes: new PostgresChanges(pool, settings),
+        close,
+      }
     },
   }
 }

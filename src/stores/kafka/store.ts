@@ -1,0 +1,54 @@
+import { isTidemarkError } from '../../model/errors.js'
+import type { ConnectContext, OffsetStore } from '../../ports.js'
+import { Brokers } from '../../sources/kafka/brokers.js'
+import { Connector } from '../../sources/kafka/driver.js'
+import { GroupOffsets } from '../../sources/kafka/group-offsets.js'
+import { LinkPool } from '../../sources/kafka/link-pool.js'
+import { KafkaOffsets } from './offsets.js'
+import { type KafkaStoreOptions, parseKafkaStore } from './options.js'
+
+/**
+ * Keeps positions where plain Kafka consumers keep them: in the group's own offsets. Progress of handlers still lives in
+ * `database`, beside their writes. The group must have no other consumers.
+ *
+ * @throws TidemarkError CONFIG_INVALID
+ */
+export function kafkaStore(options: KafkaStoreOptions): OffsetStore {
+  const { connection, database } = parseKafkaStore(options)
+  const { brokers, ssl, sasl } = connection
+  return {
+    kind: 'kafka',
+    describe: { brokers, tls: ssl !== undefined && ssl !== false, sasl: sasl?.mechanism ?? null },
+    database,
+    connect: async (context: ConnectContext) => {
+      const { log, signal } = context
+      signal.throwIfAborted()
+      const links = new LinkPool(new Connector(connection, log))
+      const cluster = { brokers, ...(sasl ? { sasl } : {}) }
+      const known = new Brokers(links, cluster)
+      const client = new KafkaOffsets(
+        GroupOffsets.over(links, known, cluster),
+        brokers.join(),
+        () => database.connect(context),
+        () => links.close(),
+      )
+      const onAbort = () => void links.close()
+      signal.addEventListener('abort', onAbort, { once: true })
+      try {
+        // To be connected is all that is asked of the broker.
+        await known.ask(async () => {})
+        await client.database().catch((error) => {
+          // What is wrong with the tables is for `migrate` to say.
+          if (!isTidemarkError(error) || error.code !== 'SCHEMA_TOO_NEW') throw error
+        })
+        signal.throwIfAborted()
+        return client
+      } catch (error) {
+        await client.close()
+        throw error
+      } finally {
+        signal.removeEventListener('abort', onAbort)
+      }
+    },
+  }
+}
