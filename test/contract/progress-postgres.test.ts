@@ -1,26 +1,36 @@
 import pg from 'pg'
+import type { Transaction } from '../../src/ports.js'
 import { postgresDatabase } from '../../src/postgres.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
 import { type ProgressHarness, progressContract } from './progress-contract.js'
+import { type SqlHarness, sqlProgressContract } from './progress-sql-contract.js'
 
 describeWith(['postgres'], 'Postgres', () => {
-  progressContract('Postgres', async (): Promise<ProgressHarness> => {
-    const { connectionString, drop } = await freshDatabase()
-    const pool = new pg.Pool({ connectionString, max: 4 })
-    pool.on('error', () => {})
-    await pool.query('create table effects (n int, by_whom text)')
-    return {
-      connect: () =>
-        postgresDatabase({ connectionString }).connect({ log: silentLog(), signal: new AbortController().signal }),
-      sql: async <R extends object>(text: string, values: readonly unknown[] = []) =>
-        (await pool.query<R>(text, [...values])).rows,
-      session: { id: 'select pg_backend_pid() as id', end: 'select pg_terminate_backend($1::int)' },
-      close: async () => {
-        await pool.end()
-        await drop()
-      },
-    }
-  })
+  progressContract('Postgres', openHarness)
+  sqlProgressContract('Postgres', openHarness)
 })
+
+async function openHarness(): Promise<ProgressHarness & SqlHarness> {
+  const { connectionString, drop } = await freshDatabase()
+  const pool = new pg.Pool({ connectionString, max: 4 })
+  pool.on('error', () => {})
+  await pool.query('create table effects (n int, by_whom text)')
+  const sql = async <R extends object>(text: string, values: readonly unknown[] = []) =>
+    (await pool.query<R>(text, [...values])).rows
+  return {
+    connect: () =>
+      postgresDatabase({ connectionString }).connect({ log: silentLog(), signal: new AbortController().signal }),
+    write: (tx: Transaction, effects) => tx.query('insert into effects (n) select unnest($1::int[])', [effects]),
+    spoil: (tx: Transaction) => tx.query('select 1 / 0'),
+    effects: async () => (await sql<{ n: number }>('select n from effects order by n')).map(({ n }) => n),
+    clear: async () => void (await sql('delete from effects')),
+    sql,
+    session: { id: 'select pg_backend_pid() as id', end: 'select pg_terminate_backend($1::int)' },
+    close: async () => {
+      await pool.end()
+      await drop()
+    },
+  }
+}

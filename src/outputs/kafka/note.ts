@@ -1,0 +1,20 @@
+import type { FencingToken } from '../../model/token.js'
+
+/** What stands beside a position: who wrote it, and in which replay. */
+export interface Noted {
+  readonly token: FencingToken
+  readonly replay: number
+}
+
+/** The text of an offset's metadata: `epoch.batch.attempt/replay`. */
+export function noteOf({ token: { epoch, batch, attempt }, replay }: Noted): string {
+  return `${epoch}.${batch}.${attempt}/${replay}`
+}
+
+/** Reads it. An offset that somebody else has written (kafka-consumer-groups.sh) counts as older than any owner's. */
+export function readNote(text: string | null): Noted {
+  const match = /^(\d+)\.(\d+)\.(\d+)\/(\d+)$/.exec(text ?? '')
+  if (!match) return { token: { epoch: 0, batch: 0, attempt: 0 }, replay: 0 }
+  const [epoch, batch, attempt, replay] = match.slice(1).map(Number) as [number, number, number, number]
+  return { token: { epoch, batch, attempt }, replay }
+}

@@ -1,0 +1,67 @@
+import type { ConnectContext, Output, OutputClient, OutputRecord, ProgressLog } from '../../ports.js'
+import { Cluster } from './cluster.js'
+import { type KafkaOutputOptions, type OutputSettings, parseKafkaOutput } from './options.js'
+import { Placer } from './place.js'
+import { IdempotentProducer } from './producer.js'
+import { KafkaProgress } from './progress.js'
+
+/**
+ * A Kafka cluster that handlers write to, by `produce`. Opens nothing: a worker does.
+ *
+ * @throws TidemarkError CONFIG_INVALID
+ */
+export function kafkaOutput(options: KafkaOutputOptions): Output {
+  const settings = parseKafkaOutput(options)
+  const { brokers, ssl, sasl } = settings.connection
+  const { compression, deliveryTimeoutMs, transactionTimeoutMs } = settings
+  return {
+    kind: 'kafka',
+    describe: {
+      brokers,
+      compression,
+      deliveryTimeoutMs,
+      transactionTimeoutMs,
+      tls: ssl !== undefined && ssl !== false,
+      sasl: sasl?.mechanism ?? null,
+    },
+    maxBufferedBytes: settings.maxBufferedBytes,
+    connect: async ({ log, signal }: ConnectContext) => {
+      signal.throwIfAborted()
+      const client = new KafkaOutput(settings, new Cluster(settings, log))
+      const onAbort = () => void client.close()
+      signal.addEventListener('abort', onAbort, { once: true })
+      try {
+        await client.cluster.check()
+        signal.throwIfAborted()
+        return client
+      } catch (error) {
+        await client.close()
+        throw error
+      } finally {
+        signal.removeEventListener('abort', onAbort)
+      }
+    },
+  }
+}
+
+class KafkaOutput implements OutputClient {
+  readonly progress: ProgressLog
+  readonly #producer: IdempotentProducer
+
+  constructor(
+    readonly settings: OutputSettings,
+    readonly cluster: Cluster,
+  ) {
+    const placer = new Placer(cluster)
+    this.#producer = new IdempotentProducer(cluster, placer)
+    this.progress = new KafkaProgress(cluster, placer)
+  }
+
+  send(records: readonly OutputRecord[]): Promise<void> {
+    return this.#producer.send(records)
+  }
+
+  close(): Promise<void> {
+    return this.cluster.close()
+  }
+}
