@@ -1,4 +1,7 @@
 /* The subpath `tidemark/kafka`. */
+
+export type { KafkaOutputOptions } from './outputs/kafka/options.js'
+export { kafkaOutput } from './outputs/kafka/output.js'
 export type { KafkaOptions } from './sources/kafka/options.js'
 export { kafka } from './sources/kafka/source.js'
 export { bytes, json, text, type ValueCodec, type ValueInfo, type ValueOption } from './sources/value.js'
