@@ -7,7 +7,11 @@ import type { ConsumerRuntime } from './runtime.js'
 export function createCommit({ store }: ConsumerRuntime) {
   return ({ key, epoch, replay, position }: CommitInput): Promise<CommitResult> =>
     reporting(key, async () => {
-      const result = await store.commit(key, { epoch, position: BigInt(position) })
+      const result = await store.commit(key, {
+        epoch,
+        position: BigInt(position),
+        ...(replay === undefined ? {} : { replay }),
+      })
       if (result.outcome === 'committed') return { committed: true }
       const owner = `epoch ${result.epoch} at position ${result.position}`
       return {

@@ -3,7 +3,7 @@ import { isTidemarkError, messageOf, TidemarkError } from '../src/model/errors.j
 import { describePartition, type PartitionKey } from '../src/model/partition.js'
 import type { FencingToken } from '../src/model/token.js'
 import type { Chunk, Transaction } from '../src/ports.js'
-import { PositionChanged } from './commits.js'
+import { PositionChanged } from './commit-as.js'
 import { redact } from './redact.js'
 import type { ConsumerRuntime } from './runtime.js'
 import type { StoredOffsets } from './stored-offsets.js'

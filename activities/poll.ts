@@ -11,11 +11,12 @@ const longestWait = 60_000
  * Waits until there is something to read. It heartbeats, so that messages for an idle partition whose worker has just
  * died wait for the heartbeat timeout and not for the end of this minute.
  */
-export function createPoll({ source, settings, draining }: ConsumerRuntime) {
+export function createPoll({ source, settings, draining, keepOffset }: ConsumerRuntime) {
   return ({ key, position }: PollInput): Promise<Plan> =>
     reporting(key, async () => {
       const stop = heartbeats(settings.heartbeatTimeoutMs, () => ({ waitingAt: position }))
       const signal = AbortSignal.any([Context.current().cancellationSignal, draining, AbortSignal.timeout(longestWait)])
+      void keepOffset(key)
       try {
         return { from: position, found: await source.waitForData(key.partition, BigInt(position), signal) }
       } finally {

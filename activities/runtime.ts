@@ -1,4 +1,5 @@
 import type { Handler } from '../src/handlers/handler.js'
+import type { PartitionKey } from '../src/model/partition.js'
 import type { Queues } from '../src/model/revision.js'
 import type { ConsumerSettings } from '../src/model/settings.js'
 import type { ByteBudget, Log, OffsetStoreClient, ProgressLog, SourceClient } from '../src/ports.js'
@@ -12,6 +13,8 @@ export interface ConsumerRuntime {
   readonly handler: Handler
   readonly source: SourceClient
   readonly store: OffsetStoreClient
+  /** Keeps brokers from forgetting the offset of a partition that waits. Fails nobody. */
+  readonly keepOffset: (key: PartitionKey) => Promise<void>
   /** In the database that the handler writes to. */
   readonly progress: ProgressLog
   readonly dedupe?: Deduplicator

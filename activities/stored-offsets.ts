@@ -2,7 +2,7 @@ import { isTidemarkError, messageOf } from '../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../src/model/partition.js'
 import type { FencingToken } from '../src/model/token.js'
 import type { Chunk, Message } from '../src/ports.js'
-import { commitAs } from './commits.js'
+import { commitAs } from './commit-as.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 /** Whoever works a partition now. */

@@ -75,8 +75,11 @@ export type StartOption =
   | { readonly timestamp: Date | string | number }
 
 export interface TidemarkOptions {
-  /** Where consumer offsets live, for example `postgresStore({ connectionString })`. */
-  readonly store: OffsetStore
+  /**
+   * Where consumer offsets live, for example `postgresStore({ connectionString })`. As a list: the first one decides, the others show
+   * the same. Without a list, offsets of Kafka topics are also shown as the group's own in Kafka; `[postgresStore(...)]` does without.
+   */
+  readonly store: OffsetStore | readonly [OffsetStore, ...OffsetStore[]]
   readonly consumers: readonly Consumer[]
   readonly temporal?: {
     /** Default: TEMPORAL_ADDRESS, else 127.0.0.1:7233. */

@@ -11,6 +11,8 @@ import { commit } from './strategy.js'
 /** A config that has been checked: what the rest of Tidemark works with. */
 export interface ParsedConfig {
   readonly store: OffsetStore
+  /** Where offsets are shown besides; undefined means: in the log's own place for them, where it has one. */
+  readonly mirrors?: readonly OffsetStore[]
   readonly consumers: readonly ParsedConsumer[]
   readonly temporal: TemporalSettings
   readonly taskQueue: string
@@ -55,8 +57,9 @@ const handler = z.custom<Handler>(
     typeof value === 'function' || (has(value, 'handle') && Reflect.get(value as object, 'kind') === 'transactional'),
   { error: 'must be a function, or transactional(function)' },
 )
+const aStore = 'must be an offset store, for example postgresStore({ connectionString }) from tidemark/postgres'
 const store = z.custom<OffsetStore>((value) => has(value, 'connect') && 'database' in (value as object), {
-  error: 'must be an offset store, for example postgresStore({ connectionString }) from tidemark/postgres',
+  error: aStore,
 })
 
 const consumerSchema = z.strictObject({
@@ -91,8 +94,13 @@ const consumerSchema = z.strictObject({
 
 const pem = z.instanceof(Buffer, { error: 'must be a Buffer with PEM text' }).optional()
 
+/** One store, or the one that decides and the mirrors that follow it. */
+const stores = z
+  .union([store, z.array(store).min(1)], { error: `${aStore}, or a list of them` })
+  .transform((given) => (Array.isArray(given) ? { primary: given[0]!, mirrors: given.slice(1) } : { primary: given }))
+
 const configSchema = z.strictObject({
-  store,
+  store: stores,
   consumers: z
     .array(z.unknown(), { error: 'must be a list of consumer({...})' })
     .min(1, 'must have at least one consumer'),
@@ -130,7 +138,8 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
   refuseTwins(consumers)
   const apiKey = temporal.apiKey ?? env.TEMPORAL_API_KEY
   return {
-    store: options.store,
+    store: options.store.primary,
+    ...('mirrors' in options.store ? { mirrors: options.store.mirrors } : {}),
     consumers,
     temporal: {
       address: temporal.address ?? env.TEMPORAL_ADDRESS ?? '127.0.0.1:7233',

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { placeOf } from '../client/once.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import type {
@@ -9,11 +10,20 @@ import type {
   SourceClient,
 } from '../ports.js'
 import { connectWithin } from './connect.js'
+import { MirroredStore } from './mirrored-store.js'
+
+/** How long mirrors may take for the last offsets when a worker ends, ms. */
+const mirrorsMayTake = 5_000
 
 /** The connections of one worker: the store, each database that handlers write to, and each consumer's stream. */
 export interface Resources {
   readonly store: OffsetStoreClient
-  of(consumer: ParsedConsumer): { readonly source: SourceClient; readonly progress: ProgressLog }
+  of(consumer: ParsedConsumer): {
+    readonly source: SourceClient
+    readonly progress: ProgressLog
+    /** The store, and the mirrors that follow it. */
+    readonly store: MirroredStore
+  }
   close(): Promise<void>
 }
 
@@ -34,7 +44,12 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
     closers.push(() => client.close())
     return client
   }
+  const mirroring: MirroredStore[] = []
   const close = async () => {
+    await Promise.race([
+      Promise.all(mirroring.map((store) => store.close())),
+      sleep(mirrorsMayTake, undefined, { ref: false }),
+    ])
     await Promise.allSettled(closers.splice(0).map((end) => end()))
   }
 
@@ -54,10 +69,22 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
         sources.set(consumer, await open({ ...about(source), connect: () => source.connect(context) }))
       }),
     )
+    const mirrors = await Promise.all(
+      (config.mirrors ?? []).map((mirror) => open({ ...about(mirror), connect: () => mirror.connect(context) })),
+    )
+    await Promise.all(mirrors.map((mirror) => mirror.migrate()))
+    const stores = new Map<ParsedConsumer, MirroredStore>()
+    for (const [consumer, { groupOffsets }] of sources) {
+      // Where the config names none, the log's own place for offsets is one.
+      const its = config.mirrors ? mirrors : groupOffsets ? [groupOffsets] : []
+      stores.set(consumer, new MirroredStore(storeClient, its, context.log))
+    }
+    mirroring.push(...stores.values())
     return {
       store: storeClient,
       of: (consumer) => ({
         source: sources.get(consumer)!,
+        store: stores.get(consumer)!,
         progress: databases.get(databaseOf(config, consumer))!.progress,
       }),
       close,

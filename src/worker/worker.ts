@@ -1,10 +1,11 @@
 import { hostname } from 'node:os'
 import { Client } from '@temporalio/client'
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
-import { batchActivities, type ConsumerRuntime, controlActivities } from '../../activities/index.js'
+import { batchActivities, type ConsumerRuntime, controlActivities, Deduplicator } from '../../activities/index.js'
 import { connectionOptions, requireNamespace, temporalError } from '../client/temporal.js'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, parseConfig } from '../config/parse.js'
+import { messageOf } from '../model/errors.js'
 import { batchQueue, queuesOf } from '../model/revision.js'
 import type { Log } from '../ports.js'
 import { SharedBudget } from './budget.js'
@@ -181,17 +182,22 @@ async function createWorkers(
   const budget = new SharedBudget(config.memoryBytes)
   const cluster = new TemporalCluster(new Client({ connection, namespace }))
   for (const consumer of config.consumers) {
-    const { settings, handler, version } = consumer
+    const { settings, handler, version, dedupe } = consumer
     const queues = queuesOf(config.taskQueue, settings.group, settings.stream)
-    const { source, progress } = resources.of(consumer)
+    const { source, progress, store } = resources.of(consumer)
     const runtime: ConsumerRuntime = {
       settings,
       version,
       queues,
       handler,
       source,
-      store: resources.store,
+      store,
+      keepOffset: (key) =>
+        store
+          .keep(key)
+          .catch((error) => life.log.debug({ ...key, error: messageOf(error) }, 'could not show the offset again')),
       progress,
+      ...(dedupe && { dedupe: new Deduplicator(dedupe, progress, life.log, life.draining) }),
       budget,
       cluster,
       ...life,
