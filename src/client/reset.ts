@@ -121,5 +121,5 @@ async function moveToOffset(source: SourceClient, place: Place, offset: bigint):
   })
   // A log whose offsets do not begin at 0 may still take 0 for its beginning.
   if (to < place.first && to > 0n) throw outOfRange(place, offset)
-  return moveOf(place, to)
+  return moveOf(place, to, to === 0n && place.first > 1n ? `the log begins at ${place.first}` : '')
 }

@@ -1,0 +1,55 @@
+import { expect, it } from 'vitest'
+import { ranges } from '../../src/client/find.js'
+import { moveOf } from '../../src/client/plan.js'
+import { parseTarget } from '../../src/client/target.js'
+
+const now = Date.parse('2026-07-01T12:00:00Z')
+
+it.each([
+  ['first', 'first'],
+  ['1400', { offset: 1400n }],
+  ['+20', { by: 20n }],
+  ['-20', { by: -20n }],
+  ['2026-07-01T08:00:00Z', { timestamp: Date.parse('2026-07-01T08:00:00Z') }],
+  ['2026-07-01T08:00+02:00', { timestamp: Date.parse('2026-07-01T06:00:00Z') }],
+  ['2026-07-01 08:00:00.5Z', { timestamp: Date.parse('2026-07-01T08:00:00.500Z') }],
+  // Local, both of them.
+  ['2026-06-30', { timestamp: new Date(2026, 5, 30).getTime() }],
+  ['2026-06-30T08:00', { timestamp: new Date(2026, 5, 30, 8).getTime() }],
+])('reads %s as a position', (text, target) => {
+  expect(parseTarget(text, now)).toEqual(target)
+})
+
+it.each(['', 'begin', '5oo', '1.5', '--3', '2026-13-01', '2026-07-01T08', 'yesterday', '1e3'])(
+  "refuses '%s', naming what there is",
+  (text) => {
+    expect(() => parseTarget(text, now)).toThrow(`'${text}' is no position: use first, last, next, an offset (1400)`)
+  },
+)
+
+it('refuses a time that is still to come: all there is would be skipped', () => {
+  expect(() => parseTarget('2027-07-01', now)).toThrow(
+    '2027-07-01 is still to come: for messages from now on, say next',
+  )
+})
+
+const place = { stream: 'orders', partition: 3, first: 100n, head: 1000n }
+
+it.each([
+  { from: 500n, to: 200n, again: 300n, skipped: 0n },
+  { from: 500n, to: 900n, again: 0n, skipped: 400n },
+  { from: 500n, to: 500n, again: 0n, skipped: 0n },
+  // What the log has lost is neither handled again nor skipped.
+  { from: 500n, to: 0n, again: 400n, skipped: 0n },
+  { from: 20n, to: 300n, again: 0n, skipped: 200n },
+  { from: 20n, to: 100n, again: 0n, skipped: 0n },
+  // Of a log that was longer once.
+  { from: 5000n, to: 400n, again: 600n, skipped: 0n },
+  { from: null, to: 400n, again: 0n, skipped: 0n },
+])('counts a move from $from to $to', ({ from, to, again, skipped }) => {
+  expect(moveOf({ ...place, from }, to)).toEqual({ partition: 3, from, to, again, skipped, remark: '' })
+})
+
+it('names partitions in few words', () => {
+  expect([ranges([0, 1, 2, 3]), ranges([0, 2, 3, 7]), ranges([])]).toEqual(['0 to 3', '0, 2 to 3, 7', 'none'])
+})
