@@ -104,6 +104,12 @@ module.exports = {
       ['^src/(stores|sources)/kafka/', '^src/stores/[^/]+\\.ts$', '^src/model/', '^src/ports\\.ts$', '^node_modules/'],
     ),
     onlyAndNode(
+      'outputs-know-ports-and-their-driver',
+      'An output knows the ports, its own kind, and how the source of that kind reaches the driver; nothing above it.',
+      '^src/outputs/([^/]+)/',
+      ['^src/outputs/$1/', '^src/sources/$1/', '^src/model/', '^src/ports\\.ts$', '^node_modules/'],
+    ),
+    onlyAndNode(
       'sources-and-stores-share-only-ports',
       'What several sources or several stores share knows the ports and the model.',
       '^src/(sources|stores)/[^/]+\\.ts$',
@@ -121,11 +127,11 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^(src|workflows|activities)/',
-        pathNot: ['^src/(sources|stores)/(kafka|postgres)/', '^src/postgres/', '^src/local/'],
+        pathNot: ['^src/(sources|stores|outputs)/(kafka|postgres)/', '^src/postgres/', '^src/local/'],
       },
       to: { path: withDriver },
     },
-    never('kafka-does-not-use-pg', 'Kafka parts reach no Postgres.', '^src/(sources|stores)/kafka/', [
+    never('kafka-does-not-use-pg', 'Kafka parts reach no Postgres.', '^src/(sources|stores|outputs)/kafka/', [
       ...npm('pg'),
       '^src/postgres/',
     ]),
@@ -155,7 +161,11 @@ module.exports = {
       'worker-gets-its-parts-from-config',
       'The worker runs whatever sources and stores the config brings, and workflows by their path or bundle.',
       '^src/worker/',
-      ['^workflows/', '^src/(sources|stores|postgres|cli|console|local|testing)/', '^src/(index|kafka|postgres)\\.ts$'],
+      [
+        '^workflows/',
+        '^src/(sources|stores|outputs|postgres|cli|console|local|testing)/',
+        '^src/(index|kafka|postgres)\\.ts$',
+      ],
     ),
     onlyAndNode('local-knows-the-model', 'Starting local parts has nothing to do with consuming.', '^src/local/', [
       '^src/(local|model)/',

@@ -1,9 +1,9 @@
-import type { HandlerContext } from '../src/handlers/handler.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../src/model/partition.js'
 import type { FencingToken } from '../src/model/token.js'
 import type { Chunk, Transaction } from '../src/ports.js'
 import { PositionChanged } from './commit-as.js'
+import { producing, type RestOfContext } from './outputs.js'
 import { redact } from './redact.js'
 import type { ConsumerRuntime } from './runtime.js'
 import type { StoredOffsets } from './stored-offsets.js'
@@ -16,14 +16,14 @@ export type HandleChunk = (chunk: Chunk) => Promise<void>
  * the one place that moves progress.
  */
 export function chunkHandler(
-  { handler, progress, log, stopped }: ConsumerRuntime,
+  { handler, progress, log, stopped, output }: ConsumerRuntime,
   key: PartitionKey,
   token: FencingToken,
   replay: number,
   stored?: StoredOffsets,
 ): HandleChunk {
   const manual = stored ?? notManual(key)
-  const context: HandlerContext = {
+  const context: RestOfContext = {
     ...key,
     attempt: token.attempt,
     replay,
@@ -39,7 +39,7 @@ export function chunkHandler(
     } catch (error) {
       // From `context.commit`: the partition is somebody else's, or begins elsewhere. No failure of the handler.
       if (error instanceof PositionChanged || (isTidemarkError(error) && error.effect === 'lost')) throw error
-      const failed = handlerFailed(error, key, chunk)
+      const failed = isTidemarkError(error) && error.code === 'OUTPUT_FAILED' ? error : handlerFailed(error, key, chunk)
       const frames =
         error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line)) : []
       log.warn({ ...key, attempt: token.attempt, at: frames.slice(0, 5).map((frame) => frame.trim()) }, failed.message)
@@ -47,17 +47,26 @@ export function chunkHandler(
     }
   }
 
+  if (typeof handler === 'function' && output?.transactional)
+    return async (chunk) => {
+      if (chunk.messages.length === 0) return progress.advance(key, token, chunk.from, chunk.next)
+      await progress.transact(key, token, chunk.from, chunk.next, ({ send }) =>
+        run(chunk, () => producing(output, context, chunk, (its) => handler(chunk.messages, its), send)),
+      )
+    }
+
   if (typeof handler === 'function')
     return async (chunk) => {
       stored?.hand(chunk)
-      if (chunk.messages.length > 0) await run(chunk, () => handler(chunk.messages, context))
+      if (chunk.messages.length > 0)
+        await run(chunk, () => producing(output, context, chunk, (its) => handler(chunk.messages, its)))
       // What the handler stores moves progress instead, now or later.
       if (!stored) await progress.advance(key, token, chunk.from, chunk.next)
     }
 
   const transact = (from: bigint, to: bigint | (() => bigint), chunk: Chunk) =>
     progress.transact(key, token, from, to, (tx: Transaction) =>
-      run(chunk, () => handler.handle(chunk.messages, { ...context, tx })),
+      run(chunk, () => producing(output, context, chunk, (its) => handler.handle(chunk.messages, { ...its, tx }))),
     )
 
   return async (chunk) => {

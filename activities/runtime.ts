@@ -4,6 +4,7 @@ import type { Queues } from '../src/model/revision.js'
 import type { ConsumerSettings } from '../src/model/settings.js'
 import type { ByteBudget, Log, OffsetStoreClient, ProgressLog, SourceClient } from '../src/ports.js'
 import type { Deduplicator } from './dedupe.js'
+import type { RuntimeOutput } from './outputs.js'
 
 /** What a worker gives to the activities of one consumer. */
 export interface ConsumerRuntime {
@@ -18,6 +19,7 @@ export interface ConsumerRuntime {
   /** In the database that the handler writes to. */
   readonly progress: ProgressLog
   readonly dedupe?: Deduplicator
+  readonly output?: RuntimeOutput
   readonly budget: ByteBudget
   readonly cluster: Cluster
   readonly log: Log

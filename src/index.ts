@@ -14,6 +14,7 @@ export type { Consumer, ConsumerOptions, StartOption, TidemarkOptions } from './
 export { type CommitOption, everyN, manual, periodic } from './config/strategy.js'
 export {
   type HandlerContext,
+  type OutputMessage,
   type PlainHandler,
   type TransactionalFunction,
   type TransactionalHandler,
@@ -23,5 +24,5 @@ export {
 export type { GroupStatus, PartitionStatus } from './model/commands.js'
 export { type ErrorCode, isTidemarkError, TidemarkError } from './model/errors.js'
 export type { Duration, Size } from './model/units.js'
-export type { Log, Message, MessageHeaders, Source, Transaction } from './ports.js'
+export type { Log, Message, MessageHeaders, Output, Source, Transaction } from './ports.js'
 export { createWorker, TidemarkWorker, type WorkerContext } from './worker/worker.js'

@@ -1,6 +1,6 @@
 import type { Handler } from '../handlers/handler.js'
 import type { Duration, Size } from '../model/units.js'
-import type { Message, OffsetStore, Source } from '../ports.js'
+import type { Message, OffsetStore, Output, Source } from '../ports.js'
 import type { CommitOption } from './strategy.js'
 
 /** One consumer: a group that reads a stream. Options left out have the default named here. */
@@ -11,6 +11,13 @@ export interface ConsumerOptions<V = unknown> {
   readonly source: Source<V>
   /** `transactional(...)` for effects that happen once, or a plain function for at-least-once. */
   readonly handler: Handler<V>
+  /** Where the handler's `produce` writes to, for example `kafkaOutput({ brokers })`. */
+  readonly output?: Output
+  /**
+   * `'kafka'`: outputs and progress are one Kafka transaction, so readers of committed data see each output once. For a Kafka source
+   * and a `kafkaOutput` of the same cluster, and a plain function as handler.
+   */
+  readonly transactional?: 'kafka'
   /** Where to begin on a partition for which nothing is stored yet. Default `first`: nothing is missed. */
   readonly start?: StartOption
   /**

@@ -5,6 +5,7 @@ import { TidemarkError } from '../model/errors.js'
 import type { ConsumerSettings } from '../model/settings.js'
 import type { Message, OffsetStore, Source } from '../ports.js'
 import type { TidemarkConfig } from './define.js'
+import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
 import { count, duration, name, size, start } from './schema.js'
 import { commit } from './strategy.js'
 
@@ -26,6 +27,7 @@ export interface ParsedConsumer {
   readonly source: Source
   readonly handler: Handler
   readonly dedupe?: DedupeRule
+  readonly output?: ParsedOutput
   /** Names this consumer's config: equal in every worker that was started with the same settings and handler. */
   readonly version: string
 }
@@ -77,6 +79,7 @@ const consumerSchema = z.strictObject({
       retention: duration('7d', 1000),
     })
     .optional(),
+  ...outputFields,
   batch: z
     .strictObject({ maxMessages: count(1_000_000), maxDuration: duration('30s', 100), idleGap: duration('2s', 10) })
     .prefault({}),
@@ -174,6 +177,7 @@ function parseConsumer(value: unknown, index: number): ParsedConsumer {
       `consumers[${index}]${group}.dedupe: does not go with commit: manual(), which waits for the handler to store messages that it never gets`,
     )
   const dedupe = data.dedupe && { key: data.dedupe.key, retentionMs: data.dedupe.retention }
+  const output = parseOutput(data, `consumers[${index}]${group}`)
   const stream = name('stream').safeParse(data.source.stream)
   if (!stream.success) throw invalid(stream.error, `consumers[${index}]${group}.source.stream`)
   const settings: ConsumerSettings = {
@@ -201,7 +205,8 @@ function parseConsumer(value: unknown, index: number): ParsedConsumer {
     source: data.source,
     handler: data.handler,
     ...(dedupe && { dedupe }),
-    version: versionOf(settings, data.source, data.handler, dedupe),
+    ...(output && { output }),
+    version: versionOf(settings, data.source, data.handler, dedupe, output),
   }
 }
 
@@ -220,10 +225,17 @@ function refuseTwins(consumers: readonly ParsedConsumer[]): void {
   }
 }
 
-function versionOf(settings: ConsumerSettings, from: Source, to: Handler, dedupe: DedupeRule | undefined): string {
+function versionOf(
+  settings: ConsumerSettings,
+  from: Source,
+  to: Handler,
+  dedupe: DedupeRule | undefined,
+  output: ParsedOutput | undefined,
+): string {
   const code = typeof to === 'function' ? to : to.handle
   const database = typeof to === 'function' ? null : (to.database?.describe ?? null)
-  const keys = dedupe ? [String(dedupe.key), dedupe.retentionMs] : []
+  const keys: unknown[] = dedupe ? [String(dedupe.key), dedupe.retentionMs] : []
+  if (output) keys.push(output.to.kind, output.to.describe, output.transactional)
   const whole = JSON.stringify([settings, from.kind, from.describe, database, String(code), ...keys], (_, value) =>
     typeof value === 'bigint' ? String(value) : value,
   )

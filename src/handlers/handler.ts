@@ -13,6 +13,15 @@ export interface HandlerContext {
   readonly signal: AbortSignal
   readonly log: Log
   /**
+   * Writes a message to the consumer's `output`: it is sent when the handler has returned, together with all others, and acknowledged
+   * before progress moves. A handler that throws has sent nothing, unless it flushed.
+   *
+   * @throws Error without an output, when more than its `maxBuffered` waits, and after the handler has returned
+   */
+  produce(topic: string, message: OutputMessage): void
+  /** Sends what was produced up to here, and resolves when all of it is acknowledged. Rejects with OUTPUT_FAILED. */
+  flush(): Promise<void>
+  /**
    * With `commit: 'manual'`: marks a message, and all before it in its partition, as done. The next periodic commit picks it up. It may
    * be called after the handler has returned, while this worker still works the partition; inside a transaction it counts
    * when that is committed.
@@ -25,6 +34,21 @@ export interface HandlerContext {
    * the transaction.
    */
   commit(): Promise<void>
+}
+
+/** A message for `produce`. */
+export interface OutputMessage {
+  /** Chooses the partition, as Kafka's Java client would; messages of one key keep their order. */
+  readonly key?: string | Buffer | null
+  /** Text and bytes as they are, objects as JSON, null for a tombstone. */
+  readonly value: string | Buffer | object | null
+  readonly headers?: Readonly<Record<string, string | Buffer | null>>
+  readonly partition?: number
+  /**
+   * The message that this one is made of: the header `tidemark-key` is its `idempotencyKey`, a slash and a number, so that a repetition
+   * can be told. Where it is absent, those of the chunk's first message count.
+   */
+  readonly source?: Message
 }
 
 export interface TransactionContext extends HandlerContext {

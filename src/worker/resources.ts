@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { RuntimeOutput } from '../../activities/outputs.js'
 import { placeOf } from '../client/once.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import type {
@@ -21,6 +22,7 @@ export interface Resources {
   of(consumer: ParsedConsumer): {
     readonly source: SourceClient
     readonly progress: ProgressLog
+    readonly output?: RuntimeOutput
     /** The store, and the mirrors that follow it. */
     readonly store: MirroredStore
   }
@@ -69,6 +71,15 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
         sources.set(consumer, await open({ ...about(source), connect: () => source.connect(context) }))
       }),
     )
+    const outputs = new Map<ParsedConsumer, RuntimeOutput>()
+    await Promise.all(
+      config.consumers.map(async (consumer) => {
+        if (!consumer.output) return
+        const { to, transactional } = consumer.output
+        const client = await open({ ...about(to), connect: () => to.connect(context) })
+        outputs.set(consumer, { client, maxBufferedBytes: to.maxBufferedBytes, transactional })
+      }),
+    )
     const mirrors = await Promise.all(
       (config.mirrors ?? []).map((mirror) => open({ ...about(mirror), connect: () => mirror.connect(context) })),
     )
@@ -79,13 +90,18 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
       const its = config.mirrors ? mirrors : groupOffsets ? [groupOffsets] : []
       stores.set(consumer, new MirroredStore(storeClient, its, context.log))
     }
+    const progressOf = (consumer: ParsedConsumer, output: RuntimeOutput | undefined): ProgressLog => {
+      const database = databases.get(databaseOf(config, consumer))!
+      return (output?.transactional && output.client.progress) || database.progress
+    }
     mirroring.push(...stores.values())
     return {
       store: storeClient,
       of: (consumer) => ({
         source: sources.get(consumer)!,
         store: stores.get(consumer)!,
-        progress: databases.get(databaseOf(config, consumer))!.progress,
+        progress: progressOf(consumer, outputs.get(consumer)),
+        ...(outputs.has(consumer) && { output: outputs.get(consumer)! }),
       }),
       close,
     }

@@ -184,7 +184,7 @@ async function createWorkers(
   for (const consumer of config.consumers) {
     const { settings, handler, version, dedupe } = consumer
     const queues = queuesOf(config.taskQueue, settings.group, settings.stream)
-    const { source, progress, store } = resources.of(consumer)
+    const { source, progress, store, output } = resources.of(consumer)
     const runtime: ConsumerRuntime = {
       settings,
       version,
@@ -197,6 +197,7 @@ async function createWorkers(
           .keep(key)
           .catch((error) => life.log.debug({ ...key, error: messageOf(error) }, 'could not show the offset again')),
       progress,
+      ...(output && { output }),
       ...(dedupe && { dedupe: new Deduplicator(dedupe, progress, life.log, life.draining) }),
       budget,
       cluster,

@@ -49,6 +49,10 @@ const breaking: Record<string, { imports: string; breaks: string[] }> = {
     imports: '../../sources/postgres/fine.js',
     breaks: ['kafka-store-knows-its-source'],
   },
+  'src/outputs/kafka/knows-store.ts': {
+    imports: '../../stores/kafka/fine.js',
+    breaks: ['outputs-know-ports-and-their-driver'],
+  },
   'src/postgres/knows-store.ts': { imports: '../stores/postgres/fine.js', breaks: ['postgres-knows-ports'] },
   'src/handlers/knows-zod.ts': { imports: 'zod', breaks: ['handlers-know-ports'] },
   'src/config/knows-source.ts': { imports: '../sources/kafka/fine.js', breaks: ['config-knows-ports'] },
@@ -86,6 +90,7 @@ const keeping: Record<string, string[]> = {
   'src/postgres/fine.ts': ['../model/fine.js', 'pg'],
   'src/sources/postgres/fine.ts': ['../../postgres/fine.js', 'pg'],
   'src/stores/postgres/fine.ts': ['../../postgres/fine.js'],
+  'src/outputs/kafka/fine.ts': ['../../sources/kafka/fine.js', 'kafkajs'],
   'src/stores/kafka/fine.ts': ['../../sources/kafka/fine.js'],
   'src/client/fine.ts': ['../config/fine.js', '@temporalio/client', 'node:os'],
   'src/worker/fine.ts': ['../client/fine.js', '../../activities/fine.js', '../config/fine.js', '@temporalio/activity'],
