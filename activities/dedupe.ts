@@ -1,5 +1,5 @@
 import type { DedupeRule } from '../src/config/parse.js'
-import { messageOf, TidemarkError } from '../src/model/errors.js'
+import { isTidemarkError, messageOf, TidemarkError } from '../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../src/model/partition.js'
 import type { Inbox, Log, Message, ProgressLog, Transaction } from '../src/ports.js'
 import { redact } from './redact.js'
@@ -38,7 +38,7 @@ export class Deduplicator {
   /**
    * The messages that the handler is to get, in their order. Of several with one key in a chunk it is the first.
    *
-   * @throws TidemarkError HANDLER_FAILED when the key function throws, or returns what is no key
+   * @throws TidemarkError HANDLER_FAILED when the key function throws or returns what is no key; whatever the inbox throws
    */
   async admit(
     tx: Transaction,
@@ -48,7 +48,10 @@ export class Deduplicator {
     const { keys, offsets, dropped } = this.#keysOf(place, messages)
     if (keys.length > 0) {
       const { retentionMs } = this.rule
-      const known = await this.#inbox.admit(tx, place, { keys, offsets }, { replay: place.replay, retentionMs })
+      const options = { replay: place.replay, retentionMs }
+      const known = await this.#inbox.admit(tx, place, { keys, offsets }, options).catch((error) => {
+        throw isTidemarkError(error) ? error : this.#failed(place, messages[0]!, `no keys written: ${messageOf(error)}`)
+      })
       for (const index of known) dropped.add(offsets[index]!)
     }
     void this.#sweep()
@@ -84,12 +87,25 @@ export class Deduplicator {
     try {
       key = this.rule.key(message)
     } catch (error) {
-      throw unusable(place, message, `threw: ${redact(messageOf(error), [message])}`)
+      throw this.#failed(place, message, `its key function threw: ${redact(messageOf(error), [message])}`)
     }
     if (typeof key === 'string' || key === null) return key
     const what =
       key instanceof Promise ? 'a promise' : key === undefined ? 'undefined' : `a value of type ${typeof key}`
-    throw unusable(place, message, `returned ${what}; it must return text, or null for a message without a key`)
+    const wanted = 'text, or null for a message without a key'
+    throw this.#failed(place, message, `its key function returned ${what}; it must return ${wanted}`)
+  }
+
+  /** Written to the log here, since it is nothing that the handler did. */
+  #failed(place: PartitionKey, { offset }: Message, what: string): TidemarkError {
+    const { group, stream, partition } = place
+    const error = new TidemarkError(
+      'HANDLER_FAILED',
+      `dedupe of group ${group} failed at ${describePartition(place)} offset ${offset}: ${what}`,
+      { place: { group, stream, partition, offset: String(offset) } },
+    )
+    this.log.warn({ group, stream, partition }, error.message)
+    return error
   }
 
   /** Deletes old keys beside the work, in small pieces. Nobody waits for it, and what it can't do now it does later. */
@@ -106,12 +122,4 @@ export class Deduplicator {
       this.log.warn({ error: messageOf(error) }, 'could not delete old inbox keys; trying again in a minute')
     }
   }
-}
-
-function unusable(place: PartitionKey, { offset }: Message, what: string): TidemarkError {
-  return new TidemarkError(
-    'HANDLER_FAILED',
-    `dedupe.key of group ${place.group} failed at ${describePartition(place)} offset ${offset}: it ${what}`,
-    { place: { group: place.group, stream: place.stream, partition: place.partition, offset: String(offset) } },
-  )
 }

@@ -67,7 +67,7 @@ async function contendOnce<T>(
 }
 
 function jobOf(contender: ContenderName, topic: string, partitions: number, stack: Stack, effects: Effects): Job {
-  const name = `${contender}_${randomBytes(4).toString('hex')}`
+  const name = `${contender.replace('+', '_')}_${randomBytes(4).toString('hex')}`
   const { address, namespace } = stack.temporal
   return {
     contender,

@@ -8,6 +8,7 @@ const starts: Record<ContenderName, () => Promise<(job: Job) => Promise<Contende
   // Loaded when needed: neither pays for the other's modules.
   plain: async () => (await import('./contenders/plain.js')).startPlain,
   tidemark: async () => (await import('./contenders/tidemark.js')).startTidemark,
+  'tidemark+dedupe': async () => (await import('./contenders/tidemark.js')).startTidemark,
 }
 
 let contender: Contender | undefined

@@ -3,7 +3,9 @@
  */
 
 export const contenders = ['plain', 'tidemark'] as const
-export type ContenderName = (typeof contenders)[number]
+/** Runs the drain when asked for: what the inbox costs. */
+export const withDedupe = 'tidemark+dedupe'
+export type ContenderName = (typeof contenders)[number] | typeof withDedupe
 
 /** Everything a contender has to know. */
 export interface Job {

@@ -9,6 +9,8 @@ export interface Options {
   /** Times each contender runs each workload. */
   readonly rounds: number
   readonly workloads: readonly Workload[]
+  /** Whether the drain has a third contender: Tidemark with an inbox. */
+  readonly dedupe: boolean
   /** One JSON object a line instead of a table. */
   readonly json: boolean
 }
@@ -23,6 +25,7 @@ Kafka, Postgres and Temporal are started here unless KAFKA_BROKERS, DATABASE_URL
   --partitions N            partitions of each topic (4)
   --rounds N                runs of each contender (3)
   --only drain|latency      only this workload
+  --dedupe                  the drain also with the option dedupe, a key for each message
   --json                    one JSON object for each contender and workload, then one of ratios (Tidemark / plain)
   --help                    this text
 `
@@ -36,6 +39,7 @@ export function parseOptions(args: readonly string[]): Options | null {
       partitions: { type: 'string', default: '4' },
       rounds: { type: 'string', default: '3' },
       only: { type: 'string' },
+      dedupe: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -46,6 +50,7 @@ export function parseOptions(args: readonly string[]): Options | null {
     partitions: count('partitions', values.partitions),
     rounds: count('rounds', values.rounds),
     workloads: values.only === undefined ? ['drain', 'latency'] : [workload(values.only)],
+    dedupe: values.dedupe,
     json: values.json,
   }
 }

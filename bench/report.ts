@@ -1,5 +1,5 @@
 import type { Run } from './bench.js'
-import { type ContenderName, contenders } from './job.js'
+import { type ContenderName, withDedupe } from './job.js'
 import type { Workload } from './options.js'
 import { median } from './statistics.js'
 
@@ -18,8 +18,8 @@ export interface Line {
   readonly p99Ms: number | null
 }
 
-/** Tidemark's figure divided by plain's, for each workload. */
-export type Ratios = Partial<Record<Workload, Record<string, number>>>
+/** Tidemark's figure divided by plain's, for each workload; for `dedupe` Tidemark's with it divided by that without, in the drain. */
+export type Ratios = Partial<Record<Workload | 'dedupe', Record<string, number>>>
 
 export function lineOf(contender: ContenderName, workload: Workload, runs: readonly Run[]): Line {
   const middle = (read: (run: Run) => number) => median(runs.map(read))
@@ -58,15 +58,18 @@ export function lineOf(contender: ContenderName, workload: Workload, runs: reado
 
 export function ratiosOf(lines: readonly Line[]): Ratios {
   const ratios: Ratios = {}
-  for (const workload of ['drain', 'latency'] as const) {
-    const [plain, tidemark] = contenders.map((name) =>
-      lines.find((line) => line.contender === name && line.workload === workload),
+  const compare = (name: keyof Ratios, workload: Workload, one: ContenderName, other: ContenderName) => {
+    const [above, below] = [one, other].map((contender) =>
+      lines.find((line) => line.contender === contender && line.workload === workload),
     )
-    if (!plain || !tidemark) continue
+    if (!above || !below) return
     const compared = workload === 'drain' ? (['msgsPerSecond'] as const) : (['p50Ms', 'p99Ms'] as const)
     const names = [...compared, 'cpuSeconds', 'peakRssMb'] as const
-    ratios[workload] = Object.fromEntries(names.map((name) => [name, round(tidemark[name]! / plain[name]!, 2)]))
+    ratios[name] = Object.fromEntries(names.map((figure) => [figure, round(above[figure]! / below[figure]!, 2)]))
   }
+  compare('drain', 'drain', 'tidemark', 'plain')
+  compare('latency', 'latency', 'tidemark', 'plain')
+  compare('dedupe', 'drain', withDedupe, 'tidemark')
   return ratios
 }
 
@@ -92,9 +95,9 @@ export function tableOf(lines: readonly Line[], ratios: Ratios): string {
       .trimEnd(),
   )
   const compared = Object.entries(ratios).map(
-    ([workload, figures]) =>
-      `${workload}, Tidemark / plain: ${Object.entries(figures)
-        .map(([name, ratio]) => `${name} ${ratio}`)
+    ([name, figures]) =>
+      `${name === 'dedupe' ? 'drain, with dedupe / without' : `${name}, Tidemark / plain`}: ${Object.entries(figures)
+        .map(([figure, ratio]) => `${figure} ${ratio}`)
         .join(', ')}`,
   )
   return [...table, '', ...compared].join('\n')

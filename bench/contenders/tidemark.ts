@@ -5,7 +5,7 @@ import { kafka } from 'tidemark/kafka'
 import { postgresStore } from 'tidemark/postgres'
 import { historyEvents, terminate } from '../history.js'
 import { columnsOf, insertInto, type Payload } from '../insert.js'
-import type { Contender, Job } from '../job.js'
+import { type Contender, type Job, withDedupe } from '../job.js'
 
 /** Tidemark as its users write it, with its defaults: the same insert, with effects that happen once. */
 export async function startTidemark(job: Job): Promise<Contender> {
@@ -17,10 +17,12 @@ export async function startTidemark(job: Job): Promise<Contender> {
     // A run of its own: whatever an earlier one left behind finds no worker here.
     taskQueue: job.group,
     consumers: [
-      consumer({
+      consumer<Payload>({
         group: job.group,
         source: kafka<Payload>({ brokers: job.brokers, topic: job.topic }),
         start: 'first',
+        // Each message has a key of its own: all of them get a row, and none is left out.
+        ...(job.contender === withDedupe && { dedupe: { key: (message) => message.idempotencyKey } }),
         handler: transactional<Payload>(async (messages, { partition, tx }) => {
           await tx.query(insert, columnsOf(partition, messages))
         }),

@@ -39,6 +39,14 @@ describe('the bench report', () => {
     expect(ratiosOf([plain])).toEqual({})
   })
 
+  it('compares Tidemark with dedupe to Tidemark without', () => {
+    const lines = [
+      lineOf('tidemark', 'drain', [run]),
+      lineOf('tidemark+dedupe', 'drain', [{ ...run, msgsPerSecond: 50 }]),
+    ]
+    expect(ratiosOf(lines)).toEqual({ dedupe: { msgsPerSecond: 0.5, cpuSeconds: 1, peakRssMb: 1 } })
+  })
+
   it('reads medians and percentiles by nearest rank', () => {
     expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5])
     const hundred = Array.from({ length: 100 }, (_, index) => index + 1)

@@ -65,7 +65,9 @@ describe('dedupe', () => {
       code: 'HANDLER_FAILED',
       place: { group: 'billing', stream: 'orders', partition: 3, offset: '11' },
     })
-    expect(String(error)).toContain('dedupe.key of group billing failed at orders[3] offset 11: it threw: no id in ')
+    expect(String(error)).toContain(
+      'dedupe of group billing failed at orders[3] offset 11: its key function threw: no id in ',
+    )
     expect(String(error)).not.toContain('SENTINEL')
   })
 
@@ -76,7 +78,7 @@ describe('dedupe', () => {
   ])('a key function that returns %s is named with the offset', async (key, what) => {
     const { offsets } = setUp(() => key as never)
     await expect(offsets(messagesOf('a'))).rejects.toThrow(
-      `orders[3] offset 10: it returned ${what}; it must return text`,
+      `orders[3] offset 10: its key function returned ${what}; it must return text`,
     )
   })
 
