@@ -4,6 +4,7 @@ import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
 import { Ground } from './ground.js'
 import { drainWithKills } from './kills.js'
+import { playMatrix, prepareMatrix } from './matrix/matrix.js'
 import { randomFrom } from './seed.js'
 import { Workers } from './workers.js'
 import { drainWithZombie } from './zombie.js'
@@ -15,22 +16,29 @@ describeWith(['kafka', 'postgres', 'temporal'], 'chaos', () => {
     for (const end of endings.splice(0).reverse()) await end()
   })
 
-  async function prepare(messages: number): Promise<{ ground: Ground; workers: Workers }> {
+  async function prepare(
+    messages: number,
+    partitions = 4,
+    config?: string,
+  ): Promise<{ ground: Ground; workers: Workers }> {
     const database = await freshDatabase()
     const { brokers } = part('kafka')
     const { address, namespace } = part('temporal')
     const parts = { databaseUrl: database.connectionString, brokers, temporal: { address, namespace } }
-    const ground = new Ground(parts, unique('chaos'), messages, 4)
-    const workers = new Workers({
-      DATABASE_URL: database.connectionString,
-      KAFKA_BROKERS: brokers.join(','),
-      TEMPORAL_ADDRESS: address,
-      TEMPORAL_NAMESPACE: namespace,
-      CHAOS_TOPIC: ground.topic,
-      CHAOS_CHUNK: '200',
-      CHAOS_CHUNK_MS: '60',
-      CHAOS_HEARTBEAT: '2s',
-    })
+    const ground = new Ground(parts, unique('chaos'), messages, partitions)
+    const workers = new Workers(
+      {
+        DATABASE_URL: database.connectionString,
+        KAFKA_BROKERS: brokers.join(','),
+        TEMPORAL_ADDRESS: address,
+        TEMPORAL_NAMESPACE: namespace,
+        CHAOS_TOPIC: ground.topic,
+        CHAOS_CHUNK: '200',
+        CHAOS_CHUNK_MS: '60',
+        CHAOS_HEARTBEAT: '2s',
+      },
+      config,
+    )
     endings.push(
       () => database.drop(),
       () => ground.close(),
@@ -62,5 +70,15 @@ describeWith(['kafka', 'postgres', 'temporal'], 'chaos', () => {
     const { lost, duplicates, fenced } = await drainWithZombie(ground, workers, 120_000)
     expect({ lost, duplicates }).toEqual({ lost: 0, duplicates: 0 })
     expect(fenced).toBeGreaterThan(0)
+  })
+  it('under every commit strategy kill -9 loses nothing, and repeats no more than the strategy allows', async () => {
+    const messages = 600
+    const { ground, workers } = await prepare(messages, 2, 'test/chaos/matrix/tidemark.config.ts')
+    await prepareMatrix(ground, messages)
+    const rows = await playMatrix(ground, workers, { kills: 2, random: Math.random, say: () => {} })
+    for (const { consumer, lost, duplicates, allowed } of rows) {
+      expect({ consumer, lost }).toEqual({ consumer, lost: 0 })
+      expect(duplicates, consumer).toBeLessThanOrEqual(allowed)
+    }
   })
 })

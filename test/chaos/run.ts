@@ -4,6 +4,7 @@ import { startStack } from '../../src/local/stack.js'
 import { unique } from '../support/unique.js'
 import { Ground } from './ground.js'
 import { drainWithKills } from './kills.js'
+import { playMatrix, prepareMatrix } from './matrix/matrix.js'
 import { randomFrom } from './seed.js'
 import { Workers } from './workers.js'
 import { drainWithZombie } from './zombie.js'
@@ -65,13 +66,29 @@ try {
     drainWithZombie(ground, workers, 600_000),
   )
   console.log(JSON.stringify({ scenario: 'zombie', ...zombie }))
+  const matrix = await scenario(
+    6_000,
+    async (ground, workers) => {
+      await prepareMatrix(ground, 6_000)
+      return playMatrix(ground, workers, { kills: 10, random: randomFrom(options.seed), say })
+    },
+    'test/chaos/matrix/tidemark.config.ts',
+    2,
+  )
+  for (const row of matrix) console.log(JSON.stringify({ scenario: 'strategies', ...row }))
   failed = kills.lost + kills.duplicates + zombie.lost + zombie.duplicates !== 0 || zombie.fenced === 0
+  failed ||= matrix.some(({ lost, duplicates, allowed }) => lost !== 0 || duplicates > allowed)
 } finally {
   await stack.stop()
 }
 process.exit(failed ? 1 : 0)
 
-async function scenario<T>(messages: number, play: (ground: Ground, workers: Workers) => Promise<T>): Promise<T> {
+async function scenario<T>(
+  messages: number,
+  play: (ground: Ground, workers: Workers) => Promise<T>,
+  config?: string,
+  partitions = options.partitions,
+): Promise<T> {
   const name = unique('chaos').replace('-', '_')
   const admin = new pg.Client({ connectionString: stack.postgres.connectionString })
   await admin.connect()
@@ -85,18 +102,21 @@ async function scenario<T>(messages: number, play: (ground: Ground, workers: Wor
     { databaseUrl: url.href, brokers, temporal: { address, namespace } },
     unique('chaos'),
     messages,
-    options.partitions,
+    partitions,
   )
-  const workers = new Workers({
-    DATABASE_URL: url.href,
-    KAFKA_BROKERS: brokers.join(','),
-    TEMPORAL_ADDRESS: address,
-    TEMPORAL_NAMESPACE: namespace,
-    CHAOS_TOPIC: ground.topic,
-    CHAOS_CHUNK: String(options.chunk),
-    CHAOS_CHUNK_MS: String(options.chunkMs),
-    CHAOS_HEARTBEAT: options.heartbeat,
-  })
+  const workers = new Workers(
+    {
+      DATABASE_URL: url.href,
+      KAFKA_BROKERS: brokers.join(','),
+      TEMPORAL_ADDRESS: address,
+      TEMPORAL_NAMESPACE: namespace,
+      CHAOS_TOPIC: ground.topic,
+      CHAOS_CHUNK: String(options.chunk),
+      CHAOS_CHUNK_MS: String(options.chunkMs),
+      CHAOS_HEARTBEAT: options.heartbeat,
+    },
+    config,
+  )
   say(`producing ${messages} messages; logs of the workers in ${workers.logs}`)
   await ground.prepare()
   try {

@@ -20,23 +20,18 @@ export class Workers {
   #count = 0
   #ending = false
 
-  /** @param env what test/chaos/tidemark.config.ts asks for */
-  constructor(private readonly env: Record<string, string>) {}
+  /** @param env what the config asks for */
+  constructor(
+    private readonly env: Record<string, string>,
+    private readonly config = 'test/chaos/tidemark.config.ts',
+  ) {}
 
   start(): ChaosWorker {
     const name = `w${++this.#count}`
     const log = join(this.logs, `${name}.log`)
     const child = spawn(
       process.execPath,
-      [
-        '--import',
-        'tsx',
-        '--conditions=tidemark-source',
-        'src/cli/main.ts',
-        'start',
-        '--config',
-        'test/chaos/tidemark.config.ts',
-      ],
+      ['--import', 'tsx', '--conditions=tidemark-source', 'src/cli/main.ts', 'start', '--config', this.config],
       { cwd: root, env: { ...process.env, ...this.env, CHAOS_WORKER: name }, stdio: ['ignore', 'pipe', 'pipe'] },
     )
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => appendFileSync(log, data))
