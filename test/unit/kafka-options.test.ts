@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { kafka } from '../../src/kafka.js'
+import { kafka, kafkaStore } from '../../src/kafka.js'
 import { isTidemarkError, messageOf } from '../../src/model/errors.js'
 import { parseKafka } from '../../src/sources/kafka/options.js'
 
@@ -88,5 +88,25 @@ describe('the options of kafka()', () => {
       sasl: 'plain',
     })
     expect(JSON.stringify(source)).not.toContain('hunter2')
+  })
+})
+
+describe('the options of kafkaStore()', () => {
+  const database = { kind: 'postgres', describe: {}, connect: async () => Promise.reject(new Error('never')) }
+
+  it.each([
+    [{ brokers: ['b:9092'] }, 'kafkaStore().database: must be a database like postgresDatabase('],
+    [{ brokers: [], database }, 'kafkaStore().brokers: must name at least one broker'],
+    [{ brokers: ['b:9092'], database, topic: 'orders' }, "kafkaStore(): unknown option 'topic'; check its spelling"],
+    [undefined, 'kafkaStore().options: must be an object with brokers'],
+  ])('refuse %o and say where and why', (options, words) => {
+    expect(() => kafkaStore(options as never)).toThrow(words)
+  })
+
+  it('describe the store without its secrets', () => {
+    const sasl = { mechanism: 'plain', username: 'me', password: 'hunter2' } as const
+    const store = kafkaStore({ brokers: ['b:9092'], sasl, database })
+    expect(store.describe).toEqual({ brokers: ['b:9092'], tls: false, sasl: 'plain' })
+    expect(JSON.stringify(store)).not.toContain('hunter2')
   })
 })

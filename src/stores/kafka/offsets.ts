@@ -13,6 +13,7 @@ import type { GroupOffsets } from '../../sources/kafka/group-offsets.js'
 import type { CommittedOffset } from '../../sources/kafka/groups.js'
 import { readNote, writeNote } from '../../sources/kafka/offset-note.js'
 import { inTurn } from './in-turn.js'
+import { type Known, LastKnown } from './last-known.js'
 
 /** What is stored, and whether Tidemark put it there. */
 type Found = StoredOffset & { readonly ours: boolean }
@@ -26,6 +27,7 @@ const atOnce = 8
  */
 export class KafkaOffsets implements OffsetStoreClient {
   #database: Promise<DatabaseClient> | null = null
+  readonly #known = new LastKnown(() => this.database())
 
   constructor(
     private readonly offsets: GroupOffsets,
@@ -71,39 +73,56 @@ export class KafkaOffsets implements OffsetStoreClient {
     key: PartitionKey,
     { above, start, identity = null }: { above: number; start: bigint; identity?: string | null },
   ): Promise<StoredOffset> {
-    return this.#change(key, (stored) =>
-      this.#put(key, {
-        position: stored?.position ?? start,
-        epoch: Math.max(stored?.epoch ?? 0, above) + 1,
-        replay: stored?.replay ?? 0,
+    return this.#change(key, async (stored) => {
+      const known = await this.#known.of(key)
+      const from = beginning(stored, known, start)
+      const opened = await this.#put(key, {
+        ...from,
+        epoch: Math.max(stored?.epoch ?? 0, known?.epoch ?? 0, above) + 1,
         identity: stored?.identity ?? identity,
-      }),
-    )
+      })
+      if (stored && !stored.ours && known) await this.#noteForeign(key, known.position, from.position)
+      return opened
+    })
   }
 
-  commit(key: PartitionKey, { epoch, position }: { epoch: number; position: bigint }): Promise<CommitOutcome> {
+  /**
+   * Kafka may have forgotten the position, or show an older owner's: then whoever owns the partition puts theirs back. A position
+   * that another client has put there is taken for a reset, whose replay the owner is told.
+   */
+  commit(
+    key: PartitionKey,
+    { epoch, position, replay = 0 }: { epoch: number; position: bigint; replay?: number },
+  ): Promise<CommitOutcome> {
     return this.#change(key, async (stored) => {
+      const newest = this.#known.written(key)
+      if (newest && newest.epoch > Math.max(epoch, stored?.epoch ?? 0)) return stale(newest)
       if (stored && stored.epoch === epoch && stored.position <= position) {
         await this.#put(key, { ...stored, position })
         return { outcome: 'committed' }
       }
-      return {
-        outcome: 'stale',
-        epoch: stored?.epoch ?? 0,
-        position: stored?.position ?? 0n,
-        replay: stored?.replay ?? 0,
+      if (!stored || stored.epoch < epoch) {
+        const known = await this.#known.of(key)
+        const own = known?.epoch === epoch && known.replay === replay
+        if (own && stored && !stored.ours) return { ...stale(stored), replay: replay + 1 }
+        if (own && replay >= (stored?.replay ?? 0)) {
+          await this.#put(key, { position, epoch, replay, identity: stored?.identity ?? null })
+          return { outcome: 'committed' }
+        }
       }
+      return stale(stored)
     })
   }
 
-  async reset(key: PartitionKey, { kind, to, by, why, identity }: NewPosition): Promise<StoredOffset> {
-    // First of all: a change that nobody can be told of later is not made.
-    const { changes } = await this.database()
+  reset(key: PartitionKey, { kind, to, by, why, identity }: NewPosition): Promise<StoredOffset> {
     return this.#change(key, async (stored) => {
+      // The database is asked first: a change that nobody can be told of later is not made.
+      const known = await this.#known.of(key)
+      const { changes } = await this.database()
       const now = await this.#put(key, {
         position: to,
-        epoch: (stored?.epoch ?? 0) + 1,
-        replay: (stored?.replay ?? 0) + 1,
+        epoch: Math.max(stored?.epoch ?? 0, known?.epoch ?? 0) + 1,
+        replay: Math.max(stored?.replay ?? 0, known?.replay ?? 0) + 1,
         identity: identity ?? stored?.identity ?? null,
       })
       await changes.add({ ...partitionOf(key), kind, from: stored?.position ?? null, to, by, why })
@@ -128,12 +147,18 @@ export class KafkaOffsets implements OffsetStoreClient {
     await Promise.all([this.end(), database?.close()])
   }
 
-  #change<T>(key: PartitionKey, work: (stored: StoredOffset | undefined) => Promise<T>): Promise<T> {
+  #change<T>(key: PartitionKey, work: (stored: Found | undefined) => Promise<T>): Promise<T> {
     const { group, stream, partition } = key
     return inTurn(JSON.stringify([this.cluster, group, stream, partition]), async () => {
       const all = await this.#all(group)
       return work(all.find((row) => row.stream === stream && row.partition === partition))
     })
+  }
+
+  async #noteForeign(key: PartitionKey, from: bigint, to: bigint): Promise<void> {
+    const { changes } = await this.database()
+    const why = "another client has committed this as the group's offset in Kafka"
+    await changes.add({ ...partitionOf(key), kind: 'adopted', from, to, by: 'kafka', why })
   }
 
   async #all(group: string): Promise<Found[]> {
@@ -148,6 +173,7 @@ export class KafkaOffsets implements OffsetStoreClient {
     const updatedAt = new Date()
     const metadata = writeNote({ epoch, replay, identity, at: updatedAt.getTime() })
     await this.offsets.commit(group, { topic: stream, partition, position, metadata })
+    this.#known.wrote(key, { position, epoch, replay })
     return { group, stream, partition, position, epoch, replay, identity, updatedAt }
   }
 }
@@ -166,6 +192,19 @@ function foundOf(group: string, { topic, partition, position, metadata }: Commit
     updatedAt: new Date(note?.at ?? 0),
     ours: note !== null,
   }
+}
+
+/** Where a new owner begins. */
+function beginning(stored: Found | undefined, known: Known | null, start: bigint): Pick<Known, 'position' | 'replay'> {
+  // A new replay, so that the progress of handlers does not count any more.
+  if (stored && !stored.ours) return { position: stored.position, replay: known ? known.replay + 1 : 0 }
+  if (stored && stored.replay >= (known?.replay ?? 0)) return stored
+  return known ?? { position: start, replay: 0 }
+}
+
+function stale(stored: Known | undefined): Exclude<CommitOutcome, { outcome: 'committed' }> {
+  const { epoch = 0, position = 0n, replay = 0 } = stored ?? {}
+  return { outcome: 'stale', epoch, position, replay }
 }
 
 function partitionOf({ group, stream, partition }: PartitionKey): PartitionKey {

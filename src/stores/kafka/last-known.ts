@@ -1,0 +1,44 @@
+import type { PartitionKey } from '../../model/partition.js'
+import type { DatabaseClient, StoredOffset } from '../../ports.js'
+
+/** How far a partition has come, and under whom. */
+export type Known = Pick<StoredOffset, 'position' | 'epoch' | 'replay'>
+
+/**
+ * What is known of a partition besides what Kafka says: Kafka forgets offsets, and lets anybody overwrite them. The progress of
+ * handlers knows who owned it last, where it is kept in the store's database; and this process knows what it has written.
+ */
+export class LastKnown {
+  readonly #written = new Map<string, Known>()
+
+  constructor(private readonly database: () => Promise<DatabaseClient>) {}
+
+  wrote(key: PartitionKey, { position, epoch, replay }: Known): void {
+    if ((this.written(key)?.epoch ?? 0) <= epoch) this.#written.set(nameOf(key), { position, epoch, replay })
+  }
+
+  /** What this process has written under the newest owner it knows of. */
+  written(key: PartitionKey): Known | undefined {
+    return this.#written.get(nameOf(key))
+  }
+
+  async of({ group, stream, partition }: PartitionKey): Promise<Known | null> {
+    const key = { group, stream, partition }
+    const written = this.written(key) ?? null
+    const progress = await (await this.database()).progress.read(key)
+    if (!progress) return written
+    const handled = { position: progress.position, epoch: progress.token.epoch, replay: progress.replay }
+    if (!written || handled.replay > written.replay) return handled
+    if (written.replay > handled.replay) return written
+    const [epoch, position] = [Math.max(handled.epoch, written.epoch), max(handled.position, written.position)]
+    return { position, epoch, replay: written.replay }
+  }
+}
+
+function nameOf({ group, stream, partition }: PartitionKey): string {
+  return JSON.stringify([group, stream, partition])
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b
+}
