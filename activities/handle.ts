@@ -3,6 +3,7 @@ import { describePartition, type PartitionKey } from '../src/model/partition.js'
 import type { FencingToken } from '../src/model/token.js'
 import type { Chunk, Transaction } from '../src/ports.js'
 import { PositionChanged } from './commit-as.js'
+import { outboxOf } from './outbox.js'
 import { producing, type RestOfContext } from './outputs.js'
 import { redact } from './redact.js'
 import type { ConsumerRuntime } from './runtime.js'
@@ -16,7 +17,7 @@ export type HandleChunk = (chunk: Chunk) => Promise<void>
  * the one place that moves progress.
  */
 export function chunkHandler(
-  { handler, progress, log, stopped, output }: ConsumerRuntime,
+  { handler, progress, dedupe, log, stopped, output }: ConsumerRuntime,
   key: PartitionKey,
   token: FencingToken,
   replay: number,
@@ -65,9 +66,15 @@ export function chunkHandler(
     }
 
   const transact = (from: bigint, to: bigint | (() => bigint), chunk: Chunk) =>
-    progress.transact(key, token, from, to, (tx: Transaction) =>
-      run(chunk, () => producing(output, context, chunk, (its) => handler.handle(chunk.messages, { ...its, tx }))),
-    )
+    progress.transact(key, token, from, to, async (tx: Transaction) => {
+      const { messages: all } = chunk
+      const messages = dedupe ? await untilStopped(dedupe.admit(tx, { ...key, replay }, all), stopped, key) : all
+      if (messages.length === 0) return
+      const outbox = outboxOf(progress, tx)
+      await run(chunk, () =>
+        producing(output, context, chunk, (its) => handler.handle(messages, { ...its, tx, outbox })),
+      )
+    })
 
   return async (chunk) => {
     stored?.hand(chunk)
@@ -93,7 +100,7 @@ function notManual({ group }: PartitionKey): Pick<StoredOffsets, 'store' | 'flus
 }
 
 /** Lets go of a handler that does not end when the worker has to. Its transaction is rolled back; its promise is left alone. */
-async function untilStopped(work: Promise<unknown>, stopped: AbortSignal, key: PartitionKey): Promise<void> {
+async function untilStopped<T>(work: Promise<T>, stopped: AbortSignal, key: PartitionKey): Promise<T> {
   let onStop = () => {}
   const end = new Promise<never>((_, reject) => {
     onStop = () =>
@@ -107,7 +114,7 @@ async function untilStopped(work: Promise<unknown>, stopped: AbortSignal, key: P
     else stopped.addEventListener('abort', onStop, { once: true })
   })
   try {
-    await Promise.race([work, end])
+    return await Promise.race([work, end])
   } finally {
     stopped.removeEventListener('abort', onStop)
   }

@@ -10,7 +10,7 @@ export type { Move, PositionPlan } from './client/plan.js'
 export { planReset, type ResetOptions } from './client/reset.js'
 export { parseTarget, type ResetTarget } from './client/target.js'
 export { consumer, defineConfig, type TidemarkConfig } from './config/define.js'
-export type { Consumer, ConsumerOptions, StartOption, TidemarkOptions } from './config/options.js'
+export type { Consumer, ConsumerOptions, DedupeOption, StartOption, TidemarkOptions } from './config/options.js'
 export { type CommitOption, everyN, manual, periodic } from './config/strategy.js'
 export {
   type HandlerContext,

@@ -1,4 +1,4 @@
-import type { Database, Log, Message, Transaction } from '../ports.js'
+import type { Database, Log, Message, NewEvent, Transaction } from '../ports.js'
 
 /** What a handler may know and use beside its messages. */
 export interface HandlerContext {
@@ -54,6 +54,13 @@ export interface OutputMessage {
 export interface TransactionContext extends HandlerContext {
   /** Write through this, and the effects and Tidemark's progress are committed together or not at all. */
   readonly tx: Transaction
+  /**
+   * Writes events to a Postgres event stream as part of the transaction: they are there exactly when its effects are. A second
+   * consumer, of that stream, takes them wherever they have to go. The stream is made by `createStream`, in the same database.
+   *
+   * @throws TidemarkError STREAM_NOT_FOUND; CONFIG_INVALID for an event that JSON can't say, or where the transactions are no database's
+   */
+  outbox(stream: string, events: readonly NewEvent[]): Promise<void>
 }
 
 /**
