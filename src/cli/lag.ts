@@ -45,7 +45,7 @@ Examples:
         )
         if (options.json) return `${JSON.stringify(views)}\n`
         return views.map((view) => show(view, rates.of(view))).join('\n')
-      }, options.watch)
+      }, options)
     })
 }
 
@@ -67,8 +67,10 @@ function viewOf({ group, stream }: { group: string; stream: string }, positions:
 }
 
 function show({ group, stream, lag, timeLagMs, partitions }: ReturnType<typeof viewOf>, rate: string | null): string {
+  const known = partitions.filter((one) => one.lag !== null).length
+  const of = known === partitions.length || lag === null ? '' : `${known} of `
   const sums = [
-    `lag ${lag ?? 'unknown'} in ${counted(partitions.length, 'partition')}`,
+    `lag ${lag ?? 'unknown'} in ${of}${counted(partitions.length, 'partition')}`,
     ...(timeLagMs === null ? [] : [`${age(timeLagMs)} behind`]),
     ...(rate === null ? [] : [`${rate} messages/s`]),
   ]

@@ -40,7 +40,7 @@ Examples:
         const views = await Promise.all(consumers.map((consumer) => viewConsumer(config, consumer)))
         if (options.json) return `${JSON.stringify(views)}\n`
         return views.map((view) => show(view, rates.of(view))).join('\n')
-      }, options.watch)
+      }, options)
     })
 }
 

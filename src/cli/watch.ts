@@ -20,17 +20,24 @@ export function watchOption(): Option {
  * Shows a text once, or again and again until Ctrl-C: in its place on a terminal, one below the other elsewhere. What fails at
  * the first look ends the command; an outage later is shown, since somebody watches to see it end.
  */
-export async function shown(look: () => Promise<string>, seconds: number | undefined): Promise<void> {
+export async function shown(
+  look: () => Promise<string>,
+  { watch: seconds, json }: { readonly watch?: number; readonly json?: boolean },
+): Promise<void> {
   process.stdout.write(framed(await look(), seconds !== undefined))
   if (seconds === undefined) return
+  // A line of JSON for each look, or tables with a gap between them.
+  const apart = json || process.stdout.isTTY ? '' : '\n'
   process.once('SIGINT', () => process.exit(0))
   for (;;) {
     await sleep(seconds * 1000)
     const text = await look().catch((error) => {
       if (!isTidemarkError(error) || error.code !== 'UNREACHABLE') throw error
-      return `${new Date().toISOString()}  ${messageOf(error)}\n`
+      const line = `${new Date().toISOString()}  ${messageOf(error)}\n`
+      if (json) process.stderr.write(line)
+      return json ? '' : line
     })
-    process.stdout.write(framed(text, true))
+    process.stdout.write(apart + framed(text, true))
   }
 }
 
