@@ -10,6 +10,7 @@ import { type Commits, commitsOf } from './commits.js'
 import { reporting } from './failure.js'
 import { chunkHandler, type HandleChunk } from './handle.js'
 import { heartbeats } from './heartbeat.js'
+import { recreated } from './identity.js'
 import { type Lease, Readers } from './readers.js'
 import type { ConsumerRuntime } from './runtime.js'
 import { StoredOffsets } from './stored-offsets.js'
@@ -34,14 +35,6 @@ export function createProcess(runtime: ConsumerRuntime) {
     return stored
   }
 
-  /** Whether the stream was deleted and made again since the partition was opened: its positions mean something else now. */
-  async function recreated({ identity }: BatchInput): Promise<boolean> {
-    if (!identity) return false
-    // In an outage nobody knows; the reader waits for its end.
-    const now = await source.identity().catch(() => null)
-    return now !== null && now !== identity
-  }
-
   async function work(input: BatchInput): Promise<BatchResult> {
     const { key, epoch, batch, replay } = input
     const { cancellationSignal, info } = Context.current()
@@ -53,7 +46,7 @@ export function createProcess(runtime: ConsumerRuntime) {
     }))
     try {
       const token = { epoch, batch, attempt: info.attempt }
-      if (await recreated(input)) return { ...work.result('stopped'), reopen: true }
+      if (await recreated(source, input.identity)) return { ...work.result('stopped'), reopen: true }
       const claimed = await progress.claim(key, token, { from: BigInt(input.from), replay })
       const stored = storedOffsets(input, token, claimed)
       work.position = stored?.read ?? claimed

@@ -104,6 +104,7 @@ export class PartitionState {
 
   polled(plan: Plan): void {
     this.#update({ more: plan.found })
+    if (plan.reopen) this.reopen()
   }
 
   /** Opens the next batch. Its number makes its fencing token greater than every earlier batch's. */

@@ -48,7 +48,11 @@ export class PartitionSteps {
 
   poll(): Promise<Plan> {
     const { key, progress } = this.#state
-    return this.#control(`wait at ${progress.position}`).poll({ key, position: progress.position })
+    return this.#control(`wait at ${progress.position}`).poll({
+      key,
+      position: progress.position,
+      identity: progress.identity ?? null,
+    })
   }
 
   process(): Promise<BatchResult> {

@@ -24,12 +24,15 @@ export interface Ownership {
 export interface PollInput {
   readonly key: PartitionKey
   readonly position: string
+  readonly identity?: string | null
 }
 
 /** What poll found: whether there is anything to read at `from` or beyond. */
 export interface Plan {
   readonly from: string
   readonly found: boolean
+  /** The stream was deleted and made again: ownership begins anew. */
+  readonly reopen?: boolean
 }
 
 /** One batch to work: read from the log at `from`, follow the tail, and stop when the batch is full, old or idle. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { reopenPartitions } from '../../src/client/commands.js'
+import { pauseGroup, reopenPartitions, resumeGroup } from '../../src/client/commands.js'
 import { groupStatus } from '../../src/client/status.js'
 import { consumer, defineConfig } from '../../src/config/define.js'
 import type { ConsumerOptions } from '../../src/config/options.js'
@@ -181,6 +181,38 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a position put elsewhere', () =
       await store.reset({ group, stream: topic, partition }, { kind: 'reset', to: 0n, by: 'test', why: '', identity })
     await reopenPartitions(client, { group, stream: topic }, [0, 1])
     await waitFor(async () => (await handled(1)).n === 400, { what: 'the new topic' })
+  })
+
+  it('a topic that is deleted while its partitions wait stops them, and a new one does not pass for it', async () => {
+    await produce(topic, values(100), 2)
+    await start()
+    await committed(50n)
+    await admin((kafka) => kafka.deleteTopics({ topics: [topic] }))
+    // What waits looks again when its minute is over, or when it is told to go on.
+    await pauseGroup(client, { group, stream: topic }, { reason: 'test' })
+    await resumeGroup(client, { group, stream: topic })
+    const all = (state: string) => async () => {
+      const { partitions } = await status()
+      return partitions.length === 2 && partitions.every((one) => one.state === state) && partitions
+    }
+    const [gone] = await waitFor(all('blocked'), { what: 'the block', timeout: 30_000 })
+    expect(gone!.reason).toContain(topic)
+    await createTopic(topic, 2)
+    await produce(topic, values(400), 2)
+    await resumeGroup(client, { group, stream: topic })
+    const [other] = await waitFor(
+      async () => {
+        const blocked = (await all('blocked')()) || []
+        return (
+          blocked.length === 2 &&
+          blocked.every(({ reason }) => reason.includes('another one of the same name')) &&
+          blocked
+        )
+      },
+      { what: 'the second block', timeout: 30_000 },
+    )
+    expect(other!.reason).toContain('position 50 belongs to a stream that was deleted')
+    expect((await handled(0)).n).toBe(100)
   })
 
   it('onOutOfRange first goes on where the log begins, and the jump is in the history', async () => {

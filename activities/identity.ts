@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isTidemarkError } from '../src/model/errors.js'
+import type { SourceClient } from '../src/ports.js'
+
+/** So often a stream has to be missing before it is believed: a broker that has just started may not know its topics yet. */
+const looks = 5
+const between = 1_000
+
+/**
+ * Whether the stream was deleted and made again since `identity` was noted: its positions mean something else now. Where nobody can
+ * tell (an outage, a stream that is missing) the answer is no, and the reader finds out.
+ */
+export async function recreated(source: SourceClient, identity: string | null | undefined): Promise<boolean> {
+  return identity ? another(identity, await source.identity().catch(() => null)) : false
+}
+
+/**
+ * The same for a stream that nobody reads, which has to be there, too.
+ *
+ * @throws TidemarkError STREAM_NOT_FOUND
+ */
+export async function recreatedOrGone(
+  source: SourceClient,
+  identity: string | null | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (let look = 1; ; look++) {
+    try {
+      return another(identity, await source.identity())
+    } catch (error) {
+      if (!isTidemarkError(error) || error.code !== 'STREAM_NOT_FOUND') return false
+      if (look === looks) throw error
+      await sleep(between, undefined, { signal }).catch(() => {})
+      if (signal.aborted) return false
+    }
+  }
+}
+
+function another(identity: string | null | undefined, now: string | null): boolean {
+  return Boolean(identity) && now !== null && now !== identity
+}
