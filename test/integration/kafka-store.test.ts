@@ -1,11 +1,15 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { kafkaStore } from '../../src/kafka.js'
+import { consumer, defineConfig } from '../../src/config/define.js'
+import { transactional } from '../../src/handlers/handler.js'
+import { kafka, kafkaStore } from '../../src/kafka.js'
 import type { DatabaseClient, OffsetStoreClient, SourceClient } from '../../src/ports.js'
 import { postgresDatabase } from '../../src/postgres.js'
+import { rowsOf, run } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { KafkaGround, kafkaTool } from '../support/kafka-ground.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
+import { waitFor } from '../support/wait-for.js'
 
 describeWith(['kafka', 'postgres'], 'a group whose offsets are kept in Kafka', () => {
   const context = () => ({ log: ground.log, signal: new AbortController().signal })
@@ -121,5 +125,65 @@ describeWith(['kafka', 'postgres'], 'a group whose offsets are kept in Kafka', (
     await joined
     await expect(store.open(key, { above: 0, start: 0n })).rejects.toMatchObject({ code: 'GROUP_ACTIVE' })
     await consumer.disconnect()
+  })
+})
+
+describeWith(['kafka', 'postgres', 'temporal'], 'a worker whose offsets are kept in Kafka', () => {
+  it('handles everything once, and leaves the positions to whoever looks at the group', async () => {
+    const { connectionString, drop } = await freshDatabase()
+    const { brokers } = part('kafka')
+    const ground = await KafkaGround.on(brokers)
+    const topic = await ground.topic({}, 2)
+    const group = unique('group')
+    await rowsOf(connectionString, 'create table effects (partition int, off bigint)')
+    const database = postgresDatabase({ connectionString })
+    const { address, namespace } = part('temporal')
+    const running = await run(
+      defineConfig({
+        store: kafkaStore({ brokers, database }),
+        temporal: { address, namespace },
+        taskQueue: unique('queue'),
+        consumers: [
+          consumer({
+            group,
+            // The store writes there already.
+            source: kafka({ brokers, topic, groupOffsets: false }),
+            start: 'first',
+            batch: { idleGap: '100ms' },
+            handler: transactional(async (messages, { tx, partition }) => {
+              const offsets = messages.map(({ offset }) => String(offset))
+              await tx.query('insert into effects select $1, unnest($2::bigint[])', [partition, offsets])
+            }),
+          }),
+        ],
+      }),
+    )
+    try {
+      const producer = await ground.producer()
+      const messages = Array.from({ length: 200 }, (_, n) => ({ partition: n % 2, value: String(n) }))
+      await producer.send({ topic, messages })
+      const source = await ground.connect({ topic })
+      await waitFor(
+        async () =>
+          (await source.groupOffsets!.read(group, topic)).filter(({ position }) => position === 100n).length === 2,
+        { what: 'the offsets of both partitions to be at their heads' },
+      )
+      const [effects] = await rowsOf<{ all: string; distinct: string }>(
+        connectionString,
+        'select count(*) as all, count(distinct (partition, off)) as distinct from effects',
+      )
+      expect(effects).toEqual({ all: '200', distinct: '200' })
+      const store = await kafkaStore({ brokers, database }).connect({
+        log: ground.log,
+        signal: new AbortController().signal,
+      })
+      const identity = await source.identity()
+      expect(await store.read(group, topic)).toMatchObject([{ identity }, { identity }])
+      await store.close()
+    } finally {
+      await running.stop()
+      await ground.close()
+      await drop()
+    }
   })
 })
