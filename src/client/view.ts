@@ -132,7 +132,6 @@ function merge(
 function lineOf(partition: number, told?: PartitionView, stored?: PartitionPosition): PartitionLine {
   // Each of them was asked at another moment. A position never lies behind what is committed.
   const committed = text(stored?.committed) ?? told?.committed ?? null
-  const head = text(stored?.head) ?? told?.head ?? null
   return {
     partition,
     state: told ? (told.state === 'running' && !told.working ? 'idle' : told.state) : 'unknown',
@@ -141,8 +140,9 @@ function lineOf(partition: number, told?: PartitionView, stored?: PartitionPosit
     position: farther(told?.position, committed),
     committed,
     first: text(stored?.first),
-    head,
-    lag: text(stored?.lag) ?? (head && committed && !stored ? String(BigInt(head) - BigInt(committed)) : null),
+    // Not the workers' head: it is as old as their last look.
+    head: text(stored?.head),
+    lag: text(stored?.lag),
     timeLagMs: stored?.timeLagMs ?? null,
     updatedAt: stored?.updatedAt?.toISOString() ?? null,
     epoch: stored?.epoch ?? told?.epoch ?? null,
