@@ -1,0 +1,196 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { bytes, kafkaOutput, text } from '../../src/kafka.js'
+import type { KafkaOutputOptions } from '../../src/outputs/kafka/options.js'
+import type { OutputClient, OutputRecord } from '../../src/ports.js'
+import { javaReads, KafkaGround } from '../support/kafka-ground.js'
+import { describeWith, part } from '../support/parts.js'
+import { readAll } from '../support/read-all.js'
+import { silentLog } from '../support/silent-log.js'
+import { unique } from '../support/unique.js'
+
+describeWith(['kafka'], 'a Kafka output', () => {
+  let ground: KafkaGround
+  const open: OutputClient[] = []
+
+  beforeEach(async () => {
+    ground = await KafkaGround.on(part('kafka').brokers)
+  })
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((client) => client.close()))
+    await ground.close()
+  })
+
+  async function connect(change: Partial<KafkaOutputOptions> = {}): Promise<OutputClient> {
+    const client = await kafkaOutput({ brokers: part('kafka').brokers, ...change }).connect({
+      log: silentLog(),
+      signal: new AbortController().signal,
+    })
+    open.push(client)
+    return client
+  }
+  const record = (topic: string, value: string | null, more: Partial<OutputRecord> = {}): OutputRecord => ({
+    topic,
+    key: null,
+    value: value === null ? null : Buffer.from(value),
+    headers: [],
+    ...more,
+  })
+  const valuesOf = async (topic: string) =>
+    (await readAll(await ground.connect({ topic, value: text() }), topic)).map(({ value }) => value)
+
+  it.each(['none', 'gzip'] as const)(
+    'writes keys, values, headers and tombstones that the Java client reads, compression %s',
+    async (compression) => {
+      const topic = await ground.topic()
+      const output = await connect({ compression })
+      const long = 'wörter '.repeat(5_000)
+      await output.send([
+        record(topic, 'one', { key: Buffer.from('k1') }),
+        record(topic, null, { key: Buffer.from('k2') }),
+        record(topic, long, {
+          headers: [
+            ['a', Buffer.from('1')],
+            ['a', null],
+            ['ü', Buffer.alloc(0)],
+          ],
+        }),
+      ])
+      const { home, brokers } = part('kafka')
+      expect(await javaReads(home, brokers[0]!, topic, 'read_committed')).toEqual([
+        'Offset:0\tk1\tone',
+        'Offset:1\tk2\tnull',
+        `Offset:2\tnull\t${long}`,
+      ])
+      const [, , third] = await readAll(await ground.connect({ topic, value: bytes() }), topic)
+      expect([...third!.headers]).toEqual([
+        ['a', '1'],
+        ['a', null],
+        ['ü', ''],
+      ])
+    },
+  )
+
+  it('places keys where the Java client and kafkajs place them', async () => {
+    const [mine, theirs] = [await ground.topic({}, 7), await ground.topic({}, 7)]
+    const keys = Array.from({ length: 200 }, (_, i) => `key-${i}-ä`)
+    await (await connect()).send(keys.map((key) => record(mine, key, { key: Buffer.from(key) })))
+    const producer = await ground.producer()
+    await producer.send({ topic: theirs, messages: keys.map((key) => ({ key, value: key })) })
+    const placed = async (topic: string) =>
+      (await readAll(await ground.connect({ topic, value: text() }), topic)).map(
+        ({ partition, value }) => `${partition} ${value}`,
+      )
+    expect((await placed(mine)).sort()).toEqual((await placed(theirs)).sort())
+  })
+
+  it('keeps the order of one call, and of calls one after the other, through many batches', async () => {
+    const topic = await ground.topic({}, 2)
+    const output = await connect()
+    const count = 30_000
+    const values = Array.from({ length: count }, (_, i) => `${String(i).padStart(6, '0')}${'x'.repeat(100)}`)
+    const records = values.map((value, i) => record(topic, value, { partition: i % 2 }))
+    await Promise.all(
+      [0, 1, 2].map((third) => output.send(records.slice((third * count) / 3, ((third + 1) * count) / 3))),
+    )
+    const written = await readAll(await ground.connect({ topic, value: text() }), topic)
+    for (const partition of [0, 1])
+      expect(written.filter((one) => one.partition === partition).map(({ value }) => value)).toEqual(
+        values.filter((_, i) => i % 2 === partition),
+      )
+  })
+
+  it('says which topic can not take a message, shows nothing of it, and leaves other callers and later calls alone', async () => {
+    const topic = await ground.topic()
+    const small = await ground.topic({ 'max.message.bytes': '2000' })
+    const output = await connect()
+    const missing = unique('missing')
+    const failures = await Promise.allSettled([
+      output.send([record(small, 'SECRET'.repeat(1_000))]),
+      output.send([record(missing, 'SECRET')]),
+      output.send([record(topic, 'fine')]),
+      output.send([record(topic, 'nowhere', { partition: 9 })]),
+    ])
+    expect(failures.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled', 'rejected'])
+    const texts = failures.map((one) => (one.status === 'rejected' ? `${one.reason.code} ${one.reason.message}` : ''))
+    expect(texts[0]).toContain(`OUTPUT_FAILED could not write to output topic '${small}', partition 0`)
+    expect(texts[0]).toContain('max.message.bytes')
+    expect(texts[1]).toContain(`OUTPUT_FAILED could not write to output topic '${missing}'`)
+    expect(texts[3]).toContain('has no partition 9')
+    expect(texts.join()).not.toContain('SECRET')
+    await output.send([record(topic, 'later'), record(small, 'fits')])
+    expect([await valuesOf(topic), await valuesOf(small)]).toEqual([['fine', 'later'], ['fits']])
+  })
+
+  it('can not be reached, and says so', async () => {
+    await expect(connect({ brokers: ['127.0.0.1:1'] })).rejects.toMatchObject({ code: 'UNREACHABLE' })
+  })
+
+  const key = (stream: string) => ({ group: unique('group'), stream, partition: 0 })
+  const token = (epoch: number) => ({ epoch, batch: 1, attempt: 1 })
+  const start = { from: 0n, replay: 0 }
+
+  it('an owner in another process, frozen anywhere in its transaction, writes nothing once a newer one has claimed', async () => {
+    for (const frozen of ['before writing', 'after writing', 'before the end'] as const) {
+      const [source, topic] = [await ground.topic(), await ground.topic()]
+      const place = key(source)
+      const [old, young] = [(await connect()).progress!, (await connect()).progress!]
+      await old.claim(place, token(1), start)
+      const zombie = old.transact(place, token(1), 0n, 5n, async (tx) => {
+        if (frozen === 'before writing') await young.claim(place, token(2), start)
+        await tx.send!([record(topic, 'zombie')])
+        if (frozen === 'after writing') await young.claim(place, token(2), start)
+        if (frozen === 'before the end') {
+          await young.claim(place, token(2), start)
+          await young.transact(place, token(2), 0n, 3n, (other) => other.send!([record(topic, 'successor')]))
+        }
+      })
+      await expect(zombie, frozen).rejects.toMatchObject({ code: 'FENCED' })
+      expect(await young.read(place)).toMatchObject({
+        token: token(2),
+        position: frozen === 'before the end' ? 3n : 0n,
+      })
+      expect(await valuesOf(topic)).toEqual(frozen === 'before the end' ? ['successor'] : [])
+    }
+  })
+
+  it('a late claim by an older owner does not disturb the newer one', async () => {
+    const [source, topic] = [await ground.topic(), await ground.topic()]
+    const place = key(source)
+    const [old, young] = [(await connect()).progress!, (await connect()).progress!]
+    await young.claim(place, token(2), start)
+    await young.transact(place, token(2), 0n, 1n, async (tx) => {
+      await tx.send!([record(topic, 'a')])
+      await expect(old.claim(place, token(1), start)).rejects.toMatchObject({ code: 'FENCED' })
+    })
+    expect(await young.read(place)).toMatchObject({ position: 1n, token: token(2) })
+  })
+
+  it('of many processes that claim at once, the greatest token stays, and works', async () => {
+    const place = key(await ground.topic())
+    const topic = await ground.topic()
+    const clients = await Promise.all(Array.from({ length: 6 }, () => connect()))
+    const outcomes = await Promise.allSettled(
+      clients.map((client, i) => client.progress!.claim(place, token(((i * 5) % 6) + 1), start)),
+    )
+    for (const one of outcomes) if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'FENCED' })
+    const winner = clients[[0, 1, 2, 3, 4, 5].findIndex((i) => ((i * 5) % 6) + 1 === 6)]!
+    await winner.progress!.transact(place, token(6), 0n, 1n, (tx) => tx.send!([record(topic, 'once')]))
+    expect(await valuesOf(topic)).toEqual(['once'])
+  })
+
+  it('a claim finds what was committed a moment ago by another process, every time', async () => {
+    const place = key(await ground.topic())
+    const topic = await ground.topic({}, 8)
+    const clients = [(await connect()).progress!, (await connect()).progress!]
+    let at = 0n
+    for (let round = 1; round <= 20; round++) {
+      const progress = clients[round % 2]!
+      // Markers have to reach every partition before the position can be read.
+      expect(await progress.claim(place, token(round), start)).toBe(at)
+      const records = Array.from({ length: 8 }, (_, partition) => record(topic, `${round}`, { partition }))
+      await progress.transact(place, token(round), at, at + 1n, (tx) => tx.send!(records))
+      at += 1n
+    }
+    expect(await valuesOf(topic)).toHaveLength(160)
+  })
+})
