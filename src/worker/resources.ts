@@ -86,8 +86,9 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
     await Promise.all(mirrors.map((mirror) => mirror.migrate()))
     const stores = new Map<ParsedConsumer, MirroredStore>()
     for (const [consumer, { groupOffsets }] of sources) {
-      // Where the config names none, the log's own place for offsets is one.
-      const its = config.mirrors ? mirrors : groupOffsets ? [groupOffsets] : []
+      // Where the config names none, the log's own place for offsets is one; unless it is the store itself.
+      const own = groupOffsets && consumer.source.kind !== store.kind ? [groupOffsets] : []
+      const its = config.mirrors ? mirrors : own
       stores.set(consumer, new MirroredStore(storeClient, its, context.log))
     }
     const progressOf = (consumer: ParsedConsumer, output: RuntimeOutput | undefined): ProgressLog => {

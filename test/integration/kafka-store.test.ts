@@ -146,8 +146,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a worker whose offsets are kept
         consumers: [
           consumer({
             group,
-            // The store writes there already.
-            source: kafka({ brokers, topic, groupOffsets: false }),
+            source: kafka({ brokers, topic }),
             start: 'first',
             batch: { idleGap: '100ms' },
             handler: transactional(async (messages, { tx, partition }) => {
