@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os'
 import type { TidemarkConfig } from '../config/define.js'
 import { parseConfig } from '../config/parse.js'
-import { messageOf, TidemarkError } from '../model/errors.js'
+import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
 import type { OffsetStoreClient } from '../ports.js'
 import { reopenPartitions } from './commands.js'
 import { ranges } from './find.js'
@@ -72,10 +72,14 @@ async function putAll(
     } catch (error) {
       const which =
         done.length > 0 ? `only partitions ${ranges(done)} of ${group} on ${stream} are changed` : 'nothing was changed'
-      const failure = new TidemarkError('UNREACHABLE', `${which}: ${messageOf(error)}`, {
-        cause: error,
-        place: { group, stream, partition },
-      })
+      const failure = new TidemarkError(
+        isTidemarkError(error) ? error.code : 'UNREACHABLE',
+        `${which}: ${messageOf(error)}`,
+        {
+          cause: error,
+          place: { group, stream, partition },
+        },
+      )
       return { done, failure }
     }
     done.push(partition)

@@ -2,6 +2,9 @@ import { isTidemarkError, TidemarkError } from '../model/errors.js'
 import { describePartition } from '../model/partition.js'
 import type { Bounds, OffsetChange } from '../ports.js'
 
+/** Partitions that are planned at the same time: some targets are questions to the log. */
+const lanes = 16
+
 /** Positions that are to be put somewhere else, computed for every partition before anything is changed. */
 export interface PositionPlan {
   readonly group: string
@@ -49,9 +52,20 @@ export async function planAll(
   places: readonly Place[],
   planOne: (place: Place) => Promise<Move>,
 ): Promise<readonly Move[]> {
-  const planned = await Promise.allSettled(places.map(planOne))
-  const failures = planned.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
-  if (failures.length === 0) return planned.map((one) => (one as PromiseFulfilledResult<Move>).value)
+  const moves = new Map<Place, Move>()
+  const refused = new Map<Place, unknown>()
+  const queue = [...places]
+  const plan = async () => {
+    for (let place = queue.shift(); place !== undefined; place = queue.shift())
+      try {
+        moves.set(place, await planOne(place))
+      } catch (error) {
+        refused.set(place, error)
+      }
+  }
+  await Promise.all(Array.from({ length: lanes }, plan))
+  const failures = places.filter((place) => refused.has(place)).map((place) => refused.get(place))
+  if (failures.length === 0) return places.map((place) => moves.get(place)!)
   const [failure] = failures
   if (!isTidemarkError(failure) || failure.code !== 'OUT_OF_RANGE') throw failure
   const others = failures.length > 1 ? ` (and it can't be done in ${failures.length - 1} other partitions)` : ''

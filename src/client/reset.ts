@@ -93,14 +93,14 @@ async function moveTo(source: SourceClient, place: Place, to: ResetTarget, earli
   const known = earlier ? { ...place, from: null } : place
   const move =
     typeof to === 'object' && 'by' in to
-      ? moveBy(known, to.by)
+      ? await moveBy(source, known, to.by)
       : typeof to === 'object' && 'offset' in to
         ? await moveToOffset(source, known, to.offset)
-        : moveOf(known, await source.resolve(place.partition, to))
+        : moveOf(known, to === 'first' ? place.first : await source.resolve(place.partition, to))
   return earlier ? { ...move, from: place.from, remark: 'it was of an earlier stream of that name' } : move
 }
 
-function moveBy(place: Place, by: bigint): Move {
+async function moveBy(source: SourceClient, place: Place, by: bigint): Promise<Move> {
   const { from, first, head, stream, partition } = place
   if (from === null)
     throw new TidemarkError(
@@ -110,16 +110,19 @@ function moveBy(place: Place, by: bigint): Move {
     )
   const to = from + by
   if (to < first) return moveOf(place, first, `that is the first: ${to} is not in the log`)
-  if (to > head) return moveOf(place, head, `that is the head: ${to} is not written yet`)
+  // Not the head itself: what is not yet visible below it must not be passed over.
+  if (to > head)
+    return moveOf(place, await source.resolve(partition, 'next'), `that is the head: ${to} is not written yet`)
   return moveOf(place, to)
 }
 
 async function moveToOffset(source: SourceClient, place: Place, offset: bigint): Promise<Move> {
-  if (offset > place.head) throw outOfRange(place, offset)
-  const to = await source.resolve(place.partition, { offset }).catch((error) => {
+  const { first, head, partition } = place
+  if (offset >= first && offset <= head) return moveOf(place, offset)
+  // A log whose offsets begin anywhere takes 0 for its beginning; one that has lost its first messages does not.
+  if (offset > 0n) throw outOfRange(place, offset)
+  await source.resolve(partition, { offset }).catch((error) => {
     throw isTidemarkError(error) && error.code === 'OUT_OF_RANGE' ? outOfRange(place, offset) : error
   })
-  // A log whose offsets do not begin at 0 may still take 0 for its beginning.
-  if (to < place.first && to > 0n) throw outOfRange(place, offset)
-  return moveOf(place, to, to === 0n && place.first > 1n ? `the log begins at ${place.first}` : '')
+  return moveOf(place, offset, first > 1n ? `the log begins at ${first}` : '')
 }
