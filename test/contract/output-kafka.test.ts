@@ -153,6 +153,14 @@ describeWith(['kafka'], 'a Kafka output', () => {
     }
   })
 
+  it('a claim goes on where its plan says when that is ahead: progress was kept elsewhere meanwhile', async () => {
+    const place = key(await ground.topic())
+    const progress = (await connect()).progress!
+    await progress.claim(place, token(1), start)
+    expect(await progress.claim(place, token(2), { from: 50n, replay: 0 })).toBe(50n)
+    expect(await progress.claim(place, token(3), { from: 20n, replay: 0 })).toBe(50n)
+  })
+
   it('a late claim by an older owner does not disturb the newer one', async () => {
     const [source, topic] = [await ground.topic(), await ground.topic()]
     const place = key(source)

@@ -69,7 +69,8 @@ export class KafkaProgress implements ProgressLog {
         const stored = await this.#fetch(key, this.cluster.settings.deliveryTimeoutMs)
         refuse(stored, key, token)
         const goOn = stored !== null && stored.replay >= start.replay
-        const position = goOn ? stored.position : start.from
+        // The plan is ahead where progress was kept elsewhere meanwhile, before the consumer had `transactional: 'kafka'` again.
+        const position = goOn && stored.position > start.from ? stored.position : start.from
         const replay = goOn ? stored.replay : start.replay
         const owner: Owner = { producer, token, replay, position, turn: Promise.resolve() }
         try {
