@@ -53,6 +53,9 @@ async function main(orders: number): Promise<boolean> {
     await worker.close()
 
     const result = await count(shop)
+    const { sent, invoices, ordersWithInvoice, events, told, idempotencyKeys } = result
+    say(`${sent} messages with ${orders} orders became ${invoices} invoices for ${ordersWithInvoice} orders;`)
+    say(`${events} events in the outbox became ${told} messages with ${idempotencyKeys} idempotency keys`)
     process.stdout.write(`${JSON.stringify(result)}\n`)
     return right(result, orders)
   } finally {

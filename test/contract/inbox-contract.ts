@@ -119,6 +119,29 @@ export function inboxContract(kind: string, open: () => Promise<InboxHarness>): 
       expect([...one, ...two].sort()).toEqual([...keys].sort())
     })
 
+    it('a partition that waits for the key of a frozen worker goes on when that one has a successor', async () => {
+      let frozen = () => {}
+      const reached = new Promise<void>((resolve) => {
+        frozen = resolve
+      })
+      let wakeUp = () => {}
+      const asleep = new Promise<void>((resolve) => {
+        wakeUp = resolve
+      })
+      const then = () => {
+        frozen()
+        return asleep
+      }
+      const old = handle(['a', 'b'], {}, { then }).catch((error: unknown) => error)
+      await reached
+      const waiting = handle(['b', 'c'], { partition: 1 })
+      await claim({})
+      expect(await waiting).toEqual(['b', 'c'])
+      wakeUp()
+      expect(await old).toMatchObject({ code: 'FENCED' })
+      expect(await handle(['a', 'b'])).toEqual(['a'])
+    })
+
     describe('after a reset', () => {
       it('lets in again what the partition let in from there on', async () => {
         await handle(['a', 'b', 'x', 'c'])

@@ -45,7 +45,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with dedupe', () => 
           group,
           source: kafka({ brokers: part('kafka').brokers, topic, value: text() }),
           heartbeatTimeout: '2s',
-          batch: { idleGap: '300ms' },
+          batch: { maxDuration: '1s', idleGap: '300ms' },
           retry: { initialInterval: '100ms' },
           dedupe: { key: ({ value }) => (value.startsWith('-') ? null : value.split(':')[0]!) },
           handler: transactional(async (messages, { tx, partition, replay }) => {
