@@ -83,7 +83,7 @@ class Outgoing {
       64 + (key?.length ?? 0) + (value?.length ?? 0) + headers.reduce((n, [, it]) => n + (it?.length ?? 0), 0)
     if (this.#bytes > 0 && this.#bytes + size > this.maxBytes)
       throw new Error(
-        `more than ${this.maxBytes} bytes wait to be sent: await flush() now and then, make chunk.maxMessages smaller, or maxBuffered larger`,
+        `more than ${this.maxBytes} bytes wait to be sent: await flush() now and then, or make chunk.maxMessages smaller`,
       )
     const { partition } = message
     this.#bytes += size

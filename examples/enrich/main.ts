@@ -1,6 +1,6 @@
 /*
- * Readings come in by Kafka and go out enriched, with alerts in a topic of their own. The worker is killed in the middle, and at the
- * end a reader of committed data counts: each output once.
+ * Readings come in by Kafka and go out enriched, with alerts in a topic of their own. The worker is killed in the middle, and at
+ * the end a reader of committed data counts: each output once.
  *
  *   node --import tsx --conditions=tidemark-source examples/enrich/main.ts [READINGS]
  *

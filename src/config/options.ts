@@ -14,8 +14,8 @@ export interface ConsumerOptions<V = unknown> {
   /** Where the handler's `produce` writes to, for example `kafkaOutput({ brokers })`. */
   readonly output?: Output
   /**
-   * `'kafka'`: outputs and progress are one Kafka transaction, so readers of committed data see each output once. For a Kafka source
-   * and a `kafkaOutput` of the same cluster, and a plain function as handler.
+   * `'kafka'`: outputs and progress are one Kafka transaction, so readers of committed data see each output once. For a Kafka
+   * source and a `kafkaOutput` of the same cluster, and a plain function as handler.
    */
   readonly transactional?: 'kafka'
   /** Where to begin on a partition for which nothing is stored yet. Default `first`: nothing is missed. */

@@ -13,8 +13,8 @@ export interface HandlerContext {
   readonly signal: AbortSignal
   readonly log: Log
   /**
-   * Writes a message to the consumer's `output`: it is sent when the handler has returned, together with all others, and acknowledged
-   * before progress moves. A handler that throws has sent nothing, unless it flushed.
+   * Writes a message to the consumer's `output`: it is sent when the handler has returned, together with all others, and
+   * acknowledged before progress moves. A handler that throws has sent nothing, unless it flushed.
    *
    * @throws Error without an output, when more than its `maxBuffered` waits, and after the handler has returned
    */
@@ -45,8 +45,8 @@ export interface OutputMessage {
   readonly headers?: Readonly<Record<string, string | Buffer | null>>
   readonly partition?: number
   /**
-   * The message that this one is made of: the header `tidemark-key` is its `idempotencyKey`, a slash and a number, so that a repetition
-   * can be told. Where it is absent, those of the chunk's first message count.
+   * The message that this one is made of: the header `tidemark-key` is its `idempotencyKey`, a slash and a number, so that a
+   * repetition can be told. Where it is absent, those of the chunk's first message count.
    */
   readonly source?: Message
 }

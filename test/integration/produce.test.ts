@@ -108,7 +108,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a handler that produces', () =>
   )
 
   it.each([undefined, 'kafka'] as const)(
-    'fails its chunk while the output topic does not exist, says so without a payload, and goes on when it does (transactional: %s)',
+    'fails its chunk while the output topic does not exist, says so, and goes on when it does (transactional: %s)',
     async (mode) => {
       const missing = unique('missing')
       await produce(topic, ['SENTINEL-1', 'SENTINEL-2'], partitions)

@@ -20,8 +20,8 @@ interface PlacedBy extends Placed {
 }
 
 /**
- * The idempotent producer of a worker's consumer. One delivery is under way at a time; what comes meanwhile goes out together in the
- * next one, so that many partitions that write little share their requests.
+ * The idempotent producer of a worker's consumer. One delivery is under way at a time; what comes meanwhile goes out together
+ * in the next one, so that many partitions that write little share their requests.
  */
 export class IdempotentProducer {
   #waiting: Call[] = []
@@ -68,7 +68,8 @@ export class IdempotentProducer {
     const all = calls.flatMap((call) => call.placed.map((placed): PlacedBy => ({ ...placed, call })))
     const failed = await deliver(this.cluster, of, sequences, batchesOf(all))
     if (failed.size === 0) return
-    // The broker may or may not have what failed. Other messages under the same numbers would be taken for a repetition, and be lost.
+    // The broker may or may not have what failed. Other messages under the same numbers would be taken for a repetition,
+    // and be lost.
     this.#identity = null
     for (const [{ placed }, error] of failed) for (const { call } of placed) call.failure ??= error
   }

@@ -21,8 +21,8 @@ interface Owner extends Noted {
 }
 
 /**
- * Progress beside messages: the positions are offsets of a group of their own, and each transaction's outputs and position are committed
- * together. The fence is Kafka's: a partition has a transactional id, and only its newest producer can commit.
+ * Progress beside messages: the positions are offsets of a group of their own, and each transaction's outputs and position
+ * are committed together. The fence is Kafka's: a partition has a transactional id, and only its newest producer can commit.
  */
 export class KafkaProgress implements ProgressLog {
   readonly inbox: Inbox = { admit: needsSql, expire: async () => 0 }
