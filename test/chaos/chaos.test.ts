@@ -2,6 +2,7 @@ import { afterEach, expect, it } from 'vitest'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
+import { resetWithFrozen } from './frozen-reset.js'
 import { Ground } from './ground.js'
 import { drainWithKills } from './kills.js'
 import { playMatrix, prepareMatrix } from './matrix/matrix.js'
@@ -71,6 +72,13 @@ describeWith(['kafka', 'postgres', 'temporal'], 'chaos', () => {
     expect({ lost, duplicates }).toEqual({ lost: 0, duplicates: 0 })
     expect(fenced).toBeGreaterThan(0)
   })
+
+  it('a reset under three busy workers, one of them frozen, is handled exactly once more', async () => {
+    const { ground, workers } = await prepare(40_000)
+    const { lost, duplicates, duplicatesBefore } = await resetWithFrozen(ground, workers, 500, 120_000)
+    expect({ lost, duplicates, duplicatesBefore }).toEqual({ lost: 0, duplicates: 0, duplicatesBefore: 0 })
+  })
+
   it('under every commit strategy kill -9 loses nothing, and repeats no more than the strategy allows', async () => {
     const messages = 600
     const { ground, workers } = await prepare(messages, 2, 'test/chaos/matrix/tidemark.config.ts')

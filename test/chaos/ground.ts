@@ -36,7 +36,7 @@ export class Ground {
   async prepare(): Promise<void> {
     // No unique key: a duplicate effect must show, not be refused.
     await this.pool.query(`create table if not exists effects (
-      partition int not null, off bigint not null, id int not null, worker text not null,
+      partition int not null, off bigint not null, id int not null, worker text not null, replay int not null,
       at timestamptz not null default clock_timestamp())`)
     await this.pool.query('create index if not exists effects_by_offset on effects (partition, off)')
     const kafka = new kafkajs.Kafka({ brokers: [...this.parts.brokers], logLevel: kafkajs.logLevel.NOTHING })

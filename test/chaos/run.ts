@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import pg from 'pg'
 import { startStack } from '../../src/local/stack.js'
 import { unique } from '../support/unique.js'
+import { resetWithFrozen } from './frozen-reset.js'
 import { Ground } from './ground.js'
 import { drainWithKills } from './kills.js'
 import { playMatrix, prepareMatrix } from './matrix/matrix.js'
@@ -66,6 +67,10 @@ try {
     drainWithZombie(ground, workers, 600_000),
   )
   console.log(JSON.stringify({ scenario: 'zombie', ...zombie }))
+  const reset = await scenario(Math.min(100_000, options.messages), (ground, workers) =>
+    resetWithFrozen(ground, workers, 500, 600_000),
+  )
+  console.log(JSON.stringify({ scenario: 'reset', ...reset }))
   const matrix = await scenario(
     6_000,
     async (ground, workers) => {
@@ -77,6 +82,7 @@ try {
   )
   for (const row of matrix) console.log(JSON.stringify({ scenario: 'strategies', ...row }))
   failed = kills.lost + kills.duplicates + zombie.lost + zombie.duplicates !== 0 || zombie.fenced === 0
+  failed ||= reset.lost + reset.duplicates + reset.duplicatesBefore !== 0
   failed ||= matrix.some(({ lost, duplicates, allowed }) => lost !== 0 || duplicates > allowed)
 } finally {
   await stack.stop()

@@ -18,15 +18,16 @@ export default defineConfig({
       heartbeatTimeout: CHAOS_HEARTBEAT!,
       batch: { maxMessages: 20_000 },
       chunk: { maxMessages: Number(CHAOS_CHUNK) },
-      handler: transactional<{ id: number }>(async (messages, { tx, partition }) => {
+      handler: transactional<{ id: number }>(async (messages, { tx, partition, replay }) => {
         await tx.query(
-          `insert into effects (partition, off, id, worker)
-           select $1, off, id, $4 from unnest($2::bigint[], $3::int[]) as m(off, id)`,
+          `insert into effects (partition, off, id, worker, replay)
+           select $1, off, id, $4, $5 from unnest($2::bigint[], $3::int[]) as m(off, id)`,
           [
             partition,
             messages.map(({ offset }) => String(offset)),
             messages.map(({ value }) => value.id),
             CHAOS_WORKER,
+            replay,
           ],
         )
         await tx.query('select pg_sleep($1)', [Number(CHAOS_CHUNK_MS) / 1000])

@@ -22,8 +22,8 @@ export class Workers {
 
   /** @param env what the config asks for */
   constructor(
-    private readonly env: Record<string, string>,
-    private readonly config = 'test/chaos/tidemark.config.ts',
+    readonly env: Readonly<Record<string, string>>,
+    readonly config = 'test/chaos/tidemark.config.ts',
   ) {}
 
   start(): ChaosWorker {
