@@ -1,5 +1,7 @@
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import net from 'node:net'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { bytes, kafkaOutput, text } from '../../src/kafka.js'
+import { isTidemarkError } from '../../src/model/errors.js'
 import type { KafkaOutputOptions } from '../../src/outputs/kafka/options.js'
 import type { OutputClient, OutputRecord } from '../../src/ports.js'
 import { javaReads, KafkaGround } from '../support/kafka-ground.js'
@@ -119,6 +121,79 @@ describeWith(['kafka'], 'a Kafka output', () => {
     expect(texts.join()).not.toContain('SECRET')
     await output.send([record(topic, 'later'), record(small, 'fits')])
     expect([await valuesOf(topic), await valuesOf(small)]).toEqual([['fine', 'later'], ['fits']])
+  })
+
+  /**
+   * Breaks about every second connection to a broker, again and again, until `work` is done; returns how many it were.
+   *
+   * @param outageMs for so long in every 3 s none is left
+   */
+  async function breaking(work: () => Promise<void>, outageMs = 0): Promise<number> {
+    const started = Date.now()
+    const out = () => (Date.now() - started + outageMs + 300) % 3_000 < outageMs
+    const ports = part('kafka').brokers.map((broker) => Number(broker.split(':').at(-1)))
+    const sockets = new Set<net.Socket>()
+    const connect = vi.spyOn(net, 'connect')
+    connect.mockImplementation(((...args: Parameters<typeof net.createConnection>) => {
+      const socket = net.createConnection(...args)
+      sockets.add(socket)
+      if (out()) setImmediate(() => socket.destroy(new Error('cut off')))
+      return socket.once('close', () => sockets.delete(socket))
+    }) as typeof net.connect)
+    let broken = 0
+    const breaker = setInterval(() => {
+      const share = out() ? 1 : 0.5
+      for (const socket of sockets)
+        if (ports.includes(socket.remotePort ?? 0) && Math.random() < share) {
+          socket.destroy(new Error('cut off'))
+          broken++
+        }
+    }, 15)
+    try {
+      await work()
+    } finally {
+      clearInterval(breaker)
+      connect.mockRestore()
+    }
+    return broken
+  }
+
+  it('writes once what it has to send again because connections break', async () => {
+    const topic = await ground.topic({}, 2)
+    const wanted = Array.from({ length: 20_000 }, (_, i) => `v${i}`)
+    const broken = await breaking(async () => {
+      const output = await connect()
+      for (let from = 0; from < wanted.length; from += 200)
+        await output.send(wanted.slice(from, from + 200).map((value) => record(topic, value)))
+    })
+    expect((await valuesOf(topic)).sort()).toEqual([...wanted].sort())
+    expect(broken).toBeGreaterThan(3)
+    console.log(`${broken} connections broken`)
+  })
+
+  it('commits each step once while connections break: whoever claims again knows how far the one before came', async () => {
+    const [source, topic] = [await ground.topic(), await ground.topic({}, 2)]
+    const place = key(source)
+    const steps = 150
+    let claims = 0
+    const broken = await breaking(async () => {
+      const { progress } = await connect({ deliveryTimeout: '1s' })
+      for (let position = 0n; position < steps; ) {
+        try {
+          position = await progress!.claim(place, token(++claims), start)
+          for (; position < steps; position++)
+            await progress!.transact(place, token(claims), position, position + 1n, (tx) =>
+              tx.send!([0, 1].map((partition) => record(topic, `${position}.${partition}`, { partition }))),
+            )
+        } catch (error) {
+          if (!isTidemarkError(error)) throw error
+        }
+      }
+    }, 1_800)
+    const wanted = Array.from({ length: steps }, (_, i) => [`${i}.0`, `${i}.1`]).flat()
+    expect((await valuesOf(topic)).sort()).toEqual(wanted.sort())
+    expect(claims).toBeGreaterThan(1)
+    console.log(`${broken} connections broken, ${claims} claims`)
   })
 
   it('can not be reached, and says so', async () => {

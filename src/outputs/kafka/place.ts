@@ -1,6 +1,7 @@
 import kafkajs from 'kafkajs'
-import { messageOf, TidemarkError } from '../../model/errors.js'
+import { isTidemarkError, messageOf, TidemarkError } from '../../model/errors.js'
 import type { OutputRecord } from '../../ports.js'
+import { pause } from '../../sources/kafka/backoff.js'
 import type { Cluster } from './cluster.js'
 import type { Placed } from './deliver.js'
 
@@ -38,15 +39,21 @@ export class Placer {
   async #partitions(topic: string): Promise<Partitions> {
     const known = this.#known.get(topic)
     if (known && known.until > Date.now()) return known.partitions
-    try {
-      const found = await this.cluster.leaders(topic).refresh()
-      const partitions = found.partitions.map((partitionId) => ({ partitionId, leader: 0 }) as Partitions[number])
-      this.#known.set(topic, { partitions, until: Date.now() + lookAgainAfter })
-      return partitions
-    } catch (error) {
-      throw new TidemarkError('OUTPUT_FAILED', `could not write to output topic '${topic}': ${messageOf(error)}`, {
-        place: { stream: topic },
-      })
+    const until = Date.now() + this.cluster.settings.deliveryTimeoutMs
+    for (let tries = 1; ; tries++) {
+      try {
+        const found = await this.cluster.leaders(topic).refresh()
+        const partitions = found.partitions.map((partitionId) => ({ partitionId, leader: 0 }) as Partitions[number])
+        this.#known.set(topic, { partitions, until: Date.now() + lookAgainAfter })
+        return partitions
+      } catch (error) {
+        const passes = isTidemarkError(error) && error.code === 'UNREACHABLE'
+        if (!passes || Date.now() > until || this.cluster.signal.aborted)
+          throw new TidemarkError('OUTPUT_FAILED', `could not write to output topic '${topic}': ${messageOf(error)}`, {
+            place: { stream: topic },
+          })
+      }
+      await pause(tries, this.cluster.signal)
     }
   }
 }
