@@ -66,7 +66,8 @@ module.exports = {
     only('model-is-pure', 'The model imports nothing but itself: it runs in the workflow sandbox too.', '^src/model/', [
       '^src/model/',
     ]),
-    only('ports-know-the-model', 'The ports are only words: they import the model.', '^src/ports\\.ts$', [
+    only('ports-know-the-model', 'The ports are only words: they import the model.', '^src/ports(\\.ts|/)', [
+      '^src/ports/',
       '^src/model/',
     ]),
     only('workflows-are-deterministic', 'Workflows see the model and the SDK, nothing that does I/O.', '^workflows/', [
@@ -81,7 +82,7 @@ module.exports = {
       [
         '^activities/',
         '^src/(model|handlers|config)/',
-        '^src/ports\\.ts$',
+        '^src/ports(\\.ts|/)',
         ...npm('@temporalio/activity', '@temporalio/common'),
       ],
     ),
@@ -89,37 +90,49 @@ module.exports = {
       'sources-know-ports-and-their-driver',
       'A source knows the ports, its own kind and its driver; no other source, no store, nothing above it.',
       '^src/sources/([^/]+)/',
-      ['^src/sources/$1/', '^src/sources/[^/]+\\.ts$', '^src/(model|postgres)/', '^src/ports\\.ts$', '^node_modules/'],
+      [
+        '^src/sources/$1/',
+        '^src/sources/[^/]+\\.ts$',
+        '^src/(model|postgres)/',
+        '^src/ports(\\.ts|/)',
+        '^node_modules/',
+      ],
     ),
     onlyAndNode(
       'stores-know-ports-and-their-driver',
       'A store knows the ports, its own kind and its driver; no other store, no source, nothing above it.',
       '^src/stores/(?!kafka/)([^/]+)/',
-      ['^src/stores/$1/', '^src/stores/[^/]+\\.ts$', '^src/(model|postgres)/', '^src/ports\\.ts$', '^node_modules/'],
+      ['^src/stores/$1/', '^src/stores/[^/]+\\.ts$', '^src/(model|postgres)/', '^src/ports(\\.ts|/)', '^node_modules/'],
     ),
     onlyAndNode(
       'kafka-store-knows-its-source',
       'A Kafka cluster has one way to be connected to and to keep offsets, which the source has for its mirror, too.',
       '^src/stores/kafka/',
-      ['^src/(stores|sources)/kafka/', '^src/stores/[^/]+\\.ts$', '^src/model/', '^src/ports\\.ts$', '^node_modules/'],
+      [
+        '^src/(stores|sources)/kafka/',
+        '^src/stores/[^/]+\\.ts$',
+        '^src/model/',
+        '^src/ports(\\.ts|/)',
+        '^node_modules/',
+      ],
     ),
     onlyAndNode(
       'outputs-know-ports-and-their-driver',
       'An output knows the ports, its own kind, and how the source of that kind reaches the driver; nothing above it.',
       '^src/outputs/([^/]+)/',
-      ['^src/outputs/$1/', '^src/sources/$1/', '^src/model/', '^src/ports\\.ts$', '^node_modules/'],
+      ['^src/outputs/$1/', '^src/sources/$1/', '^src/model/', '^src/ports(\\.ts|/)', '^node_modules/'],
     ),
     onlyAndNode(
       'sources-and-stores-share-only-ports',
       'What several sources or several stores share knows the ports and the model.',
       '^src/(sources|stores)/[^/]+\\.ts$',
-      ['^src/$1/[^/]+\\.ts$', '^src/model/', '^src/ports\\.ts$', '^node_modules/'],
+      ['^src/$1/[^/]+\\.ts$', '^src/model/', '^src/ports(\\.ts|/)', '^node_modules/'],
     ),
     onlyAndNode(
       'postgres-knows-ports',
       'What Postgres sources and stores share knows the ports and the model.',
       '^src/postgres/',
-      ['^src/postgres/', '^src/model/', '^src/ports\\.ts$', '^node_modules/'],
+      ['^src/postgres/', '^src/model/', '^src/ports(\\.ts|/)', '^node_modules/'],
     ),
     {
       name: 'one-driver-a-folder',
@@ -144,18 +157,22 @@ module.exports = {
     onlyAndNode('handlers-know-ports', 'Handlers are what users write against: ports and model.', '^src/handlers/', [
       '^src/handlers/',
       '^src/model/',
-      '^src/ports\\.ts$',
+      '^src/ports(\\.ts|/)',
     ]),
     onlyAndNode('config-knows-ports', 'Config describes consumers; it starts and connects nothing.', '^src/config/', [
       '^src/(config|handlers|model)/',
-      '^src/ports\\.ts$',
+      '^src/ports(\\.ts|/)',
       ...npm('zod'),
     ]),
     onlyAndNode(
       'client-talks-to-temporal',
       'The client starts and commands groups from outside: it runs no handler and reads no log.',
       '^src/client/',
-      ['^src/(client|config|handlers|model)/', '^src/ports\\.ts$', ...npm('@temporalio/client', '@temporalio/common')],
+      [
+        '^src/(client|config|handlers|model)/',
+        '^src/ports(\\.ts|/)',
+        ...npm('@temporalio/client', '@temporalio/common'),
+      ],
     ),
     never(
       'worker-gets-its-parts-from-config',

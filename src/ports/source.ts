@@ -1,0 +1,139 @@
+import type { TidemarkError } from '../model/errors.js'
+import type { PartitionKey } from '../model/partition.js'
+import type { StartSpec } from '../model/start.js'
+import type { ConnectContext } from './context.js'
+import type { OffsetMirror } from './offsets.js'
+
+/* A source reads a log. */
+
+/** One message, as a handler sees it. */
+export interface Message<V = unknown> {
+  readonly stream: string
+  readonly partition: number
+  readonly offset: bigint
+  /** The key as UTF-8 text; null when the message has none. */
+  readonly key: string | null
+  /** The key as it is in the log. */
+  readonly keyBytes: Buffer | null
+  /** Decoded by the source's `value` option; null for a Kafka tombstone. */
+  readonly value: V
+  readonly headers: MessageHeaders
+  /** When the message was written: milliseconds since 1970, by the log's own clock or the producer's, as the log says. */
+  readonly timestamp: number
+  /** `group/stream/partition/offset/replay`: the same at every retry, another one after a deliberate reset. */
+  readonly idempotencyKey: string
+}
+
+/** A message's headers in their order. A name may occur more than once. */
+export interface MessageHeaders extends Iterable<readonly [name: string, value: string | null]> {
+  readonly size: number
+  /** The last value of that name as UTF-8 text. */
+  get(name: string): string | null | undefined
+  getAll(name: string): (string | null)[]
+  /** The last value of that name as bytes. */
+  getBytes(name: string): Buffer | null | undefined
+}
+
+/** A stream in a user's config. */
+export interface Source<V = unknown> {
+  /** `kafka`, `postgres`, ... */
+  readonly kind: string
+  readonly stream: string
+  /** What tells this source from another, for people and for the config's version. Never a secret. */
+  readonly describe: Readonly<Record<string, unknown>>
+  /** Opens connections. Throws UNREACHABLE, AUTH_FAILED or STREAM_NOT_FOUND after *one* try; the worker does the waiting. */
+  connect(context: ConnectContext): Promise<SourceClient<V>>
+}
+
+export interface Bounds {
+  /** Offset of the oldest message that can still be read. */
+  readonly first: bigint
+  /** Offset that the next message written will get. */
+  readonly head: bigint
+}
+
+export interface SourceClient<V = unknown> {
+  /** Indexes of the stream's partitions as they are now. Throws STREAM_NOT_FOUND. */
+  partitions(): Promise<readonly number[]>
+  /** First offset and head of each partition asked for, in few requests. */
+  bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>>
+  /** The position that a start spec means now. */
+  resolve(partition: number, start: StartSpec): Promise<bigint>
+  /**
+   * Resolves with true as soon as there is something to read at or beyond `position`, with false when `signal` aborts.
+   * All partitions waiting in one worker share their requests. Never rejects for an outage: it keeps trying, and logs.
+   */
+  waitForData(partition: number, position: bigint, signal: AbortSignal): Promise<boolean>
+  /**
+   * Names the incarnation of the stream: another text after it was deleted and created again, or null where the log does not
+   * say. Positions of one incarnation mean nothing in another.
+   */
+  identity(): Promise<string | null>
+  /** True where offsets have gaps of any size and first and head say nothing of whether a position can be read. */
+  readonly sparse?: boolean
+  /** The log's own place for a group's offsets, where it has one. Mirrored by default, for people's tools. */
+  readonly groupOffsets?: OffsetMirror
+  /** Starts reading at `from`. Opens nothing until the first `next`. */
+  read(from: bigint, options: ReadOptions): Reader<V>
+  close(): Promise<void>
+}
+
+export interface ReadOptions {
+  readonly key: PartitionKey
+  /** Goes into the messages' idempotency keys. */
+  readonly replay: number
+  /** Bytes asked of the log in one fetch; one message larger than that is still delivered. */
+  readonly fetchBytes: number
+  /** The worker's memory for messages: taken before a fetch, given back by `Chunk.release`. */
+  readonly budget: ByteBudget
+  /** Ends the reader: a pending `next` resolves with null. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Reads one partition forward, with at most one fetch in flight beside the chunk being handled.
+ * Not for concurrent calls of `next`.
+ */
+export interface Reader<V = unknown> {
+  /**
+   * The next chunk, or null when nothing came within `waitMs`. Short outages and leader changes are retried inside, with
+   * back-off; throws TidemarkError for what retrying can't mend (OUT_OF_RANGE, CORRUPT_DATA, STREAM_NOT_FOUND, AUTH_FAILED).
+   */
+  next(limits: { readonly maxMessages: number; readonly waitMs: number }): Promise<Chunk<V> | null>
+  /** Gives everything back; safe to call twice. */
+  close(): Promise<void>
+}
+
+/** A contiguous piece [from, next) of a partition. */
+export interface Chunk<V = unknown> {
+  readonly from: bigint
+  /**
+   * Where to go on: beyond the last message, and beyond any gap behind it that the log's own headers name (compaction,
+   * transaction markers, aborted records). May move although `messages` is empty.
+   */
+  readonly next: bigint
+  readonly messages: readonly Message<V>[]
+  /** Bytes the messages take in memory, about. */
+  readonly bytes: number
+  /** The partition's head when the chunk was fetched. */
+  readonly head: bigint
+  /** Set when the message at `next` can't be decoded. The messages before it are in `messages` and can be handled. */
+  readonly poison?: TidemarkError
+  /** Gives the chunk's bytes back to the budget; call it once its messages are handled. Safe to call twice. */
+  release(): void
+}
+
+/** Memory shared by all partitions of a worker. */
+export interface ByteBudget {
+  /**
+   * Waits until `bytes` are free and takes them. A demand larger than the whole budget waits for all of it, so that one
+   * huge message passes alone rather than never. Rejects with the signal's reason when it aborts.
+   */
+  take(bytes: number, signal: AbortSignal): Promise<ByteLoan>
+}
+
+export interface ByteLoan {
+  /** Changes the loan to what was really needed; never waits. */
+  resize(bytes: number): void
+  release(): void
+}

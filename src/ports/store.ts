@@ -1,0 +1,38 @@
+import type { PartitionKey } from '../model/partition.js'
+import type { ConnectContext } from './context.js'
+import type { CommitOutcome, NewPosition, OffsetChange, OffsetFilter, OffsetMirror, StoredOffset } from './offsets.js'
+import type { Database } from './progress.js'
+
+/* An offset store keeps how far a group has come. */
+
+/** Keeps how far a group has come. */
+export interface OffsetStore {
+  readonly kind: string
+  readonly describe: Readonly<Record<string, unknown>>
+  /** Where plain handlers' progress lives, and transactional ones' that name no database. */
+  readonly database: Database
+  connect(context: ConnectContext): Promise<OffsetStoreClient>
+}
+
+export interface OffsetStoreClient extends OffsetMirror {
+  /** Brings the store's own tables up to date, under a lock. Throws SCHEMA_TOO_NEW. */
+  migrate(): Promise<void>
+  read(group: string, stream: string): Promise<readonly StoredOffset[]>
+  /** Everything stored of a group, of a stream, or at all; ordered by group, stream, partition. */
+  list(filter: OffsetFilter): Promise<readonly StoredOffset[]>
+  /**
+   * Begins a new ownership: the epoch becomes greater than the stored one and than `above`. Where nothing is stored, the
+   * position becomes `start`, of the stream's incarnation `identity`.
+   */
+  open(key: PartitionKey, options: { above: number; start: bigint; identity?: string | null }): Promise<StoredOffset>
+  /** Compare-and-set: moves the position forward when `epoch` is the stored one. Repeating a commit is harmless. */
+  commit(key: PartitionKey, commit: { epoch: number; position: bigint; replay?: number }): Promise<CommitOutcome>
+  /**
+   * Puts the position anywhere, and records who did it and why. Epoch and replay grow by one, so that commits of whoever owns the
+   * partition now can't undo it and idempotency keys change. Creates what is not stored yet.
+   */
+  reset(key: PartitionKey, change: NewPosition): Promise<StoredOffset>
+  /** Changes, newest first. */
+  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]>
+  close(): Promise<void>
+}
