@@ -1,6 +1,4 @@
-import type { PartitionKey } from '../src/model/partition.js'
-import type { OffsetStoreClient } from '../src/ports.js'
-import { commitAs } from './commit-as.js'
+import { commitAs, type Ledgers, type Ownership } from './commit-as.js'
 import type { ConsumerRuntime } from './runtime.js'
 import type { StoredOffsets } from './stored-offsets.js'
 
@@ -18,14 +16,15 @@ export interface Commits {
 
 /** The consumer's strategy for one batch that begins at `position`. */
 export function commitsOf(
-  { settings: { commit: strategy }, store }: Pick<ConsumerRuntime, 'settings' | 'store'>,
-  owner: { readonly key: PartitionKey; readonly epoch: number; readonly replay: number },
+  runtime: Pick<ConsumerRuntime, 'settings'> & Ledgers,
+  owner: Ownership,
   position: bigint,
   stored: StoredOffsets | undefined,
 ): Commits {
+  const { commit: strategy } = runtime.settings
   if (stored) return { ...leaves, end: () => stored.flush() }
-  if (strategy.after === 'messages') return new Every(store, owner, position, strategy.messages)
-  if (strategy.after === 'interval') return new Periodic(store, owner, position, strategy.intervalMs)
+  if (strategy.after === 'messages') return new Every(runtime, owner, position, strategy.messages)
+  if (strategy.after === 'interval') return new Periodic(runtime, owner, position, strategy.intervalMs)
   return { ...leaves, end: async () => undefined }
 }
 
@@ -38,8 +37,8 @@ abstract class Inside implements Commits {
   #position: bigint
 
   constructor(
-    private readonly store: OffsetStoreClient,
-    private readonly owner: { readonly key: PartitionKey; readonly epoch: number; readonly replay: number },
+    private readonly ledgers: Ledgers,
+    private readonly owner: Ownership,
     position: bigint,
   ) {
     this.#committed = position
@@ -63,7 +62,7 @@ abstract class Inside implements Commits {
   }
 
   async end(): Promise<bigint> {
-    if (this.#position > this.#committed) await commitAs(this.store, this.owner, this.#position)
+    if (this.#position > this.#committed) await commitAs(this.ledgers, this.owner, this.#position)
     this.#committed = this.#position
     return this.#committed
   }
@@ -73,12 +72,12 @@ class Every extends Inside {
   most: number
 
   constructor(
-    store: OffsetStoreClient,
-    owner: { readonly key: PartitionKey; readonly epoch: number; readonly replay: number },
+    ledgers: Ledgers,
+    owner: Ownership,
     position: bigint,
     private readonly messages: number,
   ) {
-    super(store, owner, position)
+    super(ledgers, owner, position)
     this.most = messages
   }
 
@@ -95,12 +94,12 @@ class Periodic extends Inside {
   #dueAt: number
 
   constructor(
-    store: OffsetStoreClient,
-    owner: { readonly key: PartitionKey; readonly epoch: number; readonly replay: number },
+    ledgers: Ledgers,
+    owner: Ownership,
     position: bigint,
     private readonly intervalMs: number,
   ) {
-    super(store, owner, position)
+    super(ledgers, owner, position)
     this.#dueAt = performance.now() + intervalMs
   }
 

@@ -120,7 +120,7 @@ export class StoredOffsets {
       const { key, token, replay } = this.owner
       const position = this.#durable
       if (position === this.#committed) return
-      await commitAs(this.runtime.store, { key, epoch: token.epoch, replay }, position)
+      await commitAs(this.runtime, { key, epoch: token.epoch, replay }, position)
       this.#committed = position
     })
     return this.#committed

@@ -89,7 +89,7 @@ export class PartitionSteps {
       // Meanwhile the partition may have been opened again.
       if (!this.#state.owned || this.#state.epoch !== epoch) return
       if (result.committed) this.#state.committed(position)
-      else if (result.reset) this.#state.reopen()
+      else if (result.reopen) this.#state.reopen()
       else this.#state.fence(result.why)
     })
     this.#commit.catch(() => {})

@@ -89,8 +89,8 @@ export interface CommitInput {
 
 export type CommitResult =
   | { readonly committed: true }
-  /** `reset` when nobody else owns the partition: a person has put the position somewhere else. */
-  | { readonly committed: false; readonly why: string; readonly reset?: boolean }
+  /** `reopen` when nobody else works the partition, for example since a person has reset it. */
+  | { readonly committed: false; readonly why: string; readonly reopen?: boolean }
 
 export interface DiscoverInput {
   /** Partitions the group already runs; discovery returns as soon as the stream has others. */

@@ -83,7 +83,7 @@ describeWith(['temporal'], 'partition workflow, when its position is put elsewhe
       },
       commit: async () => {
         stored = { position: '3', replay: 1 }
-        return { committed: false as const, why: 'reset', reset: true }
+        return { committed: false as const, why: 'reset', reopen: true }
       },
     }
     await withActivities(activities, async (queue) => {

@@ -19,14 +19,18 @@ describe('stored offsets', () => {
   let log: string[]
   let outcome: CommitOutcome
   let stored: StoredOffsets
+  /** The epoch that the owner of the progress has. */
+  let claimed: number
 
   beforeEach(() => {
     vi.useFakeTimers()
     log = []
+    claimed = 3
     outcome = { outcome: 'committed' }
     const runtime = {
       settings: { commit: { after: 'manual', intervalMs: 5_000 } },
       progress: {
+        read: async () => ({ position: 0n, token: { epoch: claimed, batch: 1, attempt: 1 }, replay: 0 }),
         advance: async (_: unknown, token: { batch: number }, from: bigint, to: bigint) =>
           void log.push(`progress ${from}-${to} of batch ${token.batch}`),
       },
@@ -139,8 +143,10 @@ describe('stored offsets', () => {
     stored.hand(chunk(10n, 20n))
     stored.store(message(19n))
     outcome = { outcome: 'stale', epoch: 4, position: 3n, replay: 1 }
-    await expect(stored.flush()).rejects.toThrow('s[0] was reset to 3')
+    await expect(stored.flush()).rejects.toThrow('s[0] of group g was reset: it has epoch 4 at position 3')
     outcome = { outcome: 'stale', epoch: 4, position: 30n, replay: 0 }
+    await expect(stored.flush()).rejects.toThrow('was opened by nobody')
+    claimed = 4
     await expect(stored.flush()).rejects.toMatchObject({ code: 'FENCED' })
   })
 })
