@@ -74,13 +74,14 @@ export class Cluster {
   /**
    * Asks whoever coordinates `of`, until the answer is one that will stay. Repeating any of these requests is harmless.
    *
+   * @param lost called when a request got no answer: it may be carried out at any time from now on
    * @throws Refused; TidemarkError UNREACHABLE when nothing else came until the delivery timeout
    */
   async coordinate<A extends object, R extends { readonly code: number }>(
     of: Coordinated,
     api: Api<A, R>,
     args: A,
-    withinMs = this.settings.deliveryTimeoutMs,
+    { withinMs = this.settings.deliveryTimeoutMs, lost = () => {} } = {},
   ): Promise<R> {
     const until = Date.now() + withinMs
     const what = `${of.kind === 'group' ? 'group' : 'transactional id'} '${of.id}'`
@@ -99,6 +100,7 @@ export class Cluster {
         const known = kafkaError(error, this.settings.connection)
         if (known.code === 'AUTH_FAILED') throw known
         problem = messageOf(error)
+        lost()
       }
       if (!busy) this.#coordinators.delete(`${of.kind} ${of.id}`)
       if (Date.now() > until)

@@ -14,7 +14,7 @@ const stableWithin = 5_000
 
 /** Who owns a partition in this process. */
 interface Owner extends Noted {
-  readonly producer: TransactionalProducer
+  producer: TransactionalProducer
   position: bigint
   /** The transaction under way, or the last one. */
   turn: Promise<unknown>
@@ -114,10 +114,12 @@ export class KafkaProgress implements ProgressLog {
     to: bigint | (() => bigint),
     work: (tx: Transaction) => Promise<void>,
   ): Promise<void> {
-    const { producer, token } = owner
+    const { token } = owner
     if (owner.position !== from) throw fenced(key, token)
-    if (producer.broken)
+    if (owner.producer.broken)
       throw new TidemarkError('OUTPUT_FAILED', `${describePartition(key)}: its Kafka producer has to begin anew`)
+    if (owner.producer.doubtful) await this.#renew(key, owner)
+    const { producer } = owner
     let over = false
     let ofHandler: unknown
     try {
@@ -127,7 +129,9 @@ export class KafkaProgress implements ProgressLog {
         if (over) throw new Error('this transaction is over')
         sent = sent.then(() => producer.send(records))
         sent.catch(() => {})
-        await sent
+        await sent.catch((error) => {
+          throw this.#explained(error, key)
+        })
       }
       await work(transactionOf(send)).catch((error) => {
         ofHandler = error
@@ -146,6 +150,26 @@ export class KafkaProgress implements ProgressLog {
     }
   }
 
+  /**
+   * Begins another producer for an owner that has lost an answer and come through nevertheless. What it sent a second time
+   * may still be carried out the first time, in the midst of a later transaction; but not from an older producer.
+   */
+  async #renew(key: PartitionKey, owner: Owner): Promise<void> {
+    const check = async (stableWithinMs: number | null) => {
+      const stored = await this.#fetch(key, stableWithinMs)
+      if (stored && compareTokens(stored.token, owner.token) > 0) throw fenced(key, owner.token)
+    }
+    try {
+      // A newer owner's producer is to be left alone.
+      await check(null)
+      const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionWorkflowId(key))
+      await check(this.cluster.settings.deliveryTimeoutMs)
+      owner.producer = producer
+    } catch (error) {
+      throw this.#explained(error, key)
+    }
+  }
+
   /** Stores a position in the open transaction, and commits it. */
   async #store(key: PartitionKey, { producer, token, replay }: Owner, position: bigint): Promise<void> {
     await producer.store({ group: progressGroup(key), key, position, note: noteOf({ token, replay }) })
@@ -157,8 +181,8 @@ export class KafkaProgress implements ProgressLog {
     const group = progressGroup(key)
     const { stream: topic, partition } = key
     const args = { group, topic, partition, stable: stableWithinMs !== null }
-    const within = stableWithinMs ?? undefined
-    const { offset, metadata } = await this.cluster.coordinate({ kind: 'group', id: group }, fetchOffset, args, within)
+    const options = stableWithinMs === null ? {} : { withinMs: stableWithinMs }
+    const { offset, metadata } = await this.cluster.coordinate({ kind: 'group', id: group }, fetchOffset, args, options)
     return offset < 0n ? null : { position: offset, ...readNote(metadata) }
   }
 

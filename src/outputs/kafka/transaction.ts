@@ -25,6 +25,12 @@ export class TransactionalProducer {
   readonly #partitions = new Set<string>()
   #offsets = false
   #broken = false
+  #doubtful = false
+  readonly #lost = {
+    lost: () => {
+      this.#doubtful = true
+    },
+  }
 
   private constructor(
     private readonly cluster: Cluster,
@@ -41,12 +47,12 @@ export class TransactionalProducer {
     const coordinator: Coordinated = { kind: 'transaction', id: transactionalId }
     const { transactionTimeoutMs: timeoutMs, deliveryTimeoutMs } = cluster.settings
     // As long as a coordinator may take to end what an older one left behind.
-    const within = Math.max(deliveryTimeoutMs, timeoutMs)
+    const withinMs = Math.max(deliveryTimeoutMs, timeoutMs)
     const { producerId, producerEpoch } = await cluster.coordinate(
       coordinator,
       initProducerId,
       { transactionalId, timeoutMs },
-      within,
+      { withinMs },
     )
     return new TransactionalProducer(cluster, placer, { transactionalId, producerId, producerEpoch }, coordinator)
   }
@@ -54,6 +60,11 @@ export class TransactionalProducer {
   /** True when nobody knows any more how far this producer has come: a newer one has to begin. */
   get broken(): boolean {
     return this.#broken
+  }
+
+  /** True when a request of an earlier transaction may still be on its way. */
+  get doubtful(): boolean {
+    return this.#doubtful
   }
 
   /** Writes into the open transaction, which the first write opens. */
@@ -68,7 +79,7 @@ export class TransactionalProducer {
         // They are in the transaction also when the answer gets lost.
         for (const [name] of added) this.#partitions.add(name)
         const partitions = added.map(([, [batch]]) => ({ topic: batch!.topic, partition: batch!.partition }))
-        await this.cluster.coordinate(this.coordinator, addPartitions, { ...this.identity, partitions })
+        await this.cluster.coordinate(this.coordinator, addPartitions, { ...this.identity, partitions }, this.#lost)
       }
       const failed = await deliver(this.cluster, this.identity, this.#sequences, batches)
       for (const error of failed.values()) throw error
@@ -79,10 +90,10 @@ export class TransactionalProducer {
   async store({ group, key, position, note }: StoredPosition): Promise<void> {
     await this.#step(async () => {
       this.#offsets = true
-      await this.cluster.coordinate(this.coordinator, addOffsets, { ...this.identity, group })
+      await this.cluster.coordinate(this.coordinator, addOffsets, { ...this.identity, group }, this.#lost)
       const { stream: topic, partition } = key
       const args = { ...this.identity, group, topic, partition, offset: position, metadata: note }
-      await this.cluster.coordinate({ kind: 'group', id: group }, commitOffset, args)
+      await this.cluster.coordinate({ kind: 'group', id: group }, commitOffset, args, this.#lost)
     })
   }
 
@@ -97,7 +108,9 @@ export class TransactionalProducer {
 
   async #end(commit: boolean): Promise<void> {
     if (this.#partitions.size === 0 && !this.#offsets) return
-    await this.#step(() => this.cluster.coordinate(this.coordinator, endTransaction, { ...this.identity, commit }))
+    await this.#step(() =>
+      this.cluster.coordinate(this.coordinator, endTransaction, { ...this.identity, commit }, this.#lost),
+    )
     this.#partitions.clear()
     this.#offsets = false
   }
