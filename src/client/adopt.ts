@@ -33,6 +33,7 @@ export function planAdoption(
         `${name.stream} is a ${consumer.source.kind} stream, which keeps no offsets of groups: use 'tidemark reset' instead`,
         { place: name },
       )
+    await source.groupOffsets.refuseActive?.(other)
     const offsets = new Map(
       (await source.groupOffsets.read(other, name.stream)).map(({ partition, position }) => [partition, position]),
     )

@@ -51,6 +51,8 @@ export interface OffsetFilter {
 export interface OffsetMirror {
   /** What is stored of a group; empty where nothing is. */
   read(group: string, stream: string): Promise<readonly { readonly partition: number; readonly position: bigint }[]>
+  /** Throws GROUP_ACTIVE, naming them, while other consumers of the group run. Absent where there are no such things. */
+  refuseActive?(group: string): Promise<void>
   /** Makes the mirror show this, unless it shows something of a newer epoch and can tell. Repeating is harmless. */
   assert(offset: MirroredOffset): Promise<void>
 }

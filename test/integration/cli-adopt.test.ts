@@ -72,6 +72,24 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group that takes over from an
     expect(await positions()).toEqual(before)
   })
 
+  it('does not adopt from a group that is still running, and names who runs', async () => {
+    const busy = unique('busy')
+    const plain = kafkaClient().consumer({ groupId: busy })
+    await plain.connect()
+    await plain.subscribe({ topic })
+    const joined = new Promise((resolve) => plain.on(plain.events.GROUP_JOIN, resolve))
+    await plain.run({ eachMessage: async () => {} })
+    await joined
+    const before = await positions()
+    const ran = await adopt('--from', `kafka-group:${busy}`, '--yes')
+    await plain.disconnect()
+    expect(ran.stderr).toMatch(
+      /^tidemark: consumers of group busy-\w+ run on [^\n]+: kafkajs at [^\n]+Stop them first[^\n]+\n$/,
+    )
+    refused(ran, 1)
+    expect(await positions()).toEqual(before)
+  })
+
   it('knows the beginning of a topic that has lost its first messages', async () => {
     const admin = kafkaClient().admin()
     await admin.connect()

@@ -43,6 +43,16 @@ export class GroupOffsets implements OffsetMirror {
       .sort((a, b) => a.partition - b.partition)
   }
 
+  /** @throws TidemarkError GROUP_ACTIVE, UNREACHABLE or AUTH_FAILED */
+  async refuseActive(group: string): Promise<void> {
+    if ((await this.groups.members(group)).length === 0) return
+    throw new TidemarkError(
+      'GROUP_ACTIVE',
+      `consumers of group ${group} run on ${whereOf(this.settings)}: ${await this.#describeMembers(group)}. Stop them first: two consumers would handle the same messages`,
+      { place: { group } },
+    )
+  }
+
   /** @throws TidemarkError GROUP_ACTIVE, STREAM_NOT_FOUND, UNREACHABLE or AUTH_FAILED */
   async assert({ group, stream, partition, position, epoch, replay }: MirroredOffset): Promise<void> {
     await this.commit(group, { topic: stream, partition, position, metadata: writeNote({ epoch, replay }) })
