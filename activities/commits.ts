@@ -33,7 +33,8 @@ const leaves = { most: Infinity, dueIn: Infinity, done: async () => {} }
 
 /** What the strategies that commit inside the batch have in common. */
 abstract class Inside implements Commits {
-  #committed: bigint
+  /** Null before this batch has committed: an earlier one may have died between its work and its commit. */
+  #committed: bigint | null = null
   #position: bigint
 
   constructor(
@@ -41,7 +42,6 @@ abstract class Inside implements Commits {
     private readonly owner: Ownership,
     position: bigint,
   ) {
-    this.#committed = position
     this.#position = position
   }
 
@@ -58,13 +58,13 @@ abstract class Inside implements Commits {
   }
 
   protected get pending(): boolean {
-    return this.#position > this.#committed
+    return this.#position !== this.#committed
   }
 
   async end(): Promise<bigint> {
-    if (this.#position > this.#committed) await commitAs(this.ledgers, this.owner, this.#position)
+    if (this.pending) await commitAs(this.ledgers, this.owner, this.#position)
     this.#committed = this.#position
-    return this.#committed
+    return this.#position
   }
 }
 

@@ -28,6 +28,7 @@ export function createOpen(runtime: ConsumerRuntime) {
       return {
         epoch: owned.epoch,
         position: String(ahead ? done.position : owned.position),
+        committed: String(owned.position),
         replay: owned.replay,
         identity: owned.identity,
       }

@@ -26,7 +26,8 @@ export class StoredOffsets {
   #stored: bigint
   /** What progress in the database says. */
   #durable: bigint
-  #committed: bigint
+  /** Null before the first commit here: whoever was before may have died between progress and commit. */
+  #committed: bigint | null = null
   /** Stored inside a transaction that is not committed yet. */
   #pending: bigint | null = null
   #inTransaction = false
@@ -45,7 +46,6 @@ export class StoredOffsets {
     this.#read = position
     this.#stored = position
     this.#durable = position
-    this.#committed = position
     this.#edge = { behind: position, next: position }
   }
 
@@ -123,7 +123,7 @@ export class StoredOffsets {
       await commitAs(this.runtime, { key, epoch: token.epoch, replay }, position)
       this.#committed = position
     })
-    return this.#committed
+    return this.#committed ?? this.#durable
   }
 
   /** One after the other: progress moves from where it is, so two who move it at once would look like two owners. */

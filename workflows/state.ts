@@ -92,7 +92,7 @@ export class PartitionState {
       identity: ownership.identity ?? null,
       batch: this.#progress?.batch ?? 0,
       position: ownership.position,
-      committed: ownership.position,
+      committed: ownership.committed ?? ownership.position,
       head: this.#progress?.head ?? ownership.position,
       // Whoever starts or comes back usually has something to catch up with: the first batch looks for itself.
       more: true,

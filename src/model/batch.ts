@@ -16,6 +16,8 @@ export interface Ownership {
   readonly epoch: number
   /** Where to go on, decimal. */
   readonly position: string
+  /** What the store has, decimal, where handlers have come further than what was committed. */
+  readonly committed?: string
   readonly replay: number
   /** The incarnation of the stream that the position belongs to. */
   readonly identity?: string | null

@@ -148,6 +148,24 @@ describeWith(['temporal'], 'partition workflow, when its position is put elsewhe
     })
   })
 
+  it('commits what was handled and not committed, though nothing new comes', async () => {
+    const committed: string[] = []
+    const activities = {
+      open: async () => ({ epoch: 3, position: '90', committed: '50', replay: 0 }),
+      process: async (input: BatchInput) => handled(input, 0, { end: 'idle' as const }),
+      commit: async ({ position }: CommitInput) => {
+        committed.push(position)
+        return { committed: true as const }
+      },
+    }
+    await withActivities(activities, async (queue) => {
+      const handle = await start(queue)
+      await waitFor(async () => (await status(handle)).progress?.committed === '90', { what: 'the commit' })
+      await handle.terminate()
+    })
+    expect(committed).toEqual(['90'])
+  })
+
   it('leaves the commit to a batch whose strategy commits by itself', async () => {
     let commits = 0
     const activities = {

@@ -52,7 +52,9 @@ describe('stored offsets', () => {
   it('never commits what is not stored, also at the end', async () => {
     stored.hand(chunk(10n, 20n))
     expect(await stored.flush()).toBe(10n)
-    expect(log).toEqual([])
+    expect(await stored.flush()).toBe(10n)
+    // What an earlier owner may have left to do, and no more.
+    expect(log).toEqual(['commit 10'])
   })
 
   it('commits what is stored after the interval, once', async () => {
