@@ -10,7 +10,7 @@ import type { ConsumerRuntime } from './runtime.js'
  */
 export function createOpen(runtime: ConsumerRuntime) {
   const { source, store, progress, settings } = runtime
-  return ({ key, above }: OpenInput): Promise<Ownership> =>
+  return ({ key, above, added }: OpenInput): Promise<Ownership> =>
     reporting(key, async () => {
       // One after the other: both as a rule ask the same pool, and a connection more for each partition costs more than it saves.
       const offsets = await store.read(key.group, key.stream)
@@ -21,7 +21,8 @@ export function createOpen(runtime: ConsumerRuntime) {
         const ahead = done !== null && done.replay === stored.replay && done.position > stored.position
         await relocate(runtime, key, { ...stored, ...(ahead ? { position: done.position } : {}) }, identity)
       }
-      const start = stored?.position ?? done?.position ?? (await source.resolve(key.partition, settings.start))
+      const start =
+        stored?.position ?? done?.position ?? (await source.resolve(key.partition, added ? 'first' : settings.start))
       const owned = await store.open(key, { above: Math.max(above, done?.token.epoch ?? 0), start, identity })
       // What was handled may be ahead of what was committed. Only the same replay counts: a reset goes back on purpose.
       const ahead = done && done.replay === owned.replay && done.position > owned.position

@@ -27,11 +27,16 @@ export class Fleet {
     partitions: readonly number[],
     revision: Revision,
     stateOf: (partition: number) => ModeState,
+    added = false,
   ): Promise<void> {
+    const given = added ? { added } : {}
     await this.#split(
       partitions,
-      (partition) => this.#startOne(partition, revision, stateOf(partition)),
-      (theirs) => ({ start: theirs.map((partition) => ({ partition, state: stateOf(partition) })), revision }),
+      (partition) => this.#startOne(partition, revision, stateOf(partition), given),
+      (theirs) => ({
+        start: theirs.map((partition) => ({ partition, state: stateOf(partition), ...given })),
+        revision,
+      }),
     )
   }
 
@@ -48,10 +53,15 @@ export class Fleet {
     )
   }
 
-  async #startOne(partition: number, revision: Revision, state: ModeState): Promise<void> {
+  async #startOne(
+    partition: number,
+    revision: Revision,
+    state: ModeState,
+    given: { readonly added?: boolean },
+  ): Promise<void> {
     const { group, stream, searchAttributes } = this
     const key = { group, stream, partition }
-    const input: PartitionInput = { key, revision, state, searchAttributes }
+    const input: PartitionInput = { key, revision, state, searchAttributes, ...given }
     try {
       await startChild(workflowTypes.partition, {
         workflowId: partitionWorkflowId(key),

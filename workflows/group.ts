@@ -58,9 +58,9 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
     const { seen: _, ...rest } = input
     return { ...rest, revision, paused, known: [...known], reports: [...reports.values()] }
   }
-  const startPartitions = async (partitions: readonly number[]) => {
+  const startPartitions = async (partitions: readonly number[], added = false) => {
     const state = paused ?? { mode: 'running' as const, reason: '', since: now() }
-    await fleet.start(partitions, revision, (partition) => reports.get(partition) ?? state)
+    await fleet.start(partitions, revision, (partition) => reports.get(partition) ?? state, added)
     for (const partition of partitions) known.add(partition)
   }
   const checked = (partitions: readonly number[] | undefined): readonly number[] => partitions ?? [...known]
@@ -124,7 +124,8 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
     // A worker may have asked for it while this answer was on its way; then it is still to be done.
     if (verifying) verify = false
     const fresh = found.partitions.filter((partition) => !known.has(partition))
-    await startPartitions([...fresh, ...found.missing])
+    await startPartitions(found.missing)
+    await startPartitions(fresh, known.size > 0)
   }
   await condition(allHandlersFinished)
   await continueAsNew<typeof consumerGroup>(snapshot())

@@ -34,6 +34,7 @@ const statusQuery = defineQuery<PartitionStatus>(names.status)
  */
 export class PartitionState {
   readonly key: PartitionKey
+  readonly added: boolean
   revision: Revision
   /** How often the position was put elsewhere: what a step says that began before is of no interest any more. */
   reopened = 0
@@ -47,6 +48,7 @@ export class PartitionState {
 
   constructor(input: PartitionInput) {
     this.key = input.key
+    this.added = input.added ?? false
     this.revision = input.revision
     this.#state = input.state
     this.#progress = input.progress
@@ -166,6 +168,7 @@ export class PartitionState {
       revision: this.revision,
       state: this.#state,
       searchAttributes: this.#searchAttributes,
+      ...(this.added ? { added: true } : {}),
       ...(this.#progress && this.#owned ? { progress: this.#progress } : {}),
     }
   }

@@ -42,8 +42,8 @@ export class PartitionSteps {
   }
 
   open(): Promise<Ownership> {
-    const { key, epoch } = this.#state
-    return this.#control('take ownership').open({ key, above: epoch })
+    const { key, epoch, added } = this.#state
+    return this.#control('take ownership').open({ key, above: epoch, ...(added ? { added } : {}) })
   }
 
   poll(): Promise<Plan> {

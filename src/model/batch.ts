@@ -10,6 +10,8 @@ export interface OpenInput {
   readonly key: PartitionKey
   /** The new epoch must be greater than this one: the last epoch that the workflow itself has held. */
   readonly above: number
+  /** The partition came when the group was already reading: it begins at its first message, whatever the start option says. */
+  readonly added?: boolean
 }
 
 export interface Ownership {

@@ -62,6 +62,8 @@ export interface PartitionInput {
   readonly state: ModeState
   /** False where the namespace does not know Tidemark's search attributes. */
   readonly searchAttributes: boolean
+  /** Set for a partition that was added to a stream which the group already read: nothing in it may be missed. */
+  readonly added?: boolean
   /** Present once the chain has taken ownership. */
   readonly progress?: PartitionProgress
 }
@@ -121,7 +123,7 @@ export interface ShardOrder {
   readonly stream: string
   readonly searchAttributes: boolean
   readonly shard: number
-  readonly start?: readonly { readonly partition: number; readonly state: ModeState }[]
+  readonly start?: readonly { readonly partition: number; readonly state: ModeState; readonly added?: boolean }[]
   readonly revision?: Revision
   readonly tell?: readonly number[]
   readonly signal?: string

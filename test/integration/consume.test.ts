@@ -273,18 +273,19 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
     await expect(start(configOf())).rejects.toThrow(/runs on task queue 'queue-.*'; this config says 'queue-/)
   })
 
-  it('finds added partitions by itself', async () => {
-    await start(configOf())
-    await waitFor(async () => (await groupStatus(client, name())).partitions.length === 2, { what: 'two partitions' })
+  it('finds added partitions by itself, and misses nothing in them', async () => {
+    await start(configOf({ start: 'next' }))
+    await waitFor(async () => (await offsets()).length === 2, { what: 'two partitions' })
     const admin = kafkaClient().admin()
     await admin.connect()
     await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] })
     await admin.disconnect()
+    // Before the group can know of the new ones, where 'next' would begin behind these.
+    await produce(topic, values(0, 40), 4)
     await waitFor(async () => (await groupStatus(client, name())).partitions.length === 4, {
       what: 'four partitions',
       timeout: 30_000,
     })
-    await produce(topic, values(0, 40), 4)
     await handled(40)
   })
 
