@@ -27,14 +27,14 @@ export class Fleet {
     partitions: readonly number[],
     revision: Revision,
     stateOf: (partition: number) => ModeState,
-    added = false,
+    added: readonly number[] = [],
   ): Promise<void> {
-    const given = added ? { added } : {}
+    const given = (partition: number) => (added.includes(partition) ? { added: true } : {})
     await this.#split(
       partitions,
-      (partition) => this.#startOne(partition, revision, stateOf(partition), given),
+      (partition) => this.#startOne(partition, revision, stateOf(partition), given(partition)),
       (theirs) => ({
-        start: theirs.map((partition) => ({ partition, state: stateOf(partition), ...given })),
+        start: theirs.map((partition) => ({ partition, state: stateOf(partition), ...given(partition) })),
         revision,
       }),
     )

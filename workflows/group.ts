@@ -58,7 +58,7 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
     const { seen: _, ...rest } = input
     return { ...rest, revision, paused, known: [...known], reports: [...reports.values()] }
   }
-  const startPartitions = async (partitions: readonly number[], added = false) => {
+  const startPartitions = async (partitions: readonly number[], added: readonly number[] = []) => {
     const state = paused ?? { mode: 'running' as const, reason: '', since: now() }
     await fleet.start(partitions, revision, (partition) => reports.get(partition) ?? state, added)
     for (const partition of partitions) known.add(partition)
@@ -124,8 +124,7 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
     // A worker may have asked for it while this answer was on its way; then it is still to be done.
     if (verifying) verify = false
     const fresh = found.partitions.filter((partition) => !known.has(partition))
-    await startPartitions(found.missing)
-    await startPartitions(fresh, known.size > 0)
+    await startPartitions([...fresh, ...found.missing], known.size > 0 ? fresh : [])
   }
   await condition(allHandlersFinished)
   await continueAsNew<typeof consumerGroup>(snapshot())

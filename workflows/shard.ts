@@ -18,8 +18,7 @@ async function carryOut(order: ShardOrder): Promise<void> {
   const fleet = new Fleet(order.group, order.stream, order.searchAttributes, order.shard)
   if (order.start && order.revision) {
     const states = new Map(order.start.map(({ partition, state }) => [partition, state]))
-    // One order is about partitions that were there, or about added ones.
-    const added = order.start.some((one) => one.added)
+    const added = order.start.filter((one) => one.added).map(({ partition }) => partition)
     await fleet.start([...states.keys()], order.revision, (partition) => states.get(partition)!, added)
   }
   if (order.tell && order.signal)
