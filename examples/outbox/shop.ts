@@ -88,7 +88,7 @@ export class Shop {
     await this.reader.run({
       eachMessage: async ({ message }) => {
         const { order } = JSON.parse(String(message.value)) as { order: string }
-        const key = String(message.headers?.['idempotency-key'])
+        const key = String(message.headers?.['tidemark-key'])
         const keys = this.#told.get(order)
         if (keys) keys.push(key)
         else this.#told.set(order, [key])

@@ -1,6 +1,5 @@
-import { Kafka } from 'kafkajs'
 import { consumer, defineConfig, transactional } from 'tidemark'
-import { kafka } from 'tidemark/kafka'
+import { kafka, kafkaOutput } from 'tidemark/kafka'
 import { postgresStore, postgresStream } from 'tidemark/postgres'
 
 interface Order {
@@ -38,26 +37,14 @@ const billing = consumer<Order>({
   }),
 })
 
-const producer = new Kafka({ clientId: 'relay', brokers }).producer({ idempotent: true })
-let connected: Promise<void> | undefined
-
 /** Takes the events on to Kafka, at least once. Whoever reads them there can tell repeats by the header. */
 const relay = consumer<Invoice>({
   group: `relay${NAMES}`,
   heartbeatTimeout: '3s',
   source: postgresStream({ connectionString, stream: 'invoices' }),
-  handler: async (events) => {
-    connected ??= producer.connect()
-    await connected.catch((error) => {
-      connected = undefined
-      throw error
-    })
-    const messages = events.map(({ key, value, idempotencyKey }) => ({
-      key,
-      value: JSON.stringify(value),
-      headers: { 'idempotency-key': idempotencyKey },
-    }))
-    await producer.send({ topic: `invoices${NAMES}`, acks: -1, messages })
+  output: kafkaOutput({ brokers }),
+  handler: (events, { produce }) => {
+    for (const source of events) produce(`invoices${NAMES}`, { key: source.key, value: source.value, source })
   },
 })
 
