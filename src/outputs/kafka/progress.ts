@@ -7,7 +7,7 @@ import { type Cluster, Refused } from './cluster.js'
 import { type Noted, noteOf, readNote } from './note.js'
 import type { Placer } from './place.js'
 import { fetchOffset } from './protocol.js'
-import { saysFenced, TransactionalProducer } from './transaction.js'
+import { saysFenced, saysOutdone, TransactionalProducer } from './transaction.js'
 
 /** How long reading waits for transactions under way, ms, where an older answer would do no harm. */
 const stableWithin = 5_000
@@ -62,31 +62,36 @@ export class KafkaProgress implements ProgressLog {
 
   async #claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint> {
     try {
+      const until = Date.now() + this.cluster.settings.deliveryTimeoutMs
       for (;;) {
         // First of all: beginning a producer would end the one of the rightful owner.
         refuse(await this.#fetch(key, null), key, token)
-        const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionWorkflowId(key))
-        const stored = await this.#fetch(key, this.cluster.settings.deliveryTimeoutMs)
-        refuse(stored, key, token)
-        const goOn = stored !== null && stored.replay >= start.replay
-        // The plan is ahead where progress was kept elsewhere meanwhile, before the consumer had `transactional: 'kafka'` again.
-        const position = goOn && stored.position > start.from ? stored.position : start.from
-        const replay = goOn ? stored.replay : start.replay
-        const owner: Owner = { producer, token, replay, position, turn: Promise.resolve() }
         try {
-          await this.#store(key, owner, position)
+          return await this.#begin(key, token, start)
         } catch (error) {
-          if (!saysFenced(error)) throw error
+          if (!saysOutdone(error) || Date.now() > until) throw error
           // Somebody else claims at the same time. Whose token is greater will be seen when one of them has written it.
           await sleep(20 + Math.random() * 80, undefined, { signal: this.cluster.signal })
-          continue
         }
-        this.#owners.set(partitionWorkflowId(key), owner)
-        return position
       }
     } catch (error) {
       throw this.#explained(error, key)
     }
+  }
+
+  /** Begins a producer, which ends every older one, and writes down whose it is. */
+  async #begin(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint> {
+    const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionWorkflowId(key))
+    const stored = await this.#fetch(key, this.cluster.settings.deliveryTimeoutMs)
+    refuse(stored, key, token)
+    const goOn = stored !== null && stored.replay >= start.replay
+    // The plan is ahead where progress was kept elsewhere meanwhile, before the consumer had `transactional: 'kafka'` again.
+    const position = goOn && stored.position > start.from ? stored.position : start.from
+    const replay = goOn ? stored.replay : start.replay
+    const owner: Owner = { producer, token, replay, position, turn: Promise.resolve() }
+    await this.#store(key, owner, position)
+    this.#owners.set(partitionWorkflowId(key), owner)
+    return position
   }
 
   async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {

@@ -129,3 +129,8 @@ export class TransactionalProducer {
 export function saysFenced(error: unknown): boolean {
   return error instanceof Refused ? meaningOf(error.code) === 'fenced' : error instanceof DeliveryFailed && error.fenced
 }
+
+/** The same, in the words of a coordinator that is asked while the newer one begins: the transaction is in no state for it. */
+export function saysOutdone(error: unknown): boolean {
+  return saysFenced(error) || (error instanceof Refused && meaningOf(error.code) === 'broken')
+}
