@@ -20,8 +20,9 @@ export function statusCommand(): Command {
     .addHelpText(
       'after',
       `
-Shows what the workers say, and positions and lag by the store and the log. Where no worker answers, or Temporal is
-down, it says so and shows positions all the same.
+Shows what the workers say, and positions and lag by the store and the log. Where no worker runs, it says so and shows
+positions all the same. Where Temporal, the store or the stream can't be reached, it shows what the others know, and the
+exit code is 1.
 
 LAG is head - committed. Offsets may have gaps (those of Postgres streams always do): then it is an upper bound.
 BEHIND is the age of the oldest message that is not committed yet.
@@ -38,6 +39,12 @@ Examples:
       const rates = new Rates()
       await shown(async () => {
         const views = await Promise.all(consumers.map((consumer) => viewConsumer(config, consumer)))
+        const failed = views.filter(({ complete }) => !complete)
+        if (options.watch === undefined && failed.length > 0) {
+          const notes = new Set(failed.flatMap((view) => view.notes))
+          process.stderr.write(`tidemark: shown is only what could be reached: ${[...notes].join('; ')}\n`)
+          process.exitCode = 1
+        }
         if (options.json) return `${JSON.stringify(views)}\n`
         return views.map((view) => show(view, rates.of(view))).join('\n')
       }, options)

@@ -13,6 +13,8 @@ export interface ConsumerView {
   readonly stream: string
   /** What could not be asked and why, a sentence each: no worker answers, the store or the stream can't be reached. */
   readonly notes: readonly string[]
+  /** False where Temporal, the store or the stream could not be reached. That no worker runs is a state like others. */
+  readonly complete: boolean
   /** The config in force; null where no worker says. */
   readonly config: GroupView['config'] | null
   readonly paused: string | null
@@ -62,15 +64,20 @@ export async function viewConsumer(config: ParsedConfig, consumer: ParsedConsume
     ...(workers.answer ? [] : [noteOf(workers.why)]),
     ...(positions.answer ? positions.answer.notes : [`from the workers alone: ${messageOf(positions.why)}`]),
   ]
-  return merge({ group, stream, notes }, workers.answer, positions.answer?.positions ?? [])
+  const complete = positions.answer?.why === null && (workers.answer !== null || silent(workers.why))
+  return merge({ group, stream, notes, complete }, workers.answer, positions.answer?.positions ?? [])
+}
+
+/** Whether Temporal answered, and only the group's workers did not: then the error is about the group. */
+function silent(why: unknown): boolean {
+  return isTidemarkError(why) && why.place.group !== undefined
 }
 
 /** Why only half of it is shown. */
 function noteOf(why: unknown): string {
   const message = messageOf(why)
   if (isTidemarkError(why) && why.code === 'UNKNOWN_CONSUMER') return 'not started: from the store and the broker'
-  const known = message.startsWith('no worker answers')
-  return `no worker answers: from the store and the broker${known ? '' : ` (${message})`}`
+  return `${silent(why) ? 'no worker answers' : message}: from the store and the broker`
 }
 
 /** Positions by the store, and by the log as far as it answers. Throws where the store does not. */
@@ -112,7 +119,7 @@ async function asked<T>(asking: Promise<T>): Promise<Asked<T>> {
 }
 
 function merge(
-  base: Pick<ConsumerView, 'group' | 'stream' | 'notes'>,
+  base: Pick<ConsumerView, 'group' | 'stream' | 'notes' | 'complete'>,
   workers: GroupView | null,
   positions: readonly PartitionPosition[],
 ): ConsumerView {
