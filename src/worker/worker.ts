@@ -19,6 +19,11 @@ import { openResources, type Resources } from './resources.js'
 const controlSlots = 5_000
 /** Partition workflows kept in memory; others are replayed from their short histories when something happens to them. */
 const cachedWorkflows = 1_000
+/**
+ * Temporal knows a worker's polls for a moment after they were taken back, ms. A batch handed over within it may be handed to the very
+ * worker that lets go, and is missed only after the heartbeat timeout.
+ */
+const pollsLinger = 150
 /** Time between the end of `shutdownTimeout` and giving up on the SDK's own shutdown, ms. */
 const shutdownMargin = 5_000
 
@@ -49,6 +54,7 @@ export class TidemarkWorker {
   readonly #draining: AbortController
   readonly #stopped: AbortController
   readonly #graceMs: number
+  #ending = false
 
   /** Use `createWorker`. */
   constructor(parts: {
@@ -81,10 +87,11 @@ export class TidemarkWorker {
    * is not done after `shutdownTimeout` is rolled back.
    */
   shutdown(): void {
-    if (this.#draining.signal.aborted) return
+    if (this.#ending) return
+    this.#ending = true
     for (const worker of this.#workers) if (worker.getState() === 'RUNNING') worker.shutdown()
-    this.#draining.abort()
-    setTimeout(() => this.#stopped.abort(), this.#graceMs).unref()
+    setTimeout(() => this.#draining.abort(), pollsLinger).unref()
+    setTimeout(() => this.#stopped.abort(), pollsLinger + this.#graceMs).unref()
   }
 }
 
