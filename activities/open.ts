@@ -1,4 +1,5 @@
 import type { OpenInput, Ownership } from '../src/model/batch.js'
+import type { StoredOffset } from '../src/ports.js'
 import { reporting } from './failure.js'
 import { relocate } from './locate.js'
 import type { ConsumerRuntime } from './runtime.js'
@@ -17,18 +18,16 @@ export function createOpen(runtime: ConsumerRuntime) {
       const done = await progress.read(key)
       const identity = await source.identity()
       const stored = offsets.find(({ partition }) => partition === key.partition)
-      if (stored) {
-        const ahead = done !== null && done.replay === stored.replay && done.position > stored.position
-        await relocate(runtime, key, { ...stored, ...(ahead ? { position: done.position } : {}) }, identity)
-      }
+      // What was handled may be ahead of what was committed. Only the same replay counts: a reset goes back on purpose.
+      const reached = ({ position, replay }: Pick<StoredOffset, 'position' | 'replay'>) =>
+        done !== null && done.replay === replay && done.position > position ? done.position : position
+      if (stored) await relocate(runtime, key, { ...stored, position: reached(stored) }, identity)
       const start =
         stored?.position ?? done?.position ?? (await source.resolve(key.partition, added ? 'first' : settings.start))
       const owned = await store.open(key, { above: Math.max(above, done?.token.epoch ?? 0), start, identity })
-      // What was handled may be ahead of what was committed. Only the same replay counts: a reset goes back on purpose.
-      const ahead = done && done.replay === owned.replay && done.position > owned.position
       return {
         epoch: owned.epoch,
-        position: String(ahead ? done.position : owned.position),
+        position: String(reached(owned)),
         committed: String(owned.position),
         replay: owned.replay,
         identity: owned.identity,

@@ -1,7 +1,7 @@
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import type { Log } from '../../ports.js'
 import { pause } from '../../sources/kafka/backoff.js'
-import type { BrokerLink } from '../../sources/kafka/broker-link.js'
+import { Brokers } from '../../sources/kafka/brokers.js'
 import { type Address, Connector } from '../../sources/kafka/driver.js'
 import { kafkaError } from '../../sources/kafka/failures.js'
 import { Leaders } from '../../sources/kafka/leaders.js'
@@ -29,6 +29,7 @@ export class Refused extends Error {
 /** The connections to one cluster, shared by all its producers, and what is known of who does what there. */
 export class Cluster {
   readonly #links: LinkPool
+  readonly #brokers: Brokers
   readonly #topics = new Map<string, Leaders>()
   readonly #coordinators = new Map<string, Promise<Address>>()
 
@@ -37,6 +38,7 @@ export class Cluster {
     readonly log: Log,
   ) {
     this.#links = new LinkPool(new Connector(settings.connection, log))
+    this.#brokers = new Brokers(this.#links, settings.connection)
   }
 
   /** Aborted by `close`. */
@@ -54,11 +56,7 @@ export class Cluster {
 
   /** Whether any broker can be reached, and lets this client in. Throws UNREACHABLE or AUTH_FAILED. */
   async check(): Promise<void> {
-    try {
-      await this.#anywhere((link) => link.metadata(''))
-    } catch (error) {
-      throw kafkaError(error, this.settings.connection)
-    }
+    await this.#brokers.ask((link) => link.metadata(''))
   }
 
   /** One try; the answer's codes are the caller's to read. */
@@ -68,7 +66,7 @@ export class Cluster {
 
   /** The same of any broker. */
   askAny<A extends object, R>({ key, definition }: Api<A, R>, args: A): Promise<R> {
-    return this.#anywhere((link) => link.ask<R>(key, definition, args))
+    return this.#brokers.ask((link) => link.ask<R>(key, definition, args))
   }
 
   /**
@@ -130,20 +128,5 @@ export class Cluster {
     if (meaningOf(code) === 'done') return { host, port }
     if (meaningOf(code) === 'again') throw new Error(nameOf(code))
     throw new Refused(code, `${of.kind} '${of.id}'`)
-  }
-
-  /** The first answer there is, from the brokers of the config. */
-  async #anywhere<T>(work: (link: BrokerLink) => Promise<T>): Promise<T> {
-    let failure: unknown
-    for (const broker of this.settings.connection.brokers) {
-      const at = broker.lastIndexOf(':')
-      try {
-        return await this.#links.use({ host: broker.slice(0, at), port: Number(broker.slice(at + 1)) }, work)
-      } catch (error) {
-        failure = error
-        if (this.signal.aborted) break
-      }
-    }
-    throw failure
   }
 }

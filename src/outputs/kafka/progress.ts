@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isTidemarkError, messageOf, TidemarkError } from '../../model/errors.js'
+import { fenced } from '../../model/fenced.js'
 import { describePartition, type PartitionKey, partitionWorkflowId } from '../../model/partition.js'
-import { compareTokens, describeToken, type FencingToken } from '../../model/token.js'
+import { compareTokens, type FencingToken } from '../../model/token.js'
 import type { Inbox, Outbox, OutputRecord, Progress, ProgressLog, Transaction } from '../../ports.js'
 import { type Cluster, Refused } from './cluster.js'
 import { type Noted, noteOf, readNote } from './note.js'
@@ -232,12 +233,4 @@ async function needsSql(): Promise<never> {
 
 function refuse(stored: Progress | null, key: PartitionKey, token: FencingToken): void {
   if (stored && compareTokens(stored.token, token) >= 0) throw fenced(key, token)
-}
-
-function fenced(key: PartitionKey, token: FencingToken): TidemarkError {
-  return new TidemarkError(
-    'FENCED',
-    `${describePartition(key)} of group ${key.group} has a newer owner than ${describeToken(token)}; this one lets go, and wrote nothing`,
-    { place: key },
-  )
 }

@@ -51,9 +51,22 @@ function code(from: Scanner): number {
   return from.int16()
 }
 
-/** Codes of partitions, the first that says anything. 55 (OPERATION_NOT_ATTEMPTED) only says that another failed. */
-function worst(codes: readonly number[]): number {
-  return codes.find((one) => one !== 0 && one !== 55) ?? codes.find((one) => one !== 0) ?? 0
+/**
+ * Of codes by topic and partition, behind the time to stay silent, the first that says anything. 55 (OPERATION_NOT_ATTEMPTED) only says
+ * that another failed.
+ */
+function worstOfPartitions(from: Scanner): { code: number } {
+  from.int32()
+  const codes = from
+    .array(() => {
+      from.string()
+      return from.array(() => {
+        from.int32()
+        return from.int16()
+      })
+    })
+    .flat()
+  return { code: codes.find((one) => one !== 0 && one !== 55) ?? codes.find((one) => one !== 0) ?? 0 }
 }
 
 export interface EncodedBatch {
@@ -125,17 +138,7 @@ export const addPartitions = api(
       to.string(topic).array(all, ({ partition }) => to.int32(partition)),
     )
   },
-  (from) => {
-    from.int32()
-    const codes = from.array(() => {
-      from.string()
-      return from.array(() => {
-        from.int32()
-        return from.int16()
-      })
-    })
-    return { code: worst(codes.flat()) }
-  },
+  worstOfPartitions,
 )
 
 export const addOffsets = api(
@@ -170,17 +173,7 @@ export const commitOffset = api(
       .array([args], () =>
         to.string(args.topic).array([args], () => to.int32(args.partition).int64(args.offset).string(args.metadata)),
       ),
-  (from) => {
-    from.int32()
-    const codes = from.array(() => {
-      from.string()
-      return from.array(() => {
-        from.int32()
-        return from.int16()
-      })
-    })
-    return { code: worst(codes.flat()) }
-  },
+  worstOfPartitions,
 )
 
 /** The first version that can be told to wait for transactions under way, by an error. It has the flexible layout of KIP-482. */

@@ -22,7 +22,15 @@ function matches({ group, stream, partition }: OffsetFilter): (row: PartitionKey
 /** What all clients of one memory store share. */
 export class Memory {
   readonly offsets = new Map<string, StoredOffset>()
-  readonly changes: OffsetChange[] = []
+  readonly #changes: OffsetChange[] = []
+
+  note(change: Omit<OffsetChange, 'at'>): void {
+    this.#changes.unshift({ ...change, at: new Date() })
+  }
+
+  history({ limit, ...filter }: OffsetFilter & { readonly limit: number }): readonly OffsetChange[] {
+    return this.#changes.filter(matches(filter)).slice(0, limit)
+  }
 }
 
 /** Offsets in the memory of this process, with the rules of a real store. */
@@ -70,17 +78,7 @@ export class MemoryOffsets implements OffsetStoreClient {
   async reset(key: PartitionKey, { kind, to, by, why, identity }: NewPosition): Promise<StoredOffset> {
     const old = this.memory.offsets.get(nameOf(key))
     const { group, stream, partition } = key
-    this.memory.changes.unshift({
-      group,
-      stream,
-      partition,
-      kind,
-      from: old?.position ?? null,
-      to,
-      by,
-      why,
-      at: new Date(),
-    })
+    this.memory.note({ group, stream, partition, kind, from: old?.position ?? null, to, by, why })
     return this.#put(key, {
       position: to,
       epoch: (old?.epoch ?? 0) + 1,
@@ -89,8 +87,8 @@ export class MemoryOffsets implements OffsetStoreClient {
     })
   }
 
-  async history({ limit, ...filter }: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
-    return this.memory.changes.filter(matches(filter)).slice(0, limit)
+  async history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+    return this.memory.history(filter)
   }
 
   async assert({ position, epoch, replay, ...key }: MirroredOffset): Promise<void> {

@@ -1,6 +1,6 @@
-import { TidemarkError } from '../../model/errors.js'
-import { describePartition, type PartitionKey } from '../../model/partition.js'
-import { compareTokens, describeToken, type FencingToken } from '../../model/token.js'
+import { fenced } from '../../model/fenced.js'
+import type { PartitionKey } from '../../model/partition.js'
+import { compareTokens, type FencingToken } from '../../model/token.js'
 import type { Progress, ProgressLog, Transaction } from '../../ports.js'
 
 /** What `tx.client` is in a transaction of a memory store: values written through it are kept when the transaction commits. */
@@ -75,12 +75,4 @@ export class MemoryProgress implements ProgressLog {
 
 function nameOf({ group, stream, partition }: PartitionKey): string {
   return JSON.stringify([group, stream, partition])
-}
-
-function fenced(key: PartitionKey, token: FencingToken): TidemarkError {
-  return new TidemarkError(
-    'FENCED',
-    `${describePartition(key)} of group ${key.group} has a newer owner than ${describeToken(token)}; this one lets go, and wrote nothing`,
-    { place: key },
-  )
 }

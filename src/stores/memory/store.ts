@@ -1,4 +1,4 @@
-import type { Database, OffsetChange, OffsetStore, Progress } from '../../ports.js'
+import type { Database, OffsetStore, Progress } from '../../ports.js'
 import { Memory, MemoryOffsets } from './offsets.js'
 import { MemoryProgress } from './progress.js'
 
@@ -17,7 +17,6 @@ export function memoryStore(): MemoryStore {
   const memory = new Memory()
   const progress = new Map<string, Progress>()
   const written: unknown[] = []
-  const changes: OffsetChange[] = []
   const offsets = new MemoryOffsets(memory)
   const database: Database = {
     kind: 'memory',
@@ -25,8 +24,8 @@ export function memoryStore(): MemoryStore {
     connect: async () => ({
       progress: new MemoryProgress(progress, written),
       changes: {
-        add: async (change) => void changes.unshift({ ...change, at: new Date() }),
-        list: async ({ limit }) => changes.slice(0, limit),
+        add: async (change) => memory.note(change),
+        list: async (filter) => memory.history(filter),
       },
       close: async () => {},
     }),

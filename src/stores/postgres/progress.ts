@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import pg from 'pg'
-import { messageOf, TidemarkError } from '../../model/errors.js'
-import { describePartition, type PartitionKey } from '../../model/partition.js'
+import { messageOf } from '../../model/errors.js'
+import { fenced } from '../../model/fenced.js'
+import type { PartitionKey } from '../../model/partition.js'
 import { compareTokens, describeToken, type FencingToken } from '../../model/token.js'
 import type { Inbox, Log, Outbox, Progress, ProgressLog, Transaction } from '../../ports.js'
 import { answerTimeout, ask } from '../../postgres/ask.js'
@@ -170,14 +171,6 @@ export class PostgresProgress implements ProgressLog {
       throw postgresError(error, this.settings)
     }
   }
-}
-
-function fenced(key: PartitionKey, token: FencingToken): TidemarkError {
-  return new TidemarkError(
-    'FENCED',
-    `${describePartition(key)} of group ${key.group} has a newer owner than ${describeToken(token)}; this one lets go, and wrote nothing`,
-    { place: key },
-  )
 }
 
 /** Names the database session of a chunk: which partition, and which of its owners. Fits Postgres's 63 bytes. */
