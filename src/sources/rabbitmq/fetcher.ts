@@ -16,7 +16,9 @@ export interface Fetched {
 }
 
 /** So often an answer that retrying may mend is believed to be final. */
-const patience = 5
+const patience = 8
+/** Right after a restart a broker may not know yet how far the log goes. */
+const rangePatience = 3
 
 /** Fetches one partition chunk by chunk. Gets over everything that passes by itself. */
 export class Fetcher {
@@ -87,7 +89,8 @@ export class Fetcher {
       if (signal.aborted) return null
       if (error instanceof DamagedChunk && ++tries.damaged > 1) return this.#damaged(error, from)
       const meaning = error instanceof DamagedChunk ? null : rabbitmqError(error, this.links.settings, key.partition)
-      if (meaning?.effect === 'stop' && ++tries.final > patience) return this.#final(meaning)
+      const enough = meaning?.code === 'OUT_OF_RANGE' ? rangePatience : patience
+      if (meaning?.effect === 'stop' && ++tries.final > enough) return this.#final(meaning)
       await this.#failed(error)
       return null
     }
