@@ -1,4 +1,5 @@
 import { TidemarkError } from '../../model/errors.js'
+import { describePartition } from '../../model/partition.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds } from '../../ports.js'
 import { readChunk, type StreamChunk } from './chunk.js'
@@ -28,7 +29,7 @@ export class Offsets {
   async bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
     const found = await Promise.all(
       partitions.map((partition) =>
-        this.#meaning(partition, async (stream) => [partition, await this.#boundsOf(stream)] as const),
+        this.#meaning(partition, async (stream) => [partition, await this.boundsOf(stream)] as const),
       ),
     )
     return new Map(found)
@@ -37,27 +38,28 @@ export class Offsets {
   /** Throws OUT_OF_RANGE for an offset that the log does not have. */
   resolve(partition: number, start: StartSpec): Promise<bigint> {
     return this.#meaning(partition, async (stream) => {
-      const { first, head } = await this.#boundsOf(stream)
+      const { first, head } = await this.boundsOf(stream)
       if (start === 'first') return first
-      if (start === 'next' || head === first) return within(start, head)
-      if (start === 'last') return head - 1n
-      if ('offset' in start) return within(start, start.offset)
-      return this.#at(stream, start.timestamp, { first, head })
-
-      function within(spec: StartSpec, otherwise: bigint): bigint {
-        const offset = typeof spec === 'object' && 'offset' in spec ? spec.offset : otherwise
-        if (offset >= first && offset <= head) return offset
-        const text = `offset ${offset} is not in the log, which goes from ${first} to ${head}`
-        throw new TidemarkError('OUT_OF_RANGE', `partition ${partition} of '${stream}': ${text}`, {
-          place: { stream, partition, offset: String(offset) },
-        })
-      }
+      if (start === 'next') return head
+      if (start === 'last') return head === first ? head : head - 1n
+      if ('timestamp' in start) return head === first ? head : this.#at(stream, start.timestamp, { first, head })
+      const { offset } = start
+      if (offset >= first && offset <= head) return offset
+      const { name } = this.links.settings
+      throw new TidemarkError(
+        'OUT_OF_RANGE',
+        `${describePartition({ stream: name, partition })}: offset ${offset} is not in the log, which goes from ${first} to ${head}`,
+        { place: { stream: name, partition, offset: String(offset) } },
+      )
     })
   }
 
   /** First offset and head of a stream. */
   async boundsOf(stream: string): Promise<Bounds> {
-    return this.#boundsOf(stream)
+    const { first, committed } = await this.chunks(stream)
+    if (committed < 0n || first < 0n) return { first: 0n, head: 0n }
+    const { head } = await this.#tail(stream, committed)
+    return { first: first < head ? first : head, head }
   }
 
   /** First and last chunk; -1 where there is none. A single question, which reads nothing. */
@@ -65,13 +67,6 @@ export class Offsets {
     const link = await this.links.to(stream)
     const { rawStats } = await link.ask<{ rawStats: Readonly<Record<string, bigint>> }>(requests.stats(stream))
     return { first: rawStats.first_chunk_id ?? -1n, committed: rawStats.committed_chunk_id ?? -1n }
-  }
-
-  async #boundsOf(stream: string): Promise<Bounds> {
-    const { first, committed } = await this.chunks(stream)
-    if (committed < 0n || first < 0n) return { first: 0n, head: 0n }
-    const { head } = await this.#tail(stream, committed)
-    return { first: first < head ? first : head, head }
   }
 
   async #tail(stream: string, committed: bigint): Promise<Tail> {
