@@ -1,10 +1,13 @@
 import { type Client, connect } from 'rabbitmq-stream-js-client'
 import { part } from './parts.js'
+import { waitFor } from './wait-for.js'
 
 /** A client of the stack's broker, for what tests do there themselves. */
 export async function rabbitmqClient(url = part('rabbitmq').url): Promise<Client> {
   const { hostname, port, username, password } = new URL(url)
-  return connect({ hostname, port: Number(port), username, password, vhost: '/', heartbeat: 60 })
+  const open = () => connect({ hostname, port: Number(port), username, password, vhost: '/', heartbeat: 60 })
+  // The client's own connect has no end where the broker hangs up on it, as it does while it starts.
+  return waitFor(() => within(5_000, open(), 'a connection'), { timeout: 30_000, what: 'the broker to take a client' })
 }
 
 /** What a test publishes. */
@@ -33,10 +36,18 @@ export async function publish(client: Client, stream: string, messages: readonly
       })
     }
     await publisher.flush()
-    if (messages.length > 0) await all
+    if (messages.length > 0) await within(30_000, all, `the broker to confirm ${messages.length} messages`)
   } finally {
     await publisher.close()
   }
+}
+
+function within<T>(ms: number, work: Promise<T>, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${ms} ms for ${what}`)), ms)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 /** Asks the management plugin. */
