@@ -9,7 +9,7 @@
  */
 
 const npm = (...names) => names.map((name) => `^node_modules/(@types/)?${name}/`)
-const drivers = ['pg', 'kafkajs']
+const drivers = ['pg', 'kafkajs', 'rabbitmq-stream-js-client']
 const withDriver = npm(...drivers)
 
 /** Files at `from` may import `allowed` and nothing else. */
@@ -140,7 +140,7 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^(src|workflows|activities)/',
-        pathNot: ['^src/(sources|stores|outputs)/(kafka|postgres)/', '^src/postgres/', '^src/local/'],
+        pathNot: ['^src/(sources|stores|outputs)/(kafka|postgres|rabbitmq)/', '^src/postgres/', '^src/local/'],
       },
       to: { path: withDriver },
     },
@@ -148,6 +148,12 @@ module.exports = {
       ...npm('pg'),
       '^src/postgres/',
     ]),
+    never(
+      'rabbitmq-uses-its-own-client',
+      'RabbitMQ parts reach no Kafka and no Postgres.',
+      '^src/(sources|stores)/rabbitmq/',
+      [...npm('pg', 'kafkajs'), '^src/postgres/'],
+    ),
     never(
       'postgres-does-not-use-kafkajs',
       'Postgres parts reach no Kafka.',
@@ -181,7 +187,7 @@ module.exports = {
       [
         '^workflows/',
         '^src/(sources|stores|outputs|postgres|cli|console|local|testing)/',
-        '^src/(index|kafka|postgres)\\.ts$',
+        '^src/(index|kafka|postgres|rabbitmq)\\.ts$',
       ],
     ),
     onlyAndNode('local-knows-the-model', 'Starting local parts has nothing to do with consuming.', '^src/local/', [
@@ -197,7 +203,7 @@ module.exports = {
     ),
     {
       name: 'index-reaches-no-driver',
-      comment: "`import 'tidemark'` loads neither pg nor kafkajs; `tidemark/kafka` and `tidemark/postgres` do.",
+      comment: "`import 'tidemark'` loads no driver; `tidemark/kafka`, `tidemark/postgres` and `tidemark/rabbitmq` do.",
       severity: 'error',
       from: { path: '^src/index\\.ts$' },
       to: { path: withDriver, reachable: true },

@@ -1,5 +1,5 @@
 /*
- * `npm run stack -- [temporal] [postgres] [kafka] [--json] [--persist]`: starts the parts named (all when none is), prints
+ * `npm run stack -- [temporal] [postgres] [kafka] [rabbitmq] [--json] [--persist]`: starts the parts named (all but RabbitMQ when none is), prints
  * their addresses as assignments for a shell, or as one line of JSON, and keeps them until Ctrl-C.
  */
 import { once } from 'node:events'
@@ -7,8 +7,11 @@ import { parseArgs } from 'node:util'
 import { messageOf } from '../model/errors.js'
 import { type Stack, type StackOptions, startStack } from './stack.js'
 
-const known = ['temporal', 'postgres', 'kafka'] as const
+const known = ['temporal', 'postgres', 'kafka', 'rabbitmq'] as const
 type Name = (typeof known)[number]
+
+/** Started when nothing is named. */
+const usual: readonly Name[] = ['temporal', 'postgres', 'kafka']
 
 function environmentOf(stack: Stack, names: readonly Name[]): Record<string, string> {
   return {
@@ -19,6 +22,10 @@ function environmentOf(stack: Stack, names: readonly Name[]): Record<string, str
     }),
     ...(names.includes('postgres') && { DATABASE_URL: stack.postgres.connectionString }),
     ...(names.includes('kafka') && { KAFKA_BROKERS: stack.kafka.brokers.join(',') }),
+    ...(names.includes('rabbitmq') && {
+      RABBITMQ_URL: stack.rabbitmq.url,
+      ...(stack.rabbitmq.managementUrl !== null && { RABBITMQ_MANAGEMENT_URL: stack.rabbitmq.managementUrl }),
+    }),
   }
 }
 
@@ -29,11 +36,12 @@ function read(): { names: readonly Name[]; json: boolean; options: StackOptions 
   })
   const unknown = positionals.find((name) => !known.some((one) => one === name))
   if (unknown !== undefined) throw new Error(`unknown part "${unknown}"; known are ${known.join(', ')}`)
-  const names = known.filter((name) => positionals.length === 0 || positionals.includes(name))
+  const names = known.filter((name) => (positionals.length === 0 ? usual.includes(name) : positionals.includes(name)))
   const options = {
     temporal: names.includes('temporal') && { persist: values.persist },
     postgres: names.includes('postgres'),
     kafka: names.includes('kafka'),
+    rabbitmq: names.includes('rabbitmq'),
   }
   return { names, json: values.json, options }
 }

@@ -4,6 +4,8 @@ import { kafkaProgram } from './kafka-program.js'
 import { type PostgresOptions, startPostgres } from './postgres.js'
 import { postgresPrograms } from './postgres-program.js'
 import type { Progress } from './progress.js'
+import { type RabbitmqOptions, startRabbitmq } from './rabbitmq.js'
+import { rabbitmqProgram } from './rabbitmq-program.js'
 import { type Controls, controlsOf, type Server } from './server.js'
 import { startTemporal, type TemporalAddress, type TemporalOptions } from './temporal.js'
 import { temporalProgram } from './temporal-program.js'
@@ -24,6 +26,13 @@ export interface KafkaPart extends Controls {
   readonly brokers: readonly string[]
   /** Folder of the broker's jars, for Kafka's own tools; null for a broker we did not start (see `kafkaProgram`). */
   readonly home: string | null
+}
+
+export interface RabbitmqPart extends Controls {
+  /** `rabbitmq-stream://user:password@host:port` */
+  readonly url: string
+  /** The management plugin's HTTP interface, with user and password; null where nobody named it. */
+  readonly managementUrl: string | null
 }
 
 /** A part, and how to end it. */
@@ -59,6 +68,17 @@ export async function findKafka(options: KafkaOptions & Own, progress: Progress)
     return external({ brokers: list, home: null, ...notOurs('Kafka', 'KAFKA_BROKERS') })
   }
   const { server, ...addresses } = await startKafka(await kafkaProgram(progress), options)
+  return ours({ ...addresses, ...controlsOf(server) }, server)
+}
+
+/** RABBITMQ_URL (with RABBITMQ_MANAGEMENT_URL), or a broker of our own. */
+export async function findRabbitmq(options: RabbitmqOptions & Own, progress: Progress): Promise<Found<RabbitmqPart>> {
+  const url = options.own ? undefined : process.env.RABBITMQ_URL
+  if (url) {
+    const managementUrl = process.env.RABBITMQ_MANAGEMENT_URL || null
+    return external({ url, managementUrl, ...notOurs('RabbitMQ', 'RABBITMQ_URL') })
+  }
+  const { server, ...addresses } = await startRabbitmq(await rabbitmqProgram(progress), options)
   return ours({ ...addresses, ...controlsOf(server) }, server)
 }
 

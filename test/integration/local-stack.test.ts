@@ -30,13 +30,16 @@ describeWith(['temporal', 'postgres', 'kafka'], 'local stack', () => {
     vi.stubEnv('TEMPORAL_NAMESPACE', 'orders')
     vi.stubEnv('DATABASE_URL', 'postgresql://db.example/orders')
     vi.stubEnv('KAFKA_BROKERS', 'one.example:9092, two.example:9092')
+    vi.stubEnv('RABBITMQ_URL', 'rabbitmq-stream://rabbit.example:5552')
+    vi.stubEnv('RABBITMQ_MANAGEMENT_URL', '')
     // With nothing on PATH, anything that would have to be looked for fails.
     vi.stubEnv('PATH', '')
-    stack = await startStack({ temporal: true, postgres: true, kafka: true })
+    stack = await startStack({ temporal: true, postgres: true, kafka: true, rabbitmq: true })
     expect(stack.temporal).toMatchObject({ address: 'temporal.example:7233', namespace: 'orders', uiUrl: null })
     expect(stack.postgres.connectionString).toBe('postgresql://db.example/orders')
     expect(stack.kafka).toMatchObject({ brokers: ['one.example:9092', 'two.example:9092'], home: null })
-    for (const part of [stack.temporal, stack.postgres, stack.kafka]) {
+    expect(stack.rabbitmq).toMatchObject({ url: 'rabbitmq-stream://rabbit.example:5552', managementUrl: null })
+    for (const part of [stack.temporal, stack.postgres, stack.kafka, stack.rabbitmq]) {
       await expect(part.kill()).rejects.toThrow('not started here')
     }
   })

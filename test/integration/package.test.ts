@@ -16,7 +16,12 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
 /** Entry points, each with a name that it exports. */
-const entries = { tidemark: 'defineConfig', 'tidemark/kafka': 'kafka', 'tidemark/postgres': 'postgresStore' }
+const entries = {
+  tidemark: 'defineConfig',
+  'tidemark/kafka': 'kafka',
+  'tidemark/postgres': 'postgresStore',
+  'tidemark/rabbitmq': 'rabbitmq',
+}
 
 let folder: string
 

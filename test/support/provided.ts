@@ -16,6 +16,11 @@ export interface ProvidedStack {
     /** Folder of the broker's jars: `java -cp HOME/* org.apache.kafka.tools...`. */
     readonly home: string
   }>
+  readonly rabbitmq: Provided<{
+    readonly url: string
+    /** The management plugin's HTTP interface, with user and password. */
+    readonly managementUrl: string | null
+  }>
   /** For `TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })`. */
   readonly timeSkipping: Provided<{ readonly path: string }>
 }

@@ -6,17 +6,18 @@ import type { PartName, PartOf, Provided, ProvidedStack } from './provided.js'
 
 /** What the tests of each kind use. A project not named here gets everything. */
 const needs: Record<string, readonly PartName[]> = {
-  contract: ['postgres', 'kafka'],
+  contract: ['postgres', 'kafka', 'rabbitmq'],
   workflow: ['temporal', 'postgres', 'timeSkipping'],
   replay: [],
 }
-const everything: readonly PartName[] = ['temporal', 'postgres', 'kafka', 'timeSkipping']
+const everything: readonly PartName[] = ['temporal', 'postgres', 'kafka', 'rabbitmq', 'timeSkipping']
 
 /** Postgres loses nothing here but its safety against a power cut, and gains much of the tests' time. */
 const options: Record<PartName, StackOptions> = {
   temporal: { temporal: true },
   postgres: { postgres: { durable: false } },
   kafka: { kafka: true },
+  rabbitmq: { rabbitmq: true },
   timeSkipping: { timeSkipping: true },
 }
 
@@ -59,13 +60,14 @@ async function provide(shared: Shared, wanted: readonly PartName[], project: str
     wanted.includes(name)
       ? describePart(start(shared, name), read)
       : Promise.resolve({ missing: `${project} tests start without it, see test/support/stack.ts`, wanted: false })
-  const [temporal, postgres, kafka, timeSkipping] = await Promise.all([
+  const [temporal, postgres, kafka, rabbitmq, timeSkipping] = await Promise.all([
     part('temporal', async ({ temporal: { address, namespace, uiUrl } }) => ({ address, namespace, uiUrl })),
     part('postgres', async ({ postgres: { connectionString } }) => ({ connectionString })),
     part('kafka', async ({ kafka: { brokers, home } }) => ({ brokers, home: home ?? (await kafkaProgram(tell)).home })),
+    part('rabbitmq', async ({ rabbitmq: { url, managementUrl } }) => ({ url, managementUrl })),
     part('timeSkipping', async (stack) => ({ path: stack.timeSkipping })),
   ])
-  return { temporal, postgres, kafka, timeSkipping }
+  return { temporal, postgres, kafka, rabbitmq, timeSkipping }
 }
 
 type Described<P extends PartName> = Omit<PartOf<P>, 'missing'>

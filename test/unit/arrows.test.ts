@@ -40,6 +40,7 @@ const breaking: Record<string, { imports: string; breaks: string[] }> = {
   },
   'src/sources/kafka/uses-pg.ts': { imports: 'pg', breaks: ['kafka-does-not-use-pg'] },
   'src/sources/postgres/uses-kafkajs.ts': { imports: 'kafkajs', breaks: ['postgres-does-not-use-kafkajs'] },
+  'src/sources/rabbitmq/uses-kafkajs.ts': { imports: 'kafkajs', breaks: ['rabbitmq-uses-its-own-client'] },
   'src/sources/shared.ts': { imports: './kafka/fine.js', breaks: ['sources-and-stores-share-only-ports'] },
   'src/stores/postgres/knows-source.ts': {
     imports: '../../sources/postgres/fine.js',

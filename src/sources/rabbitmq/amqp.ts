@@ -1,0 +1,243 @@
+/*
+ * The types of AMQP 1.0, as far as reading goes.
+ * http://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-types-v1.0-os.html
+ */
+
+/** Anything that AMQP can say. Maps may have any keys; decimals stay bytes. */
+export type AmqpValue = null | boolean | number | bigint | string | Buffer | Date | AmqpValue[] | AmqpMap | Described
+
+export class AmqpMap {
+  constructor(readonly entries: readonly (readonly [AmqpValue, AmqpValue])[]) {}
+}
+
+export class Described {
+  constructor(
+    readonly descriptor: AmqpValue,
+    readonly value: AmqpValue,
+  ) {}
+}
+
+/** The bytes are no AMQP 1.0. */
+export class NotAmqp extends Error {
+  override readonly name = 'NotAmqp'
+}
+
+/** Deeper is damage, or an attack on the stack. */
+const deepest = 64
+
+/** Reads values one after another; never beyond `end`. Throws NotAmqp. */
+export class AmqpReader {
+  #depth = 0
+
+  constructor(
+    private readonly bytes: Buffer,
+    private at: number,
+    private readonly end: number,
+  ) {}
+
+  get done(): boolean {
+    return this.at >= this.end
+  }
+
+  value(): AmqpValue {
+    const code = this.#uint(1)
+    if (code !== 0) return this.#of(code)
+    return this.#nested(() => new Described(this.value(), this.value()))
+  }
+
+  /** The number that says which section of a message comes; the section's value is next. */
+  section(): number {
+    if (this.#uint(1) !== 0) throw new NotAmqp('a section does not begin with a descriptor')
+    const descriptor = this.value()
+    if (typeof descriptor === 'bigint' || typeof descriptor === 'number') return Number(descriptor)
+    throw new NotAmqp('a section has no number')
+  }
+
+  /** Where a binary lies: what `value` would give, without a view. Null for other types, and then nothing is read. */
+  binary(): { readonly start: number; readonly end: number } | null {
+    const code = this.bytes[this.at]
+    if ((code !== 0xa0 && code !== 0xb0) || this.done) return null
+    this.at++
+    const length = this.#uint(code === 0xa0 ? 1 : 4)
+    const start = this.#take(length)
+    return { start, end: start + length }
+  }
+
+  #of(code: number): AmqpValue {
+    switch (code) {
+      case 0x40:
+        return null
+      case 0x41:
+        return true
+      case 0x42:
+        return false
+      case 0x43:
+        return 0
+      case 0x44:
+        return 0n
+      case 0x45:
+        return []
+      case 0x50:
+      case 0x52:
+        return this.#uint(1)
+      case 0x53:
+        return BigInt(this.#uint(1))
+      case 0x51:
+      case 0x54:
+        return this.bytes.readInt8(this.#take(1))
+      case 0x55:
+        return BigInt(this.bytes.readInt8(this.#take(1)))
+      case 0x56:
+        return this.#uint(1) !== 0
+      case 0x60:
+        return this.bytes.readUInt16BE(this.#take(2))
+      case 0x61:
+        return this.bytes.readInt16BE(this.#take(2))
+      case 0x70:
+        return this.#uint(4)
+      case 0x71:
+        return this.bytes.readInt32BE(this.#take(4))
+      case 0x72:
+        return this.bytes.readFloatBE(this.#take(4))
+      case 0x73:
+        return this.#char()
+      case 0x80:
+        return this.bytes.readBigUInt64BE(this.#take(8))
+      case 0x81:
+        return this.bytes.readBigInt64BE(this.#take(8))
+      case 0x82:
+        return this.bytes.readDoubleBE(this.#take(8))
+      case 0x83:
+        return new Date(Number(this.bytes.readBigInt64BE(this.#take(8))))
+      case 0x74:
+        return this.#bytes(4)
+      case 0x84:
+        return this.#bytes(8)
+      case 0x94:
+        return this.#bytes(16)
+      case 0x98:
+        return this.#bytes(16)
+          .toString('hex')
+          .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+      case 0xa0:
+        return this.#bytes(this.#uint(1))
+      case 0xb0:
+        return this.#bytes(this.#uint(4))
+      case 0xa1:
+      case 0xa3:
+        return this.#bytes(this.#uint(1)).toString('utf8')
+      case 0xb1:
+      case 0xb3:
+        return this.#bytes(this.#uint(4)).toString('utf8')
+      case 0xc0:
+        return this.#compound(1, (count) => this.#list(count))
+      case 0xd0:
+        return this.#compound(4, (count) => this.#list(count))
+      case 0xc1:
+        return this.#compound(1, (count) => this.#map(count))
+      case 0xd1:
+        return this.#compound(4, (count) => this.#map(count))
+      case 0xe0:
+        return this.#compound(1, (count) => this.#array(count))
+      case 0xf0:
+        return this.#compound(4, (count) => this.#array(count))
+      default:
+        throw new NotAmqp(`0x${code.toString(16)} is no type of AMQP`)
+    }
+  }
+
+  #compound<T>(width: 1 | 4, read: (count: number) => T): T {
+    const size = this.#uint(width)
+    const end = this.at + size
+    if (end > this.end) throw new NotAmqp('a value is longer than what holds it')
+    const value = this.#nested(() => read(this.#uint(width)))
+    if (this.at !== end) throw new NotAmqp('a value is not as long as it says')
+    return value
+  }
+
+  #nested<T>(read: () => T): T {
+    if (++this.#depth > deepest) throw new NotAmqp('values are nested too deeply')
+    try {
+      return read()
+    } finally {
+      this.#depth--
+    }
+  }
+
+  #list(count: number): AmqpValue[] {
+    const values: AmqpValue[] = []
+    for (let i = 0; i < count; i++) values.push(this.value())
+    return values
+  }
+
+  #map(count: number): AmqpMap {
+    if (count % 2 !== 0) throw new NotAmqp('a map has a key without a value')
+    const entries: [AmqpValue, AmqpValue][] = []
+    for (let i = 0; i < count; i += 2) entries.push([this.value(), this.value()])
+    return new AmqpMap(entries)
+  }
+
+  /** One constructor for all its values. */
+  #array(count: number): AmqpValue[] {
+    let code = this.#uint(1)
+    let descriptor: AmqpValue | undefined
+    if (code === 0) {
+      descriptor = this.value()
+      code = this.#uint(1)
+    }
+    // Some types take no bytes at all, so the count alone must not make a giant.
+    if (count > this.end) throw new NotAmqp('an array has more values than bytes')
+    const values: AmqpValue[] = []
+    for (let i = 0; i < count; i++) {
+      const value = this.#of(code)
+      values.push(descriptor === undefined ? value : new Described(descriptor, value))
+    }
+    return values
+  }
+
+  #char(): string {
+    const point = this.#uint(4)
+    if (point > 0x10ffff) throw new NotAmqp('a character is none')
+    return String.fromCodePoint(point)
+  }
+
+  #bytes(length: number): Buffer {
+    const start = this.#take(length)
+    return this.bytes.subarray(start, start + length)
+  }
+
+  #uint(width: 1 | 4): number {
+    return this.bytes.readUIntBE(this.#take(width), width)
+  }
+
+  #take(length: number): number {
+    const start = this.at
+    if (start + length > this.end) throw new NotAmqp('a value is longer than what holds it')
+    this.at = start + length
+    return start
+  }
+}
+
+/** A value as people read it: text as it is, numbers in decimal, whatever is nested as JSON. Bytes stay bytes. */
+export function textOf(value: AmqpValue): string | Buffer | null {
+  if (value === null || typeof value === 'string' || Buffer.isBuffer(value)) return value
+  const plain = plainOf(value)
+  return typeof plain === 'object' ? JSON.stringify(plain) : String(plain)
+}
+
+/** What JSON can say of a value: bytes in base64, big numbers as text, times as ISO 8601. */
+function plainOf(value: AmqpValue): unknown {
+  if (Buffer.isBuffer(value)) return value.toString('base64')
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString()
+  if (typeof value === 'bigint') {
+    const small = Number(value)
+    return Number.isSafeInteger(small) ? small : String(value)
+  }
+  // JSON has neither NaN nor infinity.
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
+  if (Array.isArray(value)) return value.map(plainOf)
+  if (value instanceof Described) return plainOf(value.value)
+  if (value instanceof AmqpMap)
+    return Object.fromEntries(value.entries.map(([key, one]) => [String(textOf(key)), plainOf(one)]))
+  return value
+}

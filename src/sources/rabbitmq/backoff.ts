@@ -1,0 +1,24 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const firstMs = 50
+const longestMs = 3_000
+
+/** Pauses that double from try to try, with jitter, so that many readers do not come back at the same moment. */
+export class Backoff {
+  #tries = 0
+
+  reset(): void {
+    this.#tries = 0
+  }
+
+  /** Resolves early when `signal` aborts. */
+  async pause(signal: AbortSignal): Promise<void> {
+    await pause(++this.#tries, signal)
+  }
+}
+
+/** The pause after so many failed tries, from 1. Resolves early when `signal` aborts. */
+export async function pause(tries: number, signal: AbortSignal): Promise<void> {
+  const ms = Math.min(firstMs * 2 ** (tries - 1), longestMs)
+  await sleep(ms * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {})
+}

@@ -1,0 +1,97 @@
+import { type Address, requests, type StartAt, type StreamInfo } from './driver.js'
+import { notFound, Refused, rabbitmqError } from './failures.js'
+import { Link, type Subscription } from './link.js'
+import type { RabbitmqSettings } from './options.js'
+
+/** The connections of one client: one to the broker in its config, and one to each broker that holds one of its streams. */
+export class Links {
+  readonly #links = new Map<string, Promise<Link>[]>()
+  #partitions: readonly string[] | null = null
+  #closed = false
+
+  constructor(readonly settings: RabbitmqSettings) {}
+
+  /** Names of the streams that are the partitions, in the broker's order. Throws STREAM_NOT_FOUND. */
+  async partitions(): Promise<readonly string[]> {
+    const { settings } = this
+    const seed = await this.seed()
+    if (settings.isSuper) {
+      const { streams } = await seed.ask<{ streams: readonly string[] }>(requests.partitions(settings.name))
+      if (streams.length === 0) throw notFound(settings)
+      this.#partitions = streams
+    } else {
+      await this.#where(settings.name)
+      this.#partitions = [settings.name]
+    }
+    return this.#partitions
+  }
+
+  /** Name of a partition's stream. */
+  async nameOf(partition: number): Promise<string> {
+    const names = this.#partitions?.[partition] === undefined ? await this.partitions() : this.#partitions
+    const name = names[partition]
+    if (name === undefined) throw notFound(this.settings, partition)
+    return name
+  }
+
+  /** A connection to a broker that has the stream. */
+  async to(stream: string): Promise<Link> {
+    return this.#at(await this.#where(stream))
+  }
+
+  async subscribe(stream: string, start: StartAt): Promise<Subscription> {
+    return (await this.to(stream)).subscribe(stream, start)
+  }
+
+  seed(): Promise<Link> {
+    return this.#at(this.settings)
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const link of [...this.#links.values()].flat())
+      link.then(
+        (open) => open.close(),
+        () => {},
+      )
+    this.#links.clear()
+  }
+
+  /** A replica rather than the leader, who has enough to do; the broker we are connected to rather than any other. */
+  async #where(stream: string): Promise<Address> {
+    const seed = await this.seed()
+    const { streamInfos } = await seed.ask<{ streamInfos: readonly StreamInfo[] }>(requests.metadata(stream))
+    const info = streamInfos.find(({ streamName }) => streamName === stream)
+    if (!info || info.responseCode === 2) throw rabbitmqError(new Refused(2), this.settings)
+    if (info.responseCode !== 1) throw new Refused(info.responseCode)
+    const { leader, replicas = [] } = info
+    const brokers = [...replicas, ...(leader ? [leader] : [])]
+    const [first] = brokers
+    if (!first) throw new Error(`no broker has stream '${stream}' now`)
+    const own = seed.advertised
+    if (own && brokers.some(({ host, port }) => host === own.host && port === own.port)) return this.settings
+    return first
+  }
+
+  async #at({ host, port }: Address): Promise<Link> {
+    if (this.#closed) throw new Error('the client was closed')
+    const key = `${host}:${port}`
+    const known = this.#links.get(key) ?? []
+    for (const each of [...known]) {
+      const link = await each.catch(() => null)
+      if (link?.alive && link.hasRoom) return link
+      if (!link?.alive) known.splice(known.indexOf(each) >>> 0, 1)
+    }
+    // Somebody else may have begun to connect meanwhile.
+    const now = this.#links.get(key)?.at(-1)
+    if (now && !known.includes(now)) return now
+    if (this.#closed) throw new Error('the client was closed')
+    const opening = Link.open({ host, port }, this.settings)
+    opening.catch(() => {})
+    known.push(opening)
+    this.#links.set(key, known)
+    const link = await opening
+    if (this.#closed) link.close()
+    return link
+  }
+}

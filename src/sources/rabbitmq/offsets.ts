@@ -1,0 +1,119 @@
+import { TidemarkError } from '../../model/errors.js'
+import { describePartition } from '../../model/partition.js'
+import type { StartSpec } from '../../model/start.js'
+import type { Bounds } from '../../ports.js'
+import { readChunk, type StreamChunk } from './chunk.js'
+import { requests, type StartAt } from './driver.js'
+import { rabbitmqError } from './failures.js'
+import type { Links } from './links.js'
+
+interface Tail {
+  /** The last chunk there was, of messages or of the broker's own notes. */
+  readonly committed: bigint
+  /** Offset behind the last message. */
+  readonly head: bigint
+  /** When the last message was written; null where there is none. */
+  readonly timestamp: number | null
+}
+
+/** How long the broker may take to send a chunk that it has. */
+const sentWithin = 3_000
+
+/** What a stream has, in offsets. */
+export class Offsets {
+  /** The end of each stream as last seen: it stays right for as long as the broker names the same last chunk. */
+  readonly #tails = new Map<string, Tail>()
+
+  constructor(private readonly links: Links) {}
+
+  async bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
+    const found = await Promise.all(
+      partitions.map((partition) =>
+        this.#meaning(partition, async (stream) => [partition, await this.boundsOf(stream)] as const),
+      ),
+    )
+    return new Map(found)
+  }
+
+  /** Throws OUT_OF_RANGE for an offset that the log does not have. */
+  resolve(partition: number, start: StartSpec): Promise<bigint> {
+    return this.#meaning(partition, async (stream) => {
+      const { first, head } = await this.boundsOf(stream)
+      if (start === 'first') return first
+      if (start === 'next') return head
+      if (start === 'last') return head === first ? head : head - 1n
+      if ('timestamp' in start) return head === first ? head : this.#at(stream, start.timestamp, { first, head })
+      const { offset } = start
+      if (offset >= first && offset <= head) return offset
+      const { name } = this.links.settings
+      throw new TidemarkError(
+        'OUT_OF_RANGE',
+        `${describePartition({ stream: name, partition })}: offset ${offset} is not in the log, which goes from ${first} to ${head}`,
+        { place: { stream: name, partition, offset: String(offset) } },
+      )
+    })
+  }
+
+  /** First offset and head of a stream. */
+  async boundsOf(stream: string): Promise<Bounds> {
+    const { first, committed } = await this.chunks(stream)
+    if (committed < 0n || first < 0n) return { first: 0n, head: 0n }
+    const { head } = await this.#tail(stream, committed)
+    return { first: first < head ? first : head, head }
+  }
+
+  /** First and last chunk; -1 where there is none. A single question, which reads nothing. */
+  async chunks(stream: string): Promise<{ readonly first: bigint; readonly committed: bigint }> {
+    const link = await this.links.to(stream)
+    const { rawStats } = await link.ask<{ rawStats: Readonly<Record<string, bigint>> }>(requests.stats(stream))
+    return { first: rawStats.first_chunk_id ?? -1n, committed: rawStats.committed_chunk_id ?? -1n }
+  }
+
+  async #tail(stream: string, committed: bigint): Promise<Tail> {
+    const known = this.#tails.get(stream)
+    if (known?.committed === committed) return known
+    const chunk = await this.#one(stream, 'last')
+    // A log that holds nothing but the broker's own notes.
+    const tail = chunk
+      ? { committed, head: chunk.next, timestamp: chunk.timestamp }
+      : { committed, head: committed + 1n, timestamp: null }
+    if (chunk === null || chunk.first <= committed) this.#tails.set(stream, tail)
+    return tail
+  }
+
+  /** All messages of a chunk were written at the same time, so the first chunk that is late enough begins with the answer. */
+  async #at(stream: string, timestamp: number, { first, head }: Bounds): Promise<bigint> {
+    const last = this.#tails.get(stream)?.timestamp
+    if (timestamp <= 0) return first
+    if (last != null && timestamp > last) return head
+    const chunk = await this.#one(stream, { timestamp: Math.ceil(timestamp) })
+    if (!chunk) return head
+    return chunk.first < first ? first : chunk.first
+  }
+
+  /** The first chunk of messages from there on; null when none comes. */
+  async #one(stream: string, start: StartAt): Promise<StreamChunk | null> {
+    const subscription = await this.links.subscribe(stream, start)
+    const late = AbortSignal.timeout(sentWithin)
+    try {
+      for (;;) {
+        const { chunk } = await subscription.next(late)
+        const read = readChunk(chunk)
+        if (read.user) return read
+      }
+    } catch (error) {
+      if (late.aborted && error === late.reason) return null
+      throw error
+    } finally {
+      subscription.close()
+    }
+  }
+
+  async #meaning<T>(partition: number, work: (stream: string) => Promise<T>): Promise<T> {
+    try {
+      return await work(await this.links.nameOf(partition))
+    } catch (error) {
+      throw rabbitmqError(error, this.links.settings, partition)
+    }
+  }
+}

@@ -1,0 +1,167 @@
+import type { ConnectionOptions } from 'node:tls'
+import { z } from 'zod'
+import { TidemarkError } from '../../model/errors.js'
+import { type Duration, parseDuration } from '../../model/units.js'
+import { isValueOption, type ValueOption } from '../value.js'
+
+/** What a message's key is taken from: a standard property, or an application property by its name. */
+export type KeyOption = 'message-id' | 'correlation-id' | 'group-id' | 'subject' | { readonly header: string }
+
+/** A RabbitMQ stream or super stream, as users write it: where the broker is, and one of `stream` and `superStream`. */
+export interface RabbitmqOptions<V> {
+  /** `rabbitmq-stream://user:password@host:5552/vhost`; with `rabbitmq-stream+tls` as scheme for TLS. */
+  readonly url?: string
+  /** Default `127.0.0.1`. */
+  readonly host?: string
+  /** Default 5552, with TLS 5551. */
+  readonly port?: number
+  /** Default `guest`. */
+  readonly username?: string
+  /** Default `guest`. */
+  readonly password?: string
+  /** Virtual host. Default `/`. */
+  readonly vhost?: string
+  readonly ssl?: boolean | ConnectionOptions
+  readonly stream?: string
+  /** A stream of partitions, each a stream of its own. */
+  readonly superStream?: string
+  /** How bodies are decoded: `json()` (default), `text()`, `bytes()`, or a function of the bytes. */
+  readonly value?: ValueOption<V>
+  /** Default `message-id`. */
+  readonly key?: KeyOption
+  /** Name in the broker's list of connections. Default `tidemark`. */
+  readonly connectionName?: string
+  /** Default 5s. */
+  readonly connectionTimeout?: Duration
+  /** How long an answer may take. Default 10s. */
+  readonly requestTimeout?: Duration
+  /** How often broker and client show each other that they live; a broker silent for 2.5 times that is given up. Default 10s. */
+  readonly heartbeat?: Duration
+}
+
+export interface RabbitmqSettings {
+  readonly host: string
+  readonly port: number
+  readonly username: string
+  readonly password: string
+  readonly vhost: string
+  readonly ssl: ConnectionOptions | null
+  /** Name of the stream, or of the super stream. */
+  readonly name: string
+  readonly isSuper: boolean
+  /** Header that holds the key. */
+  readonly keyHeader: string
+  readonly connectionName: string
+  readonly connectionTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly heartbeatMs: number
+}
+
+const duration = (fallback: Duration, least: number) =>
+  z
+    .union([z.number(), z.string()], { error: "must be a duration like '3s', or a number of milliseconds" })
+    .default(fallback)
+    .transform((value, context) => {
+      const ms = parseDuration(value)
+      if (ms === undefined)
+        context.addIssue(`'${value}' is not a duration; use '500ms', '3s' or a number of milliseconds`)
+      else if (ms < least) context.addIssue(`must be at least ${least}ms`)
+      return ms ?? z.NEVER
+    })
+
+const text = (what: string) => z.string({ error: `must be ${what}` }).min(1, 'must not be empty')
+const streamName = text('the name of a stream').max(255, 'must have at most 255 characters').optional()
+const standardKeys = ['message-id', 'correlation-id', 'group-id', 'subject'] as const
+
+const schema = z.strictObject({
+  url: text('text').optional(),
+  host: text('a host name').optional(),
+  port: z.int({ error: 'must be a port number' }).min(1).max(65_535).optional(),
+  username: text('text').optional(),
+  password: z.string({ error: 'must be text' }).optional(),
+  vhost: text('text').optional(),
+  ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())], { error: 'must be true or TLS options' }).optional(),
+  stream: streamName,
+  superStream: streamName,
+  value: z.custom(isValueOption, { error: 'must be json(), text(), bytes() or a function' }).optional(),
+  key: z
+    .union([z.enum(standardKeys), z.strictObject({ header: text('text') })], {
+      error: `must be ${standardKeys.map((name) => `'${name}'`).join(', ')} or { header: 'name' }`,
+    })
+    .default('message-id'),
+  connectionName: text('text').default('tidemark'),
+  connectionTimeout: duration('5s', 10),
+  requestTimeout: duration('10s', 100),
+  heartbeat: duration('10s', 1_000),
+})
+
+/**
+ * Checks a source's options. No value is shown that may hold a password.
+ *
+ * @throws TidemarkError CONFIG_INVALID
+ */
+export function parseRabbitmq(options: unknown, name = 'rabbitmq'): RabbitmqSettings {
+  const parsed = schema.safeParse(options)
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `${name}(): unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}; check its spelling`
+        : `${name}().${issue.path.join('.') || 'options'}: ${issue.message}`,
+    )
+    throw new TidemarkError('CONFIG_INVALID', lines.join('\n'))
+  }
+  const { url, stream, superStream, key, connectionTimeout, requestTimeout, heartbeat, ...rest } = parsed.data
+  if ((stream === undefined) === (superStream === undefined)) refuse(name, "needs one of 'stream' and 'superStream'")
+  const place = url === undefined ? {} : fromUrl(url, name)
+  for (const field of ['host', 'port', 'username', 'password', 'vhost'] as const)
+    if (url !== undefined && rest[field] !== undefined) refuse(name, `'url' says '${field}' already: leave one out`)
+  const tls = rest.ssl === undefined ? (place.tls ?? false) : rest.ssl !== false
+  return {
+    host: place.host ?? rest.host ?? '127.0.0.1',
+    port: place.port ?? rest.port ?? (tls ? 5551 : 5552),
+    username: place.username ?? rest.username ?? 'guest',
+    password: place.password ?? rest.password ?? 'guest',
+    vhost: place.vhost ?? rest.vhost ?? '/',
+    ssl: tls ? (typeof rest.ssl === 'object' ? rest.ssl : {}) : null,
+    name: stream ?? superStream!,
+    isSuper: superStream !== undefined,
+    keyHeader: typeof key === 'object' ? key.header : `properties.${key}`,
+    connectionName: rest.connectionName,
+    connectionTimeoutMs: connectionTimeout,
+    requestTimeoutMs: requestTimeout,
+    heartbeatMs: heartbeat,
+  }
+}
+
+interface Place {
+  readonly host?: string
+  readonly port?: number
+  readonly username?: string
+  readonly password?: string
+  readonly vhost?: string
+  readonly tls?: boolean
+}
+
+function fromUrl(url: string, name: string): Place {
+  const found = URL.canParse(url) ? new URL(url) : null
+  if (!found?.hostname || !/^rabbitmq-stream(\+tls)?:$/.test(found.protocol))
+    return refuse(name, "'url' must be like 'rabbitmq-stream://user:password@host:5552/vhost'")
+  try {
+    const [username, password] = [found.username, found.password].map(decodeURIComponent)
+    const vhost = decodeURIComponent(found.pathname.slice(1))
+    return {
+      host: found.hostname.replace(/^\[|\]$/g, ''),
+      tls: found.protocol.includes('tls'),
+      ...(found.port && { port: Number(found.port) }),
+      ...(username && { username }),
+      ...(password && { password }),
+      ...(vhost && { vhost }),
+    }
+  } catch {
+    return refuse(name, "'url' has a % that begins no escape")
+  }
+}
+
+function refuse(name: string, what: string): never {
+  throw new TidemarkError('CONFIG_INVALID', `${name}(): ${what}`)
+}

@@ -1,0 +1,246 @@
+import { TidemarkError } from '../../model/errors.js'
+import { describePartition } from '../../model/partition.js'
+import type { Chunk, Log, Message, Reader, ReadOptions } from '../../ports.js'
+import { LogMessage, type Origin, type RawHeaders } from '../message.js'
+import { undecodable, type ValueCodec } from '../value.js'
+import { MessageCursor, PackedOtherwise, type RawMessage } from './chunk.js'
+import { type Fetched, Fetcher } from './fetcher.js'
+import type { Links } from './links.js'
+import { type DecodedMessage, decodeMessage } from './message.js'
+import type { Offsets } from './offsets.js'
+
+/** Hands out one chunk of the log in pieces, while the next one is under way. */
+export class RabbitmqReader<V> implements Reader<V> {
+  readonly #fetcher: Fetcher
+  readonly #origin: Origin
+  readonly #stop = new AbortController()
+  #current: Piece | null = null
+  #ahead: Promise<Piece | null> | null = null
+  #position: bigint
+  /** Ends the wait of a pending `next`. */
+  #interrupt: (() => void) | null = null
+  readonly #onAbort = () => void this.close()
+
+  constructor(
+    from: bigint,
+    private readonly options: ReadOptions,
+    private readonly links: Links,
+    offsets: Offsets,
+    private readonly codec: ValueCodec<V>,
+    log: Log,
+    private readonly onClose: (reader: RabbitmqReader<V>) => void = () => {},
+  ) {
+    this.#position = from
+    this.#origin = { ...options.key, replay: options.replay }
+    this.#fetcher = new Fetcher(links, offsets, { ...options, signal: this.#stop.signal }, log)
+    if (options.signal.aborted) this.#onAbort()
+    else options.signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  async next(limits: { readonly maxMessages: number; readonly waitMs: number }): Promise<Chunk<V> | null> {
+    this.#current ??= await this.#arrival(limits.waitMs)
+    const piece = this.#current
+    if (!piece || this.#stop.signal.aborted) return null
+    const chunk = this.#cut(piece, limits.maxMessages)
+    if (piece.done) {
+      this.#current = null
+      // From here on the log and the handler work at the same time; but nobody reads on behind poison.
+      if (!chunk.poison) this.#ahead ??= this.#fetch()
+    }
+    return chunk
+  }
+
+  async close(): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    this.options.signal.removeEventListener('abort', this.#onAbort)
+    this.onClose(this)
+    this.#stop.abort()
+    this.#interrupt?.()
+    this.#current?.drop()
+    this.#current = null
+    this.#fetcher.close()
+    // What is under way may wait for an answer of the broker; it gives back its memory when it comes.
+    this.#ahead?.then(
+      (piece) => piece?.drop(),
+      () => {},
+    )
+    await Promise.race([this.#ahead?.catch(() => null), new Promise((resolve) => setTimeout(resolve, 500))])
+  }
+
+  #fetch(): Promise<Piece | null> {
+    const from = this.#position
+    const fetching = this.#fetcher.fetch(from).then((fetched) => fetched && new Piece(fetched, from))
+    // Thrown to whoever calls `next` next, which may be nobody.
+    fetching.catch(() => {})
+    return fetching
+  }
+
+  /** The fetch under way, or null when it takes longer than `waitMs`; then it stays under way for the next call. */
+  async #arrival(waitMs: number): Promise<Piece | null> {
+    if (this.#stop.signal.aborted) return null
+    const ahead = this.#ahead ?? this.#fetch()
+    this.#ahead = ahead
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<'late'>((resolve) => {
+      this.#interrupt = () => resolve('late')
+      timer = setTimeout(this.#interrupt, Math.max(0, waitMs))
+    })
+    try {
+      const first = await Promise.race([ahead, late])
+      // What comes after `close` was called is given back there.
+      if (first === 'late' || this.#stop.signal.aborted) return null
+      this.#ahead = null
+      return first
+    } catch (error) {
+      this.#ahead = null
+      if (this.#stop.signal.aborted) return null
+      throw error
+    } finally {
+      this.#interrupt = null
+      clearTimeout(timer)
+    }
+  }
+
+  /** Decodes up to `most` messages from where the reader is. */
+  #cut(piece: Piece, most: number): Chunk<V> {
+    const from = this.#position
+    const messages: Message<V>[] = []
+    let poison: TidemarkError | undefined
+    let bytes = 0
+    let next = from
+    try {
+      while (messages.length < most && piece.next()) {
+        const { raw } = piece
+        next = raw.offset
+        const message = this.#decode(raw, piece)
+        if (message instanceof TidemarkError) {
+          poison = message
+          break
+        }
+        messages.push(message)
+        bytes += raw.end - raw.start
+        next = raw.offset + 1n
+      }
+    } catch (error) {
+      if (error instanceof PackedOtherwise && error.offset > next) next = error.offset
+      poison = this.#unreadable(error, next)
+    }
+    if (poison) piece.end()
+    else if (piece.finish()) next = piece.nextOffset
+    this.#position = next
+    const release = piece.lend()
+    return { from, next, messages, bytes, head: piece.head, release, ...(poison ? { poison } : {}) }
+  }
+
+  #decode({ bytes, start, end, offset }: RawMessage, piece: Piece): Message<V> | TidemarkError {
+    let decoded: DecodedMessage
+    try {
+      decoded = decodeMessage(bytes, start, end)
+    } catch (error) {
+      return this.#poison(offset, `the message (${end - start} bytes) is no AMQP 1.0 (${(error as Error).message})`)
+    }
+    const { body, headers } = decoded
+    const info = { ...this.options.key, offset }
+    let value: V | null = null
+    try {
+      if (body !== null) {
+        if (typeof body !== 'string' && this.codec.decodePart)
+          value = this.codec.decodePart(body, decoded.start, decoded.end, info)
+        else
+          value = this.codec.decode(typeof body === 'string' ? body : body.subarray(decoded.start, decoded.end), info)
+      }
+    } catch {
+      const raw = typeof body === 'string' ? body : body!.subarray(decoded.start, decoded.end)
+      return undecodable(this.codec, raw, info)
+    }
+    return new LogMessage(this.#origin, offset, piece.timestamp, this.#keyOf(headers), value as V, headers)
+  }
+
+  #keyOf(headers: RawHeaders): Buffer | null {
+    const { keyHeader } = this.links.settings
+    for (const [name, value] of headers) if (name === keyHeader) return value
+    return null
+  }
+
+  #unreadable(error: unknown, offset: bigint): TidemarkError {
+    if (error instanceof PackedOtherwise)
+      return this.#poison(offset, `${error.message}, which Tidemark does not unpack: publish them plain or with gzip`)
+    const { key } = this.options
+    return new TidemarkError(
+      'CORRUPT_DATA',
+      `${describePartition(key)}, group ${key.group}: the message at offset ${offset} can't be read: ${error instanceof Error ? error.message : error}`,
+      { place: { ...key, offset: String(offset) } },
+    )
+  }
+
+  #poison(offset: bigint, what: string): TidemarkError {
+    const { key } = this.options
+    return new TidemarkError(
+      'UNDECODABLE',
+      `${describePartition(key)} offset ${offset}: ${what}. Group ${key.group} stops in front of it, and nothing is skipped`,
+      { place: { ...key, offset: String(offset) } },
+    )
+  }
+}
+
+/** One chunk of the log while it is handed out. Its loan ends when all of it was handed out and given back. */
+class Piece {
+  readonly head: bigint
+  readonly nextOffset: bigint
+  readonly timestamp: number
+  readonly raw: RawMessage
+  readonly #cursor: MessageCursor
+  #lent = 0
+  #done = false
+
+  constructor(
+    private readonly fetched: Fetched,
+    from: bigint,
+  ) {
+    const { chunk, head } = fetched
+    this.head = head
+    this.nextOffset = chunk.next
+    this.timestamp = chunk.timestamp
+    this.#cursor = new MessageCursor(chunk, from)
+    this.raw = this.#cursor.message
+  }
+
+  get done(): boolean {
+    return this.#done
+  }
+
+  next(): boolean {
+    return this.#cursor.next()
+  }
+
+  /** True once its last message was handed out. */
+  finish(): boolean {
+    if (this.#cursor.left === 0) this.#done = true
+    return this.#done
+  }
+
+  /** Nothing more of it will be handed out. */
+  end(): void {
+    this.#done = true
+  }
+
+  lend(): () => void {
+    this.#lent++
+    let open = true
+    return () => {
+      if (!open) return
+      open = false
+      this.#lent--
+      this.#settle()
+    }
+  }
+
+  drop(): void {
+    this.#done = true
+    this.#settle()
+  }
+
+  #settle(): void {
+    if (this.#done && this.#lent === 0) this.fetched.loan.release()
+  }
+}
