@@ -4,13 +4,13 @@ import { TidemarkError } from '../../model/errors.js'
 const least = [3, 13] as const
 
 /** Throws CONFIG_INVALID, naming the needed version, where the broker's is older. */
-export function checkVersion({ version = '' }: Readonly<Record<string, string>>): void {
+export function checkVersion({ version = '' }: Readonly<Record<string, string>>, where = 'the broker'): void {
   const found = /^(\d+)\.(\d+)/.exec(version)
   if (!found) return
   const [major, minor] = [Number(found[1]), Number(found[2])]
   if (major > least[0] || (major === least[0] && minor >= least[1])) return
   throw new TidemarkError(
     'CONFIG_INVALID',
-    `the broker is RabbitMQ ${version}, and ${least.join('.')} or newer is needed to read its streams: upgrade it`,
+    `${where} is RabbitMQ ${version}, and ${least.join('.')} or newer is needed to read its streams: upgrade it`,
   )
 }

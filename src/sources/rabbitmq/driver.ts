@@ -8,10 +8,12 @@ import { PartitionsQuery } from 'rabbitmq-stream-js-client/dist/requests/partiti
 import { StreamStatsRequest } from 'rabbitmq-stream-js-client/dist/requests/stream_stats_request.js'
 import { Offset, SubscribeRequest } from 'rabbitmq-stream-js-client/dist/requests/subscribe_request.js'
 import { UnsubscribeRequest } from 'rabbitmq-stream-js-client/dist/requests/unsubscribe_request.js'
+import { messageOf, TidemarkError } from '../../model/errors.js'
 import { checkVersion } from './broker-version.js'
 import { Refused } from './failures.js'
 import { Frames } from './frames.js'
 import type { RabbitmqSettings } from './options.js'
+import { strangerOf, WrongPort } from './strangers.js'
 
 /*
  * The parts of rabbitmq-stream-js-client 1.0.0 that Tidemark uses, and where it goes around the rest; its version is pinned for
@@ -29,6 +31,8 @@ export interface WireEvents {
   deliver(subscription: number, committed: bigint, chunk: Buffer): void
   /** The stream was deleted, or moved to other brokers. */
   gone(stream: string, code: number): void
+  /** The broker knows no such subscription: nothing will come of it. */
+  unknown(subscription: number, code: number): void
   closed(error: Error): void
 }
 
@@ -48,7 +52,6 @@ interface Answer {
 interface Internals {
   readonly socket: Socket
   readonly decoder: { add(data: Buffer, compression: (type: number) => unknown): void }
-  readonly peerProperties: Record<string, string>
   getCompression(type: number): unknown
   responseReceived(response: object): void
   sendAndWait(request: object): Promise<Answer>
@@ -89,7 +92,9 @@ export class Wire {
   readonly #frames = new Frames((frame) => this.#frame(frame))
   readonly #waiting = new Set<(error: Error) => void>()
   #ended: Error | null = null
+  #greeted = false
 
+  /** Throws CONFIG_INVALID for TLS options that can't be used. */
   constructor(
     address: Address,
     private readonly settings: RabbitmqSettings,
@@ -97,19 +102,14 @@ export class Wire {
   ) {
     const { ssl, username, password, vhost, connectionName } = settings
     const named = isIP(address.host) ? {} : { servername: address.host }
-    const connection = Connection.create(
-      {
-        hostname: address.host,
-        port: address.port,
-        username,
-        password,
-        vhost,
-        connectionName,
-        ...(ssl ? { ssl: { ...named, ...ssl } } : {}),
-      } as Parameters<typeof Connection.create>[0],
-      silent,
-    )
-    this.#connection = connection as unknown as Internals
+    const login = { hostname: address.host, port: address.port, username, password, vhost, connectionName }
+    const params = { ...login, ...(ssl ? { ssl: { ...named, ...ssl } } : {}) }
+    try {
+      const connection = Connection.create(params as Parameters<typeof Connection.create>[0], silent)
+      this.#connection = connection as unknown as Internals
+    } catch (error) {
+      throw new TidemarkError('CONFIG_INVALID', `rabbitmq().ssl can't be used: ${messageOf(error)}`)
+    }
     const { socket } = this.#connection
     // A credit is one small packet: waiting to fill it only adds latency.
     socket.setNoDelay(true)
@@ -122,9 +122,10 @@ export class Wire {
   async open(): Promise<void> {
     const { settings } = this
     const connection = this.#connection
-    await this.#within(settings.connectionTimeoutMs, this.#connected())
-    await this.#step(connection.exchangeProperties())
-    checkVersion(connection.peerProperties)
+    const what = settings.ssl ? 'no TLS connection' : 'no connection'
+    await this.#within(settings.connectionTimeoutMs, this.#connected(), what)
+    const peer = await this.#step(connection.exchangeProperties())
+    checkVersion(peer.properties, `the broker at ${settings.host}:${settings.port}`)
     const { username, password, vhost } = settings
     const tuning = connection.auth({ username, password, mechanism: 'PLAIN' })
     await this.#step(tuning).catch((error: Error) => {
@@ -147,8 +148,8 @@ export class Wire {
     return answer as A
   }
 
-  credit(subscriptionId: number): void {
-    this.#tell(new CreditRequest({ subscriptionId, credit: 1 }))
+  credit(subscriptionId: number, credit: number): void {
+    this.#tell(new CreditRequest({ subscriptionId, credit }))
   }
 
   heartbeat(): void {
@@ -179,14 +180,14 @@ export class Wire {
   }
 
   /** What does not end in time ends the connection: an answer that comes later would be taken for another's. */
-  #within<T>(ms: number, work: Promise<T>): Promise<T> {
+  #within<T>(ms: number, work: Promise<T>, what = 'no answer'): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const fail = (error: unknown) => {
         settle()
         // The client rejects with the bare code of an answer that was quicker than its own bookkeeping.
         reject(typeof error === 'number' ? new Refused(error) : error)
       }
-      const timer = setTimeout(() => this.end(new Error(`no answer within ${ms} ms`)), ms)
+      const timer = setTimeout(() => this.end(new Error(`${what} within ${ms} ms`)), ms)
       const settle = () => {
         clearTimeout(timer)
         this.#waiting.delete(fail)
@@ -203,6 +204,9 @@ export class Wire {
   #data(data: Buffer): void {
     this.lastHeard = performance.now()
     try {
+      const stranger = this.#greeted ? null : strangerOf(data)
+      if (stranger) throw new WrongPort(stranger)
+      this.#greeted = true
       this.#frames.add(data)
     } catch (error) {
       this.end(error as Error)
@@ -211,8 +215,10 @@ export class Wire {
 
   #frame(frame: Buffer): void {
     const kind = frame.readUInt16BE(4)
-    if (this.#ended || kind === key.heartbeat || kind === creditAnswer) return
-    if (kind === key.deliver) this.#deliver(frame)
+    if (this.#ended || kind === key.heartbeat) return
+    // Credits are answered only where they can't be given.
+    if (kind === creditAnswer) this.events.unknown(frame[10]!, frame.readUInt16BE(8))
+    else if (kind === key.deliver) this.#deliver(frame)
     else if (kind === key.metadataUpdate) this.events.gone(stringAt(frame, 10), frame.readUInt16BE(8))
     else if (kind === key.close) throw new Error(`the broker ended the connection: ${stringAt(frame, 14)}`)
     else if (kind !== key.tune && kind !== key.metadata && frame.readUInt16BE(12) !== 1) {

@@ -1,5 +1,6 @@
 import { type ErrorPlace, messageOf, TidemarkError } from '../../model/errors.js'
 import type { RabbitmqSettings } from './options.js'
+import { WrongPort } from './strangers.js'
 
 /** The broker understood a request and said no. */
 export class Refused extends Error {
@@ -30,6 +31,9 @@ const names: Readonly<Record<number, string>> = {
 
 const denied = new Set([7, 8, 9, 11, 12, 16])
 
+/** Node's codes for a certificate that it does not trust. */
+const untrusted = /CERT|UNABLE_TO_|SELF_SIGNED|SIGNATURE|CRL_/
+
 /** What a failed connection or request means for a person. */
 export function rabbitmqError(error: unknown, settings: RabbitmqSettings, partition?: number): TidemarkError {
   if (error instanceof TidemarkError) return error
@@ -43,6 +47,17 @@ export function rabbitmqError(error: unknown, settings: RabbitmqSettings, partit
   }
   if (error instanceof Refused && denied.has(error.code)) {
     const text = `${where} refused user '${settings.username}' (${error.message}): check user name and password in the config, and the right to read stream '${settings.name}'`
+    return new TidemarkError('AUTH_FAILED', text, options)
+  }
+  if (error instanceof WrongPort)
+    return new TidemarkError('CONFIG_INVALID', `${where} is no broker's stream port: ${error.message}`, options)
+  const tls = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (/^ERR_SSL_.*ALERT/.test(tls)) {
+    const text = `${where} has ended the TLS connection (${tls}): check 'ssl' in the config, and its 'cert' and 'key' where the broker wants to know its clients`
+    return new TidemarkError('AUTH_FAILED', text, options)
+  }
+  if (untrusted.test(tls)) {
+    const text = `${where} has shown a certificate that is not trusted (${messageOf(error)}): name its authority with 'ssl: { ca }' in the config, and address the broker by the name in the certificate`
     return new TidemarkError('AUTH_FAILED', text, options)
   }
   const hint =

@@ -17,31 +17,35 @@ const mostSubscriptions = 200
 
 /** One connection, shared by the subscriptions to the streams of its broker. */
 export class Link {
+  /** Resolves when it is connected and logged in. Throws Refused, or what the network said; then nothing is left open. */
+  readonly ready: Promise<this>
   readonly #wire: Wire
   readonly #subscriptions = new Map<number, Subscription>()
   readonly #heartbeat: NodeJS.Timeout
+  #ready = false
   #ended: Error | null = null
 
-  private constructor(address: Address, settings: RabbitmqSettings) {
+  constructor(address: Address, settings: RabbitmqSettings) {
     this.#wire = new Wire(address, settings, {
       deliver: (id, committed, chunk) => this.#subscriptions.get(id)?.deliver({ committed, chunk }),
       gone: (stream) => this.#gone(stream),
+      unknown: (id, code) => this.#unknown(id, code),
       closed: (error) => this.#closed(error),
     })
     this.#heartbeat = setInterval(() => this.#beat(settings.heartbeatMs), settings.heartbeatMs)
     this.#heartbeat.unref()
-  }
-
-  /** Connects and logs in. Throws Refused, or what the network said; then nothing is left open. */
-  static async open(address: Address, settings: RabbitmqSettings): Promise<Link> {
-    const link = new Link(address, settings)
-    try {
-      await link.#wire.open()
-      return link
-    } catch (error) {
-      link.close()
-      throw error
-    }
+    this.ready = this.#wire.open().then(
+      () => {
+        this.#ready = true
+        return this
+      },
+      (error) => {
+        this.close()
+        throw error
+      },
+    )
+    // Whoever waits for it is told.
+    this.ready.catch(() => {})
   }
 
   get alive(): boolean {
@@ -65,7 +69,8 @@ export class Link {
     const id = this.#freeId()
     const subscription = new Subscription(
       stream,
-      () => this.#wire.credit(id),
+      (chunks) => this.#wire.credit(id, chunks),
+      () => this.#wire.ask(requests.stats(stream)),
       () => this.#unsubscribe(id),
     )
     this.#subscriptions.set(id, subscription)
@@ -104,6 +109,14 @@ export class Link {
     }
   }
 
+  #unknown(id: number, code: number): void {
+    const subscription = this.#subscriptions.get(id)
+    this.#subscriptions.delete(id)
+    subscription?.end(
+      new StreamGone(`the broker knows the subscription to '${subscription.stream}' no more (code ${code})`),
+    )
+  }
+
   #closed(error: Error): void {
     this.#ended = error
     clearInterval(this.#heartbeat)
@@ -112,35 +125,71 @@ export class Link {
   }
 
   #beat(everyMs: number): void {
+    // The handshake has times of its own, and no place for heartbeats.
+    if (!this.#ready) return
     const quiet = performance.now() - this.#wire.lastHeard
     if (quiet > everyMs * 2.5) this.#wire.end(new Error(`the broker has not been heard of for ${Math.round(quiet)} ms`))
     else this.#wire.heartbeat()
   }
 }
 
-/** Asks for chunks one at a time, so that never more than one is on its way. */
+/** Keeps what was asked for and has arrived, in the log's order, until somebody takes it. */
 export class Subscription {
+  readonly #arrived: Delivered[] = []
+  /** Chunks asked for that have not arrived. */
+  #due = 0
+  /** Bytes that may still arrive. */
+  #room = Number.POSITIVE_INFINITY
+  #left = false
   #ended: Error | null = null
-  #asked = false
   #waiting: { resolve: (delivered: Delivered) => void; reject: (error: Error) => void } | null = null
 
   constructor(
     readonly stream: string,
-    private readonly credit: () => void,
+    private readonly credit: (chunks: number) => void,
+    /** Asks the broker anything; its answer comes behind what it has sent before. */
+    private readonly ask: () => Promise<unknown>,
     private readonly unsubscribe: () => void,
   ) {}
 
-  /** The next chunk. Throws when the connection or the stream ends, or the signal aborts. Not for concurrent calls. */
+  /** The chunk that `next` gives at once, if one has arrived. */
+  get arrived(): Delivered | undefined {
+    return this.#arrived[0]
+  }
+
+  /** Nothing has arrived, and nothing was asked for. */
+  get idle(): boolean {
+    return this.#due === 0 && this.#arrived.length === 0
+  }
+
+  /**
+   * Asks for so many chunks. Nobody knows how large they are: the one that is more than `room` bytes let in is the last that
+   * this subscription takes.
+   */
+  want(chunks: number, room: number): void {
+    this.#due += chunks
+    this.#room = room
+    this.credit(chunks)
+  }
+
+  /** All that there was room for was taken; what comes behind it needs a new subscription. */
+  get spent(): boolean {
+    return this.#left && this.idle
+  }
+
+  /**
+   * The next chunk; asks for one if none is due. Throws when the connection or the stream ends, or the signal aborts. Not for
+   * concurrent calls.
+   */
   async next(signal: AbortSignal): Promise<Delivered> {
     signal.throwIfAborted()
+    const here = this.#arrived.shift()
+    if (here) return here
     const coming = new Promise<Delivered>((resolve, reject) => {
       this.#waiting = { resolve, reject }
     })
     if (this.#ended) this.#waiting?.reject(this.#ended)
-    else if (!this.#asked) {
-      this.#asked = true
-      this.credit()
-    }
+    else if (this.#due === 0) this.want(1, Number.POSITIVE_INFINITY)
     const onAbort = () => this.#waiting?.reject(signal.reason as Error)
     signal.addEventListener('abort', onAbort, { once: true })
     try {
@@ -151,19 +200,51 @@ export class Subscription {
     }
   }
 
+  /**
+   * The next chunk if the log has one now, else null. The broker works a connection's requests one after another, so a chunk
+   * that it has comes before the answer to a question asked behind the credit, however slow anybody is.
+   */
+  async here(): Promise<Delivered | null> {
+    const answered = new AbortController()
+    const next = this.next(answered.signal)
+    next.catch(() => {})
+    await this.ask()
+    answered.abort()
+    return next.catch((error) => {
+      if (error === answered.signal.reason) return null
+      throw error
+    })
+  }
+
   deliver(delivered: Delivered): void {
-    this.#asked = false
-    this.#waiting?.resolve(delivered)
+    if (this.#due === 0) return
+    this.#due--
+    this.#room -= delivered.chunk.length
+    if (this.#room < 0 && this.#due > 0) {
+      this.#due = 0
+      this.#leave()
+    }
+    if (this.#waiting) this.#waiting.resolve(delivered)
+    else this.#arrived.push(delivered)
+    this.#waiting = null
   }
 
   end(error: Error): void {
     this.#ended ??= error
+    this.#arrived.length = 0
+    this.#due = 0
     this.#waiting?.reject(error)
   }
 
   close(): void {
     if (this.#ended) return
     this.end(new Error('the subscription was closed'))
-    this.unsubscribe()
+    this.#leave()
+  }
+
+  /** Once: the number may be another subscription's afterwards. */
+  #leave(): void {
+    if (!this.#left) this.unsubscribe()
+    this.#left = true
   }
 }

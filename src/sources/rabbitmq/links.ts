@@ -5,7 +5,7 @@ import type { RabbitmqSettings } from './options.js'
 
 /** The connections of one client: one to the broker in its config, and one to each broker that holds one of its streams. */
 export class Links {
-  readonly #links = new Map<string, Promise<Link>[]>()
+  readonly #links = new Map<string, Link[]>()
   #partitions: readonly string[] | null = null
   #closed = false
 
@@ -36,24 +36,26 @@ export class Links {
 
   /** A connection to a broker that has the stream. */
   async to(stream: string): Promise<Link> {
-    return this.#at(await this.#where(stream))
+    return this.#at(await this.#where(stream)).ready
   }
 
   async subscribe(stream: string, start: StartAt): Promise<Subscription> {
-    return (await this.to(stream)).subscribe(stream, start)
+    const broker = await this.#where(stream)
+    for (;;) {
+      const link = await this.#at(broker).ready
+      // Others may have waited for the same connection.
+      if (link.hasRoom) return link.subscribe(stream, start)
+    }
   }
 
-  seed(): Promise<Link> {
-    return this.#at(this.settings)
+  async seed(): Promise<Link> {
+    return this.#at(this.settings).ready
   }
 
+  /** Ends all connections, those that are only being made, too. */
   close(): void {
     this.#closed = true
-    for (const link of [...this.#links.values()].flat())
-      link.then(
-        (open) => open.close(),
-        () => {},
-      )
+    for (const link of [...this.#links.values()].flat()) link.close()
     this.#links.clear()
   }
 
@@ -73,25 +75,17 @@ export class Links {
     return first
   }
 
-  async #at({ host, port }: Address): Promise<Link> {
+  /** A connection with room for a subscription, perhaps one that somebody else is making. */
+  #at({ host, port }: Address): Link {
     if (this.#closed) throw new Error('the client was closed')
     const key = `${host}:${port}`
-    const known = this.#links.get(key) ?? []
-    for (const each of [...known]) {
-      const link = await each.catch(() => null)
-      if (link?.alive && link.hasRoom) return link
-      if (!link?.alive) known.splice(known.indexOf(each) >>> 0, 1)
+    const links = (this.#links.get(key) ?? []).filter(({ alive }) => alive)
+    let link = links.find(({ hasRoom }) => hasRoom)
+    if (!link) {
+      link = new Link({ host, port }, this.settings)
+      links.push(link)
     }
-    // Somebody else may have begun to connect meanwhile.
-    const now = this.#links.get(key)?.at(-1)
-    if (now && !known.includes(now)) return now
-    if (this.#closed) throw new Error('the client was closed')
-    const opening = Link.open({ host, port }, this.settings)
-    opening.catch(() => {})
-    known.push(opening)
-    this.#links.set(key, known)
-    const link = await opening
-    if (this.#closed) link.close()
+    this.#links.set(key, links)
     return link
   }
 }

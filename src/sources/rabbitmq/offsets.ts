@@ -16,9 +16,6 @@ interface Tail {
   readonly timestamp: number | null
 }
 
-/** How long the broker may take to send a chunk that it has. */
-const sentWithin = 3_000
-
 /** What a stream has, in offsets. */
 export class Offsets {
   /** The end of each stream as last seen: it stays right for as long as the broker names the same last chunk. */
@@ -66,7 +63,10 @@ export class Offsets {
   async chunks(stream: string): Promise<{ readonly first: bigint; readonly committed: bigint }> {
     const link = await this.links.to(stream)
     const { rawStats } = await link.ask<{ rawStats: Readonly<Record<string, bigint>> }>(requests.stats(stream))
-    return { first: rawStats.first_chunk_id ?? -1n, committed: rawStats.committed_chunk_id ?? -1n }
+    const { first_chunk_id: first = -1n, committed_chunk_id: committed = -1n, last_chunk_id: last = -1n } = rawStats
+    // A leader that has just been elected must hear of the others first. The log would look empty.
+    if (committed < 0n && last >= 0n) throw new Error(`the broker does not know yet how far '${stream}' is committed`)
+    return { first, committed }
   }
 
   async #tail(stream: string, committed: bigint): Promise<Tail> {
@@ -91,19 +91,16 @@ export class Offsets {
     return chunk.first < first ? first : chunk.first
   }
 
-  /** The first chunk of messages from there on; null when none comes. */
+  /** The first chunk of messages from there on; null where there is none. */
   async #one(stream: string, start: StartAt): Promise<StreamChunk | null> {
     const subscription = await this.links.subscribe(stream, start)
-    const late = AbortSignal.timeout(sentWithin)
     try {
       for (;;) {
-        const { chunk } = await subscription.next(late)
-        const read = readChunk(chunk)
+        const delivered = await subscription.here()
+        if (!delivered) return null
+        const read = readChunk(delivered.chunk)
         if (read.user) return read
       }
-    } catch (error) {
-      if (late.aborted && error === late.reason) return null
-      throw error
     } finally {
       subscription.close()
     }
