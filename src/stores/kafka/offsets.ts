@@ -12,8 +12,8 @@ import type {
 import type { GroupOffsets } from '../../sources/kafka/group-offsets.js'
 import type { CommittedOffset } from '../../sources/kafka/groups.js'
 import { readNote, writeNote } from '../../sources/kafka/offset-note.js'
-import { inTurn } from './in-turn.js'
-import { type Known, LastKnown } from './last-known.js'
+import { inTurn } from '../in-turn.js'
+import { type Known, LastKnown } from '../last-known.js'
 
 /** What is stored, and whether Tidemark put it there. */
 type Found = StoredOffset & { readonly ours: boolean }

@@ -1,11 +1,11 @@
-import type { PartitionKey } from '../../model/partition.js'
-import type { DatabaseClient, StoredOffset } from '../../ports.js'
+import type { PartitionKey } from '../model/partition.js'
+import type { DatabaseClient, StoredOffset } from '../ports.js'
 
 /** How far a partition has come, and under whom. */
 export type Known = Pick<StoredOffset, 'position' | 'epoch' | 'replay'>
 
 /**
- * What is known of a partition besides what Kafka says: Kafka forgets offsets, and lets anybody overwrite them. The progress of
+ * What is known of a partition besides what a log says that keeps offsets: it forgets them, and lets anybody overwrite them. The progress of
  * handlers knows who owned it last, where it is kept in the store's database; and this process knows what it has written.
  */
 export class LastKnown {
