@@ -1,5 +1,5 @@
 import { crc32c } from '@node-rs/crc32'
-import { decompress } from './compression.js'
+import { decompress } from '../compression.js'
 
 /*
  * Record batches, format v2. https://kafka.apache.org/documentation/#recordbatch

@@ -1,5 +1,5 @@
-import { gunzipSync } from 'node:zlib'
 import { crc32 } from '@node-rs/crc32'
+import { decompress, isCodec } from '../compression.js'
 
 /*
  * How a stream's log is cut: chunks of entries, an entry being one message or a batch of messages packed together. The same
@@ -35,22 +35,21 @@ export class DamagedChunk extends Error {
   }
 }
 
-/** Messages packed in a way that Tidemark can't unpack. */
+/** Messages packed in a way that did not exist when this was written. */
 export class PackedOtherwise extends Error {
   override readonly name = 'PackedOtherwise'
 
   constructor(
     readonly offset: bigint,
-    readonly compression: string,
     readonly messages: number,
+    codec: number,
   ) {
-    super(`${messages} messages are packed with ${compression}`)
+    super(`${messages} messages are packed with compression ${codec}`)
   }
 }
 
 const headerBytes = 48
 const magic = 5
-const compressions = ['nothing', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 /** What one packed batch may grow to: more is damage, or an attack. */
 const most = 512 * 1024 * 1024
 /** A message object beside its bytes. */
@@ -166,26 +165,17 @@ export class MessageCursor {
       this.#index += left
       return
     }
-    const packed = data.subarray(start, start + length)
-    if (kind === 0) this.#batch = { bytes: packed, at: 0, left }
-    else if (kind === 1) this.#batch = { bytes: this.#gunzip(packed, unpacked), at: 0, left }
-    else
-      throw new PackedOtherwise(
-        first > this.from ? first : this.from,
-        compressions[kind] ?? `compression ${kind}`,
-        left,
-      )
+    if (!isCodec(kind)) throw new PackedOtherwise(first > this.from ? first : this.from, left, kind)
+    this.#batch = { bytes: this.#decompress(kind, data.subarray(start, start + length), unpacked), at: 0, left }
   }
 
-  #gunzip(packed: Buffer, length: number): Buffer {
-    if (length > most) throw this.#damage(`a packed batch says it has ${length} bytes`)
-    let bytes: Buffer
+  #decompress(codec: number, packed: Buffer, size: number): Buffer {
+    if (size > most) throw this.#damage(`a packed batch says it has ${size} bytes`)
     try {
-      bytes = gunzipSync(packed, { maxOutputLength: Math.max(1, length) })
+      return decompress(codec, packed, size)
     } catch {
       throw this.#damage("a packed batch can't be unpacked")
     }
-    return bytes
   }
 
   #need(bytes: Buffer, at: number, count: number): void {
