@@ -24,6 +24,7 @@ function environmentOf(stack: Stack, names: readonly Name[]): Record<string, str
     ...(names.includes('kafka') && { KAFKA_BROKERS: stack.kafka.brokers.join(',') }),
     ...(names.includes('rabbitmq') && {
       RABBITMQ_URL: stack.rabbitmq.url,
+      ...(stack.rabbitmq.amqpUrl !== null && { RABBITMQ_AMQP_URL: stack.rabbitmq.amqpUrl }),
       ...(stack.rabbitmq.managementUrl !== null && { RABBITMQ_MANAGEMENT_URL: stack.rabbitmq.managementUrl }),
     }),
   }

@@ -31,6 +31,10 @@ export interface KafkaPart extends Controls {
 export interface RabbitmqPart extends Controls {
   /** `rabbitmq-stream://user:password@host:port` */
   readonly url: string
+  /** The broker's port for AMQP, with user and password; null where nobody named it. */
+  readonly amqpUrl: string | null
+  /** `rabbitmq-stream+tls://...`; null where the broker was started without certificates, or not by us. */
+  readonly tlsUrl: string | null
   /** The management plugin's HTTP interface, with user and password; null where nobody named it. */
   readonly managementUrl: string | null
 }
@@ -71,12 +75,13 @@ export async function findKafka(options: KafkaOptions & Own, progress: Progress)
   return ours({ ...addresses, ...controlsOf(server) }, server)
 }
 
-/** RABBITMQ_URL (with RABBITMQ_MANAGEMENT_URL), or a broker of our own. */
+/** RABBITMQ_URL (with RABBITMQ_AMQP_URL and RABBITMQ_MANAGEMENT_URL), or a broker of our own. */
 export async function findRabbitmq(options: RabbitmqOptions & Own, progress: Progress): Promise<Found<RabbitmqPart>> {
   const url = options.own ? undefined : process.env.RABBITMQ_URL
   if (url) {
     const managementUrl = process.env.RABBITMQ_MANAGEMENT_URL || null
-    return external({ url, managementUrl, ...notOurs('RabbitMQ', 'RABBITMQ_URL') })
+    const amqpUrl = process.env.RABBITMQ_AMQP_URL || null
+    return external({ url, amqpUrl, tlsUrl: null, managementUrl, ...notOurs('RabbitMQ', 'RABBITMQ_URL') })
   }
   const { server, ...addresses } = await startRabbitmq(await rabbitmqProgram(progress), options)
   return ours({ ...addresses, ...controlsOf(server) }, server)

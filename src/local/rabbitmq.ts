@@ -8,12 +8,18 @@ import { Server, type ServerKind } from './server.js'
 export interface LocalRabbitmq {
   /** `rabbitmq-stream://user:password@host:port` */
   readonly url: string
+  /** `amqp://user:password@host:port`: AMQP 0.9.1 and 1.0. */
+  readonly amqpUrl: string
+  /** `rabbitmq-stream+tls://...`, where there are certificates; else null. */
+  readonly tlsUrl: string | null
   /** The same for the management plugin's HTTP interface. */
   readonly managementUrl: string
   readonly server: Server
 }
 
 export interface RabbitmqOptions {
+  /** Streams over TLS, too: files in PEM format. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
   /** More lines for rabbitmq.conf. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>
 }
@@ -23,15 +29,21 @@ export async function startRabbitmq(program: RabbitmqProgram, options: RabbitmqO
   const password = randomBytes(12).toString('hex')
   const server = await Server.start(rabbitmqServer(program, password, options))
   const at = (scheme: string, port: number | undefined) => `${scheme}://tidemark:${password}@127.0.0.1:${port}`
-  const [stream, , management] = server.ports
-  return { url: at('rabbitmq-stream', stream), managementUrl: at('http', management), server }
+  const [stream, amqp, management, , , tls] = server.ports
+  return {
+    url: at('rabbitmq-stream', stream),
+    amqpUrl: at('amqp', amqp),
+    tlsUrl: options.tls ? at('rabbitmq-stream+tls', tls) : null,
+    managementUrl: at('http', management),
+    server,
+  }
 }
 
 function rabbitmqServer(program: RabbitmqProgram, password: string, options: RabbitmqOptions): ServerKind {
   return {
     name: 'rabbitmq',
-    // Streams, AMQP, management, Erlang's distribution and its port mapper.
-    ports: 5,
+    // Streams, AMQP, management, Erlang's distribution and its port mapper, streams over TLS.
+    ports: 6,
     stopSignal: 'SIGTERM',
     stopWithin: 15_000,
     readyWithin: 60_000,
@@ -59,7 +71,7 @@ function rabbitmqServer(program: RabbitmqProgram, password: string, options: Rab
 
 async function configure(
   folder: string,
-  [stream, amqp, management, distribution, epmd]: readonly number[],
+  [stream, amqp, management, distribution, epmd, tls]: readonly number[],
   program: RabbitmqProgram,
   password: string,
   options: RabbitmqOptions,
@@ -82,6 +94,13 @@ async function configure(
     'log.file': false,
     'log.console': true,
     'log.console.level': 'warning',
+    ...(options.tls && {
+      'stream.listeners.ssl.1': `127.0.0.1:${tls}`,
+      'stream.advertised_tls_port': tls,
+      'ssl_options.cacertfile': options.tls.ca,
+      'ssl_options.certfile': options.tls.cert,
+      'ssl_options.keyfile': options.tls.key,
+    }),
     ...options.settings,
   }
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`)

@@ -18,6 +18,8 @@ export interface ProvidedStack {
   }>
   readonly rabbitmq: Provided<{
     readonly url: string
+    /** The broker's port for AMQP, with user and password. */
+    readonly amqpUrl: string | null
     /** The management plugin's HTTP interface, with user and password. */
     readonly managementUrl: string | null
   }>

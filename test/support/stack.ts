@@ -64,7 +64,7 @@ async function provide(shared: Shared, wanted: readonly PartName[], project: str
     part('temporal', async ({ temporal: { address, namespace, uiUrl } }) => ({ address, namespace, uiUrl })),
     part('postgres', async ({ postgres: { connectionString } }) => ({ connectionString })),
     part('kafka', async ({ kafka: { brokers, home } }) => ({ brokers, home: home ?? (await kafkaProgram(tell)).home })),
-    part('rabbitmq', async ({ rabbitmq: { url, managementUrl } }) => ({ url, managementUrl })),
+    part('rabbitmq', async ({ rabbitmq: { url, amqpUrl, managementUrl } }) => ({ url, amqpUrl, managementUrl })),
     part('timeSkipping', async (stack) => ({ path: stack.timeSkipping })),
   ])
   return { temporal, postgres, kafka, rabbitmq, timeSkipping }
