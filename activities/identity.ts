@@ -10,8 +10,12 @@ const between = 1_000
  * Whether the stream was deleted and made again since `identity` was noted: its positions mean something else now. Where nobody can
  * tell (an outage, a stream that is missing) the answer is no, and the reader finds out.
  */
-export async function recreated(source: SourceClient, identity: string | null | undefined): Promise<boolean> {
-  return identity ? another(identity, await source.identity().catch(() => null)) : false
+export async function recreated(
+  source: SourceClient,
+  partition: number,
+  identity: string | null | undefined,
+): Promise<boolean> {
+  return identity ? another(identity, await source.identity(partition).catch(() => null)) : false
 }
 
 /**
@@ -21,12 +25,13 @@ export async function recreated(source: SourceClient, identity: string | null | 
  */
 export async function recreatedOrGone(
   source: SourceClient,
+  partition: number,
   identity: string | null | undefined,
   signal: AbortSignal,
 ): Promise<boolean> {
   for (let look = 1; ; look++) {
     try {
-      return another(identity, await source.identity())
+      return another(identity, await source.identity(partition))
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'STREAM_NOT_FOUND') return false
       if (look === looks) throw error

@@ -16,7 +16,7 @@ export function createOpen(runtime: ConsumerRuntime) {
       // One after the other: both as a rule ask the same pool, and a connection more for each partition costs more than it saves.
       const offsets = await store.read(key.group, key.stream)
       const done = await progress.read(key)
-      const identity = await source.identity()
+      const identity = await source.identity(key.partition)
       const stored = offsets.find(({ partition }) => partition === key.partition)
       // What was handled may be ahead of what was committed. Only the same replay counts: a reset goes back on purpose.
       const reached = ({ position, replay }: Pick<StoredOffset, 'position' | 'replay'>) =>

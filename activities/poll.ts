@@ -20,7 +20,8 @@ export function createPoll({ source, settings, draining, keepOffset }: ConsumerR
       void keepOffset(key)
       try {
         // So a stream that is gone is noticed within a wait, though nothing comes that would have to be read.
-        if (await recreatedOrGone(source, identity, signal)) return { from: position, found: false, reopen: true }
+        if (await recreatedOrGone(source, key.partition, identity, signal))
+          return { from: position, found: false, reopen: true }
         return { from: position, found: await source.waitForData(key.partition, BigInt(position), signal) }
       } finally {
         stop()

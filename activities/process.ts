@@ -46,7 +46,7 @@ export function createProcess(runtime: ConsumerRuntime) {
     }))
     try {
       const token = { epoch, batch, attempt: info.attempt }
-      if (await recreated(source, input.identity)) return { ...work.result('stopped'), reopen: true }
+      if (await recreated(source, key.partition, input.identity)) return { ...work.result('stopped'), reopen: true }
       const claimed = await progress.claim(key, token, { from: BigInt(input.from), replay })
       const stored = storedOffsets(input, token, claimed)
       work.position = stored?.read ?? claimed

@@ -26,7 +26,7 @@ export function planAdoption(
   { from, partitions, ...wanted }: AdoptOptions,
 ): Promise<PositionPlan> {
   const other = from ?? wanted.group
-  return planWith(parseConfig(config), wanted, async ({ source, consumer, name, identity, placesOf }) => {
+  return planWith(parseConfig(config), wanted, async ({ source, consumer, name, identities, placesOf }) => {
     if (!source.groupOffsets)
       throw new TidemarkError(
         'CONFIG_INVALID',
@@ -56,6 +56,6 @@ export function planAdoption(
       if (to < place.first || to > place.head) throw outOfRange(place, to)
       return moveOf(place, to)
     })
-    return { ...name, kind: 'adopted', identity, moves }
+    return { ...name, kind: 'adopted', identities, moves }
   })
 }

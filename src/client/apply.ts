@@ -62,12 +62,13 @@ export async function applyReset(
 /** One after the other, up to the first that fails. */
 async function putAll(
   store: OffsetStoreClient,
-  { group, stream, kind, identity, moves }: PositionPlan,
+  { group, stream, kind, identities, moves }: PositionPlan,
   { by, why }: Required<ApplyOptions>,
 ): Promise<{ done: number[]; failure?: TidemarkError }> {
   const done: number[] = []
   for (const { partition, to } of moves) {
     try {
+      const identity = identities.get(partition) ?? null
       await store.reset({ group, stream, partition }, { kind, to, by, why, identity })
     } catch (error) {
       const which =

@@ -132,8 +132,8 @@ function sourceFor({ consumers }: ParsedConfig, { group, stream }: Pair): Parsed
   return places.size === 1 ? readers[0] : undefined
 }
 
-function lagOf(row: StoredOffset, { bounds, identity }: LogState): bigint | null {
-  const head = bounds.get(row.partition)?.head
-  if (head === undefined || isOfEarlierStream(row, identity)) return null
+function lagOf(row: StoredOffset, log: LogState): bigint | null {
+  const head = log.bounds.get(row.partition)?.head
+  if (head === undefined || isOfEarlierStream(row, log)) return null
   return head > row.position ? head - row.position : 0n
 }

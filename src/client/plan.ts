@@ -10,8 +10,8 @@ export interface PositionPlan {
   readonly group: string
   readonly stream: string
   readonly kind: Exclude<OffsetChange['kind'], 'skipped'>
-  /** The incarnation of the stream that the new positions belong to. */
-  readonly identity: string | null
+  /** The incarnation of each partition's stream that the new positions belong to. */
+  readonly identities: ReadonlyMap<number, string | null>
   readonly moves: readonly Move[]
 }
 

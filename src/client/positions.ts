@@ -24,16 +24,23 @@ export interface PartitionPosition {
 export interface LogState {
   readonly partitions: readonly number[]
   readonly bounds: ReadonlyMap<number, Bounds>
-  readonly identity: string | null
+  /** Of each partition's stream; null where the log does not say. */
+  readonly identities: ReadonlyMap<number, string | null>
 }
 
 export async function logState(source: SourceClient): Promise<LogState> {
-  const [partitions, identity] = await Promise.all([source.partitions(), source.identity()])
-  return { partitions, identity, bounds: await source.bounds(partitions) }
+  const partitions = await source.partitions()
+  const named = partitions.map(async (partition) => [partition, await source.identity(partition)] as const)
+  const [bounds, identities] = await Promise.all([source.bounds(partitions), Promise.all(named)])
+  return { partitions, bounds, identities: new Map(identities) }
 }
 
 /** A stored position of another incarnation of the stream means nothing in this one. */
-export function isOfEarlierStream(stored: Pick<StoredOffset, 'identity'>, identity: string | null): boolean {
+export function isOfEarlierStream(
+  stored: Pick<StoredOffset, 'identity' | 'partition'>,
+  { identities }: Pick<LogState, 'identities'>,
+): boolean {
+  const identity = identities.get(stored.partition) ?? null
   return stored.identity !== null && identity !== null && stored.identity !== identity
 }
 
@@ -85,7 +92,7 @@ function positionOf(
   const bounds = log?.bounds.get(partition)
   const committed = stored?.position ?? null
   const head = bounds?.head ?? null
-  const earlier = stored !== undefined && log !== null && isOfEarlierStream(stored, log.identity)
+  const earlier = stored !== undefined && log !== null && isOfEarlierStream(stored, log)
   return {
     partition,
     committed,

@@ -28,10 +28,10 @@ export async function planReset(
   config: TidemarkConfig,
   { partitions, to, ...wanted }: ResetOptions,
 ): Promise<PositionPlan> {
-  return planWith(parseConfig(config), wanted, async ({ source, placesOf, identity, earlier, name }) => {
+  return planWith(parseConfig(config), wanted, async ({ source, placesOf, identities, earlier, name }) => {
     const places = await placesOf(partitions)
     const moves = await planAll(places, (place) => moveTo(source, place, to, earlier.has(place.partition)))
-    return { ...name, kind: 'reset', identity, moves }
+    return { ...name, kind: 'reset', identities, moves }
   })
 }
 
@@ -40,7 +40,8 @@ export interface Ground {
   readonly name: { readonly group: string; readonly stream: string }
   readonly consumer: ParsedConsumer
   readonly source: SourceClient
-  readonly identity: string | null
+  /** Of each partition's stream; null where the log does not say. */
+  readonly identities: ReadonlyMap<number, string | null>
   /** Partitions whose stored position is of an earlier stream of the same name. */
   readonly earlier: ReadonlySet<number>
   /** Throws UNKNOWN_CONSUMER for a partition that there is not. */
@@ -73,8 +74,8 @@ async function survey(consumer: ParsedConsumer, store: OffsetStoreClient, source
     name: { group, stream },
     consumer,
     source,
-    identity: log.identity,
-    earlier: new Set(rows.filter((row) => isOfEarlierStream(row, log.identity)).map(({ partition }) => partition)),
+    identities: log.identities,
+    earlier: new Set(rows.filter((row) => isOfEarlierStream(row, log)).map(({ partition }) => partition)),
     placesOf: async (partitions) => {
       if (partitions) requirePartitions(stream, partitions, log.partitions)
       return [...new Set(partitions ?? log.partitions)]

@@ -65,10 +65,10 @@ export interface SourceClient<V = unknown> {
    */
   waitForData(partition: number, position: bigint, signal: AbortSignal): Promise<boolean>
   /**
-   * Names the incarnation of the stream: another text after it was deleted and created again, or null where the log does not
-   * say. Positions of one incarnation mean nothing in another.
+   * Names the incarnation of a partition's stream: another text after it was deleted and created again, or null where the log does
+   * not say. Positions of one incarnation mean nothing in another. Where a stream is created as a whole, all partitions have the same.
    */
-  identity(): Promise<string | null>
+  identity(partition: number): Promise<string | null>
   /** True where offsets have gaps of any size and first and head say nothing of whether a position can be read. */
   readonly sparse?: boolean
   /** The log's own place for a group's offsets, where it has one. Mirrored by default, for people's tools. */

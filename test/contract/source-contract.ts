@@ -106,9 +106,10 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
     })
 
     it('names the incarnation of the stream, the same to everybody and another one of another stream', async () => {
-      const there = await stream()
+      const [there, elsewhere] = [await stream(), await stream()]
+      for (const each of [there, elsewhere]) await each.append(0, ['a'])
       const [one, again, other] = await Promise.all(
-        [there, there, await stream()].map(async (each) => (await connected(each.source())).identity()),
+        [there, there, elsewhere].map(async (each) => (await connected(each.source())).identity(0)),
       )
       expect(one).not.toBe('')
       expect(again).toBe(one)

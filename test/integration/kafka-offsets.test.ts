@@ -16,18 +16,18 @@ describeWith(['kafka'], 'the identity of a topic', () => {
   it('stays as long as the topic, and is another one when it was deleted and created again', async () => {
     const topic = await ground.topic()
     const client = await ground.connect({ topic })
-    const first = await client.identity()
+    const first = await client.identity(0)
     expect(first).toMatch(/^[0-9a-f]{32}$/)
-    expect(await client.identity()).toBe(first)
+    expect(await client.identity(0)).toBe(first)
     await ground.admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] })
     await waitFor(async () => (await client.partitions()).length === 3, { what: 'the partitions to be there' })
-    expect(await client.identity()).toBe(first)
+    expect(await client.identity(0)).toBe(first)
 
     await ground.admin.deleteTopics({ topics: [topic] })
     await waitFor(() => ground.admin.createTopics({ topics: [{ topic }], waitForLeaders: true }), {
       what: 'the topic to be created again',
     })
-    const second = await (await ground.connect({ topic })).identity()
+    const second = await (await ground.connect({ topic })).identity(0)
     expect(second).toMatch(/^[0-9a-f]{32}$/)
     expect(second).not.toBe(first)
   })
@@ -36,7 +36,7 @@ describeWith(['kafka'], 'the identity of a topic', () => {
     const topic = await ground.topic()
     const client = await ground.connect({ topic })
     await ground.admin.deleteTopics({ topics: [topic] })
-    await expect(client.identity()).rejects.toMatchObject({ code: 'STREAM_NOT_FOUND', place: { stream: topic } })
+    await expect(client.identity(0)).rejects.toMatchObject({ code: 'STREAM_NOT_FOUND', place: { stream: topic } })
   })
 })
 

@@ -176,7 +176,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a worker whose offsets are kept
         log: ground.log,
         signal: new AbortController().signal,
       })
-      const identity = await source.identity()
+      const identity = await source.identity(0)
       expect(await store.read(group, topic)).toMatchObject([{ identity }, { identity }])
       await store.close()
     } finally {

@@ -175,7 +175,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a position put elsewhere', () =
       log: silentLog(),
       signal: new AbortController().signal,
     })
-    const identity = await source.identity()
+    const identity = await source.identity(0)
     await source.close()
     for (const partition of [0, 1])
       await store.reset({ group, stream: topic, partition }, { kind: 'reset', to: 0n, by: 'test', why: '', identity })

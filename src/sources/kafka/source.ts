@@ -57,6 +57,7 @@ class KafkaClient<V> implements SourceClient<V> {
   readonly #offsets: Offsets
   readonly #watcher: Watcher
   readonly #readers = new Set<KafkaReader<V>>()
+  #identity: Promise<string | null> | null = null
   readonly groupOffsets?: GroupOffsets
 
   constructor(
@@ -89,7 +90,15 @@ class KafkaClient<V> implements SourceClient<V> {
   }
 
   /** The topic's id (KIP-516); null of a broker before Kafka 2.8. Throws STREAM_NOT_FOUND, UNREACHABLE or AUTH_FAILED. */
-  async identity(): Promise<string | null> {
+  identity(): Promise<string | null> {
+    // One question for all partitions that are asked about together.
+    this.#identity ??= this.#topicId().finally(() => {
+      this.#identity = null
+    })
+    return this.#identity
+  }
+
+  async #topicId(): Promise<string | null> {
     const { settings } = this.connector
     const { errorCode, id } = await this.#leaders.brokers.ask((link) => link.topicId(settings.topic))
     if (id === null && errorCode !== 0) throw codeError(errorCode, settings)

@@ -22,6 +22,7 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
   readonly #outage
   readonly #arrivals
   readonly #listener
+  #identity: Promise<string> | null = null
 
   constructor(
     private readonly postgres: PooledPostgres,
@@ -65,7 +66,15 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
   }
 
   /** When the stream was created: another time after it was dropped and made again. */
-  async identity(): Promise<string | null> {
+  identity(): Promise<string> {
+    // One question for all partitions that are asked about together.
+    this.#identity ??= this.#created().finally(() => {
+      this.#identity = null
+    })
+    return this.#identity
+  }
+
+  async #created(): Promise<string> {
     const { stream } = this.settings
     const [row] = await this.#query<{ created: string }>(
       `select extract(epoch from created_at)::text as created from ${this.#tables.streams} where stream = $1`,
