@@ -27,6 +27,7 @@ const names: Readonly<Record<number, string>> = {
   15: 'internal error',
   16: 'access refused',
   17: 'precondition failed',
+  19: 'no offset',
 }
 
 const denied = new Set([7, 8, 9, 11, 12, 16])

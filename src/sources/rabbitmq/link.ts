@@ -1,4 +1,4 @@
-import { type Address, requests, type StartAt, Wire } from './driver.js'
+import { type Address, type Chunks, requests, type StartAt, Wire } from './driver.js'
 import type { RabbitmqSettings } from './options.js'
 
 /** A chunk as it came, not checked yet, and the last chunk that the log had then. */
@@ -64,8 +64,12 @@ export class Link {
     return this.#wire.ask<A>(request)
   }
 
+  tell(request: object): void {
+    this.#wire.tell(request)
+  }
+
   /** Nothing comes before the first `next`. */
-  async subscribe(stream: string, start: StartAt): Promise<Subscription> {
+  async subscribe(stream: string, start: StartAt, chunks: Chunks = 'user'): Promise<Subscription> {
     const id = this.#freeId()
     const subscription = new Subscription(
       stream,
@@ -75,7 +79,7 @@ export class Link {
     )
     this.#subscriptions.set(id, subscription)
     try {
-      await this.#wire.ask(requests.subscribe(id, stream, start))
+      await this.#wire.ask(requests.subscribe(id, stream, start, chunks))
       return subscription
     } catch (error) {
       this.#subscriptions.delete(id)

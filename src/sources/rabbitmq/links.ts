@@ -1,4 +1,4 @@
-import { type Address, requests, type StartAt, type StreamInfo } from './driver.js'
+import { type Address, type Chunks, requests, type StartAt, type StreamInfo } from './driver.js'
 import { notFound, Refused, rabbitmqError } from './failures.js'
 import { Link, type Subscription } from './link.js'
 import type { RabbitmqSettings } from './options.js'
@@ -39,12 +39,12 @@ export class Links {
     return this.#at(await this.#where(stream)).ready
   }
 
-  async subscribe(stream: string, start: StartAt): Promise<Subscription> {
+  async subscribe(stream: string, start: StartAt, chunks: Chunks = 'user'): Promise<Subscription> {
     const broker = await this.#where(stream)
     for (;;) {
       const link = await this.#at(broker).ready
       // Others may have waited for the same connection.
-      if (link.hasRoom) return link.subscribe(stream, start)
+      if (link.hasRoom) return link.subscribe(stream, start, chunks)
     }
   }
 

@@ -29,6 +29,8 @@ export interface RabbitmqOptions<V> {
   readonly value?: ValueOption<V>
   /** Default `message-id`. */
   readonly key?: KeyOption
+  /** False keeps Tidemark from showing its offsets in the stream's own tracking, and from writing anything there. Default true. */
+  readonly groupOffsets?: boolean
   /** Name in the broker's list of connections. Default `tidemark`. */
   readonly connectionName?: string
   /** Default 5s. */
@@ -51,6 +53,7 @@ export interface RabbitmqSettings {
   readonly isSuper: boolean
   /** Header that holds the key. */
   readonly keyHeader: string
+  readonly groupOffsets: boolean
   readonly connectionName: string
   readonly connectionTimeoutMs: number
   readonly requestTimeoutMs: number
@@ -89,6 +92,7 @@ const schema = z.strictObject({
       error: `must be ${standardKeys.map((name) => `'${name}'`).join(', ')} or { header: 'name' }`,
     })
     .default('message-id'),
+  groupOffsets: z.boolean({ error: 'must be true or false' }).default(true),
   connectionName: text('text').default('tidemark'),
   connectionTimeout: duration('5s', 10),
   requestTimeout: duration('10s', 100),
@@ -126,6 +130,7 @@ export function parseRabbitmq(options: unknown, name = 'rabbitmq'): RabbitmqSett
     name: stream ?? superStream!,
     isSuper: superStream !== undefined,
     keyHeader: typeof key === 'object' ? key.header : `properties.${key}`,
+    groupOffsets: rest.groupOffsets,
     connectionName: rest.connectionName,
     connectionTimeoutMs: connectionTimeout,
     requestTimeoutMs: requestTimeout,

@@ -2,10 +2,13 @@ import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports.js'
 import { codecOf, json, type ValueCodec } from '../value.js'
 import { rabbitmqError } from './failures.js'
+import { GroupOffsets } from './group-offsets.js'
+import { Incarnations } from './incarnations.js'
 import { Links } from './links.js'
 import { Offsets } from './offsets.js'
 import { parseRabbitmq, type RabbitmqOptions } from './options.js'
 import { RabbitmqReader } from './reader.js'
+import { Tracking } from './tracking.js'
 import { Watcher } from './watcher.js'
 
 /**
@@ -52,6 +55,9 @@ class RabbitmqClient<V> implements SourceClient<V> {
   readonly #offsets: Offsets
   readonly #watcher: Watcher
   readonly #readers = new Set<RabbitmqReader<V>>()
+  readonly #tracking: Tracking
+  readonly #incarnations: Incarnations
+  readonly groupOffsets?: GroupOffsets
 
   constructor(
     private readonly links: Links,
@@ -60,6 +66,9 @@ class RabbitmqClient<V> implements SourceClient<V> {
   ) {
     this.#offsets = new Offsets(links)
     this.#watcher = new Watcher(links, this.#offsets, log)
+    this.#tracking = new Tracking(links)
+    this.#incarnations = new Incarnations(links, this.#offsets, this.#tracking)
+    if (links.settings.groupOffsets) this.groupOffsets = new GroupOffsets(links, this.#tracking)
   }
 
   async partitions(): Promise<readonly number[]> {
@@ -82,9 +91,13 @@ class RabbitmqClient<V> implements SourceClient<V> {
     return this.#watcher.wait(partition, position, signal)
   }
 
-  /** The protocol names no incarnations: a stream created again shows by positions beyond its head. */
-  async identity(): Promise<null> {
-    return null
+  /** When the partition's stream was begun. Throws STREAM_NOT_FOUND, UNREACHABLE or AUTH_FAILED. */
+  async identity(partition: number): Promise<string | null> {
+    try {
+      return await this.#incarnations.of(await this.links.nameOf(partition))
+    } catch (error) {
+      throw rabbitmqError(error, this.links.settings, partition)
+    }
   }
 
   read(from: bigint, options: ReadOptions): Reader<V> {
@@ -96,6 +109,7 @@ class RabbitmqClient<V> implements SourceClient<V> {
 
   async close(): Promise<void> {
     this.#watcher.close()
+    this.#tracking.close()
     await Promise.all([...this.#readers].map((reader) => reader.close()))
     this.links.close()
   }

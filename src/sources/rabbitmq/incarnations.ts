@@ -1,0 +1,51 @@
+import { readChunk } from './chunk.js'
+import type { Links } from './links.js'
+import { marked, unmarked } from './offset-record.js'
+import type { Offsets } from './offsets.js'
+import type { Tracking } from './tracking.js'
+
+const reference = 'tidemark.stream'
+/** How long the broker may take to send a chunk that it has. */
+const sentWithin = 3_000
+
+/**
+ * Tells a stream from another one that had its name before: by the time at which the very first chunk of its log was written. Every
+ * reader finds the same there, and once it is committed it never changes. Before retention deletes that chunk, somebody notes the time in the
+ * stream's own tracking, which disappears with the stream.
+ */
+export class Incarnations {
+  constructor(
+    private readonly links: Links,
+    private readonly offsets: Offsets,
+    private readonly tracking: Tracking,
+  ) {}
+
+  /** Null of a stream that is empty, or whose beginning was deleted before anybody noted it. Throws as `Tracking.query`. */
+  async of(stream: string): Promise<string | null> {
+    const [noted] = await this.tracking.query(stream, [reference])
+    const known = unmarked(noted)
+    if (known !== null) return String(known)
+    // Only of a log that still begins at 0: from any later chunk somebody else would take another time.
+    if ((await this.offsets.chunks(stream)).first !== 0n) return null
+    const time = await this.#beginning(stream)
+    if (time === null) return null
+    // Whoever may write nothing here finds the time in the log for as long as it is there.
+    if (this.links.settings.groupOffsets)
+      await this.tracking.store(stream, [[reference, marked(BigInt(time))]]).catch(() => {})
+    return String(time)
+  }
+
+  async #beginning(stream: string): Promise<number | null> {
+    const subscription = await this.links.subscribe(stream, { offset: 0n }, 'all')
+    const late = AbortSignal.timeout(sentWithin)
+    try {
+      const { first, timestamp } = readChunk((await subscription.next(late)).chunk)
+      return first === 0n ? timestamp : null
+    } catch (error) {
+      if (late.aborted && error === late.reason) return null
+      throw error
+    } finally {
+      subscription.close()
+    }
+  }
+}
