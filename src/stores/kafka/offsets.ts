@@ -13,7 +13,8 @@ import type { GroupOffsets } from '../../sources/kafka/group-offsets.js'
 import type { CommittedOffset } from '../../sources/kafka/groups.js'
 import { readNote, writeNote } from '../../sources/kafka/offset-note.js'
 import { inTurn } from '../in-turn.js'
-import { type Known, LastKnown } from '../last-known.js'
+import { LastKnown } from '../last-known.js'
+import { beginning, byName, partitionOf, stale } from '../rules.js'
 
 /** What is stored, and whether Tidemark put it there. */
 type Found = StoredOffset & { readonly ours: boolean }
@@ -65,7 +66,7 @@ export class KafkaOffsets implements OffsetStoreClient {
     return found
       .filter((row) => (stream === undefined ? row.ours : row.stream === stream))
       .filter((row) => partition === undefined || row.partition === partition)
-      .sort((a, b) => inOrder(a.group, b.group) || inOrder(a.stream, b.stream) || a.partition - b.partition)
+      .sort(byName)
       .map(({ ours: _, ...row }) => row)
   }
 
@@ -192,25 +193,4 @@ function foundOf(group: string, { topic, partition, position, metadata }: Commit
     updatedAt: new Date(note?.at ?? 0),
     ours: note !== null,
   }
-}
-
-/** Where a new owner begins. */
-function beginning(stored: Found | undefined, known: Known | null, start: bigint): Pick<Known, 'position' | 'replay'> {
-  // A new replay, so that the progress of handlers does not count any more.
-  if (stored && !stored.ours) return { position: stored.position, replay: known ? known.replay + 1 : 0 }
-  if (stored && stored.replay >= (known?.replay ?? 0)) return stored
-  return known ?? { position: start, replay: 0 }
-}
-
-function stale(stored: Known | undefined): Exclude<CommitOutcome, { outcome: 'committed' }> {
-  const { epoch = 0, position = 0n, replay = 0 } = stored ?? {}
-  return { outcome: 'stale', epoch, position, replay }
-}
-
-function partitionOf({ group, stream, partition }: PartitionKey): PartitionKey {
-  return { group, stream, partition }
-}
-
-function inOrder(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }
