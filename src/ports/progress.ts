@@ -21,8 +21,17 @@ export interface DatabaseClient {
     add(change: Omit<OffsetChange, 'at'>): Promise<void>
     list(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]>
   }
+  /** Partitions that there are positions for, for stores that can't list them. */
+  readonly partitions: {
+    /** Noting again is harmless; an identity of null leaves the one that is there. */
+    note(partition: NotedPartition): Promise<void>
+    list(filter: OffsetFilter): Promise<readonly NotedPartition[]>
+  }
   close(): Promise<void>
 }
+
+/** A partition, and the incarnation of the stream that its position belongs to (`SourceClient.identity`). */
+export type NotedPartition = PartitionKey & { readonly identity: string | null }
 
 export interface Progress {
   readonly position: bigint

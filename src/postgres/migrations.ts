@@ -1,6 +1,7 @@
 import { eventStreams } from './event-streams.js'
 import { inboxTable } from './inbox-table.js'
 import { offsetChanges } from './offset-changes.js'
+import { partitionsTable } from './partitions-table.js'
 
 /** One step of the schema. Steps are never changed once released, only added. */
 export interface Migration {
@@ -92,5 +93,11 @@ end $$;
     name: 'inbox',
     breaking: false,
     sql: inboxTable,
+  },
+  {
+    id: 5,
+    name: 'partitions',
+    breaking: false,
+    sql: partitionsTable,
   },
 ]

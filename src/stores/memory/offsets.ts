@@ -3,6 +3,7 @@ import type {
   CommitOutcome,
   MirroredOffset,
   NewPosition,
+  NotedPartition,
   OffsetChange,
   OffsetFilter,
   OffsetStoreClient,
@@ -23,6 +24,7 @@ function matches({ group, stream, partition }: OffsetFilter): (row: PartitionKey
 export class Memory {
   readonly offsets = new Map<string, StoredOffset>()
   readonly #changes: OffsetChange[] = []
+  readonly #partitions = new Map<string, NotedPartition>()
 
   note(change: Omit<OffsetChange, 'at'>): void {
     this.#changes.unshift({ ...change, at: new Date() })
@@ -30,6 +32,16 @@ export class Memory {
 
   history({ limit, ...filter }: OffsetFilter & { readonly limit: number }): readonly OffsetChange[] {
     return this.#changes.filter(matches(filter)).slice(0, limit)
+  }
+
+  notePartition({ group, stream, partition, identity }: NotedPartition): void {
+    const noted = { group, stream, partition, identity }
+    const old = this.#partitions.get(nameOf(noted))
+    this.#partitions.set(nameOf(noted), { ...noted, identity: identity ?? old?.identity ?? null })
+  }
+
+  partitions(filter: OffsetFilter): readonly NotedPartition[] {
+    return [...this.#partitions.values()].filter(matches(filter))
   }
 }
 

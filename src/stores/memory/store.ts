@@ -27,6 +27,10 @@ export function memoryStore(): MemoryStore {
         add: async (change) => memory.note(change),
         list: async (filter) => memory.history(filter),
       },
+      partitions: {
+        note: async (partition) => memory.notePartition(partition),
+        list: async (filter) => memory.partitions(filter),
+      },
       close: async () => {},
     }),
   }

@@ -4,6 +4,7 @@ import { describePostgres, type PostgresOptions, type PostgresSettings, parsePos
 import { openPool } from '../../postgres/pool.js'
 import { PostgresChanges } from './changes.js'
 import { PostgresOffsets } from './offsets.js'
+import { PostgresPartitions } from './partitions.js'
 import { PostgresProgress } from './progress.js'
 
 /**
@@ -49,6 +50,7 @@ function databaseOf(settings: PostgresSettings): Database {
       return {
         progress: new PostgresProgress(pool, settings, context.log),
         changes: new PostgresChanges(pool, settings),
+        partitions: new PostgresPartitions(pool, settings),
         close,
       }
     },
