@@ -101,20 +101,14 @@ module.exports = {
     onlyAndNode(
       'stores-know-ports-and-their-driver',
       'A store knows the ports, its own kind and its driver; no other store, no source, nothing above it.',
-      '^src/stores/(?!kafka/)([^/]+)/',
+      '^src/stores/(?!(?:kafka|rabbitmq)/)([^/]+)/',
       ['^src/stores/$1/', '^src/stores/[^/]+\\.ts$', '^src/(model|postgres)/', '^src/ports(\\.ts|/)', '^node_modules/'],
     ),
     onlyAndNode(
-      'kafka-store-knows-its-source',
-      'A Kafka cluster has one way to be connected to and to keep offsets, which the source has for its mirror, too.',
-      '^src/stores/kafka/',
-      [
-        '^src/(stores|sources)/kafka/',
-        '^src/stores/[^/]+\\.ts$',
-        '^src/model/',
-        '^src/ports(\\.ts|/)',
-        '^node_modules/',
-      ],
+      'brokers-stores-know-their-source',
+      'A broker has one way to be connected to and to keep offsets, which the source has for its mirror, too.',
+      '^src/stores/(kafka|rabbitmq)/',
+      ['^src/(stores|sources)/$1/', '^src/stores/[^/]+\\.ts$', '^src/model/', '^src/ports(\\.ts|/)', '^node_modules/'],
     ),
     onlyAndNode(
       'outputs-know-ports-and-their-driver',

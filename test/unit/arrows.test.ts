@@ -48,7 +48,11 @@ const breaking: Record<string, { imports: string; breaks: string[] }> = {
   },
   'src/stores/kafka/knows-other-source.ts': {
     imports: '../../sources/postgres/fine.js',
-    breaks: ['kafka-store-knows-its-source'],
+    breaks: ['brokers-stores-know-their-source'],
+  },
+  'src/stores/rabbitmq/knows-other-source.ts': {
+    imports: '../../sources/kafka/fine.js',
+    breaks: ['brokers-stores-know-their-source'],
   },
   'src/outputs/kafka/knows-store.ts': {
     imports: '../../stores/kafka/fine.js',
@@ -93,6 +97,8 @@ const keeping: Record<string, string[]> = {
   'src/stores/postgres/fine.ts': ['../../postgres/fine.js'],
   'src/outputs/kafka/fine.ts': ['../../sources/kafka/fine.js', 'kafkajs'],
   'src/stores/kafka/fine.ts': ['../../sources/kafka/fine.js'],
+  'src/sources/rabbitmq/fine.ts': [],
+  'src/stores/rabbitmq/fine.ts': ['../../sources/rabbitmq/fine.js'],
   'src/client/fine.ts': ['../config/fine.js', '@temporalio/client', 'node:os'],
   'src/worker/fine.ts': ['../client/fine.js', '../../activities/fine.js', '../config/fine.js', '@temporalio/activity'],
   'src/cli/fine.ts': ['../worker/fine.js'],

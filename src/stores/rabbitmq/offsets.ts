@@ -1,0 +1,210 @@
+import type { PartitionKey } from '../../model/partition.js'
+import type {
+  CommitOutcome,
+  DatabaseClient,
+  MirroredOffset,
+  NewPosition,
+  NotedPartition,
+  OffsetChange,
+  OffsetFilter,
+  OffsetStoreClient,
+  StoredOffset,
+} from '../../ports.js'
+import type { FoundRecord } from '../../sources/rabbitmq/offset-record.js'
+import { inTurn } from '../in-turn.js'
+import { type Known, LastKnown } from '../last-known.js'
+import { beginning, byName, partitionOf, stale } from '../rules.js'
+import type { Records } from './records.js'
+
+/** A partition's position as the stream has it, and whether Tidemark put it there. */
+type Found = Known & { readonly at: number; readonly ours: boolean; readonly shown: bigint | null }
+
+/** Streams looked at together when all of them are. */
+const atOnce = 8
+
+/**
+ * The offset tracking of RabbitMQ's streams as the place where positions are kept. RabbitMQ has no compare-and-set: what this process does
+ * to a partition happens one after the other, and each write looks first. docs/decisions/0007-rabbitmq-tracking-as-the-store.md
+ */
+export class RabbitmqOffsets implements OffsetStoreClient {
+  #database: Promise<DatabaseClient> | null = null
+  readonly #known = new LastKnown(() => this.database())
+
+  constructor(
+    private readonly records: Records,
+    private readonly broker: string,
+    private readonly openDatabase: () => Promise<DatabaseClient>,
+  ) {}
+
+  /** The database that keeps what the broker can't. Opening it brings its tables up to date. */
+  database(): Promise<DatabaseClient> {
+    this.#database ??= this.openDatabase().catch((error) => {
+      this.#database = null
+      throw error
+    })
+    return this.#database
+  }
+
+  async migrate(): Promise<void> {
+    await this.database()
+  }
+
+  /** What a stream has lost, or took along when it was deleted, is told by the progress of the handlers. */
+  async read(group: string, stream: string): Promise<readonly StoredOffset[]> {
+    const { partitions } = await this.database()
+    const [noted, all] = await Promise.all([partitions.list({ group, stream }), this.records.all(group, stream)])
+    const numbers = new Set([...all.keys(), ...noted.map(({ partition }) => partition)])
+    const rows = await Promise.all(
+      [...numbers].map(async (partition) => {
+        const note = noted.find((one) => one.partition === partition)
+        const found = foundIn(all[partition], note) ?? (note && (await this.#known.of(note)))
+        return found ? rowOf({ group, stream, partition }, found, note?.identity ?? null) : null
+      }),
+    )
+    return rows.filter((row) => row !== null).sort(byName)
+  }
+
+  /** The broker can't say which groups there are: listed are those that have had an owner here. */
+  async list({ partition, ...filter }: OffsetFilter): Promise<readonly StoredOffset[]> {
+    const { group, stream } = filter
+    const noted = group !== undefined && stream !== undefined ? [{ group, stream }] : await this.#noted(filter)
+    const waiting = [...new Map(noted.map((one) => [JSON.stringify([one.group, one.stream]), one])).values()]
+    const found: StoredOffset[] = []
+    const some = Array.from({ length: atOnce }, async () => {
+      for (let next = waiting.pop(); next; next = waiting.pop())
+        found.push(...(await this.read(next.group, next.stream)))
+    })
+    await Promise.all(some)
+    return found.filter((row) => partition === undefined || row.partition === partition).sort(byName)
+  }
+
+  open(
+    key: PartitionKey,
+    { above, start, identity = null }: { above: number; start: bigint; identity?: string | null },
+  ): Promise<StoredOffset> {
+    return this.#change(key, async ({ found: tracked }) => {
+      const [note] = await this.#noted(partitionOf(key))
+      const found = foundIn(tracked, note)
+      const known = await this.#known.of(key)
+      const { position, replay } = beginning(found, known, start)
+      const epoch = Math.max(found?.epoch ?? 0, known?.epoch ?? 0, above) + 1
+      const opened = await this.#put(key, { position, replay, epoch }, tracked, note?.identity ?? identity)
+      if (found && !found.ours && known) await this.#noteForeign(key, known.position, position)
+      return opened
+    })
+  }
+
+  /** The broker may have lost what was stored last: then whoever owns the partition puts theirs back. */
+  commit(
+    key: PartitionKey,
+    { epoch, position, replay = 0 }: { epoch: number; position: bigint; replay?: number },
+  ): Promise<CommitOutcome> {
+    return this.#change(key, async ({ found, ours }) => {
+      const newest = this.#known.written(key)
+      if (newest && newest.epoch > Math.max(epoch, ours?.epoch ?? 0)) return stale(newest)
+      if (ours && ours.epoch === epoch && ours.position <= position) {
+        // Each time something is stored, the log grows.
+        if (ours.position < position) await this.#write(key, { position, epoch, replay: ours.replay }, found)
+        return { outcome: 'committed' }
+      }
+      if (!ours || ours.epoch < epoch) {
+        const known = await this.#known.of(key)
+        const own = known?.epoch === epoch && known.replay === replay
+        if (own && replay >= (ours?.replay ?? 0)) {
+          await this.#write(key, { position, epoch, replay }, found)
+          return { outcome: 'committed' }
+        }
+      }
+      return stale(ours)
+    })
+  }
+
+  reset(key: PartitionKey, { kind, to, by, why, identity }: NewPosition): Promise<StoredOffset> {
+    return this.#change(key, async ({ found: tracked }) => {
+      // The database is asked first: a change that nobody can be told of later is not made.
+      const { changes } = await this.database()
+      const [note] = await this.#noted(partitionOf(key))
+      const known = await this.#known.of(key)
+      const found = foundIn(tracked, note) ?? (note && known)
+      const epoch = Math.max(found?.epoch ?? 0, known?.epoch ?? 0) + 1
+      const replay = Math.max(found?.replay ?? 0, known?.replay ?? 0) + 1
+      const belongs = identity ?? note?.identity ?? null
+      const now = await this.#put(key, { position: to, epoch, replay }, tracked, belongs)
+      await changes.add({ ...partitionOf(key), kind, from: found?.position ?? null, to, by, why })
+      return now
+    })
+  }
+
+  async history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+    return (await this.database()).changes.list(filter)
+  }
+
+  /** As a mirror of another store: shows what that one has, in the order of its epochs. */
+  assert({ position, epoch, replay, ...key }: MirroredOffset): Promise<void> {
+    return this.#change(key, async ({ found, ours }) => {
+      if (ours && (ours.epoch > epoch || (ours.epoch === epoch && ours.position > position))) return
+      if (ours && ours.epoch === epoch && ours.position === position && ours.replay === replay) return
+      await this.#put(key, { position, epoch, replay }, found, null)
+    })
+  }
+
+  async close(): Promise<void> {
+    const database = await this.#database?.catch(() => null)
+    this.records.close()
+    await database?.close()
+  }
+
+  #change<T>(
+    key: PartitionKey,
+    work: (now: { readonly found: FoundRecord; readonly ours: Found | undefined }) => Promise<T>,
+  ): Promise<T> {
+    const { group, stream, partition } = key
+    return inTurn(JSON.stringify([this.broker, group, stream, partition]), async () => {
+      const found = await this.records.one(key)
+      return work({ found, ours: foundIn({ ...found, shown: null }, undefined) })
+    })
+  }
+
+  async #noted(filter: OffsetFilter): Promise<readonly NotedPartition[]> {
+    return (await this.database()).partitions.list(filter)
+  }
+
+  async #noteForeign(key: PartitionKey, from: bigint, to: bigint): Promise<void> {
+    const { changes } = await this.database()
+    const why = "another client has stored this as the group's offset in RabbitMQ"
+    await changes.add({ ...partitionOf(key), kind: 'adopted', from, to, by: 'rabbitmq', why })
+  }
+
+  /** Notes the partition first: what nobody can list is not kept. */
+  async #put(key: PartitionKey, known: Known, found: FoundRecord, identity: string | null): Promise<StoredOffset> {
+    const { partitions } = await this.database()
+    await partitions.note({ ...partitionOf(key), identity })
+    const at = await this.#write(key, known, found)
+    return rowOf(partitionOf(key), { ...known, at }, identity)
+  }
+
+  async #write(key: PartitionKey, known: Known, { shown }: FoundRecord): Promise<number> {
+    const at = Date.now()
+    await this.records.put(key, { ...known, at }, shown)
+    this.#known.wrote(key, known)
+    return at
+  }
+}
+
+/** Offsets that another client has left are a position like any other, before the first ownership; where Tidemark was, they are not. */
+function foundIn(found: FoundRecord | undefined, note: NotedPartition | undefined): Found | undefined {
+  if (!found) return undefined
+  const { shown, record } = found
+  if (record) return { ...record, shown, ours: true }
+  if (shown === null || note) return undefined
+  return { position: shown + 1n, epoch: 0, replay: 0, at: 0, shown, ours: false }
+}
+
+function rowOf(
+  key: PartitionKey,
+  { position, epoch, replay, at = 0 }: Known & { readonly at?: number },
+  identity: string | null,
+): StoredOffset {
+  const { group, stream, partition } = key
+  return { group, stream, partition, position, epoch, replay, identity, updatedAt: new Date(at) }
+}
