@@ -7,19 +7,21 @@ const looks = 5
 const between = 1_000
 
 /**
- * Whether the stream was deleted and made again since `identity` was noted: its positions mean something else now. Where nobody can
- * tell (an outage, a stream that is missing) the answer is no, and the reader finds out.
+ * Whether the partition has to be opened again: the stream was deleted and made again since `identity` was noted, so its positions mean
+ * something else now; or the log could not name it then, because it was empty, and does now. Where nobody can tell (an outage, a
+ * stream that is missing) the answer is no, and the reader finds out.
  */
-export async function recreated(
+export async function outdated(
   source: SourceClient,
   partition: number,
   identity: string | null | undefined,
 ): Promise<boolean> {
-  return identity ? another(identity, await source.identity(partition).catch(() => null)) : false
+  const now = await source.identity(partition).catch(() => null)
+  return now !== null && now !== identity
 }
 
 /**
- * The same for a stream that nobody reads, which has to be there, too.
+ * Whether the stream was deleted and made again since `identity` was noted, for one that nobody reads. It has to be there, too.
  *
  * @throws TidemarkError STREAM_NOT_FOUND
  */

@@ -11,7 +11,7 @@ import type { ConsumerRuntime } from './runtime.js'
  */
 export function createOpen(runtime: ConsumerRuntime) {
   const { source, store, progress, settings } = runtime
-  return ({ key, above, added }: OpenInput): Promise<Ownership> =>
+  return ({ key, above, added, head }: OpenInput): Promise<Ownership> =>
     reporting(key, async () => {
       // One after the other: both as a rule ask the same pool, and a connection more for each partition costs more than it saves.
       const offsets = await store.read(key.group, key.stream)
@@ -31,6 +31,7 @@ export function createOpen(runtime: ConsumerRuntime) {
         committed: String(owned.position),
         replay: owned.replay,
         identity: owned.identity,
+        ...(head ? { head: String((await source.bounds([key.partition])).get(key.partition)!.head) } : {}),
       }
     })
 }

@@ -10,10 +10,11 @@ import { type Commits, commitsOf } from './commits.js'
 import { reporting } from './failure.js'
 import { chunkHandler, type HandleChunk } from './handle.js'
 import { heartbeats } from './heartbeat.js'
-import { recreated } from './identity.js'
+import { outdated } from './identity.js'
 import { type Lease, Readers } from './readers.js'
 import type { ConsumerRuntime } from './runtime.js'
 import { StoredOffsets } from './stored-offsets.js'
+import { type RunEnd, runEnd } from './until.js'
 
 /**
  * Works one batch: claims the partition, reads from the position of its progress (which is ahead of the plan when an
@@ -46,7 +47,7 @@ export function createProcess(runtime: ConsumerRuntime) {
     }))
     try {
       const token = { epoch, batch, attempt: info.attempt }
-      if (await recreated(source, key.partition, input.identity)) return { ...work.result('stopped'), reopen: true }
+      if (await outdated(source, key.partition, input.identity)) return { ...work.result('stopped'), reopen: true }
       const claimed = await progress.claim(key, token, { from: BigInt(input.from), replay })
       const stored = storedOffsets(input, token, claimed)
       work.position = stored?.read ?? claimed
@@ -58,7 +59,7 @@ export function createProcess(runtime: ConsumerRuntime) {
       try {
         const handle = chunkHandler(runtime, key, token, replay, stored)
         try {
-          end = await work.follow(lease, stop, runtime, commits, handle)
+          end = await work.follow(lease, stop, runtime, commits, handle, runEnd(runtime, input, info.attempt))
           return work.result(end, await commits.end())
         } catch (error) {
           end = undefined
@@ -116,16 +117,18 @@ class Batch {
     { settings }: ConsumerRuntime,
     commits: Commits,
     handle: HandleChunk,
+    bound: RunEnd | null,
   ): Promise<BatchEnd> {
     const { maxMessages, maxDurationMs } = settings.batch
     const closesAt = Date.now() + maxDurationMs
     let idleAt = Date.now() + idleGap(this.#rhythm, settings.batch)
+    if (await bound?.reached(this.position)) return 'finished'
     for (;;) {
       if (stop.aborted) return 'stopped'
       if (this.messages >= maxMessages) return 'full'
       const now = Date.now()
       if (now >= closesAt) return this.messages > 0 ? 'duration' : 'idle'
-      if (now >= idleAt) return 'idle'
+      if (now >= idleAt) return (await bound?.idle(this.position)) ? 'finished' : 'idle'
       const chunk = await lease.reader.next({
         maxMessages: Math.min(settings.chunk.maxMessages, maxMessages - this.messages, commits.most),
         waitMs: Math.min(closesAt - now, idleAt - now, commits.dueIn),
@@ -134,7 +137,7 @@ class Batch {
         if (commits.dueIn <= 0) await commits.done(this.position, 0)
         continue
       }
-      await this.#work(chunk, handle, commits)
+      if (await this.#work(chunk, handle, commits, bound)) return 'finished'
       idleAt = Date.now() + idleGap(this.#rhythm, settings.batch)
     }
   }
@@ -145,8 +148,13 @@ class Batch {
     return committed === undefined ? result : { ...result, committed: String(committed) }
   }
 
-  async #work(chunk: Chunk, handle: HandleChunk, commits: Commits): Promise<void> {
+  /** Returns whether the run ends here. */
+  async #work(whole: Chunk, handle: HandleChunk, commits: Commits, bound: RunEnd | null): Promise<boolean> {
+    let last = false
     try {
+      const cut = bound?.cut(whole)
+      const chunk = cut?.chunk ?? whole
+      last = cut?.last ?? false
       this.#head = chunk.head
       if (chunk.messages.length > 0) this.#rhythm = arrived(this.#rhythm, Date.now())
       if (chunk.next > chunk.from) await handle(chunk)
@@ -154,9 +162,10 @@ class Batch {
       this.messages += chunk.messages.length
       await commits.done(chunk.next, chunk.messages.length)
     } finally {
-      chunk.release()
+      whole.release()
     }
     // Everything before it is done now, so that the message the partition stops at is the first one not handled.
-    if (chunk.poison) throw chunk.poison
+    if (whole.poison && !last) throw whole.poison
+    return last
   }
 }

@@ -5,6 +5,7 @@ import type { ConsumerSettings } from '../src/model/settings.js'
 import type { ByteBudget, Log, OffsetStoreClient, ProgressLog, SourceClient } from '../src/ports.js'
 import type { Deduplicator } from './dedupe.js'
 import type { RuntimeOutput } from './outputs.js'
+import type { Until } from './until.js'
 
 /** What a worker gives to the activities of one consumer. */
 export interface ConsumerRuntime {
@@ -20,6 +21,7 @@ export interface ConsumerRuntime {
   readonly progress: ProgressLog
   readonly dedupe?: Deduplicator
   readonly output?: RuntimeOutput
+  readonly until?: Until
   readonly budget: ByteBudget
   readonly cluster: Cluster
   readonly log: Log

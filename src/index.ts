@@ -5,6 +5,7 @@
 
 export { type AdoptOptions, planAdoption } from './client/adopt.js'
 export { type AppliedReset, type ApplyOptions, applyReset } from './client/apply.js'
+export { type FinishedOptions, groupsFinished } from './client/finished.js'
 export { type StartedGroup, startGroups } from './client/groups.js'
 export type { Move, PositionPlan } from './client/plan.js'
 export { planReset, type ResetOptions } from './client/reset.js'

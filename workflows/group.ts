@@ -11,6 +11,7 @@ import {
   proxyActivities,
   setCurrentDetails,
   setHandler,
+  sleep,
   workflowInfo,
 } from '@temporalio/workflow'
 import type { ControlActivities, Discovery } from '../src/model/batch.js'
@@ -24,7 +25,7 @@ import {
 } from '../src/model/commands.js'
 import type { Revision } from '../src/model/revision.js'
 import { Fleet } from './fleet.js'
-import { configureSignal, pauseSignal, reportSignal, resumeSignal } from './state.js'
+import { configureSignal, finishSignal, pauseSignal, reportSignal, resumeSignal } from './state.js'
 import { now, showGroup } from './visibility.js'
 
 const pauseUpdate = defineUpdate<GroupStatus, [PauseCommand]>(names.pause)
@@ -34,9 +35,10 @@ const configureGroup = defineSignal<[Revision]>(names.configure)
 
 /**
  * One consumer of one stream. It starts a workflow for each partition, watches for partitions that are added, and hands
- * commands on to them. The work itself never passes through here.
+ * commands on to them. The work itself never passes through here. It ends, with what it has become, when every partition is
+ * where the consumer's `until` ends it.
  */
-export async function consumerGroup(input: GroupInput): Promise<void> {
+export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   const { group, stream } = input
   let { revision, paused } = input
   /** Look whether every partition still runs, at the next discovery. */
@@ -54,6 +56,10 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
     partitions: [...known].sort((a, b) => a - b),
     reports: [...reports.values()].sort((a, b) => a.partition - b.partition),
   })
+  const finished = () =>
+    revision.until !== undefined &&
+    known.size > 0 &&
+    [...known].every((partition) => reports.get(partition)?.mode === 'finished')
   const snapshot = (): GroupInput => {
     const { seen: _, ...rest } = input
     return { ...rest, revision, paused, known: [...known], reports: [...reports.values()] }
@@ -78,6 +84,7 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
   setHandler(reportSignal, (report) => {
     if (report.mode === 'running') reports.delete(report.partition)
     else reports.set(report.partition, report)
+    if (finished()) interrupt()
   })
   // A worker has started. Its settings win, since it is the newest; partitions that were stopped by an error try again.
   setHandler(configureGroup, async (newest) => {
@@ -114,7 +121,7 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
 
   if (input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(group, stream)
   await startPartitions(input.seen ?? [])
-  while (!workflowInfo().continueAsNewSuggested) {
+  while (!workflowInfo().continueAsNewSuggested && !finished()) {
     setCurrentDetails(
       `${known.size} partitions of ${stream}, config ${revision.version} from ${revision.startedAt} by ${revision.startedBy}`,
     )
@@ -127,7 +134,20 @@ export async function consumerGroup(input: GroupInput): Promise<void> {
     await startPartitions([...fresh, ...found.missing], known.size > 0 ? fresh : [])
   }
   await condition(allHandlersFinished)
-  await continueAsNew<typeof consumerGroup>(snapshot())
+  if (!finished()) return continueAsNew<typeof consumerGroup>(snapshot())
+  setCurrentDetails(`finished: all ${known.size} partitions of ${stream} are where the run ends`)
+  await release()
+  return status()
+
+  /** Ends the partitions' workflows. Whoever starts the next run must not meet them any more. */
+  async function release(): Promise<void> {
+    await fleet.tell([...known], finishSignal, [])
+    for (let left = [...known]; left.length > 0; await sleep(100)) {
+      const { missing } = await discover(revision, left, true)
+      left = left.filter((partition) => !missing.includes(partition))
+      if (left.length === 0) break
+    }
+  }
 
   async function interruptible(work: () => Promise<Discovery>): Promise<Discovery | undefined> {
     const scope = new CancellationScope()

@@ -14,13 +14,16 @@ import { PartitionSteps } from './steps.js'
  *   poll     wait until there is something at the position                           only when the log ran dry
  *   process  stream the range into the user's handler; progress moves with each chunk
  *   commit   advance the consumer offset: after the whole batch, beside the next one
+ *
+ * A consumer with `until` is at its end one day; then it waits for the other partitions, and the group releases them all.
  */
 export async function partitionConsumer(input: PartitionInput): Promise<void> {
   const state = new PartitionState(input)
   const steps = new PartitionSteps(state)
 
   while (!workflowInfo().continueAsNewSuggested) {
-    await condition(() => state.running)
+    await condition(() => state.running || state.released)
+    if (state.released) break
     await steps.attempt(async () => {
       if (!state.owned) state.own(await steps.open())
       if (!state.more) state.polled(await steps.poll())
@@ -28,10 +31,12 @@ export async function partitionConsumer(input: PartitionInput): Promise<void> {
       const result = await steps.process()
       state.worked(result)
       await steps.commitBehind(result)
+      if (result.end === 'finished') await steps.finish()
     })
   }
 
   await steps.attempt(() => steps.settle())
   await condition(allHandlersFinished)
+  if (state.released) return
   await continueAsNew<typeof partitionConsumer>(state.snapshot())
 }

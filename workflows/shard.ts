@@ -1,5 +1,5 @@
 import { condition, continueAsNew, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow'
-import type { ShardOrder } from '../src/model/commands.js'
+import { names, type ShardOrder } from '../src/model/commands.js'
 import { Fleet } from './fleet.js'
 
 /** The group's hands for up to 500 partitions, so that a large group's commands do not fill one history. */
@@ -10,6 +10,8 @@ export async function groupShard(input: { readonly orders: readonly ShardOrder[]
     await condition(() => orders.length > 0 || workflowInfo().continueAsNewSuggested)
     const order = orders.shift()
     if (order) await carryOut(order)
+    // Said once, at the end of a bounded run.
+    if (order?.signal === names.finish && orders.length === 0) return
   }
   await continueAsNew<typeof groupShard>({ orders })
 }

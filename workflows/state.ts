@@ -1,11 +1,13 @@
 import {
+  CancellationScope,
   defineQuery,
   defineSignal,
   getExternalWorkflowHandle,
+  patched,
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow'
-import type { BatchInput, BatchResult, Ownership, Plan } from '../src/model/batch.js'
+import type { BatchInput, BatchResult, OpenInput, Ownership, Plan, Run } from '../src/model/batch.js'
 import {
   type Mode,
   type ModeState,
@@ -25,6 +27,7 @@ export const configureSignal = defineSignal<[Revision]>(names.configure)
 export const pauseSignal = defineSignal<[PauseCommand]>(names.pause)
 export const resumeSignal = defineSignal(names.resume)
 export const reopenSignal = defineSignal(names.reopen)
+export const finishSignal = defineSignal(names.finish)
 export const reportSignal = defineSignal<[PartitionReport]>(names.report)
 const statusQuery = defineQuery<PartitionStatus>(names.status)
 
@@ -44,6 +47,10 @@ export class PartitionState {
   #progress: PartitionProgress | undefined
   /** False after somebody else has owned the partition or put its position elsewhere: the next step is to open it again. */
   #owned: boolean
+  #run: Run | undefined
+  /** What is known of the position comes from a batch that has said so, and not at the end of a run. */
+  #follows = false
+  #released = false
   readonly #searchAttributes: boolean
 
   constructor(input: PartitionInput) {
@@ -53,18 +60,25 @@ export class PartitionState {
     this.#state = input.state
     this.#progress = input.progress
     this.#owned = input.progress !== undefined
+    this.#run = input.run
     this.#searchAttributes = input.searchAttributes
 
     setHandler(configureSignal, (revision) => this.#configure(revision))
     setHandler(pauseSignal, ({ reason }) => this.#enter('paused', reason))
     setHandler(resumeSignal, () => this.#enter('running', ''))
     setHandler(reopenSignal, () => this.reopen())
+    setHandler(finishSignal, () => this.#release())
     setHandler(statusQuery, () => this.status())
     this.#show()
   }
 
   get running(): boolean {
     return this.#state.mode === 'running'
+  }
+
+  /** The group is at the end of a bounded run: there is nothing more to do. */
+  get released(): boolean {
+    return this.#released
   }
 
   get owned(): boolean {
@@ -86,8 +100,16 @@ export class PartitionState {
     return this.#progress?.epoch ?? 0
   }
 
+  /** What to ask for to own the partition. */
+  get opening(): OpenInput {
+    const { key, epoch, added, revision } = this
+    return { key, above: epoch, ...(added ? { added } : {}), ...(revision.until === 'head' ? { head: true } : {}) }
+  }
+
   own(ownership: Ownership): void {
     this.#owned = true
+    this.#run = runOf(this.revision.until, ownership, this.#run)
+    this.#follows = false
     this.#progress = {
       epoch: ownership.epoch,
       replay: ownership.replay,
@@ -113,12 +135,16 @@ export class PartitionState {
   nextBatch(): BatchInput {
     this.#update({ batch: this.progress.batch + 1 })
     const { position, epoch, batch, replay, rhythm, identity = null } = this.progress
-    return { key: this.key, from: position, epoch, batch, replay, rhythm, identity }
+    const input = { key: this.key, from: position, epoch, batch, replay, rhythm, identity }
+    const follows = this.#follows
+    this.#follows = false
+    return this.#run ? { ...input, run: this.#run, follows } : input
   }
 
   worked(result: BatchResult): void {
     // A reset came while the batch was let go: what it says is about an older replay.
     if (!this.#owned) return
+    this.#follows = result.end !== 'finished'
     this.#update({
       position: result.to,
       head: result.head,
@@ -135,6 +161,11 @@ export class PartitionState {
     this.#update({ committed: position })
   }
 
+  /** Waits for the group's other partitions, unless a person has put the position elsewhere meanwhile. */
+  finish(): void {
+    if (this.#owned && this.running) this.#enter('finished', `read to ${this.progress.position}, where the run ends`)
+  }
+
   /** Stops in front of something that a retry can't mend. */
   block(reason: string): void {
     this.#enter('blocked', reason)
@@ -148,7 +179,7 @@ export class PartitionState {
     this.reopened++
     this.#owned = false
     this.interrupt()
-    if (this.#state.mode === 'blocked' || this.#state.mode === 'fenced') this.#enter('running', '')
+    if (['blocked', 'fenced', 'finished'].includes(this.#state.mode)) this.#enter('running', '')
   }
 
   /** Stops because somebody else owns the partition now. Taking it back needs a new epoch, and a person who wants it. */
@@ -170,6 +201,7 @@ export class PartitionState {
       searchAttributes: this.#searchAttributes,
       ...(this.added ? { added: true } : {}),
       ...(this.#progress && this.#owned ? { progress: this.#progress } : {}),
+      ...(this.#run ? { run: this.#run } : {}),
     }
   }
 
@@ -177,10 +209,19 @@ export class PartitionState {
   #configure(revision: Revision): void {
     const changed = revision.version !== this.revision.version
     this.revision = revision
-    if (this.#state.mode === 'blocked') this.#enter('running', '')
+    // Another end, or none any more: the run begins anew where the partition is.
+    if (revision.until !== this.#run?.until && this.#progress) this.reopen()
+    // The new version looks for itself whether this is the end.
+    else if (this.#state.mode === 'finished' && changed) this.#enter('running', '')
+    else if (this.#state.mode === 'blocked') this.#enter('running', '')
     // The batch under way may be in the hands of a worker that is gone for good, or may be retrying a handler that this
     // revision mends. Its own worker finishes the chunk in hand before it lets go.
     else if (changed) this.interrupt()
+  }
+
+  #release(): void {
+    this.#released = true
+    this.interrupt()
   }
 
   #enter(mode: Mode, reason: string): void {
@@ -192,8 +233,11 @@ export class PartitionState {
     if (this.#searchAttributes) showMode(mode)
     const report: PartitionReport = { partition: this.key.partition, ...this.#state }
     const group = getExternalWorkflowHandle(groupWorkflowId(this.key.group, this.key.stream))
-    // The group keeps a list for people; a partition goes on without one.
-    group.signal(reportSignal, report).catch(() => {})
+    const tell = () => group.signal(reportSignal, report)
+    // The turn that has just been ended must not take the report along, as it once did. The group keeps a list of reports; a
+    // partition goes on without one.
+    const told = patched('report-outlives-its-turn') ? CancellationScope.nonCancellable(tell) : tell()
+    told.catch(() => {})
   }
 
   #update(change: Partial<PartitionProgress>): void {
@@ -214,4 +258,15 @@ export class PartitionState {
     }
     setCurrentDetails(lines.join('\n\n'))
   }
+}
+
+/** The run that a new ownership belongs to: the one there was, unless it ends elsewhere or a person has put the position elsewhere. */
+function runOf(
+  until: Run['until'] | undefined,
+  { position, replay, head }: Ownership,
+  old: Run | undefined,
+): Run | undefined {
+  if (until === undefined) return undefined
+  if (old?.until === until && old.replay === replay) return old
+  return { until, began: position, replay, ...(head === undefined ? {} : { end: head }) }
 }

@@ -42,8 +42,7 @@ export class PartitionSteps {
   }
 
   open(): Promise<Ownership> {
-    const { key, epoch, added } = this.#state
-    return this.#control('take ownership').open({ key, above: epoch, ...(added ? { added } : {}) })
+    return this.#control('take ownership').open(this.#state.opening)
   }
 
   poll(): Promise<Plan> {
@@ -93,6 +92,12 @@ export class PartitionSteps {
       else this.#state.fence(result.why)
     })
     this.#commit.catch(() => {})
+  }
+
+  /** The end of a bounded run: what was handled is committed before anybody says so. */
+  async finish(): Promise<void> {
+    await this.settle()
+    this.#state.finish()
   }
 
   /** Waits for the commit under way, and throws what it threw. */

@@ -1,6 +1,8 @@
 import { Command } from 'commander'
+import { groupsFinished } from '../client/finished.js'
 import { startGroups } from '../client/groups.js'
 import { parseConfig, type TemporalSettings } from '../config/parse.js'
+import type { GroupStatus } from '../model/commands.js'
 import type { Log } from '../ports.js'
 import { createWorker, type TidemarkWorker } from '../worker/worker.js'
 import { configOption, loadConfig } from './config.js'
@@ -17,6 +19,7 @@ export function startCommand(): Command {
       `
 The database tables are made and brought up to date first. Parts that are not up yet are waited for.
 Starting again with a changed config puts it in force from the next batch on, for the whole group.
+Where every consumer has an end ('until'), it ends by itself when all of them are there.
 The first Ctrl-C (or SIGTERM) finishes the chunks in hand, the second one ends at once.
 
 Examples:
@@ -32,7 +35,12 @@ Examples:
       const ending = endOnSignal()
       const worker = await createWorker(config, { log, signal: ending })
       const running = worker.run()
-      const started = startGroups(config, { consumers: worker.consumers }).then(() => announce(worker, temporal, log))
+      const started = startGroups(config, { consumers: worker.consumers }).then(async (groups) => {
+        announce(worker, temporal, log)
+        await groupsFinished(config, groups, { onFinished: (group) => announceEnd(group, log) })
+        // Others read for ever.
+        if (groups.every(({ bounded }) => bounded)) worker.shutdown()
+      })
       await Promise.race([running, started])
       // A group that can't be started leaves a worker that nobody needs.
       await Promise.all([
@@ -57,6 +65,12 @@ function announce({ consumers }: TidemarkWorker, { address, namespace }: Tempora
       `running: group ${group} reads ${stream}, ${of}, config ${version}`,
     )
   }
+}
+
+function announceEnd({ group, stream, partitions, reports }: GroupStatus, log: Log): void {
+  const since = reports.map((report) => report.since).sort()
+  const of = partitions.length === 1 ? '1 partition' : `${partitions.length} partitions`
+  log.info({ group, stream, since: since.at(-1) }, `finished: group ${group} has read ${stream} to its end, ${of}`)
 }
 
 function endOnSignal(): AbortSignal {

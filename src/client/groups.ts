@@ -26,6 +26,10 @@ export interface StartedGroup {
   /** Version of the config that is in force now. */
   readonly version: string
   readonly workflowId: string
+  /** The run of the workflow that has taken the config over. */
+  readonly runId: string
+  /** Whether it ends by itself: see `groupsFinished`. */
+  readonly bounded: boolean
 }
 
 /**
@@ -69,7 +73,7 @@ async function startGroup(
   const revision = revisionOf(taskQueue, consumer)
   const seen = Array.from({ length: partitions }, (_, partition) => partition)
   const input: GroupInput = { group, stream, revision, searchAttributes, known: [], seen, paused: null, reports: [] }
-  await client.workflow.signalWithStart(workflowTypes.group, {
+  const handle = await client.workflow.signalWithStart(workflowTypes.group, {
     workflowId,
     taskQueue,
     args: [input],
@@ -78,7 +82,14 @@ async function startGroup(
     staticSummary: `${group} reads ${stream}`,
     staticDetails: `The consumer group ${group} of the stream ${stream}: starts a workflow for each partition and hands commands on to them.`,
   })
-  return { group, stream, version: consumer.version, workflowId }
+  return {
+    group,
+    stream,
+    version: consumer.version,
+    workflowId,
+    runId: handle.signaledRunId,
+    bounded: revision.until !== undefined,
+  }
 }
 
 /** Workflows stay on the queue they were started on. A worker on another one would wait for ever. */
@@ -98,7 +109,7 @@ async function refuseOtherQueue(client: Client, workflowId: string, wanted: stri
   )
 }
 
-function revisionOf(base: string, { settings, version }: ParsedConsumer): Revision {
+function revisionOf(base: string, { settings, version, until }: ParsedConsumer): Revision {
   const { group, stream, heartbeatTimeoutMs } = settings
   return {
     version,
@@ -106,5 +117,6 @@ function revisionOf(base: string, { settings, version }: ParsedConsumer): Revisi
     startedBy: `${process.pid}@${hostname()}`,
     queues: queuesOf(base, group, stream),
     timing: { heartbeatTimeoutMs },
+    ...(until && { until: until === 'head' ? ('head' as const) : ('message' as const) }),
   }
 }

@@ -35,19 +35,28 @@ export interface GroupView {
 }
 
 /**
- * What a group and its partitions are doing. Needs a running worker, since Temporal asks the workflows themselves.
+ * What a group and its partitions are doing. Needs a running worker, since Temporal asks the workflows themselves; only what a
+ * finished run has become is known without.
  *
  * @param patienceMs how long it may take
  * @throws TidemarkError UNKNOWN_CONSUMER where it was never started, UNREACHABLE when no worker answers
  */
 export async function groupStatus(client: Client, name: GroupName, patienceMs?: number): Promise<GroupView> {
   const handle = client.workflow.getHandle(groupWorkflowId(name.group, name.stream))
-  const { revision, paused, partitions } = await answered(
-    client,
-    name,
-    () => handle.query<GroupStatus>(names.status),
-    patienceMs,
-  )
+  const ended = async () => (await handle.describe()).status.name === 'COMPLETED'
+  const finished = await answered(client, name, ended, patienceMs)
+  const ask = (): Promise<GroupStatus> => (finished ? handle.result() : handle.query<GroupStatus>(names.status))
+  const { revision, paused, partitions, reports } = await answered(client, name, ask, patienceMs)
+  const { version, startedAt, startedBy } = revision
+  const group = {
+    ...name,
+    config: { version, startedAt, startedBy },
+    paused: paused ? paused.reason || 'no reason given' : null,
+  }
+  if (finished) {
+    const views = reports.map(({ mode, ...report }) => ({ ...report, state: mode, working: false, config: version }))
+    return { ...group, partitions: views }
+  }
   const views: PartitionView[] = []
   const queue = [...partitions]
   const look = async () => {
@@ -55,13 +64,7 @@ export async function groupStatus(client: Client, name: GroupName, patienceMs?: 
       views.push(await partitionStatus(client, name, next))
   }
   await answered(client, name, () => Promise.all(Array.from({ length: lanes }, look)), patienceMs)
-  const { version, startedAt, startedBy } = revision
-  return {
-    ...name,
-    config: { version, startedAt, startedBy },
-    paused: paused ? paused.reason || 'no reason given' : null,
-    partitions: views.sort((a, b) => a.partition - b.partition),
-  }
+  return { ...group, partitions: views.sort((a, b) => a.partition - b.partition) }
 }
 
 async function partitionStatus(client: Client, name: GroupName, partition: number): Promise<PartitionView> {

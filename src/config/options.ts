@@ -21,6 +21,11 @@ export interface ConsumerOptions<V = unknown> {
   /** Where to begin on a partition for which nothing is stored yet. Default `first`: nothing is missed. */
   readonly start?: StartOption
   /**
+   * Ends the run: `'head'` at the head that each partition has when the run begins, for backfills; a function behind the first message
+   * of each partition for which it returns true. Default: reads for ever. See docs/bounded-runs.md.
+   */
+  readonly until?: 'head' | ((message: Message<V>) => boolean)
+  /**
    * When the offset is committed: `afterBatch` (the default), `afterEach`, `everyN(n)`, `periodic(interval)`, or `manual`: what the
    * handler stores with `context.storeOffset`. What a crash may repeat is in docs/offsets.md.
    */

@@ -28,6 +28,8 @@ export interface ParsedConsumer {
   readonly handler: Handler
   readonly dedupe?: DedupeRule
   readonly output?: ParsedOutput
+  /** Where a bounded run ends. */
+  readonly until?: 'head' | ((message: Message) => boolean)
   /** Names this consumer's config: equal in every worker that was started with the same settings and handler. */
   readonly version: string
 }
@@ -71,6 +73,11 @@ const consumerSchema = z.strictObject({
   start,
   commit,
   onOutOfRange: z.enum(['fail', 'first', 'last'], { error: "must be 'fail', 'first' or 'last'" }).default('fail'),
+  until: z
+    .custom<NonNullable<ParsedConsumer['until']>>((value) => value === 'head' || typeof value === 'function', {
+      error: "must be 'head', or a function that returns true for the last message",
+    })
+    .optional(),
   dedupe: z
     .strictObject({
       key: z.custom<DedupeRule['key']>((value) => typeof value === 'function', {
@@ -206,7 +213,8 @@ function parseConsumer(value: unknown, index: number): ParsedConsumer {
     handler: data.handler,
     ...(dedupe && { dedupe }),
     ...(output && { output }),
-    version: versionOf(settings, data.source, data.handler, dedupe, output),
+    ...(data.until && { until: data.until }),
+    version: versionOf(settings, data, dedupe, output),
   }
 }
 
@@ -227,8 +235,7 @@ function refuseTwins(consumers: readonly ParsedConsumer[]): void {
 
 function versionOf(
   settings: ConsumerSettings,
-  from: Source,
-  to: Handler,
+  { source: from, handler: to, until }: Pick<z.infer<typeof consumerSchema>, 'source' | 'handler' | 'until'>,
   dedupe: DedupeRule | undefined,
   output: ParsedOutput | undefined,
 ): string {
@@ -236,6 +243,7 @@ function versionOf(
   const database = typeof to === 'function' ? null : (to.database?.describe ?? null)
   const keys: unknown[] = dedupe ? [String(dedupe.key), dedupe.retentionMs] : []
   if (output) keys.push(output.to.kind, output.to.describe, output.transactional)
+  if (until) keys.push('until', String(until))
   const whole = JSON.stringify([settings, from.kind, from.describe, database, String(code), ...keys], (_, value) =>
     typeof value === 'bigint' ? String(value) : value,
   )

@@ -12,6 +12,8 @@ export interface OpenInput {
   readonly above: number
   /** The partition came when the group was already reading: it begins at its first message, whatever the start option says. */
   readonly added?: boolean
+  /** The run is to end at the head: say where that is. */
+  readonly head?: boolean
 }
 
 export interface Ownership {
@@ -23,6 +25,18 @@ export interface Ownership {
   readonly replay: number
   /** The incarnation of the stream that the position belongs to. */
   readonly identity?: string | null
+  /** The partition's head now, decimal, where it was asked for. */
+  readonly head?: string
+}
+
+/** A bounded run of one partition: from where it began to where `until` ends it. */
+export interface Run {
+  readonly until: 'head' | 'message'
+  /** Where the partition was when the run began, decimal. What lies before it belongs to earlier runs. */
+  readonly began: string
+  readonly replay: number
+  /** The head that it ends at, decimal. */
+  readonly end?: string
 }
 
 export interface PollInput {
@@ -48,6 +62,9 @@ export interface BatchInput {
   readonly replay: number
   readonly rhythm: Rhythm
   readonly identity?: string | null
+  readonly run?: Run
+  /** The batch before it ended at `from`, and the run did not: nobody has handled anything since. */
+  readonly follows?: boolean
 }
 
 /** Why a batch was closed. */
@@ -60,6 +77,8 @@ export type BatchEnd =
   | 'idle'
   /** The worker is shutting down or the batch was cancelled: somebody else goes on at once. */
   | 'stopped'
+  /** It reached the end of a bounded run. */
+  | 'finished'
 
 export interface BatchResult {
   readonly to: string

@@ -1,4 +1,4 @@
-import type { Rhythm } from './batch.js'
+import type { Rhythm, Run } from './batch.js'
 import type { PartitionKey } from './partition.js'
 import type { Revision } from './revision.js'
 
@@ -17,6 +17,8 @@ export const names = {
   resume: 'resume',
   /** Signal to a partition: its position in the store was changed by a person. */
   reopen: 'reopen',
+  /** Signal to a partition: every partition of a bounded run is at its end, so end the workflow. */
+  finish: 'finish',
   /** Query of a group or partition. */
   status: 'status',
   /** Signal from a partition to its group when its mode changes. */
@@ -30,8 +32,9 @@ export const names = {
  * - `paused`  by a person; goes on with `resume`
  * - `blocked` in front of something that retrying can't mend; goes on after a fix (a worker started again) or `resume`
  * - `fenced`  another owner with a newer epoch took the partition; takes it back with `resume`
+ * - `finished` at the end that the consumer's `until` names; the group ends when all its partitions are there
  */
-export type Mode = 'running' | 'paused' | 'blocked' | 'fenced'
+export type Mode = 'running' | 'paused' | 'blocked' | 'fenced' | 'finished'
 
 export interface ModeState {
   readonly mode: Mode
@@ -66,6 +69,8 @@ export interface PartitionInput {
   readonly added?: boolean
   /** Present once the chain has taken ownership. */
   readonly progress?: PartitionProgress
+  /** Present once a bounded run has begun. */
+  readonly run?: Run
 }
 
 export interface PartitionProgress {

@@ -10,6 +10,8 @@ export interface Revision {
   readonly startedBy: string
   readonly queues: Queues
   readonly timing: Timing
+  /** Set where the consumer reads to an end: the head that each partition had when the run began, or a message that says so. */
+  readonly until?: 'head' | 'message'
 }
 
 /** Task queues of one consumer. Workflow tasks have a queue of their own, which the consumers of a deployment share. */

@@ -189,7 +189,7 @@ async function createWorkers(
   const budget = new SharedBudget(config.memoryBytes)
   const cluster = new TemporalCluster(new Client({ connection, namespace }))
   for (const consumer of config.consumers) {
-    const { settings, handler, version, dedupe } = consumer
+    const { settings, handler, version, dedupe, until } = consumer
     const queues = queuesOf(config.taskQueue, settings.group, settings.stream)
     const { source, progress, store, output } = resources.of(consumer)
     const runtime: ConsumerRuntime = {
@@ -205,6 +205,7 @@ async function createWorkers(
           .catch((error) => life.log.debug({ ...key, error: messageOf(error) }, 'could not show the offset again')),
       progress,
       ...(output && { output }),
+      ...(until && { until }),
       ...(dedupe && { dedupe: new Deduplicator(dedupe, progress, life.log, life.draining) }),
       budget,
       cluster,

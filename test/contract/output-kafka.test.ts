@@ -9,6 +9,7 @@ import { describeWith, part } from '../support/parts.js'
 import { readAll } from '../support/read-all.js'
 import { silentLog } from '../support/silent-log.js'
 import { unique } from '../support/unique.js'
+import { waitFor } from '../support/wait-for.js'
 
 describeWith(['kafka'], 'a Kafka output', () => {
   let ground: KafkaGround
@@ -30,6 +31,8 @@ describeWith(['kafka'], 'a Kafka output', () => {
     open.push(client)
     return client
   }
+  /** The same while connections break: it tries once, and whoever asks tries again. */
+  const connected = (change?: Partial<KafkaOutputOptions>) => waitFor(() => connect(change), { what: 'a connection' })
   const record = (topic: string, value: string | null, more: Partial<OutputRecord> = {}): OutputRecord => ({
     topic,
     key: null,
@@ -162,7 +165,7 @@ describeWith(['kafka'], 'a Kafka output', () => {
     const topic = await ground.topic({}, 2)
     const wanted = Array.from({ length: 20_000 }, (_, i) => `v${i}`)
     const broken = await breaking(async () => {
-      const output = await connect()
+      const output = await connected()
       for (let from = 0; from < wanted.length; from += 200)
         await output.send(wanted.slice(from, from + 200).map((value) => record(topic, value)))
     })
@@ -177,7 +180,7 @@ describeWith(['kafka'], 'a Kafka output', () => {
     const steps = 150
     let claims = 0
     const broken = await breaking(async () => {
-      const { progress } = await connect({ deliveryTimeout: '1s' })
+      const { progress } = await connected({ deliveryTimeout: '1s' })
       for (let position = 0n; position < steps; ) {
         try {
           position = await progress!.claim(place, token(++claims), start)

@@ -5,7 +5,7 @@ import { NativeConnection } from '@temporalio/worker'
 import { startStack } from '../../src/local/stack.js'
 import { workflowTypes } from '../../src/model/commands.js'
 import { groupWorkflowId, partitionWorkflowId } from '../../src/model/partition.js'
-import { groupInput, partitionInput, workOn } from '../support/workflow-env.js'
+import { groupInput, partitionInput, revisionOn, workOn } from '../support/workflow-env.js'
 import { scenarios } from './scenarios.js'
 
 /*
@@ -26,7 +26,8 @@ try {
   const client = new Client({ connection: await Connection.connect({ address }) })
   for (const [name, scenario] of Object.entries(scenarios)) {
     await workOn({ nativeConnection, namespace: 'default' }, scenario.activities(), async (queue) => {
-      const group = groupInput(queue)
+      const bounded = scenario.until ? { until: scenario.until } : {}
+      const group = { ...groupInput(queue), revision: { ...revisionOn(queue), ...bounded } }
       const partition = partitionInput(queue)
       const [type, workflowId, input] =
         scenario.workflow === 'group'

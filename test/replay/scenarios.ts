@@ -11,6 +11,8 @@ import { type Activities, handled, revisionOn } from '../support/workflow-env.js
  */
 export interface Scenario {
   readonly workflow: 'partition' | 'group'
+  /** Begins as a bounded run. */
+  readonly until?: 'message'
   readonly activities: () => Partial<Activities>
   readonly live: (handle: WorkflowHandle, queue: string) => Promise<void>
 }
@@ -72,6 +74,39 @@ export const scenarios: Record<string, Scenario> = {
       await handle.signal(names.resume)
       await waitFor(async () => (await status(handle)).reason === 'the story is over', { what: 'the end' })
       await reached(handle, '10')
+    },
+  },
+  'partition-reads-to-its-end': {
+    workflow: 'partition',
+    activities: () => ({
+      poll: always,
+      process: async (input) =>
+        input.run
+          ? handled(input, 5, { end: 'finished' })
+          : handled(input, 0, { end: 'stopped', blocked: 'no end yet' }),
+    }),
+    live: async (handle, queue) => {
+      await waitFor(async () => (await status(handle)).mode === 'blocked', { what: 'the block' })
+      await handle.signal(names.configure, { ...revisionOn(queue), until: 'message' })
+      await waitFor(async () => (await status(handle)).mode === 'finished', { what: 'the end' })
+      await handle.signal(names.finish)
+      await handle.result()
+    },
+  },
+  'group-reads-to-its-end': {
+    workflow: 'group',
+    until: 'message',
+    activities: () => {
+      return {
+        discover: async ({ known, verify }) => {
+          await new Promise((resolve) => setTimeout(resolve, 200))
+          return { partitions: [0], missing: verify ? [...known] : [] }
+        },
+        process: async (input) => handled(input, 10, { end: 'finished' }),
+      }
+    },
+    live: async (handle) => {
+      await handle.result()
     },
   },
   'group-grows-pauses-and-is-configured': {

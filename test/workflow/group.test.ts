@@ -1,12 +1,12 @@
 import type { WorkflowHandle } from '@temporalio/client'
 import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { DiscoverInput } from '../../src/model/batch.js'
+import type { BatchInput, DiscoverInput } from '../../src/model/batch.js'
 import { type GroupStatus, names, type PartitionStatus, workflowTypes } from '../../src/model/commands.js'
 import { groupWorkflowId, partitionWorkflowId } from '../../src/model/partition.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { groupInput, timeSkippingEnvironment, withWorker } from '../support/workflow-env.js'
+import { type Activities, groupInput, handled, timeSkippingEnvironment, withWorker } from '../support/workflow-env.js'
 
 describeWith(['timeSkipping'], 'group workflow', () => {
   let env: TestWorkflowEnvironment
@@ -28,7 +28,10 @@ describeWith(['timeSkipping'], 'group workflow', () => {
     return { partitions, missing, activities: { discover } }
   }
 
-  async function play(given: ReturnType<typeof stream>, test: (group: Playing) => Promise<void>): Promise<void> {
+  async function play(
+    given: { readonly partitions: readonly number[]; readonly activities: Partial<Activities> },
+    test: (group: Playing) => Promise<void>,
+  ): Promise<void> {
     await withWorker(env, given.activities, async (queue) => {
       const input = groupInput(queue)
       const handle = await env.client.workflow.start(workflowTypes.group, {
@@ -74,6 +77,19 @@ describeWith(['timeSkipping'], 'group workflow', () => {
         .includes(`"version":"${version}"`),
     )
   }
+
+  it('hears of a partition that stops in the middle of a turn, and wakes it when a worker starts with the same config', async () => {
+    const given = stream(0)
+    let tries = 0
+    const process = async (input: BatchInput) =>
+      handled(input, 0, { end: 'stopped', blocked: `the message can't be decoded, try ${++tries}` })
+    await play({ ...given, activities: { ...given.activities, process } }, async ({ handle, status, revision }) => {
+      const reason = async () => (await status()).reports[0]?.reason
+      await waitFor(async () => (await reason()) === "the message can't be decoded, try 1", { what: 'the report' })
+      await handle.signal(names.configure, revision)
+      await waitFor(async () => (await reason()) === "the message can't be decoded, try 2", { what: 'another try' })
+    })
+  })
 
   it('starts a workflow for each partition, and for those added later', async () => {
     const given = stream(0, 1)
