@@ -121,14 +121,17 @@ describeWith(['rabbitmq'], 'RabbitMQ streams', () => {
     })
   })
 
-  test('a stream that was deleted ends its reader, saying so', async () => {
+  test('a stream that was deleted ends its reader, saying so, and who waits there', async () => {
     const name = await ground.stream()
-    const reader = ground.read(await ground.connect(source(name)), name, 0n)
+    const client = await ground.connect(source(name))
+    const reader = ground.read(client, name, 0n)
+    const waiting = client.waitForData(0, 0n, AbortSignal.timeout(30_000))
     const coming = reader.next({ maxMessages: 10, waitMs: 60_000 })
     coming.catch(() => {})
     expect(await reader.next({ maxMessages: 10, waitMs: 100 }).catch(() => null)).toBeNull()
     await ground.client.deleteStream({ stream: name })
     await expect(coming).rejects.toMatchObject({ code: 'STREAM_NOT_FOUND' })
+    expect(await waiting).toBe(true)
   })
 
   test("offsets that the broker's own notes take are passed, and do not move the head", async () => {

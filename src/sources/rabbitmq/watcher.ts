@@ -2,8 +2,12 @@ import { messageOf } from '../../model/errors.js'
 import type { Log } from '../../ports.js'
 import { Backoff } from './backoff.js'
 import { readChunk } from './chunk.js'
+import { rabbitmqError } from './failures.js'
 import type { Links } from './links.js'
 import type { Offsets } from './offsets.js'
+
+/** So often an answer that retrying may mend is believed to be final. */
+const patience = 5
 
 /** Waits for what is not written yet: with a subscription to each partition waited for, all on one connection. */
 export class Watcher {
@@ -17,17 +21,20 @@ export class Watcher {
 
   async wait(partition: number, position: bigint, signal: AbortSignal): Promise<boolean> {
     const either = AbortSignal.any([signal, this.#end.signal])
+    const { settings } = this.links
     const backoff = new Backoff()
-    let failing = false
-    while (!either.aborted) {
+    let trouble: string | null = null
+    for (let finals = 0; !either.aborted; ) {
       try {
         await this.#arrival(partition, position, either)
         return true
       } catch (error) {
         if (either.aborted) break
-        const fields = { stream: this.links.settings.name, partition, error: messageOf(error) }
-        if (!failing) this.log.warn(fields, 'waiting for new messages is interrupted; trying again')
-        failing = true
+        // Nothing will ever come; the reader says why.
+        if (rabbitmqError(error, settings, partition).effect === 'stop' && ++finals > patience) return true
+        const fields = { stream: settings.name, partition, error: messageOf(error) }
+        if (trouble !== fields.error) this.log.warn(fields, 'waiting for new messages is interrupted; trying again')
+        trouble = fields.error
         await backoff.pause(either)
       }
     }
