@@ -51,7 +51,8 @@ export type RawHeaders = readonly (readonly [name: string, value: Buffer | null]
 
 export const noHeaders: RawHeaders = []
 
-class LogHeaders implements MessageHeaders {
+/** Headers as handlers see them. */
+export class LogHeaders implements MessageHeaders {
   constructor(private readonly raw: RawHeaders) {}
 
   get size(): number {

@@ -1,29 +1,33 @@
+import { AmqpMap, type AmqpValue, Described } from './amqp-value.js'
+
 /*
  * The types of AMQP 1.0, as far as reading goes.
  * http://docs.oasis-open.org/amqp/core/v1.0/os/amqp-core-types-v1.0-os.html
  */
-
-/** Anything that AMQP can say. Maps may have any keys; decimals stay bytes. */
-export type AmqpValue = null | boolean | number | bigint | string | Buffer | Date | AmqpValue[] | AmqpMap | Described
-
-export class AmqpMap {
-  constructor(readonly entries: readonly (readonly [AmqpValue, AmqpValue])[]) {}
-}
-
-export class Described {
-  constructor(
-    readonly descriptor: AmqpValue,
-    readonly value: AmqpValue,
-  ) {}
-}
 
 /** The bytes are no AMQP 1.0. */
 export class NotAmqp extends Error {
   override readonly name = 'NotAmqp'
 }
 
+const longer = 'a value is longer than what holds it'
+const shorter = 'a value is not as long as it says'
+const odd = 'a map has a key without a value'
+
 /** Deeper is damage, or an attack on the stack. */
 const deepest = 64
+
+/** Bytes of the types whose values all take the same, by their code; -1 for others, and where any value may be wrong. */
+const widths = new Int8Array(256).fill(-1)
+for (const [width, codes] of [
+  [0, [0x40, 0x41, 0x42, 0x43, 0x44, 0x45]],
+  [1, [0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56]],
+  [2, [0x60, 0x61]],
+  [4, [0x70, 0x71, 0x72, 0x74]],
+  [8, [0x80, 0x81, 0x82, 0x83, 0x84]],
+  [16, [0x94, 0x98]],
+] as const)
+  for (const code of codes) widths[code] = width
 
 /** Reads values one after another; never beyond `end`. Throws NotAmqp. */
 export class AmqpReader {
@@ -45,8 +49,37 @@ export class AmqpReader {
     return this.#nested(() => new Described(this.value(), this.value()))
   }
 
+  /** Goes over a value without making it. Throws where `value` would. */
+  skip(): void {
+    const code = this.#uint(1)
+    const width = widths[code]!
+    if (width >= 0) this.#take(width)
+    else if (code === 0xa0 || code === 0xa1 || code === 0xa3) this.#take(this.#uint(1))
+    else if (code === 0xb0 || code === 0xb1 || code === 0xb3) this.#take(this.#uint(4))
+    else if (code === 0xc0 || code === 0xc1) this.#skipAll(1, code === 0xc1)
+    else if (code === 0xd0 || code === 0xd1) this.#skipAll(4, code === 0xd1)
+    else if (code !== 0) this.#of(code)
+    else {
+      this.#deeper()
+      this.skip()
+      this.skip()
+      this.#depth--
+    }
+  }
+
+  /** Where the next value begins, and the code of its type; null at the end. */
+  get next(): { readonly at: number; readonly code: number } | null {
+    return this.done ? null : { at: this.at, code: this.bytes[this.at]! }
+  }
+
   /** The number that says which section of a message comes; the section's value is next. */
   section(): number {
+    const { bytes, at } = this
+    // As everybody writes it.
+    if (at + 3 <= this.end && bytes[at] === 0 && bytes[at + 1] === 0x53) {
+      this.at += 3
+      return bytes[at + 2]!
+    }
     if (this.#uint(1) !== 0) throw new NotAmqp('a section does not begin with a descriptor')
     const descriptor = this.value()
     if (typeof descriptor === 'bigint' || typeof descriptor === 'number') return Number(descriptor)
@@ -149,14 +182,30 @@ export class AmqpReader {
   #compound<T>(width: 1 | 4, read: (count: number) => T): T {
     const size = this.#uint(width)
     const end = this.at + size
-    if (end > this.end) throw new NotAmqp('a value is longer than what holds it')
+    if (end > this.end) throw new NotAmqp(longer)
     const value = this.#nested(() => read(this.#uint(width)))
-    if (this.at !== end) throw new NotAmqp('a value is not as long as it says')
+    if (this.at !== end) throw new NotAmqp(shorter)
     return value
   }
 
-  #nested<T>(read: () => T): T {
+  #skipAll(width: 1 | 4, isMap: boolean): void {
+    const size = this.#uint(width)
+    const end = this.at + size
+    if (end > this.end) throw new NotAmqp(longer)
+    this.#deeper()
+    const count = this.#uint(width)
+    if (isMap && count % 2 !== 0) throw new NotAmqp(odd)
+    for (let i = 0; i < count; i++) this.skip()
+    this.#depth--
+    if (this.at !== end) throw new NotAmqp(shorter)
+  }
+
+  #deeper(): void {
     if (++this.#depth > deepest) throw new NotAmqp('values are nested too deeply')
+  }
+
+  #nested<T>(read: () => T): T {
+    this.#deeper()
     try {
       return read()
     } finally {
@@ -171,7 +220,7 @@ export class AmqpReader {
   }
 
   #map(count: number): AmqpMap {
-    if (count % 2 !== 0) throw new NotAmqp('a map has a key without a value')
+    if (count % 2 !== 0) throw new NotAmqp(odd)
     const entries: [AmqpValue, AmqpValue][] = []
     for (let i = 0; i < count; i += 2) entries.push([this.value(), this.value()])
     return new AmqpMap(entries)
@@ -207,37 +256,14 @@ export class AmqpReader {
   }
 
   #uint(width: 1 | 4): number {
-    return this.bytes.readUIntBE(this.#take(width), width)
+    const start = this.#take(width)
+    return width === 1 ? this.bytes[start]! : this.bytes.readUInt32BE(start)
   }
 
   #take(length: number): number {
     const start = this.at
-    if (start + length > this.end) throw new NotAmqp('a value is longer than what holds it')
+    if (start + length > this.end) throw new NotAmqp(longer)
     this.at = start + length
     return start
   }
-}
-
-/** A value as people read it: text as it is, numbers in decimal, whatever is nested as JSON. Bytes stay bytes. */
-export function textOf(value: AmqpValue): string | Buffer | null {
-  if (value === null || typeof value === 'string' || Buffer.isBuffer(value)) return value
-  const plain = plainOf(value)
-  return typeof plain === 'object' ? JSON.stringify(plain) : String(plain)
-}
-
-/** What JSON can say of a value: bytes in base64, big numbers as text, times as ISO 8601. */
-function plainOf(value: AmqpValue): unknown {
-  if (Buffer.isBuffer(value)) return value.toString('base64')
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString()
-  if (typeof value === 'bigint') {
-    const small = Number(value)
-    return Number.isSafeInteger(small) ? small : String(value)
-  }
-  // JSON has neither NaN nor infinity.
-  if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
-  if (Array.isArray(value)) return value.map(plainOf)
-  if (value instanceof Described) return plainOf(value.value)
-  if (value instanceof AmqpMap)
-    return Object.fromEntries(value.entries.map(([key, one]) => [String(textOf(key)), plainOf(one)]))
-  return value
 }

@@ -4,11 +4,12 @@ import type { ByteLoan, Log, ReadOptions } from '../../ports.js'
 import { Backoff } from './backoff.js'
 import { DamagedChunk, memoryOf, readChunk, type StreamChunk } from './chunk.js'
 import { rabbitmqError } from './failures.js'
-import type { Subscription } from './link.js'
+import type { Delivered, Subscription } from './link.js'
 import type { Links } from './links.js'
 import type { Offsets } from './offsets.js'
+import { Window } from './window.js'
 
-/** One chunk, paid for with a loan from the worker's memory. */
+/** One chunk, paid for with its part of what was borrowed from the worker's memory. */
 export interface Fetched {
   readonly chunk: StreamChunk
   readonly head: bigint
@@ -16,15 +17,23 @@ export interface Fetched {
 }
 
 /** So often an answer that retrying may mend is believed to be final. */
-const patience = 8
+const patience = 5
 /** Right after a restart a broker may not know yet how far the log goes. */
 const rangePatience = 3
+/** Chunks asked for at once, where they are small: a stream that is written slowly has one for each message. */
+const mostChunks = 500
+/** Share of `fetchBytes` to ask for: chunks that are a little larger than the last ones shall find room, too. */
+const share = 0.75
 
 /** Fetches one partition chunk by chunk. Gets over everything that passes by itself. */
 export class Fetcher {
   readonly #backoff = new Backoff()
   #subscription: { readonly of: Subscription; next: bigint } | null = null
-  #failing = false
+  #window: Window | null = null
+  /** Bytes of the largest chunk among those last asked for. */
+  #largest = 0
+  /** What keeps it from reading now. */
+  #trouble: string | null = null
 
   constructor(
     private readonly links: Links,
@@ -39,51 +48,59 @@ export class Fetcher {
    * @throws TidemarkError OUT_OF_RANGE, CORRUPT_DATA, STREAM_NOT_FOUND or AUTH_FAILED
    */
   async fetch(from: bigint): Promise<Fetched | null> {
-    const { signal, budget, fetchBytes } = this.options
+    const { signal } = this.options
     const tries = { final: 0, damaged: 0 }
-    let loan: ByteLoan | null = null
     try {
       while (!signal.aborted) {
-        loan ??= await budget.take(fetchBytes, signal)
         const got = await this.#try(from, tries)
         if (got instanceof TidemarkError) throw got
-        if (!got) continue
-        loan.resize(memoryOf(got.chunk))
-        const fetched = { ...got, loan }
-        loan = null
-        return fetched
+        if (got) return got
       }
       return null
     } catch (error) {
       if (signal.aborted) return null
       throw error
-    } finally {
-      loan?.release()
     }
+  }
+
+  /** The chunk that begins at `from`, if it has arrived already. */
+  arrived(from: bigint): Fetched | null {
+    const subscription = this.#subscription
+    const delivered = subscription?.of.arrived
+    if (!subscription || subscription.next !== from || !delivered) return null
+    const chunk = readable(delivered.chunk)
+    // What is not simply the next one is for `fetch` to look into.
+    if (!chunk?.user || chunk.first !== from) return null
+    subscription.of.take()
+    return this.#taken(subscription, chunk, delivered)
   }
 
   close(): void {
     this.#subscription?.of.close()
     this.#subscription = null
+    this.#window?.end()
+    this.#window = null
   }
 
-  async #try(
-    from: bigint,
-    tries: { final: number; damaged: number },
-  ): Promise<Omit<Fetched, 'loan'> | TidemarkError | null> {
+  async #try(from: bigint, tries: { final: number; damaged: number }): Promise<Fetched | TidemarkError | null> {
     const { key, signal } = this.options
     try {
       const stream = await this.links.nameOf(key.partition)
       const subscription = await this.#at(stream, from)
-      const { chunk: bytes, committed } = await subscription.of.next(signal)
-      const chunk = readChunk(bytes)
+      await this.#want(subscription.of)
+      const delivered = await subscription.of.next(signal)
+      signal.throwIfAborted()
+      const chunk = readChunk(delivered.chunk)
       this.#recovered()
       // The broker begins with the chunk that holds the position, and may send others before it.
-      if (!chunk.user || chunk.next <= from) return null
+      if (!chunk.user || chunk.next <= from) {
+        this.#lent(subscription.of, delivered, 0)
+        return null
+      }
       // Offsets are missing: the broker's own notes take some, or retention was quicker than this reader.
       if (chunk.first > from) await this.#inRange(stream, from)
-      subscription.next = chunk.next
-      return { chunk, head: committed > chunk.next ? committed : chunk.next }
+      signal.throwIfAborted()
+      return this.#taken(subscription, chunk, delivered)
     } catch (error) {
       this.close()
       if (signal.aborted) return null
@@ -96,9 +113,37 @@ export class Fetcher {
     }
   }
 
+  #taken(subscription: { readonly of: Subscription; next: bigint }, chunk: StreamChunk, delivered: Delivered): Fetched {
+    subscription.next = chunk.next
+    const head = delivered.committed > chunk.next ? delivered.committed : chunk.next
+    return { chunk, head, loan: this.#lent(subscription.of, delivered, memoryOf(chunk)) }
+  }
+
+  #lent(subscription: Subscription, { chunk }: Delivered, memory: number): ByteLoan {
+    this.#largest = Math.max(this.#largest, chunk.length)
+    const loan = this.#window!.take(chunk.length, memory)
+    if (subscription.idle) this.#window!.end()
+    return loan
+  }
+
+  /**
+   * Asks for the next chunks once all others are taken, and borrows the memory for them first. As many as come close to
+   * `fetchBytes` if they are like those before: the handler gets what has arrived meanwhile in one call.
+   */
+  async #want(subscription: Subscription): Promise<void> {
+    if (!subscription.idle) return
+    const { signal, budget, fetchBytes } = this.options
+    const loan = await budget.take(fetchBytes, signal)
+    this.#window = new Window(loan, fetchBytes)
+    signal.throwIfAborted()
+    const alike = this.#largest === 0 ? 1 : Math.floor((fetchBytes * share) / this.#largest)
+    this.#largest = 0
+    subscription.want(Math.min(Math.max(1, alike), mostChunks), fetchBytes)
+  }
+
   /** The subscription that goes on at `from`: the one there is, as a rule. */
   async #at(stream: string, from: bigint): Promise<{ readonly of: Subscription; next: bigint }> {
-    if (this.#subscription?.next === from) return this.#subscription
+    if (this.#subscription?.next === from && !this.#subscription.of.spent) return this.#subscription
     this.close()
     await this.#inRange(stream, from)
     const subscription = { of: await this.links.subscribe(stream, { offset: from }), next: from }
@@ -134,18 +179,18 @@ export class Fetcher {
 
   async #failed(error: unknown): Promise<void> {
     const { key, signal } = this.options
-    if (!this.#failing)
-      this.log.warn(
-        { ...key, error: messageOf(error) },
-        `reading ${describePartition(key)} is interrupted; trying again`,
-      )
-    this.#failing = true
+    const trouble = messageOf(error)
+    // A wrong password is another matter than the outage that it was noticed after.
+    if (this.#trouble !== trouble)
+      this.log.warn({ ...key, error: trouble }, `reading ${describePartition(key)} is interrupted; trying again`)
+    this.#trouble = trouble
     await this.#backoff.pause(signal)
   }
 
   #recovered(): void {
-    if (this.#failing) this.log.info({ ...this.options.key }, `reading ${describePartition(this.options.key)} goes on`)
-    this.#failing = false
+    if (this.#trouble !== null)
+      this.log.info({ ...this.options.key }, `reading ${describePartition(this.options.key)} goes on`)
+    this.#trouble = null
     this.#backoff.reset()
   }
 
@@ -157,5 +202,13 @@ export class Fetcher {
       `${describePartition(key)}, group ${key.group}: the chunk at offset ${at} can't be read, twice in a row: ${message}. Check the broker's disk and network`,
       { place: { ...key, offset: String(at) } },
     )
+  }
+}
+
+function readable(bytes: Buffer): StreamChunk | null {
+  try {
+    return readChunk(bytes)
+  } catch {
+    return null
   }
 }

@@ -161,6 +161,11 @@ export class Subscription {
     return this.#arrived[0]
   }
 
+  /** Takes the chunk in `arrived`. */
+  take(): void {
+    this.#arrived.shift()
+  }
+
   /** Nothing has arrived, and nothing was asked for. */
   get idle(): boolean {
     return this.#due === 0 && this.#arrived.length === 0

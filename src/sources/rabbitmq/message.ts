@@ -1,14 +1,32 @@
 import { noHeaders, type RawHeaders } from '../message.js'
-import { AmqpMap, AmqpReader, type AmqpValue, NotAmqp, textOf } from './amqp.js'
+import { AmqpReader, NotAmqp } from './amqp.js'
+import { AmqpMap, type AmqpValue, textOf } from './amqp-value.js'
 
 /** One message of a stream, as its publisher made it: a body somewhere, and what is said about it. */
-export interface DecodedMessage {
-  /** Holds the body from `start` to `end`; text where the publisher sent text; null where it sent null. */
-  readonly body: Buffer | string | null
-  readonly start: number
-  readonly end: number
-  /** Application properties, then the standard ones as `properties.message-id` and so on. */
-  readonly headers: RawHeaders
+export class DecodedMessage {
+  #headers: RawHeaders | null = null
+
+  constructor(
+    private readonly bytes: Buffer,
+    /** Holds the body from `start` to `end`; text where the publisher sent text; null where it sent null. */
+    readonly body: Buffer | string | null,
+    readonly start: number,
+    readonly end: number,
+    /** Where the sections of properties and of application properties have their values; -1 for a section that is not there. */
+    private readonly propertiesAt: number,
+    private readonly applicationAt: number,
+    private readonly until: number,
+  ) {}
+
+  /** Application properties, then the standard ones as `properties.message-id` and so on. Made when somebody asks. */
+  get headers(): RawHeaders {
+    this.#headers ??= [...this.#read(this.applicationAt, application), ...this.#read(this.propertiesAt, named)]
+    return this.#headers
+  }
+
+  #read(at: number, meaning: (value: AmqpValue) => RawHeaders): RawHeaders {
+    return at < 0 ? noHeaders : meaning(new AmqpReader(this.bytes, at, this.until).value())
+  }
 }
 
 /** In the order of the properties section. */
@@ -34,11 +52,13 @@ const skipped = new Set([0x70, 0x71, 0x72, 0x78])
 
 const nothing = Buffer.alloc(0)
 
+/** What the value of a section may be: null, lists and arrays, maps. */
+const kinds = { properties: new Set([0x45, 0xc0, 0xd0, 0xe0, 0xf0]), application: new Set([0x40, 0xc1, 0xd1]) } as const
+
 /** Decodes the AMQP 1.0 sections of a message; other protocols' messages are kept in them, too. Throws NotAmqp. */
 export function decodeMessage(bytes: Buffer, start: number, end: number): DecodedMessage {
   const reader = new AmqpReader(bytes, start, end)
-  let headers: RawHeaders = noHeaders
-  let properties: RawHeaders = noHeaders
+  let [propertiesAt, applicationAt] = [-1, -1]
   const data: { start: number; end: number }[] = []
   const sequences: AmqpValue[] = []
   let value: AmqpValue | undefined
@@ -48,17 +68,26 @@ export function decodeMessage(bytes: Buffer, start: number, end: number): Decode
       const binary = reader.binary()
       if (!binary) throw new NotAmqp('a data section holds no bytes')
       data.push(binary)
-    } else if (kind === section.application) headers = application(reader.value())
-    else if (kind === section.properties) properties = named(reader.value())
+    } else if (kind === section.application) applicationAt = passed(reader, kinds.application, 'no map')
+    else if (kind === section.properties) propertiesAt = passed(reader, kinds.properties, 'no list')
     else if (kind === section.value) value = reader.value()
     else if (kind === section.sequence) sequences.push(...listOf(reader.value()))
-    else if (skipped.has(kind)) reader.value()
+    else if (skipped.has(kind)) reader.skip()
     else throw new NotAmqp(`a message has no section 0x${kind.toString(16)}`)
   }
-  if (properties.length > 0) headers = headers.length > 0 ? [...headers, ...properties] : properties
-  if (data.length === 1) return { body: bytes, ...data[0]!, headers }
+  const [first] = data
+  if (first && data.length === 1)
+    return new DecodedMessage(bytes, bytes, first.start, first.end, propertiesAt, applicationAt, end)
   const body = bodyOf(bytes, data, sequences, value)
-  return { body, start: 0, end: body?.length ?? 0, headers }
+  return new DecodedMessage(bytes, body, 0, body?.length ?? 0, propertiesAt, applicationAt, end)
+}
+
+/** Goes over a section that is read when somebody asks for it, and says where it is; whatever is wrong with it shows here. */
+function passed(reader: AmqpReader, kinds: ReadonlySet<number>, otherwise: string): number {
+  const { next } = reader
+  if (next && !kinds.has(next.code)) throw new NotAmqp(`properties are ${otherwise}`)
+  reader.skip()
+  return next?.at ?? -1
 }
 
 function bodyOf(

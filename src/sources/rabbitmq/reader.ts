@@ -1,18 +1,21 @@
 import { TidemarkError } from '../../model/errors.js'
-import { describePartition } from '../../model/partition.js'
+import { describePartition, type PartitionKey } from '../../model/partition.js'
 import type { Chunk, Log, Message, Reader, ReadOptions } from '../../ports.js'
-import { LogMessage, type Origin, type RawHeaders } from '../message.js'
+import type { Origin } from '../message.js'
 import { undecodable, type ValueCodec } from '../value.js'
 import { MessageCursor, PackedOtherwise, type RawMessage } from './chunk.js'
 import { type Fetched, Fetcher } from './fetcher.js'
 import type { Links } from './links.js'
 import { type DecodedMessage, decodeMessage } from './message.js'
 import type { Offsets } from './offsets.js'
+import { StreamMessage } from './stream-message.js'
 
-/** Hands out one chunk of the log in pieces, while the next one is under way. */
+/** Hands out the log's chunks, several at once or one in pieces, while the next ones are under way. */
 export class RabbitmqReader<V> implements Reader<V> {
   readonly #fetcher: Fetcher
   readonly #origin: Origin
+  /** Reused from message to message. */
+  readonly #info: PartitionKey & { offset: bigint }
   readonly #stop = new AbortController()
   #current: Piece | null = null
   #ahead: Promise<Piece | null> | null = null
@@ -31,6 +34,7 @@ export class RabbitmqReader<V> implements Reader<V> {
     private readonly onClose: (reader: RabbitmqReader<V>) => void = () => {},
   ) {
     this.#position = from
+    this.#info = { ...options.key, offset: from }
     this.#origin = { ...options.key, replay: options.replay }
     this.#fetcher = new Fetcher(links, offsets, { ...options, signal: this.#stop.signal }, log)
     if (options.signal.aborted) this.#onAbort()
@@ -42,11 +46,8 @@ export class RabbitmqReader<V> implements Reader<V> {
     const piece = this.#current
     if (!piece || this.#stop.signal.aborted) return null
     const chunk = this.#cut(piece, limits.maxMessages)
-    if (piece.done) {
-      this.#current = null
-      // From here on the log and the handler work at the same time; but nobody reads on behind poison.
-      if (!chunk.poison) this.#ahead ??= this.#fetch()
-    }
+    // From here on the log and the handler work at the same time; but nobody reads on behind poison.
+    if (!this.#current && !chunk.poison) this.#ahead ??= this.#fetch()
     return chunk
   }
 
@@ -101,13 +102,41 @@ export class RabbitmqReader<V> implements Reader<V> {
     }
   }
 
-  /** Decodes up to `most` messages from where the reader is. */
-  #cut(piece: Piece, most: number): Chunk<V> {
+  /** Decodes up to `most` messages from where the reader is, out of a piece and those behind it that have arrived. */
+  #cut(first: Piece, most: number): Chunk<V> {
     const from = this.#position
     const messages: Message<V>[] = []
+    const loans: (() => void)[] = []
+    let poison: TidemarkError | undefined
+    let [bytes, head] = [0, 0n]
+    for (let piece: Piece | null = first; piece; piece = this.#behind(piece, most - messages.length, bytes)) {
+      const cut = this.#decodeAll(piece, messages, most)
+      bytes += cut.bytes
+      head = piece.head
+      poison = cut.poison
+      loans.push(piece.lend())
+      if (piece.done) this.#current = null
+      if (poison) break
+    }
+    const release = () => {
+      for (const giveBack of loans) giveBack()
+    }
+    return { from, next: this.#position, messages, bytes, head, release, ...(poison ? { poison } : {}) }
+  }
+
+  /** What has arrived behind a piece that is handed out, unless `room` for messages or the bytes of one fetch are used up. */
+  #behind(piece: Piece, room: number, bytes: number): Piece | null {
+    if (!piece.done || room <= 0 || bytes >= this.options.fetchBytes) return null
+    const fetched = this.#fetcher.arrived(this.#position)
+    this.#current = fetched && new Piece(fetched, this.#position)
+    return this.#current
+  }
+
+  /** Decodes up to `most` messages in all from a piece, and moves the position behind them. */
+  #decodeAll(piece: Piece, messages: Message<V>[], most: number): { bytes: number; poison: TidemarkError | undefined } {
     let poison: TidemarkError | undefined
     let bytes = 0
-    let next = from
+    let next = this.#position
     try {
       while (messages.length < most && piece.next()) {
         const { raw } = piece
@@ -128,8 +157,7 @@ export class RabbitmqReader<V> implements Reader<V> {
     if (poison) piece.end()
     else if (piece.finish()) next = piece.nextOffset
     this.#position = next
-    const release = piece.lend()
-    return { from, next, messages, bytes, head: piece.head, release, ...(poison ? { poison } : {}) }
+    return { bytes, poison }
   }
 
   #decode({ bytes, start, end, offset }: RawMessage, piece: Piece): Message<V> | TidemarkError {
@@ -139,8 +167,9 @@ export class RabbitmqReader<V> implements Reader<V> {
     } catch (error) {
       return this.#poison(offset, `the message (${end - start} bytes) is no AMQP 1.0 (${(error as Error).message})`)
     }
-    const { body, headers } = decoded
-    const info = { ...this.options.key, offset }
+    const { body } = decoded
+    const info = this.#info
+    info.offset = offset
     let value: V | null = null
     try {
       if (body !== null) {
@@ -153,18 +182,15 @@ export class RabbitmqReader<V> implements Reader<V> {
       const raw = typeof body === 'string' ? body : body!.subarray(decoded.start, decoded.end)
       return undecodable(this.codec, raw, info)
     }
-    return new LogMessage(this.#origin, offset, piece.timestamp, this.#keyOf(headers), value as V, headers)
-  }
-
-  #keyOf(headers: RawHeaders): Buffer | null {
-    const { keyHeader } = this.links.settings
-    for (const [name, value] of headers) if (name === keyHeader) return value
-    return null
+    return new StreamMessage(this.#origin, offset, piece.timestamp, value as V, decoded, this.links.settings.keyHeader)
   }
 
   #unreadable(error: unknown, offset: bigint): TidemarkError {
     if (error instanceof PackedOtherwise)
-      return this.#poison(offset, `${error.message}, which Tidemark does not unpack: publish them plain or with gzip`)
+      return this.#poison(
+        offset,
+        `${error.message}, which this version of Tidemark does not know: publish them plain, or with gzip, snappy, lz4 or zstd`,
+      )
     const { key } = this.options
     return new TidemarkError(
       'CORRUPT_DATA',
