@@ -44,7 +44,7 @@ export class PackedOtherwise extends Error {
     readonly messages: number,
     codec: number,
   ) {
-    super(`${messages} messages are packed with compression ${codec}`)
+    super(`${messages === 1 ? 'a message is' : `${messages} messages are`} packed with compression ${codec}`)
   }
 }
 
