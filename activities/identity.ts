@@ -16,16 +16,15 @@ export async function outdated(
   partition: number,
   identity: string | null | undefined,
 ): Promise<boolean> {
-  const now = await source.identity(partition).catch(() => null)
-  return now !== null && now !== identity
+  return another(identity, await source.identity(partition).catch(() => null))
 }
 
 /**
- * Whether the stream was deleted and made again since `identity` was noted, for one that nobody reads. It has to be there, too.
+ * The same for a stream that nobody reads, which has to be there, too.
  *
  * @throws TidemarkError STREAM_NOT_FOUND
  */
-export async function recreatedOrGone(
+export async function outdatedOrGone(
   source: SourceClient,
   partition: number,
   identity: string | null | undefined,
@@ -44,5 +43,5 @@ export async function recreatedOrGone(
 }
 
 function another(identity: string | null | undefined, now: string | null): boolean {
-  return Boolean(identity) && now !== null && now !== identity
+  return now !== null && now !== identity
 }

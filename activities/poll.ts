@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity'
 import type { Plan, PollInput } from '../src/model/batch.js'
 import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
-import { recreatedOrGone } from './identity.js'
+import { outdatedOrGone } from './identity.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 /** An idle partition costs one activity in so many ms. */
@@ -20,7 +20,7 @@ export function createPoll({ source, settings, draining, keepOffset }: ConsumerR
       void keepOffset(key)
       try {
         // So a stream that is gone is noticed within a wait, though nothing comes that would have to be read.
-        if (await recreatedOrGone(source, key.partition, identity, signal))
+        if (await outdatedOrGone(source, key.partition, identity, signal))
           return { from: position, found: false, reopen: true }
         return { from: position, found: await source.waitForData(key.partition, BigInt(position), signal) }
       } finally {
