@@ -5,8 +5,6 @@ import type { Offsets } from './offsets.js'
 import type { Tracking } from './tracking.js'
 
 const reference = 'tidemark.stream'
-/** How long the broker may take to send a chunk that it has. */
-const sentWithin = 3_000
 
 /**
  * Tells a stream from another one that had its name before: by the time at which the very first chunk of its log was written. Every
@@ -37,13 +35,11 @@ export class Incarnations {
 
   async #beginning(stream: string): Promise<number | null> {
     const subscription = await this.links.subscribe(stream, { offset: 0n }, 'all')
-    const late = AbortSignal.timeout(sentWithin)
     try {
-      const { first, timestamp } = readChunk((await subscription.next(late)).chunk)
+      const delivered = await subscription.here()
+      if (!delivered) return null
+      const { first, timestamp } = readChunk(delivered.chunk)
       return first === 0n ? timestamp : null
-    } catch (error) {
-      if (late.aborted && error === late.reason) return null
-      throw error
     } finally {
       subscription.close()
     }

@@ -55,7 +55,7 @@ export class Offsets {
   async boundsOf(stream: string): Promise<Bounds> {
     const { first, committed } = await this.chunks(stream)
     if (committed < 0n || first < 0n) return { first: 0n, head: 0n }
-    const { head } = await this.#tail(stream, committed)
+    const { head } = await this.#tail(stream, first, committed)
     return { first: first < head ? first : head, head }
   }
 
@@ -69,14 +69,14 @@ export class Offsets {
     return { first, committed }
   }
 
-  async #tail(stream: string, committed: bigint): Promise<Tail> {
+  async #tail(stream: string, first: bigint, committed: bigint): Promise<Tail> {
     const known = this.#tails.get(stream)
     if (known?.committed === committed) return known
     const chunk = await this.#one(stream, 'last')
-    // A log that holds nothing but the broker's own notes.
+    // A log that holds nothing but the broker's own notes: as if it were empty, where it never had anything else.
     const tail = chunk
       ? { committed, head: chunk.next, timestamp: chunk.timestamp }
-      : { committed, head: committed + 1n, timestamp: null }
+      : { committed, head: first === 0n ? 0n : committed + 1n, timestamp: null }
     if (chunk === null || chunk.first <= committed) this.#tails.set(stream, tail)
     return tail
   }
