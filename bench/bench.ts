@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { type Stack, startStack } from '../src/local/stack.js'
 import { Child } from './child.js'
 import { Effects, type Tally } from './effects.js'
-import type { ContenderName, Job, Usage } from './job.js'
+import type { ContenderName, Job, LogJob, Usage } from './job.js'
+import type { Log } from './log.js'
+import { Streams } from './streams.js'
 import { Topics } from './topics.js'
 
 /** What one run of one contender came to. */
@@ -16,32 +18,48 @@ export interface Run extends Tally, Usage {
 }
 
 /** The parts a run needs, and how to tell people what goes on. */
-export interface Bench {
+export interface Bench<L extends Log = Log> {
   readonly effects: Effects
-  readonly topics: Topics
+  readonly log: L
   readonly partitions: number
   readonly say: (line: string) => void
   /** Gives the whole of one run its own group and table: `work` is called with the contender connected but not going. */
-  contend<T>(contender: ContenderName, topic: string, work: (child: Child, table: string) => Promise<T>): Promise<T>
+  contend<T>(contender: ContenderName, name: string, work: (child: Child, table: string) => Promise<T>): Promise<T>
 }
 
-/** Starts the parts, hands them to `work`, and removes them again. */
-export async function withBench(
-  options: { readonly partitions: number; readonly say: (line: string) => void },
-  work: (bench: Bench) => Promise<void>,
+export interface BenchOptions {
+  readonly partitions: number
+  readonly say: (line: string) => void
+}
+
+/** Starts the parts with Kafka, hands them to `work`, and removes them again. */
+export function withKafka(options: BenchOptions, work: (bench: Bench<Topics>) => Promise<void>): Promise<void> {
+  return withBench('kafka', (stack) => Topics.connect(stack.kafka.brokers), options, work)
+}
+
+/** The same with RabbitMQ. */
+export function withRabbitmq(options: BenchOptions, work: (bench: Bench<Streams>) => Promise<void>): Promise<void> {
+  return withBench('rabbitmq', (stack) => Streams.connect(stack.rabbitmq.url), options, work)
+}
+
+/** One broker at a time: none takes memory and time from the runs with another. */
+async function withBench<L extends Log>(
+  broker: 'kafka' | 'rabbitmq',
+  connect: (stack: Stack) => Promise<L>,
+  { partitions, say }: BenchOptions,
+  work: (bench: Bench<L>) => Promise<void>,
 ): Promise<void> {
-  const { partitions, say } = options
-  const stack = await startStack({ temporal: true, postgres: true, kafka: true }, { onProgress: say })
+  const stack = await startStack({ temporal: true, postgres: true, [broker]: true }, { onProgress: say })
   try {
     const effects = await Effects.open(stack.postgres.connectionString)
     try {
-      const topics = await Topics.connect(stack.kafka.brokers)
+      const log = await connect(stack)
       try {
-        const contend: Bench['contend'] = (contender, topic, work) =>
-          contendOnce(jobOf(contender, topic, partitions, stack, effects), effects, work)
-        await work({ effects, topics, partitions, say, contend })
+        const contend: Bench['contend'] = (contender, name, work) =>
+          contendOnce(jobOf(contender, log.jobOf(name), partitions, stack, effects), effects, work)
+        await work({ effects, log, partitions, say, contend })
       } finally {
-        await topics.close()
+        await log.close()
       }
     } finally {
       await effects.close()
@@ -66,13 +84,12 @@ async function contendOnce<T>(
   }
 }
 
-function jobOf(contender: ContenderName, topic: string, partitions: number, stack: Stack, effects: Effects): Job {
+function jobOf(contender: ContenderName, log: LogJob, partitions: number, stack: Stack, effects: Effects): Job {
   const name = `${contender.replace('+', '_')}_${randomBytes(4).toString('hex')}`
   const { address, namespace } = stack.temporal
   return {
     contender,
-    brokers: stack.kafka.brokers,
-    topic,
+    log,
     partitions,
     group: name,
     connectionString: effects.connectionString,

@@ -2,13 +2,14 @@
  * A contender's process: prepares when told, goes when told, and at the end says what it used. A process for each run, because
  * CPU time and peak memory are counted for whole processes.
  */
-import type { Contender, ContenderName, FromChild, Job, ToChild } from './job.js'
+import type { Contender, FromChild, Job, ToChild } from './job.js'
 
-const starts: Record<ContenderName, () => Promise<(job: Job) => Promise<Contender>>> = {
-  // Loaded when needed: neither pays for the other's modules.
-  plain: async () => (await import('./contenders/plain.js')).startPlain,
-  tidemark: async () => (await import('./contenders/tidemark.js')).startTidemark,
-  'tidemark+dedupe': async () => (await import('./contenders/tidemark.js')).startTidemark,
+/** Loaded when needed: none pays for the others' modules. */
+async function start(job: Job): Promise<Contender> {
+  const { log } = job
+  if (job.contender !== 'plain') return (await import('./contenders/tidemark.js')).startTidemark(job)
+  if (log.kind === 'kafka') return (await import('./contenders/plain-kafka.js')).startPlainKafka(job, log)
+  return (await import('./contenders/plain-rabbitmq.js')).startPlainRabbitmq(job, log)
 }
 
 let contender: Contender | undefined
@@ -16,7 +17,6 @@ let cpuAtGo = process.cpuUsage()
 
 async function obey(order: ToChild): Promise<FromChild> {
   if (order.do === 'prepare') {
-    const start = await starts[order.job.contender]()
     contender = await start(order.job)
     return { did: 'prepare' }
   }

@@ -7,10 +7,10 @@ const lookEvery = 100
 /** A drain that writes nothing for so long has ended: what is missing is lost, ms. */
 const patience = 30_000
 
-/** Lets a contender empty a backlog of `messages` in `topic`. */
-export function drain(bench: Bench, contender: ContenderName, topic: string, messages: number): Promise<Run> {
+/** Lets a contender empty a backlog of `messages` in the topic or super stream of that name. */
+export function drain(bench: Bench, contender: ContenderName, name: string, messages: number): Promise<Run> {
   const { effects } = bench
-  return bench.contend(contender, topic, async (child, table) => {
+  return bench.contend(contender, name, async (child, table) => {
     const began = Date.now()
     await child.go()
     await emptied(bench, table, messages)

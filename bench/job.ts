@@ -7,11 +7,15 @@ export const contenders = ['plain', 'tidemark'] as const
 export const withDedupe = 'tidemark+dedupe'
 export type ContenderName = (typeof contenders)[number] | typeof withDedupe
 
+/** What a contender reads. */
+export type LogJob =
+  | { readonly kind: 'kafka'; readonly brokers: readonly string[]; readonly topic: string }
+  | { readonly kind: 'rabbitmq'; readonly url: string; readonly superStream: string }
+
 /** Everything a contender has to know. */
 export interface Job {
   readonly contender: ContenderName
-  readonly brokers: readonly string[]
-  readonly topic: string
+  readonly log: LogJob
   readonly partitions: number
   /** Consumer group; new for each run. */
   readonly group: string
@@ -23,7 +27,7 @@ export interface Job {
 
 /** A contender that is connected but has read nothing. */
 export interface Contender {
-  /** Begins to consume from the topic's first message. */
+  /** Begins to consume from the log's first message. */
   go(): Promise<void>
   /** Ends in order. Returns the events that Temporal keeps of the run: 0 without Temporal. */
   stop(): Promise<{ readonly historyEvents: number }>

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Bench, Run } from './bench.js'
 import type { ContenderName } from './job.js'
 import { percentile } from './statistics.js'
+import type { Topics } from './topics.js'
 
 const perSecond = 20
 const seconds = 30
@@ -11,8 +12,8 @@ const warmUpSeconds = 5
 const patience = 30_000
 
 /** Sends single messages at an even pace and measures the time from sending to the effect. */
-export async function latency(bench: Bench, contender: ContenderName, topic: string): Promise<Run> {
-  const { effects, topics, partitions } = bench
+export async function latency(bench: Bench<Topics>, contender: ContenderName, topic: string): Promise<Run> {
+  const { effects, log: topics, partitions } = bench
   await topics.create(topic, partitions)
   return bench.contend(contender, topic, async (child, table) => {
     await child.go()

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 
-export type Workload = 'drain' | 'latency'
+export const workloads = ['drain', 'latency', 'rabbitmq-drain'] as const
+export type Workload = (typeof workloads)[number]
 
 export interface Options {
   /** Messages of the backlog. */
@@ -9,7 +10,7 @@ export interface Options {
   /** Times each contender runs each workload. */
   readonly rounds: number
   readonly workloads: readonly Workload[]
-  /** Whether the drain has a third contender: Tidemark with an inbox. */
+  /** Whether the drains have a third contender: Tidemark with an inbox. */
   readonly dedupe: boolean
   /** One JSON object a line instead of a table. */
   readonly json: boolean
@@ -17,15 +18,16 @@ export interface Options {
 
 export const help = `npm run bench -- [options]
 
-Drains a backlog of messages of 200 bytes from Kafka into Postgres, and measures the latency of single messages at 20 a second
-for 30 seconds: plain kafkajs (hand-tuned) and Tidemark, by turns, each run in a process of its own. Medians of the rounds.
-Kafka, Postgres and Temporal are started here unless KAFKA_BROKERS, DATABASE_URL and TEMPORAL_ADDRESS name running ones.
+Drains a backlog of messages of 200 bytes from Kafka into Postgres, measures the latency of single messages at 20 a second for 30
+seconds, and drains the same backlog from a super stream of RabbitMQ: the plain client (kafkajs or rabbitmq-stream-js-client,
+hand-tuned) and Tidemark, by turns, each run in a process of its own. Medians of the rounds. The parts are started here unless
+KAFKA_BROKERS, RABBITMQ_URL, DATABASE_URL and TEMPORAL_ADDRESS name running ones.
 
   --messages N              messages of the backlog (500000)
-  --partitions N            partitions of each topic (4)
+  --partitions N            partitions of each topic or super stream (4)
   --rounds N                runs of each contender (3)
-  --only drain|latency      only this workload
-  --dedupe                  the drain also with the option dedupe, a key for each message
+  --only WORKLOAD           only this one: drain, latency or rabbitmq-drain
+  --dedupe                  the drains also with the option dedupe, a key for each message
   --json                    one JSON object for each contender and workload, then one of ratios (Tidemark / plain)
   --help                    this text
 `
@@ -49,7 +51,7 @@ export function parseOptions(args: readonly string[]): Options | null {
     messages: count('messages', values.messages),
     partitions: count('partitions', values.partitions),
     rounds: count('rounds', values.rounds),
-    workloads: values.only === undefined ? ['drain', 'latency'] : [workload(values.only)],
+    workloads: values.only === undefined ? workloads : [workload(values.only)],
     dedupe: values.dedupe,
     json: values.json,
   }
@@ -61,6 +63,7 @@ function count(name: string, text: string): number {
 }
 
 function workload(text: string): Workload {
-  if (text === 'drain' || text === 'latency') return text
-  throw new Error(`--only is "${text}"; it must be drain or latency`)
+  const found = workloads.find((name) => name === text)
+  if (found !== undefined) return found
+  throw new Error(`--only is "${text}"; it must be drain, latency or rabbitmq-drain`)
 }

@@ -18,8 +18,8 @@ export interface Line {
   readonly p99Ms: number | null
 }
 
-/** Tidemark's figure divided by plain's, for each workload; for `dedupe` Tidemark's with it divided by that without, in the drain. */
-export type Ratios = Partial<Record<Workload | 'dedupe', Record<string, number>>>
+/** Tidemark's figure divided by plain's, for each workload; for `dedupe` Tidemark's with it divided by that without, in each drain. */
+export type Ratios = Partial<Record<Workload | 'dedupe' | 'rabbitmq-dedupe', Record<string, number>>>
 
 export function lineOf(contender: ContenderName, workload: Workload, runs: readonly Run[]): Line {
   const middle = (read: (run: Run) => number) => median(runs.map(read))
@@ -63,13 +63,15 @@ export function ratiosOf(lines: readonly Line[]): Ratios {
       lines.find((line) => line.contender === contender && line.workload === workload),
     )
     if (!above || !below) return
-    const compared = workload === 'drain' ? (['msgsPerSecond'] as const) : (['p50Ms', 'p99Ms'] as const)
+    const compared = workload === 'latency' ? (['p50Ms', 'p99Ms'] as const) : (['msgsPerSecond'] as const)
     const names = [...compared, 'cpuSeconds', 'peakRssMb'] as const
     ratios[name] = Object.fromEntries(names.map((figure) => [figure, round(above[figure]! / below[figure]!, 2)]))
   }
   compare('drain', 'drain', 'tidemark', 'plain')
   compare('latency', 'latency', 'tidemark', 'plain')
+  compare('rabbitmq-drain', 'rabbitmq-drain', 'tidemark', 'plain')
   compare('dedupe', 'drain', withDedupe, 'tidemark')
+  compare('rabbitmq-dedupe', 'rabbitmq-drain', withDedupe, 'tidemark')
   return ratios
 }
 
@@ -96,7 +98,9 @@ export function tableOf(lines: readonly Line[], ratios: Ratios): string {
   )
   const compared = Object.entries(ratios).map(
     ([name, figures]) =>
-      `${name === 'dedupe' ? 'drain, with dedupe / without' : `${name}, Tidemark / plain`}: ${Object.entries(figures)
+      `${name.endsWith('dedupe') ? `${name.replace('dedupe', 'drain')}, with dedupe / without` : `${name}, Tidemark / plain`}: ${Object.entries(
+        figures,
+      )
         .map(([figure, ratio]) => `${figure} ${ratio}`)
         .join(', ')}`,
   )

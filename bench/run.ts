@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { messageOf } from '../src/model/errors.js'
-import { type Bench, type Run, withBench } from './bench.js'
+import { type Bench, type Run, withKafka, withRabbitmq } from './bench.js'
 import { drain } from './drain.js'
 import { type ContenderName, contenders, withDedupe } from './job.js'
 import { latency } from './latency.js'
 import { help, type Options, parseOptions, type Workload } from './options.js'
 import { type Line, lineOf, ratiosOf, tableOf } from './report.js'
+import type { Topics } from './topics.js'
 
 /** The first run of anything is slower: the broker compiles itself, files are read into memory. It is not counted. */
 const warmUpMessages = 20_000
@@ -20,16 +21,23 @@ async function main(): Promise<void> {
     return
   }
   const lines: Line[] = []
-  await withBench({ partitions: options.partitions, say }, async (bench) => {
-    if (options.workloads.includes('drain')) lines.push(...(await drains(bench, options)))
-    if (options.workloads.includes('latency')) lines.push(...(await latencies(bench, options)))
-  })
+  const { partitions, workloads } = options
+  const wanted = (workload: Workload) => workloads.includes(workload)
+  if (wanted('drain') || wanted('latency'))
+    await withKafka({ partitions, say }, async (bench) => {
+      if (wanted('drain')) lines.push(...(await drains(bench, 'drain', options)))
+      if (wanted('latency')) lines.push(...(await latencies(bench, options)))
+    })
+  if (wanted('rabbitmq-drain'))
+    await withRabbitmq({ partitions, say }, async (bench) => {
+      lines.push(...(await drains(bench, 'rabbitmq-drain', options)))
+    })
   const ratios = ratiosOf(lines)
   const output = options.json
     ? [...lines, { ratios }].map((line) => JSON.stringify(line)).join('\n')
     : tableOf(lines, ratios)
   process.stdout.write(`${output}\n`)
-  // Fast and wrong is no result. Plain kafkajs may repeat messages, Tidemark with a transactional handler may not.
+  // Fast and wrong is no result. A plain client may repeat messages, Tidemark with a transactional handler may not.
   const wrong = lines.filter(({ contender, lost, duplicates }) => lost > 0 || (contender !== 'plain' && duplicates > 0))
   for (const { contender, workload, lost, duplicates } of wrong) {
     say(`WRONG: ${contender} ${workload}: ${lost} messages lost, ${duplicates} effects twice`)
@@ -37,24 +45,24 @@ async function main(): Promise<void> {
   if (wrong.length > 0) process.exitCode = 1
 }
 
-async function drains(bench: Bench, { messages, rounds, dedupe }: Options): Promise<Line[]> {
+async function drains(bench: Bench, workload: Workload, { messages, rounds, dedupe }: Options): Promise<Line[]> {
   const who = dedupe ? ([...contenders, withDedupe] as const) : contenders
-  const name = `bench-drain-${randomBytes(4).toString('hex')}`
+  const name = `bench-${workload}-${randomBytes(4).toString('hex')}`
   const backlogs = [
-    { topic: `${name}-warm-up`, count: Math.min(messages, warmUpMessages) },
-    { topic: name, count: messages },
+    { name: `${name}-warm-up`, count: Math.min(messages, warmUpMessages) },
+    { name, count: messages },
   ] as const
-  for (const { topic, count } of backlogs) {
-    say(`writing ${count} messages to ${topic}`)
-    await bench.topics.create(topic, bench.partitions)
-    await bench.topics.fill(topic, bench.partitions, count)
+  for (const { name, count } of backlogs) {
+    say(`writing ${count} messages to ${name}`)
+    await bench.log.create(name, bench.partitions)
+    await bench.log.fill(name, bench.partitions, count)
   }
   const [warmUp, backlog] = backlogs
-  for (const contender of who) await drain(bench, contender, warmUp.topic, warmUp.count)
-  return byTurns('drain', who, rounds, (contender) => drain(bench, contender, backlog.topic, backlog.count))
+  for (const contender of who) await drain(bench, contender, warmUp.name, warmUp.count)
+  return byTurns(workload, who, rounds, (contender) => drain(bench, contender, backlog.name, backlog.count))
 }
 
-function latencies(bench: Bench, { rounds }: Options): Promise<Line[]> {
+function latencies(bench: Bench<Topics>, { rounds }: Options): Promise<Line[]> {
   return byTurns('latency', contenders, rounds, (contender) =>
     latency(bench, contender, `bench-latency-${randomBytes(4).toString('hex')}`),
   )

@@ -1,26 +1,34 @@
 import { type Admin, CompressionTypes, Kafka, logLevel, type Producer } from 'kafkajs'
-import type { Payload } from './insert.js'
+import type { LogJob } from './job.js'
+import type { Log } from './log.js'
+import { message } from './message.js'
 
-const messageBytes = 200
-const accounts = 1_000
 const perRequest = 1_000
 
-/** Makes topics and writes to them. */
-export class Topics {
+/** Makes topics in Kafka and writes to them. */
+export class Topics implements Log {
   readonly #admin: Admin
   readonly #producer: Producer
   readonly #created: string[] = []
 
-  private constructor(admin: Admin, producer: Producer) {
+  private constructor(
+    private readonly brokers: readonly string[],
+    admin: Admin,
+    producer: Producer,
+  ) {
     this.#admin = admin
     this.#producer = producer
   }
 
   static async connect(brokers: readonly string[]): Promise<Topics> {
     const kafka = new Kafka({ clientId: 'bench', brokers: [...brokers], logLevel: logLevel.ERROR })
-    const topics = new Topics(kafka.admin(), kafka.producer())
+    const topics = new Topics(brokers, kafka.admin(), kafka.producer())
     await Promise.all([topics.#admin.connect(), topics.#producer.connect()])
     return topics
+  }
+
+  jobOf(topic: string): LogJob {
+    return { kind: 'kafka', brokers: this.brokers, topic }
   }
 
   async create(topic: string, partitions: number): Promise<void> {
@@ -28,7 +36,6 @@ export class Topics {
     await this.#admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true })
   }
 
-  /** Writes `count` messages, evenly over the partitions. */
   async fill(topic: string, partitions: number, count: number): Promise<void> {
     for (let from = 0; from < count; from += perRequest) {
       const numbers = Array.from({ length: Math.min(perRequest, count - from) }, (_, index) => from + index)
@@ -51,11 +58,4 @@ export class Topics {
       await this.#admin.disconnect()
     }
   }
-}
-
-function message(number: number): { key: string; value: string } {
-  const account = `account-${number % accounts}`
-  const payload: Payload = { account, amount: number % 97, sent: Date.now() }
-  const bare = JSON.stringify({ ...payload, pad: '' })
-  return { key: account, value: JSON.stringify({ ...payload, pad: 'x'.repeat(messageBytes - bare.length) }) }
 }

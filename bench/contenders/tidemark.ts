@@ -1,11 +1,10 @@
 import { Client, Connection } from '@temporalio/client'
 import { DefaultLogger, Runtime } from '@temporalio/worker'
-import { consumer, createWorker, defineConfig, startGroups, transactional } from 'tidemark'
-import { kafka } from 'tidemark/kafka'
+import { consumer, createWorker, defineConfig, type Source, startGroups, transactional } from 'tidemark'
 import { postgresStore } from 'tidemark/postgres'
 import { historyEvents, terminate } from '../history.js'
 import { columnsOf, insertInto, type Payload } from '../insert.js'
-import { type Contender, type Job, withDedupe } from '../job.js'
+import { type Contender, type Job, type LogJob, withDedupe } from '../job.js'
 
 /** Tidemark as its users write it, with its defaults: the same insert, with effects that happen once. */
 export async function startTidemark(job: Job): Promise<Contender> {
@@ -19,7 +18,7 @@ export async function startTidemark(job: Job): Promise<Contender> {
     consumers: [
       consumer<Payload>({
         group: job.group,
-        source: kafka<Payload>({ brokers: job.brokers, topic: job.topic }),
+        source: await sourceOf(job.log),
         start: 'first',
         // Each message has a key of its own: all of them get a row, and none is left out.
         ...(job.contender === withDedupe && { dedupe: { key: (message) => message.idempotencyKey } }),
@@ -53,4 +52,14 @@ export async function startTidemark(job: Job): Promise<Contender> {
       return { historyEvents: events }
     },
   }
+}
+
+/** Loaded when needed: a contender pays for its own log's driver only. */
+async function sourceOf(log: LogJob): Promise<Source<Payload>> {
+  if (log.kind === 'kafka') {
+    const { kafka } = await import('tidemark/kafka')
+    return kafka<Payload>({ brokers: log.brokers, topic: log.topic })
+  }
+  const { rabbitmq } = await import('tidemark/rabbitmq')
+  return rabbitmq<Payload>({ url: log.url, superStream: log.superStream })
 }

@@ -39,6 +39,17 @@ describe('the bench report', () => {
     expect(ratiosOf([plain])).toEqual({})
   })
 
+  it('keeps the drains of Kafka and of RabbitMQ apart', () => {
+    const lines = [
+      lineOf('plain', 'drain', [run]),
+      lineOf('tidemark', 'drain', [run]),
+      lineOf('plain', 'rabbitmq-drain', [{ ...run, msgsPerSecond: 50 }]),
+      lineOf('tidemark', 'rabbitmq-drain', [run]),
+    ]
+    const same = { msgsPerSecond: 1, cpuSeconds: 1, peakRssMb: 1 }
+    expect(ratiosOf(lines)).toEqual({ drain: same, 'rabbitmq-drain': { ...same, msgsPerSecond: 2 } })
+  })
+
   it('compares Tidemark with dedupe to Tidemark without', () => {
     const lines = [
       lineOf('tidemark', 'drain', [run]),
@@ -55,7 +66,11 @@ describe('the bench report', () => {
 
   it('names the option it cannot read', () => {
     expect(() => parseOptions(['--messages', 'many'])).toThrow('--messages is "many"; it must be a whole number from 1')
-    expect(() => parseOptions(['--only', 'cpu'])).toThrow('--only is "cpu"; it must be drain or latency')
+    expect(() => parseOptions(['--only', 'cpu'])).toThrow(
+      '--only is "cpu"; it must be drain, latency or rabbitmq-drain',
+    )
+    expect(parseOptions(['--only', 'rabbitmq-drain'])?.workloads).toEqual(['rabbitmq-drain'])
+    expect(parseOptions([])?.workloads).toEqual(['drain', 'latency', 'rabbitmq-drain'])
     expect(parseOptions(['--help'])).toBeNull()
   })
 })

@@ -1,21 +1,21 @@
 import { Kafka, logLevel } from 'kafkajs'
 import pg from 'pg'
 import { columnsOf, insertInto, type Payload } from '../insert.js'
-import type { Contender, Job } from '../job.js'
+import type { Contender, Job, LogJob } from '../job.js'
 
 /**
  * What somebody who knows kafkajs and Postgres would write by hand: all partitions at once, one insert of many rows for each
  * batch, and the offset committed by hand after it. At least once: a crash between insert and commit repeats the batch.
  */
-export async function startPlain(job: Job): Promise<Contender> {
+export async function startPlainKafka(job: Job, log: LogJob & { kind: 'kafka' }): Promise<Contender> {
   const pool = new pg.Pool({ connectionString: job.connectionString, max: 10 })
-  const kafka = new Kafka({ clientId: 'plain', brokers: [...job.brokers], logLevel: logLevel.ERROR })
+  const kafka = new Kafka({ clientId: 'plain', brokers: [...log.brokers], logLevel: logLevel.ERROR })
   // Larger fetches make larger inserts; waiting shorter for an empty partition is quicker to see the others.
   const consumer = kafka.consumer({ groupId: job.group, maxBytesPerPartition: 2_000_000, maxWaitTimeInMs: 100 })
   const insert = insertInto(job.table)
   await pool.query('select 1')
   await consumer.connect()
-  await consumer.subscribe({ topic: job.topic, fromBeginning: true })
+  await consumer.subscribe({ topic: log.topic, fromBeginning: true })
 
   return {
     go: () =>

@@ -1,0 +1,12 @@
+import type { LogJob } from './job.js'
+
+/** A log that a bench writes to, so that contenders read from it. */
+export interface Log {
+  /** What a contender has to know to read a topic or super stream of that name. */
+  jobOf(name: string): LogJob
+  create(name: string, partitions: number): Promise<void>
+  /** Writes `count` messages, evenly over the partitions; resolves when the broker has confirmed them. */
+  fill(name: string, partitions: number, count: number): Promise<void>
+  /** Deletes what was created, too. */
+  close(): Promise<void>
+}
