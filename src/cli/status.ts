@@ -1,7 +1,5 @@
 import type { Command } from 'commander'
-import { findConsumers } from '../client/find.js'
-import { type ConsumerView, type PartitionLine, viewConsumer } from '../client/view.js'
-import { parseConfig } from '../config/parse.js'
+import { type ConsumerView, type PartitionLine, viewGroups } from '../client/view.js'
 import { type GroupOptions, groupCommand, jsonOption } from './choose.js'
 import { loadConfig } from './config.js'
 import { age, ago } from './format.js'
@@ -34,11 +32,14 @@ Examples:
   $ tidemark status --json | jq '.[].partitions[] | select(.state == "blocked")'`,
     )
     .action(async (options: GroupOptions & { json?: boolean; watch?: number }) => {
-      const config = parseConfig(await loadConfig(options.config))
-      const consumers = findConsumers(config, options)
+      const config = await loadConfig(options.config)
+      const wanted = {
+        ...(options.group && { group: options.group }),
+        ...(options.stream && { stream: options.stream }),
+      }
       const rates = new Rates()
       await shown(async () => {
-        const views = await Promise.all(consumers.map((consumer) => viewConsumer(config, consumer)))
+        const views = await viewGroups(config, wanted)
         const failed = views.filter(({ complete }) => !complete)
         if (options.watch === undefined && failed.length > 0) {
           const notes = new Set(failed.flatMap((view) => view.notes))

@@ -1,6 +1,8 @@
 import type { Client } from '@temporalio/client'
-import type { ParsedConfig, ParsedConsumer, TemporalSettings } from '../config/parse.js'
+import type { TidemarkConfig } from '../config/define.js'
+import { type ParsedConfig, type ParsedConsumer, parseConfig, type TemporalSettings } from '../config/parse.js'
 import { isTidemarkError, messageOf } from '../model/errors.js'
+import { findConsumers, type Wanted } from './find.js'
 import { answerWithin, placeOf } from './once.js'
 import { openSource, openStore, patience, using } from './open.js'
 import { greatestAge, type PartitionPosition, readPositions, sumOfLag } from './positions.js'
@@ -47,6 +49,16 @@ export interface PartitionLine {
 }
 
 type Asked<T> = { readonly answer: T; readonly why: null } | { readonly answer: null; readonly why: unknown }
+
+/**
+ * What the groups of a config are doing and how far they have come: what `tidemark status` shows.
+ *
+ * @throws TidemarkError UNKNOWN_CONSUMER; UNREACHABLE where neither Temporal nor the store can be reached
+ */
+export async function viewGroups(config: TidemarkConfig, wanted: Wanted = {}): Promise<ConsumerView[]> {
+  const parsed = parseConfig(config)
+  return Promise.all(findConsumers(parsed, wanted).map((consumer) => viewConsumer(parsed, consumer)))
+}
 
 /**
  * Looks at a consumer from all sides at once. What does not answer is named in `notes`, and the rest is shown.
