@@ -52,7 +52,7 @@ export function createProcess(runtime: ConsumerRuntime) {
       const stored = storedOffsets(input, token, claimed)
       work.position = stored?.read ?? claimed
       const commits = commitsOf(runtime, { key, epoch, replay }, work.position, stored)
-      const lease = readers.take(key, replay, work.position)
+      const lease = readers.take(key, replay, work.position, input.identity)
       stop.addEventListener('abort', lease.stop, { once: true })
       if (stop.aborted) lease.stop()
       let end: BatchEnd | undefined

@@ -30,7 +30,7 @@ export class Readers {
     })
   }
 
-  take(key: PartitionKey, replay: number, from: bigint): Lease {
+  take(key: PartitionKey, replay: number, from: bigint, identity: string | null = null): Lease {
     const id = `${key.partition}/${replay}`
     const parked = this.#parked.get(id)
     if (parked) {
@@ -44,7 +44,7 @@ export class Readers {
     const { source, settings, budget } = this.runtime
     const end = new AbortController()
     const { fetchBytes } = settings.chunk
-    const reader = source.read(from, { key, replay, fetchBytes, budget, signal: end.signal })
+    const reader = source.read(from, { key, replay, identity, fetchBytes, budget, signal: end.signal })
     return { reader, stop: () => end.abort() }
   }
 

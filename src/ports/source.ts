@@ -82,6 +82,11 @@ export interface ReadOptions {
   readonly key: PartitionKey
   /** Goes into the messages' idempotency keys. */
   readonly replay: number
+  /**
+   * The incarnation of the stream that the position belongs to (`SourceClient.identity`), where it is known. A reader that can tell
+   * reads nothing of another one: `next` throws OUT_OF_RANGE.
+   */
+  readonly identity?: string | null
   /** Bytes asked of the log in one fetch; one message larger than that is still delivered. */
   readonly fetchBytes: number
   /** The worker's memory for messages: taken before a fetch, given back by `Chunk.release`. */

@@ -4,6 +4,7 @@ import type { ByteLoan, Log, ReadOptions } from '../../ports.js'
 import { Backoff } from './backoff.js'
 import { DamagedChunk, memoryOf, readChunk, type StreamChunk } from './chunk.js'
 import { rabbitmqError } from './failures.js'
+import type { Incarnations } from './incarnations.js'
 import type { Delivered, Subscription } from './link.js'
 import type { Links } from './links.js'
 import type { Offsets } from './offsets.js'
@@ -32,15 +33,22 @@ export class Fetcher {
   #window: Window | null = null
   /** Bytes of the largest chunk among those last asked for. */
   #largest = 0
+  /** Which of all streams that had this name is read; null where nobody can tell. */
+  #incarnation: string | null
+  /** When that was last asked for. */
+  #asked: Subscription | null = null
   /** What keeps it from reading now. */
   #trouble: string | null = null
 
   constructor(
     private readonly links: Links,
     private readonly offsets: Offsets,
+    private readonly incarnations: Incarnations,
     private readonly options: ReadOptions,
     private readonly log: Log,
-  ) {}
+  ) {
+    this.#incarnation = options.identity ?? null
+  }
 
   /**
    * Waits until there is a chunk with something at or behind `from`, and returns it; null when the reader ends.
@@ -97,6 +105,11 @@ export class Fetcher {
         this.#lent(subscription.of, delivered, 0)
         return null
       }
+      // A stream that was empty has no name before its first message.
+      if (this.#incarnation === null && this.#asked !== subscription.of) {
+        this.#asked = subscription.of
+        await this.#sameStream(stream, from)
+      }
       // Offsets are missing: the broker's own notes take some, or retention was quicker than this reader.
       if (chunk.first > from) await this.#inRange(stream, from)
       signal.throwIfAborted()
@@ -149,7 +162,22 @@ export class Fetcher {
     const subscription = { of: await this.links.subscribe(stream, { offset: from }), next: from }
     this.#subscription = subscription
     if (this.options.signal.aborted) this.close()
+    await this.#sameStream(stream, from)
     return subscription
+  }
+
+  /** Throws OUT_OF_RANGE for a stream that was created again while it was read: it may be longer than what was handled. */
+  async #sameStream(stream: string, from: bigint): Promise<void> {
+    const now = await this.incarnations.of(stream).catch(() => null)
+    const before = this.#incarnation
+    this.#incarnation ??= now
+    if (before === null || now === null || before === now) return
+    const { key } = this.options
+    throw new TidemarkError(
+      'OUT_OF_RANGE',
+      `${describePartition(key)}, group ${key.group}: position ${from} belongs to a stream that was deleted; another one of the same name has been created since`,
+      { place: { ...key, offset: String(from) } },
+    )
   }
 
   /** Throws OUT_OF_RANGE where the broker would silently begin elsewhere, or stay silent. */

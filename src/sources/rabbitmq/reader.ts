@@ -5,6 +5,7 @@ import type { Origin } from '../message.js'
 import { undecodable, type ValueCodec } from '../value.js'
 import { MessageCursor, PackedOtherwise, type RawMessage } from './chunk.js'
 import { type Fetched, Fetcher } from './fetcher.js'
+import type { Incarnations } from './incarnations.js'
 import type { Links } from './links.js'
 import { type DecodedMessage, decodeMessage } from './message.js'
 import type { Offsets } from './offsets.js'
@@ -29,6 +30,7 @@ export class RabbitmqReader<V> implements Reader<V> {
     private readonly options: ReadOptions,
     private readonly links: Links,
     offsets: Offsets,
+    incarnations: Incarnations,
     private readonly codec: ValueCodec<V>,
     log: Log,
     private readonly onClose: (reader: RabbitmqReader<V>) => void = () => {},
@@ -36,7 +38,7 @@ export class RabbitmqReader<V> implements Reader<V> {
     this.#position = from
     this.#info = { ...options.key, offset: from }
     this.#origin = { ...options.key, replay: options.replay }
-    this.#fetcher = new Fetcher(links, offsets, { ...options, signal: this.#stop.signal }, log)
+    this.#fetcher = new Fetcher(links, offsets, incarnations, { ...options, signal: this.#stop.signal }, log)
     if (options.signal.aborted) this.#onAbort()
     else options.signal.addEventListener('abort', this.#onAbort, { once: true })
   }

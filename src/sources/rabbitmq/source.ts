@@ -102,7 +102,16 @@ class RabbitmqClient<V> implements SourceClient<V> {
 
   read(from: bigint, options: ReadOptions): Reader<V> {
     const closed = (reader: RabbitmqReader<V>) => this.#readers.delete(reader)
-    const reader = new RabbitmqReader(from, options, this.links, this.#offsets, this.codec, this.log, closed)
+    const reader = new RabbitmqReader(
+      from,
+      options,
+      this.links,
+      this.#offsets,
+      this.#incarnations,
+      this.codec,
+      this.log,
+      closed,
+    )
     if (!options.signal.aborted) this.#readers.add(reader)
     return reader
   }
