@@ -5,9 +5,6 @@ import type { Chunk, Message } from '../src/ports.js'
 import { redact } from './redact.js'
 import type { ConsumerRuntime } from './runtime.js'
 
-/** Where a consumer's bounded run ends: at the head of its beginning, or behind the first message that says so. */
-export type Until = 'head' | ((message: Message) => boolean)
-
 /** The end of a run, as one batch looks for it. */
 export interface RunEnd {
   /** Whether the run is over where the batch begins. */

@@ -1,4 +1,5 @@
 import type { Handler } from '../handlers/handler.js'
+import type { Until } from '../handlers/until.js'
 import type { Duration, Size } from '../model/units.js'
 import type { Message, OffsetStore, Output, Source } from '../ports.js'
 import type { CommitOption } from './strategy.js'
@@ -24,7 +25,7 @@ export interface ConsumerOptions<V = unknown> {
    * Ends the run: `'head'` at the head that each partition has when the run begins, for backfills; a function behind the first message
    * of each partition for which it returns true. Default: reads for ever. See docs/bounded-runs.md.
    */
-  readonly until?: 'head' | ((message: Message<V>) => boolean)
+  readonly until?: Until<V>
   /**
    * When the offset is committed: `afterBatch` (the default), `afterEach`, `everyN(n)`, `periodic(interval)`, or `manual`: what the
    * handler stores with `context.storeOffset`. What a crash may repeat is in docs/offsets.md.

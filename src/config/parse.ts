@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Handler } from '../handlers/handler.js'
+import type { Until } from '../handlers/until.js'
 import { TidemarkError } from '../model/errors.js'
 import type { ConsumerSettings } from '../model/settings.js'
 import type { Message, OffsetStore, Source } from '../ports.js'
@@ -29,7 +30,7 @@ export interface ParsedConsumer {
   readonly dedupe?: DedupeRule
   readonly output?: ParsedOutput
   /** Where a bounded run ends. */
-  readonly until?: 'head' | ((message: Message) => boolean)
+  readonly until?: Until
   /** Names this consumer's config: equal in every worker that was started with the same settings and handler. */
   readonly version: string
 }
@@ -74,7 +75,7 @@ const consumerSchema = z.strictObject({
   commit,
   onOutOfRange: z.enum(['fail', 'first', 'last'], { error: "must be 'fail', 'first' or 'last'" }).default('fail'),
   until: z
-    .custom<NonNullable<ParsedConsumer['until']>>((value) => value === 'head' || typeof value === 'function', {
+    .custom<Until>((value) => value === 'head' || typeof value === 'function', {
       error: "must be 'head', or a function that returns true for the last message",
     })
     .optional(),

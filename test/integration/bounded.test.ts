@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { batchActivities, type ConsumerRuntime } from '../../activities/index.js'
 import { groupsFinished } from '../../src/client/finished.js'
 import { startGroups } from '../../src/client/groups.js'
-import { viewConsumer } from '../../src/client/view.js'
+import { type ConsumerView, viewGroups } from '../../src/client/view.js'
 import { consumer, defineConfig, type TidemarkConfig } from '../../src/config/define.js'
 import type { ConsumerOptions } from '../../src/config/options.js'
 import { parseConfig } from '../../src/config/parse.js'
@@ -16,6 +16,7 @@ import { appendEvents, createStream, postgresStore, postgresStream } from '../..
 import { memoryStore } from '../../src/testing.js'
 import { SharedBudget } from '../../src/worker/budget.js'
 import { createWorker } from '../../src/worker/worker.js'
+import { Project, refused } from '../support/cli.js'
 import { createTopic, produce, rowsOf } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
@@ -76,8 +77,8 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
     await toItsEnd(config)
     const first = wave(0).slice(0, 10)
     expect((await effects()).sort()).toEqual([...first].sort())
-    const view = await viewConsumer(parseConfig(config), parseConfig(config).consumers[0]!)
-    expect(view.partitions.map(({ state, committed, lag }) => [state, committed, lag])).toEqual([
+    const [view] = await viewGroups(config)
+    expect(view!.partitions.map(({ state, committed, lag }) => [state, committed, lag])).toEqual([
       ['finished', '5', '15'],
       ['finished', '5', '15'],
     ])
@@ -102,6 +103,44 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
     await toItsEnd(config)
     expect(new Set(await effects()).size).toBe(3_000)
     expect(await effects()).toHaveLength(3_000)
+  })
+
+  it('lets the command line end by itself, and tells what has become of it when no worker runs any more', async () => {
+    const stream = unique('orders')
+    const { connectionString } = database
+    await createStream(connectionString, { stream, partitions: 2 })
+    await appendEvents(
+      connectionString,
+      stream,
+      Array.from({ length: 500 }, (_, n) => ({ key: `${n}`, value: n })),
+    )
+    const project = await Project.create({ DATABASE_URL: connectionString })
+    try {
+      await project.write(
+        'tidemark.config.ts',
+        `import { consumer, defineConfig } from 'tidemark'
+        import { postgresStore, postgresStream } from 'tidemark/postgres'
+        const connectionString = process.env.DATABASE_URL
+        export default defineConfig({
+          store: postgresStore({ connectionString }),
+          taskQueue: '${unique('queue')}',
+          consumers: [consumer({ group: 'nightly', source: postgresStream({ connectionString, stream: '${stream}' }), until: 'head', handler: () => {} })],
+        })`,
+      )
+      const started = await project.run(['start'])
+      expect(started).toMatchObject({ code: 0, stdout: '' })
+      expect(started.stderr).toContain(`finished: group nightly has read ${stream} to its end, 2 partitions`)
+      const status = await project.run(['status', '--json'])
+      expect(status.code).toBe(0)
+      const [view] = JSON.parse(status.stdout) as [ConsumerView]
+      expect(view.partitions.map(({ state, lag }) => [state, lag])).toEqual([
+        ['finished', '0'],
+        ['finished', '0'],
+      ])
+      refused(await project.run(['pause', '--group', 'nightly']), 1)
+    } finally {
+      await project.close()
+    }
   })
 
   it('knows that the last message was handled when the try that did it could not say so', async () => {

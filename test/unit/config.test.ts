@@ -98,6 +98,10 @@ describe('a config', () => {
     ],
     [{ commit: everyN(0) }, "consumers[0] (group 'billing').commit.everyN: must be at least 1"],
     [{ commit: periodic('now') }, "consumers[0] (group 'billing').commit.periodic: 'now' is not a duration"],
+    [
+      { until: 'tail' },
+      "consumers[0] (group 'billing').until: must be 'head', or a function that returns true for the last message",
+    ],
     [{ onOutOfRange: 'skip' }, "consumers[0] (group 'billing').onOutOfRange: must be 'fail', 'first' or 'last'"],
     [{ heartbeat: '3s' }, "consumers[0] (group 'billing'): unknown option 'heartbeat'"],
   ])('refuses %o and says where and why', (change, words) => {
