@@ -6,14 +6,17 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import pg from 'pg'
 import { type Stack, startStack } from '../../src/local/stack.js'
 import { messageOf } from '../../src/model/errors.js'
-import { kafkaLog, postgresLog } from './event-log.js'
+import { type EventLog, kafkaLog, postgresLog, rabbitmqLog } from './event-log.js'
 import { Ledger, type Proof, proof } from './ledger.js'
 import { type Outcome, run } from './run.js'
 import { number, Screen } from './screen.js'
 import { WorkerProcess } from './worker-process.js'
 
+const sources = ['postgres', 'kafka', 'rabbitmq'] as const
+type Source = (typeof sources)[number]
+
 interface Options {
-  readonly source: 'postgres' | 'kafka'
+  readonly source: Source
   readonly events: number
   readonly exit: boolean
   readonly json: boolean
@@ -22,15 +25,17 @@ interface Options {
 const configs = {
   postgres: 'examples/demo/tidemark.config.ts',
   kafka: 'examples/demo/tidemark.kafka.config.ts',
+  rabbitmq: 'examples/demo/tidemark.rabbitmq.config.ts',
 }
+const brokers = { postgres: '', kafka: ', Kafka', rabbitmq: ', RabbitMQ' }
 
 const program = new Command('npm run demo --')
   .description(
     'Appends events to a stream while a worker books them into a table, kills the worker with SIGKILL in the middle, ' +
       'starts another one, and proves by a query that every event took effect once. ' +
-      'Starts a Postgres, a Temporal dev server and, where asked, a Kafka of its own; they listen on 127.0.0.1 only.',
+      'Starts a Postgres, a Temporal dev server and, where asked, a Kafka or a RabbitMQ of its own; they listen on 127.0.0.1 only.',
   )
-  .addOption(new Option('--source <kind>', 'the stream').choices(['postgres', 'kafka']).default('postgres'))
+  .addOption(new Option('--source <kind>', 'the stream').choices(sources).default('postgres'))
   .addOption(new Option('--events <n>', 'events to append').argParser(wholeNumber).default(200_000))
   .option('--exit', 'end after the proof instead of staying up to look around', false)
   .option('--json', 'the result as one line of JSON on standard output; all else goes to standard error', false)
@@ -40,6 +45,7 @@ const program = new Command('npm run demo --')
 Examples:
   $ npm run demo
   $ npm run demo -- --source kafka
+  $ npm run demo -- --source rabbitmq
   $ npm run --silent demo -- --exit --json | jq .duplicates
 
 Exit codes: 0 nothing lost and nothing twice, 1 anything else, 2 wrong use, 130 ended by Ctrl-C.`,
@@ -62,10 +68,15 @@ async function endAll(): Promise<void> {
 }
 
 async function main(options: Options): Promise<number> {
-  screen.say(`starting Temporal, Postgres${options.source === 'kafka' ? ', Kafka' : ''}`)
+  screen.say(`starting Temporal, Postgres${brokers[options.source]}`)
   // Its own ones always: a DATABASE_URL that lies in the environment is not there to be played with.
   const stack = await startStack(
-    { temporal: { own: true }, postgres: { own: true }, kafka: options.source === 'kafka' && { own: true } },
+    {
+      temporal: { own: true },
+      postgres: { own: true },
+      kafka: options.source === 'kafka' && { own: true },
+      rabbitmq: options.source === 'rabbitmq' && { own: true },
+    },
     { onProgress: (text) => screen.say(text) },
   )
   endings.push(() => stack.stop())
@@ -76,7 +87,7 @@ async function main(options: Options): Promise<number> {
   endings.push(() => pool.end())
 
   const ledger = await Ledger.create(pool)
-  const log = options.source === 'kafka' ? await kafkaLog(stack.kafka.brokers) : await postgresLog(pool)
+  const log = await openLog(options.source, stack, pool)
   endings.push(() => log.close())
   const env = environment(stack, options)
   const worker = await WorkerProcess.create(configs[options.source], { ...process.env, TEMPORAL_API_KEY: '', ...env })
@@ -89,6 +100,11 @@ async function main(options: Options): Promise<number> {
   return result.lost === 0 && result.duplicates === 0 ? 0 : 1
 }
 
+function openLog(source: Source, stack: Stack, pool: pg.Pool): Promise<EventLog> {
+  if (source === 'kafka') return kafkaLog(stack.kafka.brokers)
+  return source === 'rabbitmq' ? rabbitmqLog(stack.rabbitmq.url) : postgresLog(pool)
+}
+
 /** Where the worker finds everything. */
 function environment(stack: Stack, { source }: Options): Record<string, string> {
   return {
@@ -96,6 +112,7 @@ function environment(stack: Stack, { source }: Options): Record<string, string> 
     TEMPORAL_ADDRESS: stack.temporal.address,
     TEMPORAL_NAMESPACE: stack.temporal.namespace,
     ...(source === 'kafka' && { KAFKA_BROKERS: stack.kafka.brokers.join(',') }),
+    ...(source === 'rabbitmq' && { RABBITMQ_URL: stack.rabbitmq.url }),
   }
 }
 

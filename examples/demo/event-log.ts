@@ -1,5 +1,6 @@
 import { Kafka, logLevel } from 'kafkajs'
 import type pg from 'pg'
+import { connect } from 'rabbitmq-stream-js-client'
 import { appendEvents, createStream } from 'tidemark/postgres'
 import type { Deposit } from './deposits.js'
 
@@ -39,6 +40,40 @@ export async function kafkaLog(brokers: readonly string[]): Promise<EventLog> {
       await producer.send({ topic: stream, messages, acks: -1 })
     },
     close: () => producer.disconnect(),
+  }
+}
+
+/** A RabbitMQ super stream. Resolves an append when the broker has confirmed all of it. */
+export async function rabbitmqLog(url: string): Promise<EventLog> {
+  const { hostname, port, username, password } = new URL(url)
+  const client = await connect({ hostname, port: Number(port), username, password, vhost: '/' })
+  await client.createSuperStream({ streamName: stream, arguments: {} }, undefined, partitions)
+  const publishers = await Promise.all(
+    Array.from({ length: partitions }, (_, index) => client.declarePublisher({ stream: `${stream}-${index}` })),
+  )
+  let open = 0
+  let settle: (refused?: Error) => void = () => {}
+  for (const publisher of publishers)
+    publisher.on('publish_confirm', (error, ids) => {
+      open -= ids.length
+      if (error) settle(new Error(`the broker refused ${ids.length} messages, code ${error}`))
+      if (open === 0) settle()
+    })
+  return {
+    append: async (deposits) => {
+      const all = new Promise<void>((resolve, reject) => {
+        settle = (refused) => (refused ? reject(refused) : resolve())
+      })
+      all.catch(() => {})
+      open += deposits.length
+      for (const value of deposits)
+        await publishers[value.id % partitions]!.send(Buffer.from(JSON.stringify(value)), {
+          messageProperties: { messageId: value.account },
+        })
+      await Promise.all(publishers.map((publisher) => publisher.flush()))
+      await all
+    },
+    close: async () => void (await client.close()),
   }
 }
 

@@ -13,6 +13,7 @@ export function configOf(group: string, tracking: boolean, handle: (message: Mes
       ? rabbitmqStore({ url, database: postgresDatabase({ connectionString }) })
       : postgresStore({ connectionString }),
     taskQueue: group,
+    connectTimeout: '10s',
     consumers: [
       consumer<string>({
         group,
