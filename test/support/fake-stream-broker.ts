@@ -5,6 +5,8 @@ import { waitFor } from './wait-for.js'
 /** What a fake broker does instead of what a real one would; `null` says nothing at all. */
 export interface Mood {
   readonly version?: string
+  /** Ports of the brokers that it says have each stream, the leader first; without them, itself. */
+  readonly has?: readonly number[]
   /** Answers a request by its number on the wire; undefined leaves it to the fake. */
   readonly answer?: (key: number, request: Buffer, socket: Socket) => Buffer | null | undefined
 }
@@ -69,6 +71,13 @@ export class FakeStreamBroker {
     if (answer) socket.write(answer)
   }
 
+  #metadata(request: Buffer, ports: readonly number[]): Buffer {
+    const brokers = ports.flatMap((port, index) => [u16(index), text('127.0.0.1'), u32(port)])
+    const replicas = ports.slice(1).map((_, index) => u16(index + 1))
+    const stream = [u32(1), request.subarray(16), u16(1), u16(0), u32(replicas.length), ...replicas]
+    return frame(0x800f, request.subarray(8, 12), u32(ports.length), ...brokers, ...stream)
+  }
+
   #usual(key: number, request: Buffer): Buffer | null {
     const reply = (...parts: Buffer[]) => yes(key, request, ...parts)
     switch (key) {
@@ -81,13 +90,8 @@ export class FakeStreamBroker {
       case 0x15: // open
       case 0x1b: // versions
         return reply(u32(0))
-      case 0x0f: // metadata: this broker has all streams
-        return frame(
-          0x800f,
-          request.subarray(8, 12),
-          ...[u32(1), u16(0), text('127.0.0.1'), u32(this.port)],
-          ...[u32(1), request.subarray(16), u16(1), u16(0), u32(0)],
-        )
+      case 0x0f: // metadata
+        return this.#metadata(request, this.mood.has ?? [this.port])
       case 0x1c: // stats
         return reply(u32(3), ...['first', 'committed', 'last'].flatMap((name) => [text(`${name}_chunk_id`), u64(0)]))
       case 0x07: // subscribe

@@ -34,6 +34,34 @@ test('all who come back after an outage share one new connection', async () => {
   expect(broker.sockets.size).toBe(1)
 })
 
+test('while the broker in the config is away, another one that was heard of says where streams are', async () => {
+  const other = await FakeStreamBroker.start()
+  ends.push(() => other.close())
+  const { broker, links } = await connectTo({ has: [other.port] })
+  expect((await links.leaderOf('s')).address.port).toBe(other.port)
+  const lost = await links.seed()
+  broker.close()
+  await waitFor(() => !lost.alive, { what: 'the loss to be noticed' })
+  expect((await links.seed()).address.port).toBe(other.port)
+  expect(await links.subscribe('s', 'last')).toBeDefined()
+})
+
+test('how far a stream goes is asked of its leader, and chunks of a replica', async () => {
+  const [leader, replica] = await Promise.all([FakeStreamBroker.start(), FakeStreamBroker.start()])
+  ends.push(
+    () => leader.close(),
+    () => replica.close(),
+  )
+  const { links } = await connectTo({ has: [leader.port, replica.port] })
+  await new Offsets(links).chunks('s')
+  await links.subscribe('s', { offset: 0n })
+  const [stats, subscribe] = [0x1c, 0x07]
+  expect(leader.requests).toContain(stats)
+  expect(leader.requests).not.toContain(subscribe)
+  expect(replica.requests).toContain(subscribe)
+  expect(replica.requests).not.toContain(stats)
+})
+
 test('more subscriptions than a connection can number take a second one', async () => {
   const { broker, links } = await connectTo()
   const all = await Promise.all(Array.from({ length: 300 }, () => links.subscribe('s', { offset: 0n })))

@@ -25,7 +25,10 @@ export class Link {
   #ready = false
   #ended: Error | null = null
 
-  constructor(address: Address, settings: RabbitmqSettings) {
+  constructor(
+    readonly address: Address,
+    settings: RabbitmqSettings,
+  ) {
     this.#wire = new Wire(address, settings, {
       deliver: (id, committed, chunk) => this.#subscriptions.get(id)?.deliver({ committed, chunk }),
       gone: (stream) => this.#gone(stream),

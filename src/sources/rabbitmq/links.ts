@@ -1,3 +1,4 @@
+import { TidemarkError } from '../../model/errors.js'
 import { type Address, type Chunks, requests, type StartAt, type StreamInfo } from './driver.js'
 import { notFound, Refused, rabbitmqError } from './failures.js'
 import { Link, type Subscription } from './link.js'
@@ -6,6 +7,8 @@ import type { RabbitmqSettings } from './options.js'
 /** The connections of one client: one to the broker in its config, and one to each broker that holds one of its streams. */
 export class Links {
   readonly #links = new Map<string, Link[]>()
+  /** Brokers that were heard of, by host and port. */
+  readonly #heardOf = new Map<string, Address>()
   #partitions: readonly string[] | null = null
   #closed = false
 
@@ -34,13 +37,18 @@ export class Links {
     return name
   }
 
-  /** A connection to a broker that has the stream. */
-  async to(stream: string): Promise<Link> {
-    return this.#at(await this.#where(stream)).ready
+  /** A connection to the broker that alone knows for sure how far a stream goes. A replica may have just begun to catch up. */
+  async leaderOf(stream: string): Promise<Link> {
+    return this.#at(await this.#where(stream, 'leader')).ready
   }
 
-  async subscribe(stream: string, start: StartAt, chunks: Chunks = 'user'): Promise<Subscription> {
-    const broker = await this.#where(stream)
+  async subscribe(
+    stream: string,
+    start: StartAt,
+    chunks: Chunks = 'user',
+    at: 'leader' | 'anywhere' = 'anywhere',
+  ): Promise<Subscription> {
+    const broker = await this.#where(stream, at)
     for (;;) {
       const link = await this.#at(broker).ready
       // Others may have waited for the same connection.
@@ -48,8 +56,19 @@ export class Links {
     }
   }
 
+  /** A connection to the broker in the config, or while that is not there to another one that was heard of. */
   async seed(): Promise<Link> {
-    return this.#at(this.settings).ready
+    try {
+      return await this.#at(this.settings).ready
+    } catch (error) {
+      // It is there, and says no.
+      if (error instanceof Refused || error instanceof TidemarkError) throw error
+      for (const other of this.#heardOf.values()) {
+        const link = await this.#at(other).ready.catch(() => null)
+        if (link) return link
+      }
+      throw error
+    }
   }
 
   /** Ends all connections, those that are only being made, too. */
@@ -60,18 +79,20 @@ export class Links {
   }
 
   /** A replica rather than the leader, who has enough to do; the broker we are connected to rather than any other. */
-  async #where(stream: string): Promise<Address> {
+  async #where(stream: string, at: 'leader' | 'anywhere' = 'anywhere'): Promise<Address> {
     const seed = await this.seed()
     const { streamInfos } = await seed.ask<{ streamInfos: readonly StreamInfo[] }>(requests.metadata(stream))
     const info = streamInfos.find(({ streamName }) => streamName === stream)
     if (!info || info.responseCode === 2) throw rabbitmqError(new Refused(2), this.settings)
     if (info.responseCode !== 1) throw new Refused(info.responseCode)
     const { leader, replicas = [] } = info
-    const brokers = [...replicas, ...(leader ? [leader] : [])]
+    for (const { host, port } of leader ? [leader, ...replicas] : replicas)
+      this.#heardOf.set(`${host}:${port}`, { host, port })
+    const brokers = [...(at === 'leader' ? [] : replicas), ...(leader ? [leader] : [])]
     const [first] = brokers
-    if (!first) throw new Error(`no broker has stream '${stream}' now`)
+    if (!first) throw new Error(`no broker ${at === 'leader' ? 'leads' : 'has'} stream '${stream}' now`)
     const own = seed.advertised
-    if (own && brokers.some(({ host, port }) => host === own.host && port === own.port)) return this.settings
+    if (own && brokers.some(({ host, port }) => host === own.host && port === own.port)) return seed.address
     return first
   }
 

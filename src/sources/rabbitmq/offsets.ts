@@ -61,7 +61,7 @@ export class Offsets {
 
   /** First and last chunk; -1 where there is none. A single question, which reads nothing. */
   async chunks(stream: string): Promise<{ readonly first: bigint; readonly committed: bigint }> {
-    const link = await this.links.to(stream)
+    const link = await this.links.leaderOf(stream)
     const { rawStats } = await link.ask<{ rawStats: Readonly<Record<string, bigint>> }>(requests.stats(stream))
     const { first_chunk_id: first = -1n, committed_chunk_id: committed = -1n, last_chunk_id: last = -1n } = rawStats
     // A leader that has just been elected must hear of the others first. The log would look empty.
@@ -72,12 +72,16 @@ export class Offsets {
   async #tail(stream: string, first: bigint, committed: bigint): Promise<Tail> {
     const known = this.#tails.get(stream)
     if (known?.committed === committed) return known
-    const chunk = await this.#one(stream, 'last')
+    // The chunk that the broker has named is committed, so it is sent at once; the log's last one may not be yet. Where it is a
+    // note of the broker's own, the last messages are before it.
+    const chunk = (await this.#one(stream, { offset: committed })) ?? (await this.#one(stream, 'last'))
+    if (!chunk && (await this.#one(stream, { offset: first })))
+      throw new Error(`the last messages of '${stream}' are not committed yet`)
     // A log that holds nothing but the broker's own notes: as if it were empty, where it never had anything else.
     const tail = chunk
       ? { committed, head: chunk.next, timestamp: chunk.timestamp }
       : { committed, head: first === 0n ? 0n : committed + 1n, timestamp: null }
-    if (chunk === null || chunk.first <= committed) this.#tails.set(stream, tail)
+    if (!chunk || chunk.first <= committed) this.#tails.set(stream, tail)
     return tail
   }
 
@@ -93,7 +97,7 @@ export class Offsets {
 
   /** The first chunk of messages from there on; null where there is none. */
   async #one(stream: string, start: StartAt): Promise<StreamChunk | null> {
-    const subscription = await this.links.subscribe(stream, start)
+    const subscription = await this.links.subscribe(stream, start, 'user', 'leader')
     try {
       for (;;) {
         const delivered = await subscription.here()
