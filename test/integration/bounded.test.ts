@@ -17,7 +17,7 @@ import { memoryStore } from '../../src/testing.js'
 import { SharedBudget } from '../../src/worker/budget.js'
 import { createWorker } from '../../src/worker/worker.js'
 import { Project, refused } from '../support/cli.js'
-import { createTopic, produce, rowsOf } from '../support/consume.js'
+import { createTopic, kafkaClient, produce, rowsOf } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -103,6 +103,27 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
     await toItsEnd(config)
     expect(new Set(await effects()).size).toBe(3_000)
     expect(await effects()).toHaveLength(3_000)
+  })
+
+  it('comes to a head that no message lies before: an aborted transaction and its marker are the end of the log', async () => {
+    const topic = unique('orders')
+    await createTopic(topic, 1)
+    const producer = kafkaClient().producer({ transactionalId: unique('tx'), maxInFlightRequests: 1, idempotent: true })
+    await producer.connect()
+    const write = async (value: string, end: 'commit' | 'abort') => {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages: [{ value }] })
+      await transaction[end]()
+    }
+    await write('kept', 'commit')
+    await write('aborted', 'abort')
+    const config = configOf({ source: kafka({ brokers: part('kafka').brokers, topic, value: text() }), until: 'head' })
+    await toItsEnd(config)
+    expect(await effects()).toEqual(['kept'])
+    await write('later', 'commit')
+    await producer.disconnect()
+    await toItsEnd(config)
+    expect(await effects()).toEqual(['kept', 'later'])
   })
 
   it('lets the command line end by itself, and tells what has become of it when no worker runs any more', async () => {
