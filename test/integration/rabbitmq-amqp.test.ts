@@ -47,6 +47,10 @@ describeWith(['rabbitmq'], 'messages published to a stream over AMQP 0.9.1', () 
       // The broker itself leaves these two out of a stream: AMQP 1.0 has no place for them.
       list: [1, 'a', 2.5, [true]],
       nested: { a: { b: 1 } },
+      // And these it keeps elsewhere: as message annotations.
+      'x-tenant': 'acme',
+      'x-list': [1, 'a', 2.5, [true]],
+      'x-nested': { a: { b: 1 } },
     }
     const [message] = await through([Buffer.from('body'), { headers, messageId: 'id-1', contentType: 'text/plain' }])
     expect(Object.fromEntries(message!.headers)).toEqual({
@@ -59,6 +63,11 @@ describeWith(['rabbitmq'], 'messages published to a stream over AMQP 0.9.1', () 
       nothing: null,
       binary: '\0\ufffd\ufffd',
       when: '2023-11-14T22:13:20.000Z',
+      'x-tenant': 'acme',
+      'x-list': '[1,"a",2.5,[true]]',
+      'x-nested': '{"a":{"b":1}}',
+      'x-exchange': '',
+      'x-routing-key': message!.stream,
       'properties.message-id': 'id-1',
       'properties.content-type': 'text/plain',
     })

@@ -240,6 +240,58 @@ describe('messages', () => {
     expect(value('74 01020304')).toEqual(hex('01020304'))
   })
 
+  test('properties that were passed over can be read afterwards, whatever is in them', () => {
+    const of = (code: number, bytes: Uint8Array) => Buffer.concat([Buffer.from([code]), bytes])
+    const sized = (code: number, count: number, bytes: Uint8Array) =>
+      Buffer.concat([Buffer.from([code, bytes.length + 1, count]), bytes])
+    const fixed = ([code, length]: [number, number]) =>
+      fc.uint8Array({ minLength: length, maxLength: length }).map((bytes) => of(code, bytes))
+    const codes: [number, number][] = [
+      ...[0x40, 0x41, 0x42, 0x43, 0x44, 0x45].map((code): [number, number] => [code, 0]),
+      ...[0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56].map((code): [number, number] => [code, 1]),
+      ...[0x60, 0x61].map((code): [number, number] => [code, 2]),
+      ...[0x70, 0x71, 0x72, 0x73, 0x74].map((code): [number, number] => [code, 4]),
+      ...[0x80, 0x81, 0x82, 0x83, 0x84].map((code): [number, number] => [code, 8]),
+      ...[0x94, 0x98].map((code): [number, number] => [code, 16]),
+    ]
+    const bytes = fc.uint8Array({ maxLength: 6 })
+    const { value } = fc.letrec<{ value: Buffer }>((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 3 },
+        fc.constantFrom(...codes).chain(fixed),
+        fc.tuple(fc.constantFrom(0xa0, 0xa1, 0xa3), bytes).map(([code, of]) => Buffer.from([code, of.length, ...of])),
+        fc
+          .tuple(fc.constantFrom(0xc0, 0xc1), fc.array(tie('value'), { maxLength: 4 }))
+          .map(([code, all]) => sized(code, all.length, Buffer.concat(all))),
+        fc
+          .tuple(fc.constantFrom(0x50, 0x56), bytes)
+          .map(([of, all]) => sized(0xe0, all.length, Buffer.from([of, ...all]))),
+        fc.tuple(tie('value'), tie('value')).map((both) => Buffer.concat([Buffer.from([0]), ...both])),
+      ),
+    }))
+    let read = 0
+    fc.assert(
+      fc.property(fc.constantFrom(0x72, 0x74), value, (kind, one) => {
+        fc.pre(one.length < 200)
+        const section = Buffer.concat([
+          Buffer.from([0, 0x53, kind]),
+          sized(0xc1, 2, Buffer.concat([hex('a1 03 782d61'), one])),
+        ])
+        let decoded: ReturnType<typeof decodeMessage>
+        try {
+          decoded = decodeMessage(section, 0, section.length)
+        } catch (error) {
+          expect(error).toBeInstanceOf(NotAmqp)
+          return
+        }
+        expect(decoded.headers.map(([name]) => name)).toEqual(['x-a'])
+        read++
+      }),
+      { numRuns: 2_000 },
+    )
+    expect(read).toBeGreaterThan(1_000)
+  })
+
   test('what is no AMQP is named, whatever it is', () => {
     for (const text of ['01', '00 53', '00 53 99 40', '00 53 75 41', '00 53 75 a0 05 68', '00 53 74 41', '00 53 77 01'])
       expect(() => decode(text)).toThrow(NotAmqp)
@@ -250,11 +302,14 @@ describe('messages', () => {
         fc.constantFrom(0x70, 0x72, 0x73, 0x74, 0x76, 0x77),
         (data, kind) => {
           const bytes = Buffer.concat([Buffer.from([0, 0x53, kind]), data])
+          let decoded: ReturnType<typeof decodeMessage> | undefined
           try {
-            decodeMessage(bytes, 0, bytes.length)
+            decoded = decodeMessage(bytes, 0, bytes.length)
           } catch (error) {
             expect(error).toBeInstanceOf(NotAmqp)
           }
+          // They are made later, in the handler's hands.
+          expect(() => decoded?.headers).not.toThrow()
         },
       ),
       { numRuns: 2_000 },

@@ -12,21 +12,34 @@ export class DecodedMessage {
     readonly body: Buffer | string | null,
     readonly start: number,
     readonly end: number,
-    /** Where the sections of properties and of application properties have their values; -1 for a section that is not there. */
-    private readonly propertiesAt: number,
-    private readonly applicationAt: number,
+    private readonly sections: Sections,
     private readonly until: number,
   ) {}
 
-  /** Application properties, then the standard ones as `properties.message-id` and so on. Made when somebody asks. */
+  /**
+   * Message annotations `x-...`, which is where the broker keeps headers of AMQP 0.9.1 with such names; application properties;
+   * the standard properties as `properties.message-id` and so on. Made when somebody asks.
+   */
   get headers(): RawHeaders {
-    this.#headers ??= [...this.#read(this.applicationAt, application), ...this.#read(this.propertiesAt, named)]
+    const { annotations, application, properties } = this.sections
+    this.#headers ??= [
+      ...this.#read(annotations, pairs).filter(([name]) => name.startsWith('x-')),
+      ...this.#read(application, pairs),
+      ...this.#read(properties, named),
+    ]
     return this.#headers
   }
 
   #read(at: number, meaning: (value: AmqpValue) => RawHeaders): RawHeaders {
     return at < 0 ? noHeaders : meaning(new AmqpReader(this.bytes, at, this.until).value())
   }
+}
+
+/** Where sections have their values; -1 for one that is not there. */
+interface Sections {
+  annotations: number
+  application: number
+  properties: number
 }
 
 /** In the order of the properties section. */
@@ -46,19 +59,26 @@ const standard = [
   'reply-to-group-id',
 ] as const
 
-const section = { properties: 0x73, application: 0x74, data: 0x75, sequence: 0x76, value: 0x77 } as const
-/** Header, delivery and message annotations, footer: the broker's business. */
-const skipped = new Set([0x70, 0x71, 0x72, 0x78])
+const section = {
+  annotations: 0x72,
+  properties: 0x73,
+  application: 0x74,
+  data: 0x75,
+  sequence: 0x76,
+  value: 0x77,
+} as const
+/** Header, delivery annotations, footer: the broker's business. */
+const skipped = new Set([0x70, 0x71, 0x78])
 
 const nothing = Buffer.alloc(0)
 
 /** What the value of a section may be: null, lists and arrays, maps. */
-const kinds = { properties: new Set([0x45, 0xc0, 0xd0, 0xe0, 0xf0]), application: new Set([0x40, 0xc1, 0xd1]) } as const
+const kinds = { list: new Set([0x45, 0xc0, 0xd0, 0xe0, 0xf0]), map: new Set([0x40, 0xc1, 0xd1]) } as const
 
 /** Decodes the AMQP 1.0 sections of a message; other protocols' messages are kept in them, too. Throws NotAmqp. */
 export function decodeMessage(bytes: Buffer, start: number, end: number): DecodedMessage {
   const reader = new AmqpReader(bytes, start, end)
-  let [propertiesAt, applicationAt] = [-1, -1]
+  const sections: Sections = { annotations: -1, application: -1, properties: -1 }
   const data: { start: number; end: number }[] = []
   const sequences: AmqpValue[] = []
   let value: AmqpValue | undefined
@@ -68,18 +88,18 @@ export function decodeMessage(bytes: Buffer, start: number, end: number): Decode
       const binary = reader.binary()
       if (!binary) throw new NotAmqp('a data section holds no bytes')
       data.push(binary)
-    } else if (kind === section.application) applicationAt = passed(reader, kinds.application, 'no map')
-    else if (kind === section.properties) propertiesAt = passed(reader, kinds.properties, 'no list')
+    } else if (kind === section.annotations) sections.annotations = passed(reader, kinds.map, 'no map')
+    else if (kind === section.application) sections.application = passed(reader, kinds.map, 'no map')
+    else if (kind === section.properties) sections.properties = passed(reader, kinds.list, 'no list')
     else if (kind === section.value) value = reader.value()
     else if (kind === section.sequence) sequences.push(...listOf(reader.value()))
     else if (skipped.has(kind)) reader.skip()
     else throw new NotAmqp(`a message has no section 0x${kind.toString(16)}`)
   }
   const [first] = data
-  if (first && data.length === 1)
-    return new DecodedMessage(bytes, bytes, first.start, first.end, propertiesAt, applicationAt, end)
+  if (first && data.length === 1) return new DecodedMessage(bytes, bytes, first.start, first.end, sections, end)
   const body = bodyOf(bytes, data, sequences, value)
-  return new DecodedMessage(bytes, body, 0, body?.length ?? 0, propertiesAt, applicationAt, end)
+  return new DecodedMessage(bytes, body, 0, body?.length ?? 0, sections, end)
 }
 
 /** Goes over a section that is read when somebody asks for it, and says where it is; whatever is wrong with it shows here. */
@@ -101,9 +121,9 @@ function bodyOf(
   return sequences.length > 0 ? textOf([...sequences]) : nothing
 }
 
-function application(value: AmqpValue): RawHeaders {
+function pairs(value: AmqpValue): RawHeaders {
   if (value === null) return noHeaders
-  if (!(value instanceof AmqpMap)) throw new NotAmqp('application properties are no map')
+  if (!(value instanceof AmqpMap)) throw new NotAmqp('properties are no map')
   return value.entries.map(([name, one]) => [String(textOf(name)), bytesOf(one)] as const)
 }
 
