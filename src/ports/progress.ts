@@ -1,7 +1,7 @@
 import type { PartitionKey } from '../model/partition.js'
 import type { FencingToken } from '../model/token.js'
 import type { ConnectContext } from './context.js'
-import type { OffsetChange, OffsetFilter } from './offsets.js'
+import type { OffsetChange, OffsetFilter, StoredOffset } from './offsets.js'
 import type { OutputRecord } from './record.js'
 
 /* Progress lives in the database that handlers write to, so that it moves in the same transaction. */
@@ -21,17 +21,16 @@ export interface DatabaseClient {
     add(change: Omit<OffsetChange, 'at'>): Promise<void>
     list(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]>
   }
-  /** Partitions that there are positions for, for stores that can't list them. */
+  /** Partitions as they were when they were last opened or reset, for stores that can't list them, and lose them with the stream. */
   readonly partitions: {
-    /** Noting again is harmless; an identity of null leaves the one that is there. */
+    /** An identity of null leaves the one that is there. */
     note(partition: NotedPartition): Promise<void>
     list(filter: OffsetFilter): Promise<readonly NotedPartition[]>
   }
   close(): Promise<void>
 }
 
-/** A partition, and the incarnation of the stream that its position belongs to (`SourceClient.identity`). */
-export type NotedPartition = PartitionKey & { readonly identity: string | null }
+export type NotedPartition = Omit<StoredOffset, 'updatedAt'>
 
 export interface Progress {
   readonly position: bigint

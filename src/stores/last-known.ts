@@ -28,11 +28,16 @@ export class LastKnown {
     const progress = await (await this.database()).progress.read(key)
     if (!progress) return written
     const handled = { position: progress.position, epoch: progress.token.epoch, replay: progress.replay }
-    if (!written || handled.replay > written.replay) return handled
-    if (written.replay > handled.replay) return written
-    const [epoch, position] = [Math.max(handled.epoch, written.epoch), max(handled.position, written.position)]
-    return { position, epoch, replay: written.replay }
+    return furthest(handled, written)
   }
+}
+
+/** Of the newer replay; of one, the furthest position and the newest owner. */
+export function furthest(one: Known, other: Known | null): Known {
+  if (!other || one.replay > other.replay) return one
+  if (other.replay > one.replay) return other
+  const [epoch, position] = [Math.max(one.epoch, other.epoch), max(one.position, other.position)]
+  return { position, epoch, replay: one.replay }
 }
 
 function nameOf({ group, stream, partition }: PartitionKey): string {

@@ -164,9 +164,8 @@ describeWith(['rabbitmq', 'postgres'], 'offsets tracked by RabbitMQ', () => {
     expect(await lastChunk()).toBe(quiet)
     expect(first).not.toBeNull()
     expect(await source.identity(0)).toBe(first)
-    const { epoch } = await store.open(key, { above: 0, start: 0n, identity: first })
+    const { epoch } = await store.open(key, { above: 0, start: 1n, identity: first })
     await store.commit(key, { epoch, position: 3n })
-    await database.progress.claim(key, { epoch, batch: 1, attempt: 1 }, { from: 3n, replay: 0 })
     await recreate()
     await publish(client, stream, messages(9))
     const second = await source.identity(0)
@@ -174,9 +173,13 @@ describeWith(['rabbitmq', 'postgres'], 'offsets tracked by RabbitMQ', () => {
     expect(second).not.toBe(first)
     expect(await onlyReading.identity(0)).toBe(second)
     await onlyReading.close()
-    // The offset is gone with the stream; what the database has is of the old one, and says so.
+    // The offset is gone with the stream; what the database has is of the old one, and says so: of the last owner, and of the handlers.
     const other = await anotherProcess()
-    expect(await other.read(group, stream)).toMatchObject([{ position: 3n, identity: first }])
+    expect(await other.read(group, stream)).toMatchObject([{ position: 1n, epoch, identity: first }])
+    await database.progress.claim(key, { epoch, batch: 1, attempt: 1 }, { from: 3n, replay: 0 })
+    expect(await other.read(group, stream)).toMatchObject([{ position: 3n, epoch, identity: first }])
+    expect(await other.commit(key, { epoch: epoch - 1, position: 7n })).toMatchObject({ outcome: 'stale' })
+    expect(await other.open(key, { above: 0, start: 0n })).toMatchObject({ position: 3n, epoch: epoch + 1 })
     await other.close()
   })
 

@@ -10,6 +10,7 @@ import {
   storedFor,
 } from '../../src/sources/rabbitmq/offset-record.js'
 import { memoryStore } from '../../src/testing.js'
+import { silentLog } from '../support/silent-log.js'
 
 const great = 1n << 63n
 const numbers: fc.Arbitrary<Recorded> = fc.record({
@@ -108,4 +109,14 @@ test.each([
   [{ url: 'amqp://me:hunter2@a', database: memoryStore().database }, "rabbitmqStore(): 'url' must be like"],
 ])('store options %# are refused', (options, words) => {
   expect(() => rabbitmqStore(options as never)).toThrow(words)
+})
+
+test('a database in memory notes partitions as a real one does', async () => {
+  const context = { log: silentLog(), signal: new AbortController().signal }
+  const { partitions } = await memoryStore().database.connect(context)
+  const noted = { group: 'g', stream: 's', partition: 1, position: 5n, epoch: 1, replay: 0, identity: 'one' }
+  await partitions.note(noted)
+  await partitions.note({ ...noted, position: 2n, epoch: 2, replay: 1, identity: null })
+  await partitions.note({ ...noted, group: 'other' })
+  expect(await partitions.list({ group: 'g' })).toEqual([{ ...noted, position: 2n, epoch: 2, replay: 1 }])
 })

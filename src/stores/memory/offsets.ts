@@ -34,10 +34,9 @@ export class Memory {
     return this.#changes.filter(matches(filter)).slice(0, limit)
   }
 
-  notePartition({ group, stream, partition, identity }: NotedPartition): void {
-    const noted = { group, stream, partition, identity }
+  notePartition(noted: NotedPartition): void {
     const old = this.#partitions.get(nameOf(noted))
-    this.#partitions.set(nameOf(noted), { ...noted, identity: identity ?? old?.identity ?? null })
+    this.#partitions.set(nameOf(noted), { ...noted, identity: noted.identity ?? old?.identity ?? null })
   }
 
   partitions(filter: OffsetFilter): readonly NotedPartition[] {

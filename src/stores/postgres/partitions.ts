@@ -5,7 +5,10 @@ import type { PostgresSettings } from '../../postgres/options.js'
 import { postgresError } from '../../postgres/pool.js'
 import { matching, pickedBy } from './changes.js'
 
-/** The table `consumer_partitions`: what there are positions for in a store that can't say so itself. */
+/** pg gives bigints as text. */
+type Row = Omit<NotedPartition, 'position' | 'epoch'> & { readonly position: string; readonly epoch: string }
+
+/** The table `consumer_partitions`: where partitions stood when they were last opened, for stores that may lose it. */
 export class PostgresPartitions implements Partitions {
   readonly #table: string
 
@@ -16,24 +19,28 @@ export class PostgresPartitions implements Partitions {
     this.#table = `${pg.escapeIdentifier(settings.schema)}.consumer_partitions`
   }
 
-  async note({ group, stream, partition, identity }: NotedPartition): Promise<void> {
+  async note({ group, stream, partition, position, epoch, replay, identity }: NotedPartition): Promise<void> {
     await this.#query(
-      `insert into ${this.#table} as noted ("group", stream, partition, identity) values ($1, $2, $3, $4)
-       on conflict ("group", stream, partition) do update set identity = coalesce(excluded.identity, noted.identity)`,
-      [group, stream, partition, identity],
+      `insert into ${this.#table} as noted ("group", stream, partition, position, epoch, replay, identity)
+         values ($1, $2, $3, $4, $5, $6, $7)
+       on conflict ("group", stream, partition) do update set position = excluded.position, epoch = excluded.epoch,
+         replay = excluded.replay, identity = coalesce(excluded.identity, noted.identity)`,
+      [group, stream, partition, String(position), epoch, replay, identity],
     )
   }
 
-  list(filter: OffsetFilter): Promise<readonly NotedPartition[]> {
-    return this.#query(
-      `select "group", stream, partition, identity from ${this.#table} where ${matching} order by 1, 2, 3`,
+  async list(filter: OffsetFilter): Promise<readonly NotedPartition[]> {
+    const rows = await this.#query(
+      `select "group", stream, partition, position, epoch, replay, identity from ${this.#table}
+       where ${matching} order by "group", stream, partition`,
       pickedBy(filter),
     )
+    return rows.map(({ position, epoch, ...row }) => ({ ...row, position: BigInt(position), epoch: Number(epoch) }))
   }
 
-  async #query(text: string, values: unknown[]): Promise<NotedPartition[]> {
+  async #query(text: string, values: unknown[]): Promise<Row[]> {
     try {
-      return await ask<NotedPartition>(this.pool, text, values, { within: answerTimeout })
+      return await ask<Row>(this.pool, text, values, { within: answerTimeout })
     } catch (error) {
       throw postgresError(error, this.settings)
     }

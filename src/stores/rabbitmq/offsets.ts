@@ -10,9 +10,9 @@ import type {
   OffsetStoreClient,
   StoredOffset,
 } from '../../ports.js'
-import type { FoundRecord } from '../../sources/rabbitmq/offset-record.js'
+import { type FoundRecord, shownFor } from '../../sources/rabbitmq/offset-record.js'
 import { inTurn } from '../in-turn.js'
-import { type Known, LastKnown } from '../last-known.js'
+import { furthest, type Known, LastKnown } from '../last-known.js'
 import { beginning, byName, partitionOf, stale } from '../rules.js'
 import type { Records } from './records.js'
 
@@ -57,7 +57,7 @@ export class RabbitmqOffsets implements OffsetStoreClient {
     const rows = await Promise.all(
       [...numbers].map(async (partition) => {
         const note = noted.find((one) => one.partition === partition)
-        const found = foundIn(all[partition], note) ?? (note && (await this.#known.of(note)))
+        const found = foundIn(all[partition], note) ?? (note && furthest(note, await this.#known.of(note)))
         return found ? rowOf({ group, stream, partition }, found, note?.identity ?? null) : null
       }),
     )
@@ -83,9 +83,8 @@ export class RabbitmqOffsets implements OffsetStoreClient {
     { above, start, identity = null }: { above: number; start: bigint; identity?: string | null },
   ): Promise<StoredOffset> {
     return this.#change(key, async ({ found: tracked }) => {
-      const [note] = await this.#noted(partitionOf(key))
+      const { note, known } = await this.#lastKnown(key)
       const found = foundIn(tracked, note)
-      const known = await this.#known.of(key)
       const { position, replay } = beginning(found, known, start)
       const epoch = Math.max(found?.epoch ?? 0, known?.epoch ?? 0, above) + 1
       const opened = await this.#put(key, { position, replay, epoch }, tracked, note?.identity ?? identity)
@@ -108,7 +107,7 @@ export class RabbitmqOffsets implements OffsetStoreClient {
         return { outcome: 'committed' }
       }
       if (!ours || ours.epoch < epoch) {
-        const known = await this.#known.of(key)
+        const { known } = await this.#lastKnown(key)
         const own = known?.epoch === epoch && known.replay === replay
         if (own && replay >= (ours?.replay ?? 0)) {
           await this.#write(key, { position, epoch, replay }, found)
@@ -123,9 +122,8 @@ export class RabbitmqOffsets implements OffsetStoreClient {
     return this.#change(key, async ({ found: tracked }) => {
       // The database is asked first: a change that nobody can be told of later is not made.
       const { changes } = await this.database()
-      const [note] = await this.#noted(partitionOf(key))
-      const known = await this.#known.of(key)
-      const found = foundIn(tracked, note) ?? (note && known)
+      const { note, known } = await this.#lastKnown(key)
+      const found = foundIn(tracked, note) ?? (note ? known : null)
       const epoch = Math.max(found?.epoch ?? 0, known?.epoch ?? 0) + 1
       const replay = Math.max(found?.replay ?? 0, known?.replay ?? 0) + 1
       const belongs = identity ?? note?.identity ?? null
@@ -143,7 +141,9 @@ export class RabbitmqOffsets implements OffsetStoreClient {
   assert({ position, epoch, replay, ...key }: MirroredOffset): Promise<void> {
     return this.#change(key, async ({ found, ours }) => {
       if (ours && (ours.epoch > epoch || (ours.epoch === epoch && ours.position > position))) return
-      if (ours && ours.epoch === epoch && ours.position === position && ours.replay === replay) return
+      const same = ours && ours.epoch === epoch && ours.position === position && ours.replay === replay
+      // The broker may have dropped what it shows.
+      if (same && found.shown === shownFor(position, found.shown)) return
       await this.#put(key, { position, epoch, replay }, found, null)
     })
   }
@@ -175,12 +175,19 @@ export class RabbitmqOffsets implements OffsetStoreClient {
     await changes.add({ ...partitionOf(key), kind: 'adopted', from, to, by: 'rabbitmq', why })
   }
 
-  /** Notes the partition first: what nobody can list is not kept. */
+  /** What is known besides what the stream says. */
+  async #lastKnown(key: PartitionKey): Promise<{ readonly note?: NotedPartition; readonly known: Known | null }> {
+    const [note] = await this.#noted(partitionOf(key))
+    const known = await this.#known.of(key)
+    return note ? { note, known: furthest(note, known) } : { known }
+  }
+
   async #put(key: PartitionKey, known: Known, found: FoundRecord, identity: string | null): Promise<StoredOffset> {
+    const row = rowOf(key, { ...known, at: await this.#write(key, known, found) }, identity)
     const { partitions } = await this.database()
-    await partitions.note({ ...partitionOf(key), identity })
-    const at = await this.#write(key, known, found)
-    return rowOf(partitionOf(key), { ...known, at }, identity)
+    // Afterwards: what could not be done is not to be taken up later.
+    await partitions.note(row)
+    return row
   }
 
   async #write(key: PartitionKey, known: Known, { shown }: FoundRecord): Promise<number> {
