@@ -25,7 +25,9 @@ export function rabbitmqStore(options: RabbitmqStoreOptions): OffsetStore {
       signal.throwIfAborted()
       const links = new Links(connection)
       const client = new RabbitmqOffsets(new Records(links), `${broker}/${vhost}`, () => database.connect(context))
-      return connected(client, signal, async () => {
+      const onAbort = () => links.close()
+      signal.addEventListener('abort', onAbort, { once: true })
+      try {
         // To be connected is all that is asked of the broker.
         await links.seed().catch((error) => {
           throw rabbitmqError(error, connection)
@@ -34,7 +36,14 @@ export function rabbitmqStore(options: RabbitmqStoreOptions): OffsetStore {
           // What is wrong with the tables is for `migrate` to say.
           if (!isTidemarkError(error) || error.code !== 'SCHEMA_TOO_NEW') throw error
         })
-      })
+        signal.throwIfAborted()
+        return client
+      } catch (error) {
+        await client.close()
+        throw error
+      } finally {
+        signal.removeEventListener('abort', onAbort)
+      }
     },
   }
 }
