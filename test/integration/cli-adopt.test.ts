@@ -38,13 +38,13 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group that takes over from an
     await database.drop()
   })
 
-  const adopt = (...args: string[]) => project.run(['adopt', '--group', 'bank', ...args])
+  const adopt = (...args: string[]) => project.ask(['adopt', '--group', 'bank', ...args])
   const positions = () =>
     rowsOf(database.connectionString, 'select partition, position from tidemark.consumer_offsets order by partition')
 
   it('goes on where that one stands, and leaves the other partitions as they are', async () => {
     const from = ['--from', `kafka-group:${other}`]
-    const dry = await adopt(...from, '--dry-run')
+    const dry = await project.run(['adopt', '--group', 'bank', ...from, '--dry-run'])
     expect(dry.stdout).toMatch(/\n +0 +- +40 +begins there\n +2 +- +100 +begins there\ndry run: nothing was changed\n$/)
     expect(await positions()).toEqual([])
 
@@ -53,9 +53,9 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group that takes over from an
       { partition: 0, position: '40' },
       { partition: 2, position: '100' },
     ])
-    const lag = await project.run(['lag'])
+    const lag = await project.ask(['lag'])
     expect(lag.stdout).toMatch(new RegExp(`^bank on ${topic}  lag 60 in 2 of 3 partitions, \\S+ behind\\n`))
-    const history = await project.run(['history'])
+    const history = await project.ask(['history'])
     expect(history.stdout).toMatch(new RegExp(`Z +0 +adopted +- +40 +\\S+: from kafka-group:${other}, new bank\\n`))
   })
 
@@ -94,12 +94,12 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group that takes over from an
     const admin = kafkaClient().admin()
     await admin.connect()
     await admin.fetchTopicMetadata({ topics: [topic] })
-    expect((await project.run(['reset', '--group', 'bank', '-p', '1', '--to', '0', '--yes'])).code).toBe(0)
+    expect((await project.ask(['reset', '--group', 'bank', '-p', '1', '--to', '0', '--yes'])).code).toBe(0)
     await admin.deleteTopicRecords({ topic, partitions: [{ partition: 1, offset: '30' }] })
     await admin.disconnect()
-    const lag = await project.run(['lag'])
+    const lag = await project.ask(['lag'])
     expect(lag.stdout).toMatch(/\n +1 +0 +100 +100 .*the log begins at 30: what lay before it is gone\n/)
-    const ran = await project.run(['reset', '--group', 'bank', '-p', '1', '--to', '0', '--yes'])
+    const ran = await project.ask(['reset', '--group', 'bank', '-p', '1', '--to', '0', '--yes'])
     expect(ran.stderr).toBe(`tidemark: ${topic}[1] can't be put to offset 0: it has 30 to 100; nothing was changed\n`)
     refused(ran, 1)
   })

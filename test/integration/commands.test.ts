@@ -72,11 +72,11 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group, seen and steered from 
     await worker.said('running: group bank')
     await waitFor(async () => (await statusOf(project)).length === 3, { what: 'three partitions', timeout: 60_000 })
 
-    const stranger = await project.run(['pause', '--group', 'banc'])
+    const stranger = await project.ask(['pause', '--group', 'banc'])
     expect(stranger.stderr).toBe(`tidemark: the config has no such group; it has bank on ${other}\n`)
     refused(stranger, 1)
     for (const command of ['pause', 'resume']) {
-      const beyond = await project.run([command, '--partition', '7'])
+      const beyond = await project.ask([command, '--partition', '7'])
       expect(beyond.stderr).toBe(`tidemark: ${other} has no partition 7; this group has 0 to 2\n`)
       refused(beyond, 1)
     }
@@ -89,13 +89,13 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group, seen and steered from 
     const shown = await project.run(['status'])
     expect(shown.stdout).toMatch(/\n +1 +paused .*bad deploy\n/)
 
-    expect((await project.run(['pause', '-g', 'bank'])).stdout).toBe(`bank on ${other}: all 3 partitions paused\n`)
+    expect((await project.ask(['pause', '-g', 'bank'])).stdout).toBe(`bank on ${other}: all 3 partitions paused\n`)
     await waitForStates(['paused', 'paused', 'paused'])
     expect((await project.run(['resume'])).stdout).toBe(`bank on ${other}: all 3 partitions running\n`)
     await waitForStates(['running', 'running', 'running'])
 
     await worker.stop()
-    const alone = await project.run(['status'])
+    const alone = await project.ask(['status'])
     expect(alone.stdout).toContain('\nno worker answers: from the store and the broker\n')
     expect(alone.stdout).toMatch(/\n +2 +unknown +0 +0 +0 /)
     expect(alone).toMatchObject({ code: 0, stderr: '' })
@@ -120,7 +120,7 @@ interface PartitionLine {
 }
 
 async function statusOf(project: Project): Promise<readonly PartitionLine[]> {
-  const { stdout, stderr } = await project.run(['status', '--json'])
+  const { stdout, stderr } = await project.ask(['status', '--json'])
   if (stdout === '') throw new Error(stderr)
   const [group] = JSON.parse(stdout) as { partitions: PartitionLine[] }[]
   // Who waits for messages runs, too.

@@ -31,6 +31,11 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
     await project.write('tidemark.config.ts', config)
     return project.run(['start'], env)
   }
+  /** For a config that is refused before anything runs. */
+  const startWrongly = async (config: string, env: NodeJS.ProcessEnv = {}): Promise<Ran> => {
+    await project.write('tidemark.config.ts', config)
+    return project.ask(['start'], env)
+  }
 
   it('names a topic that does not exist, and how to create it', async () => {
     const missing = unique('missing')
@@ -90,7 +95,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
   })
 
   it('names a config file that is not there', async () => {
-    const ran = await project.run(['start', '--config', 'nothing.config.ts'])
+    const ran = await project.ask(['start', '--config', 'nothing.config.ts'])
     expect(ran.stderr).toMatch(/^tidemark: there is no config file \S+nothing\.config\.ts\n$/)
     refused(ran, 2)
   })
@@ -104,7 +109,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
   })
 
   it('asks for the default export of a config that has none', async () => {
-    const ran = await start(configOf({ topic }).replace('export default', 'export const config ='))
+    const ran = await startWrongly(configOf({ topic }).replace('export default', 'export const config ='))
     expect(ran.stderr).toContain('tidemark.config.ts must have defineConfig({...}) as its default export')
     refused(ran, 2)
   })
@@ -125,7 +130,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
 
   it('refuses two consumers of one group on one stream', async () => {
     const one = consumerOf({ topic })
-    const ran = await start(configOf({ consumers: [one, one] }))
+    const ran = await startWrongly(configOf({ consumers: [one, one] }))
     expect(ran.stderr).toContain(
       `consumers[0] and consumers[1] are the same group 'bank' on the same stream '${topic}'`,
     )
@@ -134,13 +139,13 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
   })
 
   it('refuses a handler that is no function', async () => {
-    const ran = await start(configOf({ topic, handler: "'book.ts'" }))
+    const ran = await startWrongly(configOf({ topic, handler: "'book.ts'" }))
     expect(ran.stderr).toContain("consumers[0] (group 'bank').handler: must be a function, or transactional(function)")
     refused(ran, 2)
   })
 
   it('asks whether DATABASE_URL is set when it is not', async () => {
-    const ran = await start(configOf({ topic }), { DATABASE_URL: undefined })
+    const ran = await startWrongly(configOf({ topic }), { DATABASE_URL: undefined })
     expect(ran.stderr).toBe('tidemark: postgresStore.connectionString: must be a Postgres URL; is DATABASE_URL set?\n')
     refused(ran, 2)
   })
@@ -155,7 +160,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
   })
 
   it('refuses a log level that there is not', async () => {
-    const ran = await start(configOf({ topic }), { LOG_LEVEL: 'loud' })
+    const ran = await startWrongly(configOf({ topic }), { LOG_LEVEL: 'loud' })
     expect(ran.stderr).toContain("LOG_LEVEL is 'loud'; use one of trace, debug, info")
     refused(ran, 2)
   })
@@ -169,7 +174,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
       "a partition is a whole number from 0 up\nRun 'tidemark pause --help'",
     ],
   ])('points to the help for a wrong %s', async (_, args, said) => {
-    const ran = await project.run(args)
+    const ran = await project.ask(args)
     expect(ran.stderr).toContain(said)
     refused(ran, 2)
   })
@@ -178,7 +183,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
     expect((await project.run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+/)
     const commands = 'start status lag groups pause resume reset adopt history migrate completion'.split(' ')
     for (const command of [[], ...commands.map((name) => [name])]) {
-      const { code, stdout } = await project.run([...command, '--help'])
+      const { code, stdout } = await project.ask([...command, '--help'])
       expect(code).toBe(0)
       expect(stdout).toContain(`\n  $ tidemark ${command.join(' ')}`)
       expect(stdout).toContain('Exit codes: 0 done, 1 failed, 2 wrong')

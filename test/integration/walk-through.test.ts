@@ -57,7 +57,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group that is followed from t
     return { first: Math.min(...offsets), last: Math.max(...offsets) }
   }
   const lag = async () => {
-    const { stdout, stderr } = await project.run(['lag', '--json'])
+    const { stdout, stderr } = await project.ask(['lag', '--json'])
     if (stdout === '') throw new Error(stderr)
     return (JSON.parse(stdout) as Lag[])[0]!.partitions.map(({ committed, lag }) => [committed, lag])
   }
@@ -116,7 +116,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group that is followed from t
     }
     const worker = project.start(['start'], { RUN: 'only' })
     await waitFor(async () => (await seen('only')).last > 100, { what: 'some work', timeout: 60_000 })
-    expect((await project.run(['pause', '--group', group])).code).toBe(0)
+    expect((await project.ask(['pause', '--group', group])).code).toBe(0)
     // The batch lets go after its chunk; then the last commit is shown in Kafka, too.
     const middle = await waitFor(
       async () => {
@@ -127,7 +127,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group that is followed from t
     )
     expect(Number(middle[0]![0])).toBeGreaterThan(0)
     expect(Number(middle[0]![1])).toBeGreaterThan(0)
-    expect((await project.run(['resume', '--group', group])).code).toBe(0)
+    expect((await project.ask(['resume', '--group', group])).code).toBe(0)
     await waitFor(async () => (await lag()).join() === '6000,0,6000,0', { what: 'the end', timeout: 60_000 })
     await waitFor(async () => (await tool()).join() === '6000,0,6000,0', { what: 'the same in Kafka' })
     await worker.stop()

@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
+import { CliHost } from './asked-cli.js'
 import { part } from './parts.js'
 import { waitFor } from './wait-for.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const commandLine = ['--import', import.meta.resolve('tsx'), '--conditions=tidemark-source', `${root}src/cli/main.ts`]
+const withSources = ['--import', import.meta.resolve('tsx'), '--conditions=tidemark-source']
+const commandLine = [...withSources, `${root}src/cli/main.ts`]
 
 /** What a command left behind. */
 export interface Ran {
@@ -21,6 +23,7 @@ export interface Ran {
 /** A project of somebody who has installed Tidemark, in a folder of its own. */
 export class Project {
   readonly #running = new Set<CliProcess>()
+  #host: CliHost | null = null
 
   private constructor(
     readonly folder: string,
@@ -70,8 +73,14 @@ export class Project {
     return ended
   }
 
+  /** The same without a process of its own, which takes a tenth of the time: see CliHost for what it may be. */
+  ask(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
+    this.#host ??= new CliHost(this.folder, withSources)
+    return this.#host.ask(args, { ...this.env, ...env })
+  }
+
   async close(): Promise<void> {
-    await Promise.all([...this.#running].map((running) => running.kill()))
+    await Promise.all([this.#host?.close(), ...[...this.#running].map((running) => running.kill())])
     await rm(this.folder, { recursive: true, force: true })
   }
 }
