@@ -70,6 +70,12 @@ module.exports = {
       '^src/ports/',
       '^src/model/',
     ]),
+    only(
+      'options-know-the-model',
+      'How options are checked is the same everywhere: schemas, and the model.',
+      '^src/options/',
+      ['^src/(options|model)/', ...npm('zod')],
+    ),
     only('workflows-are-deterministic', 'Workflows see the model and the SDK, nothing that does I/O.', '^workflows/', [
       '^workflows/',
       '^src/model/',
@@ -93,7 +99,7 @@ module.exports = {
       [
         '^src/sources/$1/',
         '^src/sources/[^/]+\\.ts$',
-        '^src/(model|postgres)/',
+        '^src/(model|options|postgres)/',
         '^src/ports(\\.ts|/)',
         '^node_modules/',
       ],
@@ -102,19 +108,31 @@ module.exports = {
       'stores-know-ports-and-their-driver',
       'A store knows the ports, its own kind and its driver; no other store, no source, nothing above it.',
       '^src/stores/(?!(?:kafka|rabbitmq)/)([^/]+)/',
-      ['^src/stores/$1/', '^src/stores/[^/]+\\.ts$', '^src/(model|postgres)/', '^src/ports(\\.ts|/)', '^node_modules/'],
+      [
+        '^src/stores/$1/',
+        '^src/stores/[^/]+\\.ts$',
+        '^src/(model|options|postgres)/',
+        '^src/ports(\\.ts|/)',
+        '^node_modules/',
+      ],
     ),
     onlyAndNode(
       'brokers-stores-know-their-source',
       'A broker has one way to be connected to and to keep offsets, which the source has for its mirror, too.',
       '^src/stores/(kafka|rabbitmq)/',
-      ['^src/(stores|sources)/$1/', '^src/stores/[^/]+\\.ts$', '^src/model/', '^src/ports(\\.ts|/)', '^node_modules/'],
+      ['^src/(stores|sources)/($1/|[^/]+\\.ts$)', '^src/(model|options)/', '^src/ports(\\.ts|/)', '^node_modules/'],
     ),
     onlyAndNode(
       'outputs-know-ports-and-their-driver',
       'An output knows the ports, its own kind, and how the source of that kind reaches the driver; nothing above it.',
       '^src/outputs/([^/]+)/',
-      ['^src/outputs/$1/', '^src/sources/$1/', '^src/model/', '^src/ports(\\.ts|/)', '^node_modules/'],
+      [
+        '^src/outputs/$1/',
+        '^src/sources/($1/|[^/]+\\.ts$)',
+        '^src/(model|options)/',
+        '^src/ports(\\.ts|/)',
+        '^node_modules/',
+      ],
     ),
     onlyAndNode(
       'sources-and-stores-share-only-ports',
@@ -126,7 +144,7 @@ module.exports = {
       'postgres-knows-ports',
       'What Postgres sources and stores share knows the ports and the model.',
       '^src/postgres/',
-      ['^src/postgres/', '^src/model/', '^src/ports(\\.ts|/)', '^node_modules/'],
+      ['^src/postgres/', '^src/(model|options)/', '^src/ports(\\.ts|/)', '^node_modules/'],
     ),
     {
       name: 'one-driver-a-folder',

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { z } from 'zod'
-import { TidemarkError } from '../model/errors.js'
+import { checked } from '../options/checked.js'
 
 /** How to reach a Postgres, as users write it. */
 export interface PostgresOptions {
@@ -35,22 +35,6 @@ export const postgresFields = {
     .default('tidemark'),
   poolSize: z.number().int('must be a whole number').min(1, 'must be at least 1').default(10),
   ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())]).optional(),
-}
-
-/**
- * Checks options against a schema. The message names the fields; a value may be a secret, so none is ever shown.
- *
- * @throws TidemarkError CONFIG_INVALID
- */
-export function checked<T extends z.ZodType>(what: string, schema: T, options: unknown): z.infer<T> {
-  const parsed = schema.safeParse(options)
-  if (parsed.success) return parsed.data
-  const lines = parsed.error.issues.map((issue) =>
-    issue.code === 'unrecognized_keys'
-      ? `${what}: unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}; check its spelling`
-      : `${what}.${issue.path.join('.') || 'options'}: ${issue.message}`,
-  )
-  throw new TidemarkError('CONFIG_INVALID', lines.join('\n'))
 }
 
 /** @throws TidemarkError CONFIG_INVALID */

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { TidemarkError } from '../model/errors.js'
 import { describePartition, type PartitionKey } from '../model/partition.js'
 
@@ -46,13 +47,13 @@ export function bytes(): ValueCodec<Buffer> {
   return { name: 'bytes', decode: (raw) => (typeof raw === 'string' ? Buffer.from(raw) : raw) }
 }
 
-/** True for anything that may stand in a `value` option. */
-export function isValueOption(value: unknown): boolean {
-  return (
+/** Anything that may stand in a `value` option. */
+export const valueOption = z.custom(
+  (value) =>
     typeof value === 'function' ||
-    (typeof value === 'object' && value !== null && 'decode' in value && typeof value.decode === 'function')
-  )
-}
+    (typeof value === 'object' && value !== null && 'decode' in value && typeof value.decode === 'function'),
+  { error: 'must be json(), text(), bytes() or a function' },
+)
 
 export function codecOf<V>(option: ValueOption<V>): ValueCodec<V> {
   if (typeof option !== 'function') return option

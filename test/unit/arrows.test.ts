@@ -22,6 +22,7 @@ const breaking: Record<string, { imports: string; breaks: string[] }> = {
   'src/model/reads-files.ts': { imports: 'node:fs', breaks: ['model-is-pure'] },
   'src/model/knows-ports.ts': { imports: '../ports.js', breaks: ['model-is-pure'] },
   'src/model/type-cycle-a.ts': { imports: 'type ./type-cycle-b.js', breaks: ['no-cycles'] },
+  'src/options/knows-ports.ts': { imports: 'type ../ports.js', breaks: ['options-know-the-model'] },
   'src/ports.ts': { imports: 'type ./handlers/knows-zod.js', breaks: ['ports-know-the-model'] },
   'workflows/does-io.ts': { imports: 'node:net', breaks: ['workflows-are-deterministic'] },
   'workflows/knows-ports.ts': { imports: 'type ../src/ports.js', breaks: ['workflows-are-deterministic'] },

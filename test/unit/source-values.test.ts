@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { LogMessage } from '../../src/sources/message.js'
-import { bytes, codecOf, isValueOption, json, text, undecodable, type ValueCodec } from '../../src/sources/value.js'
+import { bytes, codecOf, json, text, undecodable, type ValueCodec, valueOption } from '../../src/sources/value.js'
 
 const info = { group: 'billing', stream: 'orders', partition: 3, offset: 7n }
 
@@ -32,10 +32,10 @@ describe('a value codec', () => {
   })
 
   it.each([[json()], [text()], [() => 1]])('is taken as an option: %#', (option) =>
-    expect(isValueOption(option)).toBe(true),
+    expect(valueOption.safeParse(option).success).toBe(true),
   )
   it.each([['json'], [null], [{}], [{ decode: 1 }]])('is nothing else: %j', (option) =>
-    expect(isValueOption(option)).toBe(false),
+    expect(valueOption.safeParse(option).success).toBe(false),
   )
 })
 

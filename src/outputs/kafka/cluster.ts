@@ -1,6 +1,6 @@
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import type { Log } from '../../ports.js'
-import { pause } from '../../sources/kafka/backoff.js'
+import { pause } from '../../sources/backoff.js'
 import { Brokers } from '../../sources/kafka/brokers.js'
 import { type Address, Connector } from '../../sources/kafka/driver.js'
 import { kafkaError } from '../../sources/kafka/failures.js'

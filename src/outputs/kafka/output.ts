@@ -1,4 +1,5 @@
 import type { ConnectContext, Output, OutputClient, OutputRecord, ProgressLog } from '../../ports.js'
+import { connected } from '../../sources/connected.js'
 import { Cluster } from './cluster.js'
 import { type KafkaOutputOptions, type OutputSettings, parseKafkaOutput } from './options.js'
 import { Placer } from './place.js'
@@ -25,22 +26,8 @@ export function kafkaOutput(options: KafkaOutputOptions): Output {
       sasl: sasl?.mechanism ?? null,
     },
     maxBufferedBytes: settings.maxBufferedBytes,
-    connect: async ({ log, signal }: ConnectContext) => {
-      signal.throwIfAborted()
-      const client = new KafkaOutput(settings, new Cluster(settings, log))
-      const onAbort = () => void client.close()
-      signal.addEventListener('abort', onAbort, { once: true })
-      try {
-        await client.cluster.check()
-        signal.throwIfAborted()
-        return client
-      } catch (error) {
-        await client.close()
-        throw error
-      } finally {
-        signal.removeEventListener('abort', onAbort)
-      }
-    },
+    connect: ({ log, signal }: ConnectContext) =>
+      connected(new KafkaOutput(settings, new Cluster(settings, log)), signal, ({ cluster }) => cluster.check()),
   }
 }
 

@@ -1,7 +1,7 @@
 import kafkajs from 'kafkajs'
 import { isTidemarkError, messageOf, TidemarkError } from '../../model/errors.js'
 import type { OutputRecord } from '../../ports.js'
-import { pause } from '../../sources/kafka/backoff.js'
+import { pause } from '../../sources/backoff.js'
 import type { Cluster } from './cluster.js'
 import type { Placed } from './deliver.js'
 

@@ -1,6 +1,6 @@
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import type { OutputRecord } from '../../ports.js'
-import { pause } from '../../sources/kafka/backoff.js'
+import { pause } from '../../sources/backoff.js'
 import type { ProducerIdentity } from './batch.js'
 import type { Cluster } from './cluster.js'
 import { meaningOf, nameOf } from './codes.js'

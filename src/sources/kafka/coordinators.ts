@@ -1,5 +1,5 @@
 import { TidemarkError } from '../../model/errors.js'
-import { pause } from './backoff.js'
+import { pause } from '../backoff.js'
 import type { Brokers } from './brokers.js'
 import type { Address, RequestName } from './driver.js'
 import { kafkaError, whereOf } from './failures.js'

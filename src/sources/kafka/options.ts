@@ -1,9 +1,10 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { SASLOptions } from 'kafkajs'
 import { z } from 'zod'
-import { TidemarkError } from '../../model/errors.js'
-import { type Duration, parseDuration } from '../../model/units.js'
-import { isValueOption, type ValueOption } from '../value.js'
+import type { Duration } from '../../model/units.js'
+import { checked } from '../../options/checked.js'
+import { duration, flag, tls } from '../../options/fields.js'
+import { type ValueOption, valueOption } from '../value.js'
 
 /** A Kafka topic, as users write it. */
 export interface KafkaOptions<V> {
@@ -47,21 +48,7 @@ export interface KafkaSettings {
   readonly requestTimeoutMs: number
 }
 
-/** @param least ms; less than that would ask a broker without a pause */
-const duration = (fallback: Duration, least: number) =>
-  z
-    .union([z.number(), z.string()], { error: "must be a duration like '3s', or a number of milliseconds" })
-    .default(fallback)
-    .transform((value, context) => {
-      const ms = parseDuration(value)
-      if (ms === undefined)
-        context.addIssue(`'${value}' is not a duration; use '500ms', '3s' or a number of milliseconds`)
-      else if (ms < least) context.addIssue(`must be at least ${least}ms`)
-      return ms ?? z.NEVER
-    })
-
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512', 'aws', 'oauthbearer'] as const
-const flag = z.boolean({ error: 'must be true or false' })
 
 const login = z
   .looseObject(
@@ -87,10 +74,10 @@ const schema = z.strictObject({
       /^[a-zA-Z0-9._-]{1,249}$/,
       'must be a legal topic name: letters, digits, dot, dash and underscore, at most 249',
     ),
-  value: z.custom(isValueOption, { error: 'must be json(), text(), bytes() or a function' }).optional(),
+  value: valueOption.optional(),
   clientId: z.string({ error: 'must be text' }).min(1, 'must not be empty').default('tidemark'),
   rackId: z.string({ error: 'must be text' }).default(''),
-  ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())], { error: 'must be true or TLS options' }).optional(),
+  ssl: tls.optional(),
   sasl: login.optional(),
   readUncommitted: flag.default(false),
   groupOffsets: flag.default(true),
@@ -106,16 +93,15 @@ const schema = z.strictObject({
  * @throws TidemarkError CONFIG_INVALID
  */
 export function parseKafka(options: unknown, name = 'kafka'): KafkaSettings {
-  const parsed = schema.safeParse(options)
-  if (!parsed.success) {
-    const lines = parsed.error.issues.map((issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `${name}(): unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}; check its spelling`
-        : `${name}().${issue.path.join('.') || 'options'}: ${issue.message}`,
-    )
-    throw new TidemarkError('CONFIG_INVALID', lines.join('\n'))
-  }
-  const { fetchMaxWait, connectionTimeout, requestTimeout, value: _, ssl, sasl, ...rest } = parsed.data
+  const {
+    fetchMaxWait,
+    connectionTimeout,
+    requestTimeout,
+    value: _,
+    ssl,
+    sasl,
+    ...rest
+  } = checked(`${name}()`, schema, options)
   return {
     ...rest,
     ...(ssl === undefined ? {} : { ssl }),

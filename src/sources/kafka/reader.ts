@@ -1,6 +1,8 @@
 import { TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
 import type { Chunk, Log, Message, Reader, ReadOptions } from '../../ports.js'
+import { FetchAhead } from '../fetch-ahead.js'
+import { Lent } from '../lent.js'
 import { LogMessage, type Origin } from '../message.js'
 import { undecodable, type ValueCodec, type ValueInfo } from '../value.js'
 import { type Fetched, Fetcher } from './fetcher.js'
@@ -14,10 +16,8 @@ export class KafkaReader<V> implements Reader<V> {
   readonly #origin: Origin
   readonly #stop = new AbortController()
   #current: Piece | null = null
-  #ahead: Promise<Piece | null> | null = null
+  readonly #ahead = new FetchAhead(() => this.#fetch())
   #position: bigint
-  /** Ends the wait of a pending `next`. */
-  #interrupt: (() => void) | null = null
   readonly #onAbort = () => void this.close()
 
   constructor(
@@ -42,14 +42,14 @@ export class KafkaReader<V> implements Reader<V> {
     readonly maxMessages: number
     readonly waitMs: number
   }): Promise<Chunk<V> | null> {
-    this.#current ??= await this.#arrival(waitMs)
+    this.#current ??= await this.#ahead.arrival(waitMs)
     const piece = this.#current
     if (!piece || this.#stop.signal.aborted) return null
     const chunk = this.#cut(piece, maxMessages)
     if (piece.done) {
       this.#current = null
       // From here on the log and the handler work at the same time; but nobody reads on behind poison.
-      if (!chunk.poison) this.#ahead ??= this.#fetch()
+      if (!chunk.poison) this.#ahead.begin()
     }
     return chunk
   }
@@ -59,47 +59,17 @@ export class KafkaReader<V> implements Reader<V> {
     this.options.signal.removeEventListener('abort', this.#onAbort)
     this.onClose(this)
     this.#stop.abort()
-    this.#interrupt?.()
     this.#current?.drop()
     this.#current = null
     // Closing the connection ends the fetch under way, so this does not wait for the broker.
-    const ahead = this.#ahead
+    const ended = this.#ahead.end()
     await this.link.close()
-    const piece = await ahead?.catch(() => null)
-    piece?.drop()
+    await ended
   }
 
-  #fetch(): Promise<Piece | null> {
-    const fetching = this.#fetcher.fetch(this.#position).then((fetched) => fetched && new Piece(fetched))
-    // Thrown to whoever calls `next` next, which may be nobody.
-    fetching.catch(() => {})
-    return fetching
-  }
-
-  /** The fetch under way, or null when it takes longer than `waitMs`; then it stays under way for the next call. */
-  async #arrival(waitMs: number): Promise<Piece | null> {
-    if (this.#stop.signal.aborted) return null
-    const ahead = this.#ahead ?? this.#fetch()
-    this.#ahead = ahead
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<'late'>((resolve) => {
-      this.#interrupt = () => resolve('late')
-      timer = setTimeout(this.#interrupt, Math.max(0, waitMs))
-    })
-    try {
-      const first = await Promise.race([ahead, late])
-      // What comes after `close` was called is given back there.
-      if (first === 'late' || this.#stop.signal.aborted) return null
-      this.#ahead = null
-      return first
-    } catch (error) {
-      this.#ahead = null
-      if (this.#stop.signal.aborted) return null
-      throw error
-    } finally {
-      this.#interrupt = null
-      clearTimeout(timer)
-    }
+  async #fetch(): Promise<Piece | null> {
+    const fetched = await this.#fetcher.fetch(this.#position)
+    return fetched && new Piece(fetched)
   }
 
   /** Decodes up to `most` messages from where the reader is. */
@@ -169,23 +139,18 @@ function nextOf(messages: readonly Message[], from: bigint): bigint {
 }
 
 /** One fetch while it is handed out. Its loan ends when all of it was handed out and every chunk of it was given back. */
-class Piece {
+class Piece extends Lent {
   readonly head: bigint
   /** Where the log goes on behind the fetch. */
   readonly nextOffset: bigint
   readonly #batches: RecordBatch[]
   #cursor: RecordCursor | null = null
-  #lent = 0
-  #exhausted = false
 
-  constructor(private readonly fetched: Fetched) {
+  constructor(fetched: Fetched) {
+    super(fetched.loan)
     this.head = fetched.head
     this.nextOffset = fetched.batches.at(-1)!.nextOffset
     this.#batches = fetched.batches.filter((batch) => fetched.visible.has(batch)).reverse()
-  }
-
-  get done(): boolean {
-    return this.#exhausted
   }
 
   next() {
@@ -199,32 +164,7 @@ class Piece {
 
   /** True once its last record was handed out. */
   finish(): boolean {
-    if (this.#batches.length === 0 && !this.#cursor?.left) this.#exhausted = true
-    return this.#exhausted
-  }
-
-  /** Nothing more of it will be handed out. */
-  end(): void {
-    this.#exhausted = true
-  }
-
-  lend(): () => void {
-    this.#lent++
-    let open = true
-    return () => {
-      if (!open) return
-      open = false
-      this.#lent--
-      this.#settle()
-    }
-  }
-
-  drop(): void {
-    this.#exhausted = true
-    this.#settle()
-  }
-
-  #settle(): void {
-    if (this.#exhausted && this.#lent === 0) this.fetched.loan.release()
+    if (this.#batches.length === 0 && !this.#cursor?.left) this.end()
+    return this.done
   }
 }

@@ -1,5 +1,6 @@
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports.js'
+import { connected } from '../connected.js'
 import { codecOf, json, type ValueCodec } from '../value.js'
 import { Connector } from './driver.js'
 import { codeError } from './failures.js'
@@ -32,22 +33,8 @@ export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
       tls: ssl !== undefined && ssl !== false,
       sasl: sasl?.mechanism ?? null,
     },
-    connect: async ({ log, signal }: ConnectContext) => {
-      signal.throwIfAborted()
-      const client = new KafkaClient(new Connector(settings, log), codec, log)
-      const onAbort = () => void client.close()
-      signal.addEventListener('abort', onAbort, { once: true })
-      try {
-        await client.partitions()
-        signal.throwIfAborted()
-        return client
-      } catch (error) {
-        await client.close()
-        throw error
-      } finally {
-        signal.removeEventListener('abort', onAbort)
-      }
-    },
+    connect: ({ log, signal }: ConnectContext) =>
+      connected(new KafkaClient(new Connector(settings, log), codec, log), signal, (client) => client.partitions()),
   }
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TidemarkError } from '../../model/errors.js'
 import type { Log } from '../../ports.js'
-import { pause } from './backoff.js'
+import { pause } from '../backoff.js'
 import { meaningOf } from './codes.js'
 import { codeError, kafkaError } from './failures.js'
 import { readFetchResponse } from './fetch.js'

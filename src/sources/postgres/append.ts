@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { checked } from '../../options/checked.js'
 import type { NewEvent } from '../../ports.js'
 import { type Appended, insertEvents, partsOf } from '../../postgres/insert-events.js'
-import { checked } from '../../postgres/options.js'
 import { streamFields } from './options.js'
 import { onTarget, type Target } from './target.js'
 

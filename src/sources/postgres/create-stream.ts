@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { TidemarkError } from '../../model/errors.js'
+import { checked } from '../../options/checked.js'
 import { type Connection, tablesIn, withoutTables } from '../../postgres/event-tables.js'
-import { checked } from '../../postgres/options.js'
 import { streamFields } from './options.js'
 import { onMigratedTarget, type Target } from './target.js'
 

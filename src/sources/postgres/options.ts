@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { type Duration, parseDuration } from '../../model/units.js'
-import { checked, type PostgresOptions, type PostgresSettings, postgresFields } from '../../postgres/options.js'
-import { codecOf, isValueOption, json, type ValueCodec, type ValueOption } from '../value.js'
+import { checked } from '../../options/checked.js'
+import { type PostgresOptions, type PostgresSettings, postgresFields } from '../../postgres/options.js'
+import { codecOf, json, type ValueCodec, type ValueOption, valueOption } from '../value.js'
 
 /** An event stream in a Postgres, as users write it. */
 export interface PostgresStreamOptions<V = unknown> extends PostgresOptions {
@@ -47,7 +48,7 @@ const streamOptions = z.strictObject({
   ...postgresFields,
   ...streamFields,
   partitions: streamFields.partitions.optional(),
-  value: z.custom(isValueOption, 'must be json(), text(), bytes() or a function').optional(),
+  value: valueOption.optional(),
   pollInterval: duration.default(1_000),
 })
 

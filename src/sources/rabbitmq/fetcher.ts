@@ -1,7 +1,7 @@
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
 import type { ByteLoan, Log, ReadOptions } from '../../ports.js'
-import { Backoff } from './backoff.js'
+import { Backoff } from '../backoff.js'
 import { DamagedChunk, memoryOf, readChunk, type StreamChunk } from './chunk.js'
 import { rabbitmqError } from './failures.js'
 import type { Incarnations } from './incarnations.js'

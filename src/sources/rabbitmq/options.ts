@@ -1,8 +1,10 @@
 import type { ConnectionOptions } from 'node:tls'
 import { z } from 'zod'
 import { TidemarkError } from '../../model/errors.js'
-import { type Duration, parseDuration } from '../../model/units.js'
-import { isValueOption, type ValueOption } from '../value.js'
+import type { Duration } from '../../model/units.js'
+import { checked } from '../../options/checked.js'
+import { duration, flag, tls } from '../../options/fields.js'
+import { type ValueOption, valueOption } from '../value.js'
 
 /** What a message's key is taken from: a standard property, or an application property by its name. */
 export type KeyOption = 'message-id' | 'correlation-id' | 'group-id' | 'subject' | { readonly header: string }
@@ -60,18 +62,6 @@ export interface RabbitmqSettings {
   readonly heartbeatMs: number
 }
 
-const duration = (fallback: Duration, least: number) =>
-  z
-    .union([z.number(), z.string()], { error: "must be a duration like '3s', or a number of milliseconds" })
-    .default(fallback)
-    .transform((value, context) => {
-      const ms = parseDuration(value)
-      if (ms === undefined)
-        context.addIssue(`'${value}' is not a duration; use '500ms', '3s' or a number of milliseconds`)
-      else if (ms < least) context.addIssue(`must be at least ${least}ms`)
-      return ms ?? z.NEVER
-    })
-
 const text = (what: string) => z.string({ error: `must be ${what}` }).min(1, 'must not be empty')
 const streamName = text('the name of a stream').max(255, 'must have at most 255 characters').optional()
 const standardKeys = ['message-id', 'correlation-id', 'group-id', 'subject'] as const
@@ -83,16 +73,16 @@ const schema = z.strictObject({
   username: text('text').optional(),
   password: z.string({ error: 'must be text' }).optional(),
   vhost: text('text').optional(),
-  ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())], { error: 'must be true or TLS options' }).optional(),
+  ssl: tls.optional(),
   stream: streamName,
   superStream: streamName,
-  value: z.custom(isValueOption, { error: 'must be json(), text(), bytes() or a function' }).optional(),
+  value: valueOption.optional(),
   key: z
     .union([z.enum(standardKeys), z.strictObject({ header: text('text') })], {
       error: `must be ${standardKeys.map((name) => `'${name}'`).join(', ')} or { header: 'name' }`,
     })
     .default('message-id'),
-  groupOffsets: z.boolean({ error: 'must be true or false' }).default(true),
+  groupOffsets: flag.default(true),
   connectionName: text('text').default('tidemark'),
   connectionTimeout: duration('5s', 10),
   requestTimeout: duration('10s', 100),
@@ -105,28 +95,23 @@ const schema = z.strictObject({
  * @throws TidemarkError CONFIG_INVALID
  */
 export function parseRabbitmq(options: unknown, name = 'rabbitmq'): RabbitmqSettings {
-  const parsed = schema.safeParse(options)
-  if (!parsed.success) {
-    const lines = parsed.error.issues.map((issue) =>
-      issue.code === 'unrecognized_keys'
-        ? `${name}(): unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}; check its spelling`
-        : `${name}().${issue.path.join('.') || 'options'}: ${issue.message}`,
-    )
-    throw new TidemarkError('CONFIG_INVALID', lines.join('\n'))
-  }
-  const { url, stream, superStream, key, connectionTimeout, requestTimeout, heartbeat, ...rest } = parsed.data
+  const { url, stream, superStream, key, connectionTimeout, requestTimeout, heartbeat, ...rest } = checked(
+    `${name}()`,
+    schema,
+    options,
+  )
   if ((stream === undefined) === (superStream === undefined)) refuse(name, "needs one of 'stream' and 'superStream'")
   const place = url === undefined ? {} : fromUrl(url, name)
   for (const field of ['host', 'port', 'username', 'password', 'vhost'] as const)
     if (url !== undefined && rest[field] !== undefined) refuse(name, `'url' says '${field}' already: leave one out`)
-  const tls = rest.ssl === undefined ? (place.tls ?? false) : rest.ssl !== false
+  const secure = rest.ssl === undefined ? (place.tls ?? false) : rest.ssl !== false
   return {
     host: place.host ?? rest.host ?? '127.0.0.1',
-    port: place.port ?? rest.port ?? (tls ? 5551 : 5552),
+    port: place.port ?? rest.port ?? (secure ? 5551 : 5552),
     username: place.username ?? rest.username ?? 'guest',
     password: place.password ?? rest.password ?? 'guest',
     vhost: place.vhost ?? rest.vhost ?? '/',
-    ssl: tls ? (typeof rest.ssl === 'object' ? rest.ssl : {}) : null,
+    ssl: secure ? (typeof rest.ssl === 'object' ? rest.ssl : {}) : null,
     name: stream ?? superStream!,
     isSuper: superStream !== undefined,
     keyHeader: typeof key === 'object' ? key.header : `properties.${key}`,

@@ -1,6 +1,8 @@
 import { TidemarkError } from '../../model/errors.js'
 import { describePartition, type PartitionKey } from '../../model/partition.js'
 import type { Chunk, Log, Message, Reader, ReadOptions } from '../../ports.js'
+import { FetchAhead } from '../fetch-ahead.js'
+import { Lent } from '../lent.js'
 import type { Origin } from '../message.js'
 import { undecodable, type ValueCodec } from '../value.js'
 import { MessageCursor, PackedOtherwise, type RawMessage } from './chunk.js'
@@ -19,10 +21,8 @@ export class RabbitmqReader<V> implements Reader<V> {
   readonly #info: PartitionKey & { offset: bigint }
   readonly #stop = new AbortController()
   #current: Piece | null = null
-  #ahead: Promise<Piece | null> | null = null
+  readonly #ahead = new FetchAhead(() => this.#fetch())
   #position: bigint
-  /** Ends the wait of a pending `next`. */
-  #interrupt: (() => void) | null = null
   readonly #onAbort = () => void this.close()
 
   constructor(
@@ -44,12 +44,12 @@ export class RabbitmqReader<V> implements Reader<V> {
   }
 
   async next(limits: { readonly maxMessages: number; readonly waitMs: number }): Promise<Chunk<V> | null> {
-    this.#current ??= await this.#arrival(limits.waitMs)
+    this.#current ??= await this.#ahead.arrival(limits.waitMs)
     const piece = this.#current
     if (!piece || this.#stop.signal.aborted) return null
     const chunk = this.#cut(piece, limits.maxMessages)
     // From here on the log and the handler work at the same time; but nobody reads on behind poison.
-    if (!this.#current && !chunk.poison) this.#ahead ??= this.#fetch()
+    if (!this.#current && !chunk.poison) this.#ahead.begin()
     return chunk
   }
 
@@ -58,50 +58,17 @@ export class RabbitmqReader<V> implements Reader<V> {
     this.options.signal.removeEventListener('abort', this.#onAbort)
     this.onClose(this)
     this.#stop.abort()
-    this.#interrupt?.()
     this.#current?.drop()
     this.#current = null
     this.#fetcher.close()
     // What is under way may wait for an answer of the broker; it gives back its memory when it comes.
-    this.#ahead?.then(
-      (piece) => piece?.drop(),
-      () => {},
-    )
-    await Promise.race([this.#ahead?.catch(() => null), new Promise((resolve) => setTimeout(resolve, 500))])
+    await Promise.race([this.#ahead.end(), new Promise((resolve) => setTimeout(resolve, 500))])
   }
 
-  #fetch(): Promise<Piece | null> {
+  async #fetch(): Promise<Piece | null> {
     const from = this.#position
-    const fetching = this.#fetcher.fetch(from).then((fetched) => fetched && new Piece(fetched, from))
-    // Thrown to whoever calls `next` next, which may be nobody.
-    fetching.catch(() => {})
-    return fetching
-  }
-
-  /** The fetch under way, or null when it takes longer than `waitMs`; then it stays under way for the next call. */
-  async #arrival(waitMs: number): Promise<Piece | null> {
-    if (this.#stop.signal.aborted) return null
-    const ahead = this.#ahead ?? this.#fetch()
-    this.#ahead = ahead
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<'late'>((resolve) => {
-      this.#interrupt = () => resolve('late')
-      timer = setTimeout(this.#interrupt, Math.max(0, waitMs))
-    })
-    try {
-      const first = await Promise.race([ahead, late])
-      // What comes after `close` was called is given back there.
-      if (first === 'late' || this.#stop.signal.aborted) return null
-      this.#ahead = null
-      return first
-    } catch (error) {
-      this.#ahead = null
-      if (this.#stop.signal.aborted) return null
-      throw error
-    } finally {
-      this.#interrupt = null
-      clearTimeout(timer)
-    }
+    const fetched = await this.#fetcher.fetch(from)
+    return fetched && new Piece(fetched, from)
   }
 
   /** Decodes up to `most` messages from where the reader is, out of a piece and those behind it that have arrived. */
@@ -212,29 +179,20 @@ export class RabbitmqReader<V> implements Reader<V> {
 }
 
 /** One chunk of the log while it is handed out. Its loan ends when all of it was handed out and given back. */
-class Piece {
+class Piece extends Lent {
   readonly head: bigint
   readonly nextOffset: bigint
   readonly timestamp: number
   readonly raw: RawMessage
   readonly #cursor: MessageCursor
-  #lent = 0
-  #done = false
 
-  constructor(
-    private readonly fetched: Fetched,
-    from: bigint,
-  ) {
-    const { chunk, head } = fetched
+  constructor({ chunk, head, loan }: Fetched, from: bigint) {
+    super(loan)
     this.head = head
     this.nextOffset = chunk.next
     this.timestamp = chunk.timestamp
     this.#cursor = new MessageCursor(chunk, from)
     this.raw = this.#cursor.message
-  }
-
-  get done(): boolean {
-    return this.#done
   }
 
   next(): boolean {
@@ -243,32 +201,7 @@ class Piece {
 
   /** True once its last message was handed out. */
   finish(): boolean {
-    if (this.#cursor.left === 0) this.#done = true
-    return this.#done
-  }
-
-  /** Nothing more of it will be handed out. */
-  end(): void {
-    this.#done = true
-  }
-
-  lend(): () => void {
-    this.#lent++
-    let open = true
-    return () => {
-      if (!open) return
-      open = false
-      this.#lent--
-      this.#settle()
-    }
-  }
-
-  drop(): void {
-    this.#done = true
-    this.#settle()
-  }
-
-  #settle(): void {
-    if (this.#done && this.#lent === 0) this.fetched.loan.release()
+    if (this.#cursor.left === 0) this.end()
+    return this.done
   }
 }

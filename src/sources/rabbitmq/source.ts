@@ -1,5 +1,6 @@
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports.js'
+import { connected } from '../connected.js'
 import { codecOf, json, type ValueCodec } from '../value.js'
 import { rabbitmqError } from './failures.js'
 import { GroupOffsets } from './group-offsets.js'
@@ -32,22 +33,8 @@ export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
       key: keyHeader,
       tls: ssl !== null,
     },
-    connect: async ({ log, signal }: ConnectContext) => {
-      signal.throwIfAborted()
-      const client = new RabbitmqClient(new Links(settings), codec, log)
-      const onAbort = () => void client.close()
-      signal.addEventListener('abort', onAbort, { once: true })
-      try {
-        await client.partitions()
-        signal.throwIfAborted()
-        return client
-      } catch (error) {
-        await client.close()
-        throw error
-      } finally {
-        signal.removeEventListener('abort', onAbort)
-      }
-    },
+    connect: ({ log, signal }: ConnectContext) =>
+      connected(new RabbitmqClient(new Links(settings), codec, log), signal, (client) => client.partitions()),
   }
 }
 

@@ -1,5 +1,5 @@
 import { TidemarkError } from '../../model/errors.js'
-import { pause } from './backoff.js'
+import { pause } from '../backoff.js'
 import { requests } from './driver.js'
 import { Refused, whereOf } from './failures.js'
 import type { Link } from './link.js'

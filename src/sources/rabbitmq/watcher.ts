@@ -1,6 +1,6 @@
 import { messageOf } from '../../model/errors.js'
 import type { Log } from '../../ports.js'
-import { Backoff } from './backoff.js'
+import { Backoff } from '../backoff.js'
 import { readChunk } from './chunk.js'
 import { rabbitmqError } from './failures.js'
 import type { Links } from './links.js'

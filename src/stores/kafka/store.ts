@@ -1,5 +1,6 @@
 import { isTidemarkError } from '../../model/errors.js'
 import type { ConnectContext, OffsetStore } from '../../ports.js'
+import { connected } from '../../sources/connected.js'
 import { Brokers } from '../../sources/kafka/brokers.js'
 import { Connector } from '../../sources/kafka/driver.js'
 import { GroupOffsets } from '../../sources/kafka/group-offsets.js'
@@ -22,7 +23,6 @@ export function kafkaStore(options: KafkaStoreOptions): OffsetStore {
     database,
     connect: async (context: ConnectContext) => {
       const { log, signal } = context
-      signal.throwIfAborted()
       const links = new LinkPool(new Connector(connection, log))
       const cluster = { brokers, ...(sasl ? { sasl } : {}) }
       const known = new Brokers(links, cluster)
@@ -32,23 +32,14 @@ export function kafkaStore(options: KafkaStoreOptions): OffsetStore {
         () => database.connect(context),
         () => links.close(),
       )
-      const onAbort = () => void links.close()
-      signal.addEventListener('abort', onAbort, { once: true })
-      try {
+      return connected(client, signal, async () => {
         // To be connected is all that is asked of the broker.
         await known.ask(async () => {})
         await client.database().catch((error) => {
           // What is wrong with the tables is for `migrate` to say.
           if (!isTidemarkError(error) || error.code !== 'SCHEMA_TOO_NEW') throw error
         })
-        signal.throwIfAborted()
-        return client
-      } catch (error) {
-        await client.close()
-        throw error
-      } finally {
-        signal.removeEventListener('abort', onAbort)
-      }
+      })
     },
   }
 }

@@ -1,5 +1,6 @@
 import { isTidemarkError } from '../../model/errors.js'
 import type { ConnectContext, OffsetStore } from '../../ports.js'
+import { connected } from '../../sources/connected.js'
 import { rabbitmqError } from '../../sources/rabbitmq/failures.js'
 import { Links } from '../../sources/rabbitmq/links.js'
 import { RabbitmqOffsets } from './offsets.js'
@@ -21,13 +22,9 @@ export function rabbitmqStore(options: RabbitmqStoreOptions): OffsetStore {
     describe: { broker, vhost, username, tls: ssl !== null },
     database,
     connect: async (context: ConnectContext) => {
-      const { signal } = context
-      signal.throwIfAborted()
       const links = new Links(connection)
       const client = new RabbitmqOffsets(new Records(links), `${broker}/${vhost}`, () => database.connect(context))
-      const onAbort = () => links.close()
-      signal.addEventListener('abort', onAbort, { once: true })
-      try {
+      return connected(client, context.signal, async () => {
         // To be connected is all that is asked of the broker.
         await links.seed().catch((error) => {
           throw rabbitmqError(error, connection)
@@ -36,14 +33,7 @@ export function rabbitmqStore(options: RabbitmqStoreOptions): OffsetStore {
           // What is wrong with the tables is for `migrate` to say.
           if (!isTidemarkError(error) || error.code !== 'SCHEMA_TOO_NEW') throw error
         })
-        signal.throwIfAborted()
-        return client
-      } catch (error) {
-        await client.close()
-        throw error
-      } finally {
-        signal.removeEventListener('abort', onAbort)
-      }
+      })
     },
   }
 }
