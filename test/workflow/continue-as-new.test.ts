@@ -13,7 +13,10 @@ describeWith(['temporal'], 'a long-lived partition', () => {
     quiet()
     const env = await TestWorkflowEnvironment.createFromExistingServer({ address: part('temporal').address })
     let batches = 0
+    // A history is long enough by its events or by its bytes. These come sooner: each batch is told the log's identity.
+    const identity = 'x'.repeat(30_000)
     const activities = {
+      open: async ({ above }: { above: number }) => ({ epoch: above + 1, position: '0', replay: 0, identity }),
       poll: async ({ position }: { position: string }) => ({ from: position, found: true }),
       process: async (input: BatchInput) => {
         batches++
