@@ -34,7 +34,7 @@ async function shownTo(client: Client, reference: string, stream: string): Promi
 }
 
 describeWith(['rabbitmq', 'postgres'], 'offsets tracked by RabbitMQ', () => {
-  const { group } = { group: 'billing' }
+  const group = 'billing'
   let client: Client
   let fresh: FreshDatabase
   let source: SourceClient
@@ -204,6 +204,35 @@ describeWith(['rabbitmq', 'postgres'], 'offsets tracked by RabbitMQ', () => {
       message: expect.stringContaining('another one of the same name'),
     })
     await reader.close()
+  })
+
+  it('of a super stream are kept with each partition, which has an incarnation of its own', async () => {
+    const name = unique('parts')
+    await client.createSuperStream({ streamName: name, arguments: {} }, undefined, 2)
+    const parts = await rabbitmq({ url: part('rabbitmq').url, superStream: name }).connect(context())
+    try {
+      await publish(client, `${name}-0`, messages(3))
+      const first = await parts.identity(0)
+      expect(first).not.toBeNull()
+      expect(await parts.identity(1)).toBeNull()
+      await publish(client, `${name}-1`, messages(3))
+      expect(await parts.identity(1)).not.toBe(first)
+      expect(await parts.identity(0)).toBe(first)
+      for (const partition of [0, 1]) {
+        const owned = { ...key, stream: name, partition }
+        const { epoch } = await store.open(owned, { above: 0, start: 0n })
+        await store.commit(owned, { epoch, position: BigInt(partition + 2) })
+      }
+      expect(await shownTo(client, group, `${name}-0`)).toBe(1n)
+      expect(await shownTo(client, group, `${name}-1`)).toBe(2n)
+      expect(await parts.groupOffsets!.read(group, name)).toEqual([
+        { partition: 0, position: 2n },
+        { partition: 1, position: 3n },
+      ])
+    } finally {
+      await parts.close()
+      await client.deleteSuperStream({ streamName: name })
+    }
   })
 
   it('go back to before the first message, as 0', async () => {
