@@ -70,8 +70,11 @@ describeWith(['temporal', 'postgres', 'rabbitmq'], 'a super stream worked by pro
     return Number(row!.n)
   }
   const start = () => workers.push(project.start(['start']))
-  const alive = () => {
-    for (const { ended, stderr } of workers) if (ended) throw new Error(`a worker ended by itself: ${stderr}`)
+  /** Waits for what workers do, but not on when one has ended by itself. */
+  const worked = async (what: string, condition: () => Promise<boolean>) => {
+    const dead = () => workers.find(({ ended }) => ended)
+    await waitFor(async () => dead() !== undefined || (await condition()), { what, timeout: patience })
+    if (dead()) throw new Error(`a worker ended by itself: ${dead()!.stderr}`)
   }
 
   test(
@@ -95,7 +98,7 @@ describeWith(['temporal', 'postgres', 'rabbitmq'], 'a super stream worked by pro
       for (let i = 0; i < atOnce; i++) start()
       for (let done = 0; done < kills; done++) {
         const before = await effects()
-        await waitFor(async () => alive() ?? (await effects()) > before, { what: 'an effect', timeout: patience })
+        await worked('an effect', async () => (await effects()) > before)
         await sleep(Math.random() * 300)
         if (done === Math.floor(kills / 2)) restarting = stack.rabbitmq.restart()
         const [victim] = workers.splice(Math.floor(Math.random() * workers.length), 1)
@@ -104,10 +107,7 @@ describeWith(['temporal', 'postgres', 'rabbitmq'], 'a super stream worked by pro
         expect(await effects(), `effects at kill ${done + 1}`).toBeLessThan(messages)
       }
       await restarting
-      await waitFor(async () => alive() ?? (await committed()) >= messages, {
-        what: 'the drain to end',
-        timeout: patience,
-      })
+      await worked('the drain to end', async () => (await committed()) >= messages)
       const seconds = (performance.now() - started) / 1_000
       await Promise.all(workers.map((worker) => worker.stop()))
       const [verdict] = await query<{ effects: number; distinct: number; disordered: number }>(
