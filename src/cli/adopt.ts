@@ -3,7 +3,9 @@ import { planAdoption } from '../client/adopt.js'
 import { TidemarkError } from '../model/errors.js'
 import { type MoveOptions, move, withMoveOptions } from './move.js'
 
-const prefix = 'kafka-group:'
+/** What each log calls the name that offsets are kept under there. */
+const prefixes: Readonly<Record<string, string>> = { kafka: 'kafka-group:', rabbitmq: 'rabbitmq-reference:' }
+const forms = Object.values(prefixes).map((prefix) => `${prefix}<name>`)
 
 export function adoptCommand(): Command {
   return withMoveOptions(
@@ -11,7 +13,7 @@ export function adoptCommand(): Command {
       "Go on where another consumer stands: takes its offsets from the log's own place for them.",
     ),
   )
-    .option('-f, --from <where>', `${prefix}<name>: the other consumer's group; default: the same name`)
+    .option('-f, --from <where>', `${forms.join(' or ')}: the other consumer's group; default: the same name`)
     .addHelpText(
       'after',
       `
@@ -20,20 +22,21 @@ Shows what it would do, and asks.
 
 Examples:
   $ tidemark adopt --group billing --dry-run
-  $ tidemark adopt --group billing --stream orders --from ${prefix}billing-v1`,
+  $ tidemark adopt --group billing --stream orders --from kafka-group:billing-v1
+  $ tidemark adopt --group billing --stream orders --from rabbitmq-reference:billing-v1`,
     )
     .action(({ from, partition, group, stream, why, ...options }: MoveOptions & { from?: string }) => {
-      const other = from === undefined ? {} : { from: groupOf(from) }
+      const other = from === undefined ? {} : otherOf(from)
       const wanted = { group, ...(stream === undefined ? {} : { stream }) }
-      const note = [`from ${prefix}${other.from ?? group}`, ...(why ? [why] : [])].join(', ')
+      const note = [`from ${from ?? group}`, ...(why ? [why] : [])].join(', ')
       return move('adopt', { ...options, ...wanted, why: note }, (config) =>
         planAdoption(config, { ...wanted, ...other, ...(partition ? { partitions: partition } : {}) }),
       )
     })
 }
 
-function groupOf(from: string): string {
-  const name = from.startsWith(prefix) ? from.slice(prefix.length) : ''
-  if (name) return name
-  throw new TidemarkError('CONFIG_INVALID', `--from '${from}' names no group: write ${prefix}<name>`)
+function otherOf(from: string): { readonly from: string; readonly kind: string } {
+  for (const [kind, prefix] of Object.entries(prefixes))
+    if (from.startsWith(prefix) && from.length > prefix.length) return { from: from.slice(prefix.length), kind }
+  throw new TidemarkError('CONFIG_INVALID', `--from '${from}' names no group: write ${forms.join(' or ')}`)
 }

@@ -12,6 +12,8 @@ export interface AdoptOptions extends Wanted {
   readonly partitions?: readonly number[]
   /** The other consumer's group in the log's own offsets. Default: the same name. */
   readonly from?: string
+  /** Kind of source that this is meant for, where it was said: another one is refused. */
+  readonly kind?: string
 }
 
 /**
@@ -23,10 +25,16 @@ export interface AdoptOptions extends Wanted {
  */
 export function planAdoption(
   config: TidemarkConfig,
-  { from, partitions, ...wanted }: AdoptOptions,
+  { from, kind, partitions, ...wanted }: AdoptOptions,
 ): Promise<PositionPlan> {
   const other = from ?? wanted.group
   return planWith(parseConfig(config), wanted, async ({ source, consumer, name, identities, placesOf }) => {
+    if (kind !== undefined && kind !== consumer.source.kind)
+      throw new TidemarkError(
+        'CONFIG_INVALID',
+        `${name.stream} is a ${consumer.source.kind} stream: there is no ${kind} consumer of it to go on for`,
+        { place: name },
+      )
     if (!source.groupOffsets)
       throw new TidemarkError(
         'CONFIG_INVALID',

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -18,7 +18,8 @@ export async function workflowBundle(): Promise<WorkflowBundleOption> {
   if (!existsSync(codePath)) {
     const { code } = await bundleWorkflowCode({ workflowsPath: `${root}workflows/index.ts`, logger: quiet })
     await mkdir(folder, { recursive: true })
-    const half = `${codePath}.${process.pid}`
+    // Threads of one process may be at it at the same time, and have one number.
+    const half = `${codePath}.${randomUUID()}`
     await writeFile(half, code)
     await rename(half, codePath)
   }

@@ -77,6 +77,26 @@ describeWith(['kafka'], 'what retrying cannot mend', () => {
     await reader.close()
   })
 
+  it('a topic created again under a reader, longer than what was handled, is not read on', async () => {
+    const topic = await ground.topic()
+    const producer = await ground.producer()
+    const write = (count: number) =>
+      producer.send({ topic, messages: Array.from({ length: count }, (_, n) => ({ value: `${n}` })) })
+    await write(20)
+    const client = await ground.connect({ topic, value: text() })
+    const reader = client.read(0n, { ...readOptions(topic), identity: await client.identity(0) })
+    for (let read = 0; read < 20; ) read += (await reader.next({ maxMessages: 20, waitMs: 20_000 }))!.messages.length
+    const next = failureOf(reader.next({ maxMessages: 10, waitMs: 60_000 }))
+    await ground.admin.deleteTopics({ topics: [topic] })
+    const create = () => ground.admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true })
+    await waitFor(create, { what: 'the topic to be created again' })
+    await waitFor(() => write(40), { what: 'the new topic to be written' })
+    const error = await next
+    expect(error.code).toBe('OUT_OF_RANGE')
+    expect(error.message).toContain('position 20 belongs to a topic that was deleted')
+    await reader.close()
+  })
+
   it('a position that retention has deleted is OUT_OF_RANGE and names the bounds', async () => {
     const topic = await ground.topic()
     const producer = await ground.producer()

@@ -46,6 +46,8 @@ export class Fetcher {
     private readonly link: PartitionLink,
     private readonly options: ReadOptions,
     private readonly log: Log,
+    /** The incarnation of the topic as it is now. */
+    private readonly identity: () => Promise<string | null> = async () => null,
   ) {}
 
   /**
@@ -91,6 +93,8 @@ export class Fetcher {
       const answer = await this.#ask(from, wanted)
       if (!answer || this.options.signal.aborted) return null
       if (answer.errorCode !== 0) return await this.#refused(answer, from, ++tries.refused)
+      // A topic may have been deleted and created again while nobody answered, and may be longer than what was handled.
+      if (this.#failing && (await this.#recreated())) return this.#ofEarlierTopic(from)
       tries.refused = 0
       this.#end = this.link.settings.readUncommitted ? answer.highWatermark : answer.lastStableOffset
       const { batches, rest } = readBatches(answer.records)
@@ -188,6 +192,21 @@ export class Fetcher {
     return new TidemarkError(
       'OUT_OF_RANGE',
       `${describePartition(key)}, group ${key.group}: position ${from} is not in the log, which goes from ${first} to ${head}; ${why}`,
+      { place: { ...key, offset: String(from) } },
+    )
+  }
+
+  async #recreated(): Promise<boolean> {
+    const before = this.options.identity ?? null
+    const now = before && (await this.identity())
+    return now !== null && now !== before
+  }
+
+  #ofEarlierTopic(from: bigint): TidemarkError {
+    const { key } = this.options
+    return new TidemarkError(
+      'OUT_OF_RANGE',
+      `${describePartition(key)}, group ${key.group}: position ${from} belongs to a topic that was deleted; another one of the same name has been created since`,
       { place: { ...key, offset: String(from) } },
     )
   }

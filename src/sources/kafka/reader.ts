@@ -27,10 +27,11 @@ export class KafkaReader<V> implements Reader<V> {
     private readonly codec: ValueCodec<V>,
     log: Log,
     private readonly onClose: (reader: KafkaReader<V>) => void = () => {},
+    identity?: () => Promise<string | null>,
   ) {
     this.#position = from
     this.#origin = { ...options.key, replay: options.replay }
-    this.#fetcher = new Fetcher(link, { ...options, signal: this.#stop.signal }, log)
+    this.#fetcher = new Fetcher(link, { ...options, signal: this.#stop.signal }, log, identity)
     if (options.signal.aborted) this.#onAbort()
     else options.signal.addEventListener('abort', this.#onAbort, { once: true })
   }

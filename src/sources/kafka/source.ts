@@ -95,7 +95,7 @@ class KafkaClient<V> implements SourceClient<V> {
   read(from: bigint, options: ReadOptions): Reader<V> {
     const link = new PartitionLink(this.connector, this.#leaders, options.key.partition)
     const closed = (reader: KafkaReader<V>) => this.#readers.delete(reader)
-    const reader = new KafkaReader(from, options, link, this.codec, this.log, closed)
+    const reader = new KafkaReader(from, options, link, this.codec, this.log, closed, () => this.identity())
     if (!options.signal.aborted) this.#readers.add(reader)
     return reader
   }
