@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { marker } from '../../examples/rabbitmq-offset-tracking/places.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
-import { rabbitmqClient } from '../support/rabbitmq-ground.js'
+import { publish, rabbitmqClient } from '../support/rabbitmq-ground.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -60,7 +61,7 @@ describeWith(['rabbitmq', 'postgres', 'temporal'], 'the offset tracking tutorial
       expect(await running.ended).toBe(0)
       return running.lines
     }
-    return { start, run, receive: (from: string) => run('receive', '--from', from) }
+    return { stream, start, run, receive: (from: string) => run('receive', '--from', from) }
   }
 
   const received = (first: number, last: number) => [
@@ -91,14 +92,22 @@ describeWith(['rabbitmq', 'postgres', 'temporal'], 'the offset tracking tutorial
 
   /** Offsets that a receiver has shown before it was killed, and those that the same command shows afterwards. */
   async function killed(from: string): Promise<{ before: number[]; after: number[] }> {
-    const { start, run } = tutorial()
-    await run('send')
+    const { stream, start, run } = tutorial()
+    // What the program `send` writes, whose run is the other test's.
+    const wave = Array.from({ length: 100 }, (_, i) => ({ content: Buffer.from(i < 99 ? 'hello' : marker) }))
+    const send = async () => {
+      const client = await rabbitmqClient()
+      await client.createStream({ stream })
+      await publish(client, stream, wave)
+      await client.close()
+    }
+    await send()
     const receiver = start('receive', '--from', from, '--show', '--work', '30')
     const seen = (lines: readonly string[]) => lines.flatMap((line) => /^(\d+) /.exec(line)?.[1] ?? []).map(Number)
     const reaches = (what: string, reached: () => boolean) => waitFor(reached, { what, timeout: 60_000 })
     if (from === 'next') {
       await reaches('the receiver to wait', () => receiver.lines.includes('Started consuming...'))
-      await run('send')
+      await send()
     }
     await reaches('messages', () => seen(receiver.lines).length > 25)
     receiver.child.kill('SIGKILL')
