@@ -18,9 +18,9 @@ export interface Run extends Tally, Usage {
 }
 
 /** The parts a run needs, and how to tell people what goes on. */
-export interface Bench<L extends Log = Log> {
+export interface Bench {
   readonly effects: Effects
-  readonly log: L
+  readonly log: Log
   readonly partitions: number
   readonly say: (line: string) => void
   /** Gives the whole of one run its own group and table: `work` is called with the contender connected but not going. */
@@ -33,21 +33,21 @@ export interface BenchOptions {
 }
 
 /** Starts the parts with Kafka, hands them to `work`, and removes them again. */
-export function withKafka(options: BenchOptions, work: (bench: Bench<Topics>) => Promise<void>): Promise<void> {
+export function withKafka(options: BenchOptions, work: (bench: Bench) => Promise<void>): Promise<void> {
   return withBench('kafka', (stack) => Topics.connect(stack.kafka.brokers), options, work)
 }
 
 /** The same with RabbitMQ. */
-export function withRabbitmq(options: BenchOptions, work: (bench: Bench<Streams>) => Promise<void>): Promise<void> {
+export function withRabbitmq(options: BenchOptions, work: (bench: Bench) => Promise<void>): Promise<void> {
   return withBench('rabbitmq', (stack) => Streams.connect(stack.rabbitmq.url), options, work)
 }
 
 /** One broker at a time: none takes memory and time from the runs with another. */
-async function withBench<L extends Log>(
+async function withBench(
   broker: 'kafka' | 'rabbitmq',
-  connect: (stack: Stack) => Promise<L>,
+  connect: (stack: Stack) => Promise<Log>,
   { partitions, say }: BenchOptions,
-  work: (bench: Bench<L>) => Promise<void>,
+  work: (bench: Bench) => Promise<void>,
 ): Promise<void> {
   const stack = await startStack({ temporal: true, postgres: true, [broker]: true }, { onProgress: say })
   try {

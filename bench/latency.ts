@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Bench, Run } from './bench.js'
 import type { ContenderName } from './job.js'
 import { percentile } from './statistics.js'
-import type { Topics } from './topics.js'
 
 const perSecond = 20
 const seconds = 30
@@ -12,10 +11,10 @@ const warmUpSeconds = 5
 const patience = 30_000
 
 /** Sends single messages at an even pace and measures the time from sending to the effect. */
-export async function latency(bench: Bench<Topics>, contender: ContenderName, topic: string): Promise<Run> {
-  const { effects, log: topics, partitions } = bench
-  await topics.create(topic, partitions)
-  return bench.contend(contender, topic, async (child, table) => {
+export async function latency(bench: Bench, contender: ContenderName, name: string): Promise<Run> {
+  const { effects, log, partitions } = bench
+  await log.create(name, partitions)
+  return bench.contend(contender, name, async (child, table) => {
     await child.go()
     let sent = 0
     const pace = async (count: number) => {
@@ -24,7 +23,7 @@ export async function latency(bench: Bench<Topics>, contender: ContenderName, to
       for (let index = 0; index < count; index++) {
         // By the clock, not after the last answer: a slow moment must not thin out the traffic that would show it.
         await delay(Math.max(0, began + (index * 1000) / perSecond - performance.now()))
-        sending.push(topics.send(topic, sent % partitions, sent))
+        sending.push(log.send(name, sent % partitions, sent))
         sent++
       }
       await Promise.all(sending)

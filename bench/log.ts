@@ -7,6 +7,8 @@ export interface Log {
   create(name: string, partitions: number): Promise<void>
   /** Writes `count` messages, evenly over the partitions; resolves when the broker has confirmed them. */
   fill(name: string, partitions: number, count: number): Promise<void>
+  /** Writes one message, stamped with the time now; resolves when the broker has it. */
+  send(name: string, partition: number, number: number): Promise<void>
   /** Deletes what was created, too. */
   close(): Promise<void>
 }

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 
-export const workloads = ['drain', 'latency', 'rabbitmq-drain'] as const
+export const workloads = ['drain', 'latency', 'rabbitmq-drain', 'rabbitmq-latency'] as const
 export type Workload = (typeof workloads)[number]
 
 export interface Options {
@@ -19,14 +19,14 @@ export interface Options {
 export const help = `npm run bench -- [options]
 
 Drains a backlog of messages of 200 bytes from Kafka into Postgres, measures the latency of single messages at 20 a second for 30
-seconds, and drains the same backlog from a super stream of RabbitMQ: the plain client (kafkajs or rabbitmq-stream-js-client,
+seconds, and does both with a super stream of RabbitMQ: the plain client (kafkajs or rabbitmq-stream-js-client,
 hand-tuned) and Tidemark, by turns, each run in a process of its own. Medians of the rounds. The parts are started here unless
 KAFKA_BROKERS, RABBITMQ_URL, DATABASE_URL and TEMPORAL_ADDRESS name running ones.
 
   --messages N              messages of the backlog (500000)
   --partitions N            partitions of each topic or super stream (4)
   --rounds N                runs of each contender (3)
-  --only WORKLOAD           only this one: drain, latency or rabbitmq-drain
+  --only WORKLOAD           only this one: drain, latency, rabbitmq-drain or rabbitmq-latency
   --dedupe                  the drains also with the option dedupe, a key for each message
   --json                    one JSON object for each contender and workload, then one of ratios (Tidemark / plain)
   --help                    this text
@@ -65,5 +65,5 @@ function count(name: string, text: string): number {
 function workload(text: string): Workload {
   const found = workloads.find((name) => name === text)
   if (found !== undefined) return found
-  throw new Error(`--only is "${text}"; it must be drain, latency or rabbitmq-drain`)
+  throw new Error(`--only is "${text}"; it must be ${workloads.join(', ')}`)
 }

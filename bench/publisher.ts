@@ -9,13 +9,13 @@ const mostUnconfirmed = 20_000
 export class Publisher {
   #unconfirmed = 0
   #failed: Error | null = null
-  #changed: () => void = () => {}
+  #waiting: (() => void)[] = []
 
   private constructor(private readonly publisher: StreamPublisher) {
     publisher.on('publish_confirm', (error, ids) => {
       if (error) this.#failed = new Error(`the broker has not taken ${ids.length} messages: code ${error}`)
       this.#unconfirmed -= ids.length
-      this.#changed()
+      for (const look of this.#waiting.splice(0)) look()
     })
   }
 
@@ -30,18 +30,20 @@ export class Publisher {
   }
 
   /** Resolves when the broker has confirmed everything. */
-  async close(): Promise<void> {
+  async confirmed(): Promise<void> {
     await this.publisher.flush()
     await this.#until(0)
+  }
+
+  async close(): Promise<void> {
+    await this.confirmed()
     await this.publisher.close()
   }
 
   async #until(left: number): Promise<void> {
     while (this.#unconfirmed > left) {
       if (this.#failed) throw this.#failed
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve
-      })
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
     if (this.#failed) throw this.#failed
   }

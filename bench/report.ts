@@ -63,13 +63,14 @@ export function ratiosOf(lines: readonly Line[]): Ratios {
       lines.find((line) => line.contender === contender && line.workload === workload),
     )
     if (!above || !below) return
-    const compared = workload === 'latency' ? (['p50Ms', 'p99Ms'] as const) : (['msgsPerSecond'] as const)
+    const compared = workload.endsWith('latency') ? (['p50Ms', 'p99Ms'] as const) : (['msgsPerSecond'] as const)
     const names = [...compared, 'cpuSeconds', 'peakRssMb'] as const
     ratios[name] = Object.fromEntries(names.map((figure) => [figure, round(above[figure]! / below[figure]!, 2)]))
   }
   compare('drain', 'drain', 'tidemark', 'plain')
   compare('latency', 'latency', 'tidemark', 'plain')
   compare('rabbitmq-drain', 'rabbitmq-drain', 'tidemark', 'plain')
+  compare('rabbitmq-latency', 'rabbitmq-latency', 'tidemark', 'plain')
   compare('dedupe', 'drain', withDedupe, 'tidemark')
   compare('rabbitmq-dedupe', 'rabbitmq-drain', withDedupe, 'tidemark')
   return ratios

@@ -6,7 +6,6 @@ import { type ContenderName, contenders, withDedupe } from './job.js'
 import { latency } from './latency.js'
 import { help, type Options, parseOptions, type Workload } from './options.js'
 import { type Line, lineOf, ratiosOf, tableOf } from './report.js'
-import type { Topics } from './topics.js'
 
 /** The first run of anything is slower: the broker compiles itself, files are read into memory. It is not counted. */
 const warmUpMessages = 20_000
@@ -26,11 +25,12 @@ async function main(): Promise<void> {
   if (wanted('drain') || wanted('latency'))
     await withKafka({ partitions, say }, async (bench) => {
       if (wanted('drain')) lines.push(...(await drains(bench, 'drain', options)))
-      if (wanted('latency')) lines.push(...(await latencies(bench, options)))
+      if (wanted('latency')) lines.push(...(await latencies(bench, 'latency', options)))
     })
-  if (wanted('rabbitmq-drain'))
+  if (wanted('rabbitmq-drain') || wanted('rabbitmq-latency'))
     await withRabbitmq({ partitions, say }, async (bench) => {
-      lines.push(...(await drains(bench, 'rabbitmq-drain', options)))
+      if (wanted('rabbitmq-drain')) lines.push(...(await drains(bench, 'rabbitmq-drain', options)))
+      if (wanted('rabbitmq-latency')) lines.push(...(await latencies(bench, 'rabbitmq-latency', options)))
     })
   const ratios = ratiosOf(lines)
   const output = options.json
@@ -62,8 +62,8 @@ async function drains(bench: Bench, workload: Workload, { messages, rounds, dedu
   return byTurns(workload, who, rounds, (contender) => drain(bench, contender, backlog.name, backlog.count))
 }
 
-function latencies(bench: Bench<Topics>, { rounds }: Options): Promise<Line[]> {
-  return byTurns('latency', contenders, rounds, (contender) =>
+function latencies(bench: Bench, workload: Workload, { rounds }: Options): Promise<Line[]> {
+  return byTurns(workload, contenders, rounds, (contender) =>
     latency(bench, contender, `bench-latency-${randomBytes(4).toString('hex')}`),
   )
 }

@@ -7,6 +7,8 @@ import { Publisher } from './publisher.js'
 /** Makes super streams in RabbitMQ and writes to them. */
 export class Streams implements Log {
   readonly #created: string[] = []
+  /** Of the streams that single messages go to. */
+  readonly #publishers = new Map<string, Promise<Publisher>>()
 
   private constructor(
     private readonly url: string,
@@ -33,7 +35,17 @@ export class Streams implements Log {
     await Promise.all(publishers.map((publisher) => publisher.close()))
   }
 
+  async send(name: string, partition: number, number: number): Promise<void> {
+    const stream = `${name}-${partition}`
+    const known = this.#publishers.get(stream) ?? Publisher.open(this.client, stream)
+    this.#publishers.set(stream, known)
+    const publisher = await known
+    await publisher.send(message(number))
+    await publisher.confirmed()
+  }
+
   async close(): Promise<void> {
+    for (const publisher of this.#publishers.values()) await (await publisher).close()
     try {
       for (const streamName of this.#created) await this.client.deleteSuperStream({ streamName })
     } finally {

@@ -44,7 +44,6 @@ export class Topics implements Log {
     }
   }
 
-  /** Writes one message, stamped with the time now; resolves when the broker has it. */
   async send(topic: string, partition: number, number: number): Promise<void> {
     await this.#producer.send({ topic, messages: [{ partition, ...message(number) }], acks: -1 })
   }

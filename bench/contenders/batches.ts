@@ -7,14 +7,13 @@ export interface Row {
 
 /** Of 1,000 to 10,000 messages the quickest, by a small margin. */
 const perBatch = 2_500
-/** No message waits longer for others, ms. */
-const longest = 100
 
-/** Collects messages and writes them batch after batch: the next one is collected while the last one is written. */
+/** Writes what there is as soon as nothing is being written, and collects the next batch meanwhile. */
 export class Batches {
   #rows: Row[] = []
-  #writing: Promise<void> = Promise.resolve()
-  #timer: NodeJS.Timeout | undefined
+  #writing: Promise<void> | null = null
+  /** Lets the client go on once the batch that is full is being written. */
+  #room: (() => void) | null = null
 
   /** @param write rejects to end the process: nobody reads on behind a batch that was not written */
   constructor(private readonly write: (rows: readonly Row[]) => Promise<void>) {}
@@ -22,18 +21,23 @@ export class Batches {
   /** Returns a promise where more may not be taken yet; the client waits for it before it asks the broker for more. */
   add(row: Row): Promise<void> | undefined {
     this.#rows.push(row)
-    if (this.#rows.length >= perBatch) return this.#flush()
-    this.#timer ??= setTimeout(() => void this.#flush(), longest)
-    return undefined
+    this.#writing ??= this.#writeAll()
+    if (this.#rows.length < perBatch) return undefined
+    return new Promise((resolve) => {
+      this.#room = resolve
+    })
   }
 
-  async #flush(): Promise<void> {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    const rows = this.#rows
-    this.#rows = []
-    const before = this.#writing
-    this.#writing = before.then(() => this.write(rows))
-    await before
+  async #writeAll(): Promise<void> {
+    // What came with the first message goes with it.
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.#rows.length > 0) {
+      const rows = this.#rows
+      this.#rows = []
+      this.#room?.()
+      this.#room = null
+      await this.write(rows)
+    }
+    this.#writing = null
   }
 }

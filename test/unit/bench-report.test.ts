@@ -67,10 +67,10 @@ describe('the bench report', () => {
   it('names the option it cannot read', () => {
     expect(() => parseOptions(['--messages', 'many'])).toThrow('--messages is "many"; it must be a whole number from 1')
     expect(() => parseOptions(['--only', 'cpu'])).toThrow(
-      '--only is "cpu"; it must be drain, latency or rabbitmq-drain',
+      '--only is "cpu"; it must be drain, latency, rabbitmq-drain, rabbitmq-latency',
     )
     expect(parseOptions(['--only', 'rabbitmq-drain'])?.workloads).toEqual(['rabbitmq-drain'])
-    expect(parseOptions([])?.workloads).toEqual(['drain', 'latency', 'rabbitmq-drain'])
+    expect(parseOptions([])?.workloads).toEqual(['drain', 'latency', 'rabbitmq-drain', 'rabbitmq-latency'])
     expect(parseOptions(['--help'])).toBeNull()
   })
 })
