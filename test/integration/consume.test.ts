@@ -59,7 +59,8 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
           group,
           source: kafka({ brokers: part('kafka').brokers, topic, value: text() }),
           heartbeatTimeout: '2s',
-          batch: { maxDuration: '5s', idleGap: '300ms' },
+          // Short, since messages that come in two waves make the next idle gap longer.
+          batch: { maxDuration: '1s', idleGap: '300ms' },
           handler,
           ...change,
         }),
@@ -201,7 +202,15 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
       })
     await produce(topic, values(0, 2_000), partitions)
     const config = (by: string) =>
-      configOf({ handler: slow(by), chunk: { maxMessages: 10 }, heartbeatTimeout: '60s' }, by)
+      configOf(
+        {
+          handler: slow(by),
+          chunk: { maxMessages: 10 },
+          heartbeatTimeout: '60s',
+          batch: { maxDuration: '60s', idleGap: '300ms' },
+        },
+        by,
+      )
     const options = config('a')
     const first = await start(options)
     await handled(100)
