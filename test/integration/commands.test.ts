@@ -62,7 +62,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group, seen and steered from 
     await createTopic(other, 3)
     await project.write('tidemark.config.ts', configOf({ topic: other, queue: unique('queue') }))
 
-    const early = await project.run(['pause', '--reason', 'too early'])
+    const early = await project.ask(['pause', '--reason', 'too early'])
     expect(early.stderr).toBe(
       `tidemark: no group 'bank' runs on stream '${other}' in this Temporal namespace; start it with 'tidemark start'\n`,
     )

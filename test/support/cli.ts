@@ -10,7 +10,7 @@ import { part } from './parts.js'
 import { waitFor } from './wait-for.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const withSources = ['--import', import.meta.resolve('tsx'), '--conditions=tidemark-source']
+const withSources = ['--import', import.meta.resolve('tsx/esm'), '--conditions=tidemark-source']
 const commandLine = [...withSources, `${root}src/cli/main.ts`]
 
 /** What a command left behind. */
