@@ -7,6 +7,7 @@ import { unknownRhythm } from '../../src/model/rhythm.js'
 import { workflowBundle } from '../../src/worker/bundle.js'
 import { part } from './parts.js'
 import { unique } from './unique.js'
+import { waitFor } from './wait-for.js'
 
 export type Activities = ControlActivities & BatchActivities
 
@@ -15,6 +16,11 @@ export function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
   const { path } = part('timeSkipping')
   quiet()
   return TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })
+}
+
+/** An answer of a workflow. A query that meets a signal can hang on the time-skipping server: it is asked again then. */
+export function answer<T extends object>(env: TestWorkflowEnvironment, query: () => Promise<T>): Promise<T> {
+  return waitFor(() => env.connection.withDeadline(Date.now() + 3_000, query), { what: 'an answer' }) as Promise<T>
 }
 
 let installed = false

@@ -6,7 +6,14 @@ import { type GroupStatus, names, type PartitionStatus, workflowTypes } from '..
 import { groupWorkflowId, partitionWorkflowId } from '../../src/model/partition.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { type Activities, groupInput, handled, timeSkippingEnvironment, withWorker } from '../support/workflow-env.js'
+import {
+  type Activities,
+  answer,
+  groupInput,
+  handled,
+  timeSkippingEnvironment,
+  withWorker,
+} from '../support/workflow-env.js'
 
 describeWith(['timeSkipping'], 'group workflow', () => {
   let env: TestWorkflowEnvironment
@@ -43,12 +50,14 @@ describeWith(['timeSkipping'], 'group workflow', () => {
         const workflowId = partitionWorkflowId({ group: input.group, stream: input.stream, partition: index })
         return env.client.workflow.getHandle(workflowId)
       }
+      const look = (index: number) => answer(env, () => partition(index).query<PartitionStatus>(names.status))
       const group = {
         handle,
         revision: input.revision,
         partition,
-        status: () => handle.query<GroupStatus>(names.status),
-        mode: async (index: number) => (await partition(index).query<PartitionStatus>(names.status)).mode,
+        status: () => answer(env, () => handle.query<GroupStatus>(names.status)),
+        look,
+        mode: async (index: number) => (await look(index)).mode,
       }
       await waitFor(async () => (await group.status()).partitions.length === given.partitions.length, {
         what: 'all partitions',
@@ -63,6 +72,7 @@ describeWith(['timeSkipping'], 'group workflow', () => {
     readonly revision: ReturnType<typeof groupInput>['revision']
     partition(index: number): WorkflowHandle
     status(): Promise<GroupStatus>
+    look(index: number): Promise<PartitionStatus>
     mode(index: number): Promise<string>
   }
 
@@ -129,15 +139,12 @@ describeWith(['timeSkipping'], 'group workflow', () => {
   })
 
   it('hands a new config on to every partition', async () => {
-    await play(stream(0, 1), async ({ handle, revision, partition }) => {
+    await play(stream(0, 1), async ({ handle, revision, partition, look }) => {
       // Nobody here serves batches of the newer version, so the partitions shall be waiting for messages.
       for (const index of [0, 1])
-        await waitFor(
-          async () => (await partition(index).query<PartitionStatus>(names.status)).progress?.more === false,
-          {
-            what: `partition ${index} to wait`,
-          },
-        )
+        await waitFor(async () => (await look(index)).progress?.more === false, {
+          what: `partition ${index} to wait`,
+        })
       await handle.signal(names.configure, { ...revision, version: 'newer' })
       // Looked up in the histories: a query that meets a signal can hang on the test server.
       for (const index of [0, 1])

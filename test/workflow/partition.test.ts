@@ -8,7 +8,14 @@ import { names, type PartitionInput, type PartitionStatus, workflowTypes } from 
 import { partitionWorkflowId } from '../../src/model/partition.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { handled, partitionInput, revisionOn, timeSkippingEnvironment, withWorker } from '../support/workflow-env.js'
+import {
+  answer,
+  handled,
+  partitionInput,
+  revisionOn,
+  timeSkippingEnvironment,
+  withWorker,
+} from '../support/workflow-env.js'
 
 describeWith(['timeSkipping'], 'partition workflow', () => {
   let env: TestWorkflowEnvironment
@@ -26,7 +33,7 @@ describeWith(['timeSkipping'], 'partition workflow', () => {
       args: [input],
     })
   }
-  const status = (handle: WorkflowHandle) => handle.query<PartitionStatus>(names.status)
+  const status = (handle: WorkflowHandle) => answer(env, () => handle.query<PartitionStatus>(names.status))
   const always = async ({ position }: { position: string }) => ({ from: position, found: true })
   /** Works one batch of 100, and stops after it: while a workflow keeps busy, no time can be skipped. */
   const once = async (input: BatchInput) =>
