@@ -4,6 +4,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 const longest = [
   'chaos/chaos',
   'workflow/partition',
+  'workflow/group',
+  'workflow/continue-as-new',
   'integration/package',
   'integration/cli-offsets',
   'integration/consume',

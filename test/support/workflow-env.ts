@@ -20,7 +20,7 @@ export function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
 
 /** An answer of a workflow. A query that meets a signal can hang on the time-skipping server: it is asked again then. */
 export function answer<T extends object>(env: TestWorkflowEnvironment, query: () => Promise<T>): Promise<T> {
-  return waitFor(() => env.connection.withDeadline(Date.now() + 3_000, query), { what: 'an answer' }) as Promise<T>
+  return waitFor(() => env.connection.withDeadline(Date.now() + 1_000, query), { what: 'an answer' }) as Promise<T>
 }
 
 let installed = false
