@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isTidemarkError } from '../../model/errors.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports.js'
 import { connected } from '../connected.js'
@@ -34,7 +36,23 @@ export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
       tls: ssl !== null,
     },
     connect: ({ log, signal }: ConnectContext) =>
-      connected(new RabbitmqClient(new Links(settings), codec, log), signal, (client) => client.partitions()),
+      connected(new RabbitmqClient(new Links(settings), codec, log), signal, (client) => found(client, signal)),
+  }
+}
+
+/** So often a stream has to be missing before it is believed: right after its start a broker does not know its super streams yet. */
+const looks = 5
+const between = 300
+
+async function found(client: { partitions(): Promise<unknown> }, signal: AbortSignal): Promise<void> {
+  for (let look = 1; ; look++) {
+    try {
+      await client.partitions()
+      return
+    } catch (error) {
+      if (!isTidemarkError(error) || error.code !== 'STREAM_NOT_FOUND' || look === looks) throw error
+      await sleep(between, undefined, { signal })
+    }
   }
 }
 
