@@ -2,7 +2,9 @@ import { afterEach, expect, test } from 'vitest'
 import { Links } from '../../src/sources/rabbitmq/links.js'
 import { Offsets } from '../../src/sources/rabbitmq/offsets.js'
 import { parseRabbitmq } from '../../src/sources/rabbitmq/options.js'
-import { FakeStreamBroker, frame, type Mood, u16, u32 } from '../support/fake-stream-broker.js'
+import { rabbitmq } from '../../src/sources/rabbitmq/source.js'
+import { FakeStreamBroker, frame, type Mood, u16, u32, yes } from '../support/fake-stream-broker.js'
+import { silentLog } from '../support/silent-log.js'
 import { waitFor } from '../support/wait-for.js'
 
 const ends: (() => void)[] = []
@@ -32,6 +34,29 @@ test('all who come back after an outage share one new connection', async () => {
   const found = await Promise.all(Array.from({ length: 20 }, () => links.seed()))
   expect(new Set(found).size).toBe(1)
   expect(broker.sockets.size).toBe(1)
+})
+
+test('a super stream that a broker does not know yet is asked for again, one that it never knows is missing', async () => {
+  const partitionsQuery = 0x19
+  const answering = async (knownAt: number) => {
+    let asked = 0
+    const broker = await FakeStreamBroker.start({
+      answer: (key, request) => {
+        if (key !== partitionsQuery) return undefined
+        const known = ++asked >= knownAt
+        const name = Buffer.from('s-0')
+        return known
+          ? yes(key, request, u32(1), u16(name.length), name)
+          : frame(0x8000 | key, request.subarray(8, 12), u16(2))
+      },
+    })
+    ends.push(() => broker.close())
+    return rabbitmq({ port: broker.port, superStream: 's' }).connect({ log: silentLog(), signal: never })
+  }
+  const client = await answering(3)
+  expect(await client.partitions()).toEqual([0])
+  await client.close()
+  await expect(answering(1_000)).rejects.toMatchObject({ code: 'STREAM_NOT_FOUND' })
 })
 
 test('while the broker in the config is away, another one that was heard of says where streams are', async () => {
