@@ -1,7 +1,6 @@
 import type { PartitionKey } from '../../model/partition.js'
 import type {
   CommitOutcome,
-  DatabaseClient,
   MirroredOffset,
   NewPosition,
   OffsetChange,
@@ -12,8 +11,8 @@ import type {
 import type { GroupOffsets } from '../../sources/kafka/group-offsets.js'
 import type { CommittedOffset } from '../../sources/kafka/groups.js'
 import { readNote, writeNote } from '../../sources/kafka/offset-note.js'
+import type { Beside } from '../beside.js'
 import { inTurn } from '../in-turn.js'
-import { LastKnown } from '../last-known.js'
 import { beginning, byName, partitionOf, stale } from '../rules.js'
 
 /** What is stored, and whether Tidemark put it there. */
@@ -27,27 +26,16 @@ const atOnce = 8
  * to a partition happens one after the other, and each write looks first. docs/decisions/0006-kafka-as-the-store.md
  */
 export class KafkaOffsets implements OffsetStoreClient {
-  #database: Promise<DatabaseClient> | null = null
-  readonly #known = new LastKnown(() => this.database())
-
   constructor(
     private readonly offsets: GroupOffsets,
     private readonly cluster: string,
-    private readonly openDatabase: () => Promise<DatabaseClient>,
+    /** Keeps what Kafka can't. */
+    private readonly beside: Beside,
     private readonly end: () => Promise<void>,
   ) {}
 
-  /** The database that keeps what Kafka can't. Opening it brings its tables up to date. */
-  database(): Promise<DatabaseClient> {
-    this.#database ??= this.openDatabase().catch((error) => {
-      this.#database = null
-      throw error
-    })
-    return this.#database
-  }
-
   async migrate(): Promise<void> {
-    await this.database()
+    await this.beside.open()
   }
 
   read(group: string, stream: string): Promise<readonly StoredOffset[]> {
@@ -75,14 +63,20 @@ export class KafkaOffsets implements OffsetStoreClient {
     { above, start, identity = null }: { above: number; start: bigint; identity?: string | null },
   ): Promise<StoredOffset> {
     return this.#change(key, async (stored) => {
-      const known = await this.#known.of(key)
+      const known = await this.beside.known.of(key)
       const from = beginning(stored, known, start)
       const opened = await this.#put(key, {
         ...from,
         epoch: Math.max(stored?.epoch ?? 0, known?.epoch ?? 0, above) + 1,
         identity: stored?.identity ?? identity,
       })
-      if (stored && !stored.ours && known) await this.#noteForeign(key, known.position, from.position)
+      if (stored && !stored.ours && known)
+        await this.beside.noteForeign(key, {
+          from: known.position,
+          to: from.position,
+          by: 'kafka',
+          why: "another client has committed this as the group's offset in Kafka",
+        })
       return opened
     })
   }
@@ -96,14 +90,14 @@ export class KafkaOffsets implements OffsetStoreClient {
     { epoch, position, replay = 0 }: { epoch: number; position: bigint; replay?: number },
   ): Promise<CommitOutcome> {
     return this.#change(key, async (stored) => {
-      const newest = this.#known.written(key)
+      const newest = this.beside.known.written(key)
       if (newest && newest.epoch > Math.max(epoch, stored?.epoch ?? 0)) return stale(newest)
       if (stored && stored.epoch === epoch && stored.position <= position) {
         await this.#put(key, { ...stored, position })
         return { outcome: 'committed' }
       }
       if (!stored || stored.epoch < epoch) {
-        const known = await this.#known.of(key)
+        const known = await this.beside.known.of(key)
         const own = known?.epoch === epoch && known.replay === replay
         if (own && stored && !stored.ours) return { ...stale(stored), replay: replay + 1 }
         if (own && replay >= (stored?.replay ?? 0)) {
@@ -118,8 +112,8 @@ export class KafkaOffsets implements OffsetStoreClient {
   reset(key: PartitionKey, { kind, to, by, why, identity }: NewPosition): Promise<StoredOffset> {
     return this.#change(key, async (stored) => {
       // The database is asked first: a change that nobody can be told of later is not made.
-      const known = await this.#known.of(key)
-      const { changes } = await this.database()
+      const known = await this.beside.known.of(key)
+      const { changes } = await this.beside.open()
       const now = await this.#put(key, {
         position: to,
         epoch: Math.max(stored?.epoch ?? 0, known?.epoch ?? 0) + 1,
@@ -131,8 +125,8 @@ export class KafkaOffsets implements OffsetStoreClient {
     })
   }
 
-  async history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
-    return (await this.database()).changes.list(filter)
+  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+    return this.beside.history(filter)
   }
 
   /** As a mirror of another store: shows what that one has, in the order of its epochs. */
@@ -144,8 +138,7 @@ export class KafkaOffsets implements OffsetStoreClient {
   }
 
   async close(): Promise<void> {
-    const database = await this.#database?.catch(() => null)
-    await Promise.all([this.end(), database?.close()])
+    await Promise.all([this.end(), this.beside.close()])
   }
 
   #change<T>(key: PartitionKey, work: (stored: Found | undefined) => Promise<T>): Promise<T> {
@@ -154,12 +147,6 @@ export class KafkaOffsets implements OffsetStoreClient {
       const all = await this.#all(group)
       return work(all.find((row) => row.stream === stream && row.partition === partition))
     })
-  }
-
-  async #noteForeign(key: PartitionKey, from: bigint, to: bigint): Promise<void> {
-    const { changes } = await this.database()
-    const why = "another client has committed this as the group's offset in Kafka"
-    await changes.add({ ...partitionOf(key), kind: 'adopted', from, to, by: 'kafka', why })
   }
 
   async #all(group: string): Promise<Found[]> {
@@ -174,7 +161,7 @@ export class KafkaOffsets implements OffsetStoreClient {
     const updatedAt = new Date()
     const metadata = writeNote({ epoch, replay, identity, at: updatedAt.getTime() })
     await this.offsets.commit(group, { topic: stream, partition, position, metadata })
-    this.#known.wrote(key, { position, epoch, replay })
+    this.beside.known.wrote(key, { position, epoch, replay })
     return { group, stream, partition, position, epoch, replay, identity, updatedAt }
   }
 }

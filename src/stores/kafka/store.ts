@@ -1,10 +1,10 @@
-import { isTidemarkError } from '../../model/errors.js'
 import type { ConnectContext, OffsetStore } from '../../ports.js'
 import { connected } from '../../sources/connected.js'
 import { Brokers } from '../../sources/kafka/brokers.js'
 import { Connector } from '../../sources/kafka/driver.js'
 import { GroupOffsets } from '../../sources/kafka/group-offsets.js'
 import { LinkPool } from '../../sources/kafka/link-pool.js'
+import { Beside } from '../beside.js'
 import { KafkaOffsets } from './offsets.js'
 import { type KafkaStoreOptions, parseKafkaStore } from './options.js'
 
@@ -26,19 +26,14 @@ export function kafkaStore(options: KafkaStoreOptions): OffsetStore {
       const links = new LinkPool(new Connector(connection, log))
       const cluster = { brokers, ...(sasl ? { sasl } : {}) }
       const known = new Brokers(links, cluster)
-      const client = new KafkaOffsets(
-        GroupOffsets.over(links, known, cluster),
-        brokers.join(),
-        () => database.connect(context),
-        () => links.close(),
+      const beside = new Beside(() => database.connect(context))
+      const client = new KafkaOffsets(GroupOffsets.over(links, known, cluster), brokers.join(), beside, () =>
+        links.close(),
       )
       return connected(client, signal, async () => {
         // To be connected is all that is asked of the broker.
         await known.ask(async () => {})
-        await client.database().catch((error) => {
-          // What is wrong with the tables is for `migrate` to say.
-          if (!isTidemarkError(error) || error.code !== 'SCHEMA_TOO_NEW') throw error
-        })
+        await beside.check()
       })
     },
   }

@@ -1,7 +1,6 @@
 import type { PartitionKey } from '../../model/partition.js'
 import type {
   CommitOutcome,
-  DatabaseClient,
   MirroredOffset,
   NewPosition,
   NotedPartition,
@@ -11,8 +10,9 @@ import type {
   StoredOffset,
 } from '../../ports.js'
 import { type FoundRecord, shownFor } from '../../sources/rabbitmq/offset-record.js'
+import type { Beside } from '../beside.js'
 import { inTurn } from '../in-turn.js'
-import { furthest, type Known, LastKnown } from '../last-known.js'
+import { furthest, type Known } from '../last-known.js'
 import { beginning, byName, partitionOf, stale } from '../rules.js'
 import type { Records } from './records.js'
 
@@ -27,37 +27,25 @@ const atOnce = 8
  * to a partition happens one after the other, and each write looks first. docs/decisions/0007-rabbitmq-tracking-as-the-store.md
  */
 export class RabbitmqOffsets implements OffsetStoreClient {
-  #database: Promise<DatabaseClient> | null = null
-  readonly #known = new LastKnown(() => this.database())
-
   constructor(
     private readonly records: Records,
     private readonly broker: string,
-    private readonly openDatabase: () => Promise<DatabaseClient>,
+    /** Keeps what the broker can't. */
+    private readonly beside: Beside,
   ) {}
 
-  /** The database that keeps what the broker can't. Opening it brings its tables up to date. */
-  database(): Promise<DatabaseClient> {
-    this.#database ??= this.openDatabase().catch((error) => {
-      this.#database = null
-      throw error
-    })
-    return this.#database
-  }
-
   async migrate(): Promise<void> {
-    await this.database()
+    await this.beside.open()
   }
 
   /** What a stream has lost, or took along when it was deleted, is told by the progress of the handlers. */
   async read(group: string, stream: string): Promise<readonly StoredOffset[]> {
-    const { partitions } = await this.database()
-    const [noted, all] = await Promise.all([partitions.list({ group, stream }), this.records.all(group, stream)])
+    const [noted, all] = await Promise.all([this.#noted({ group, stream }), this.records.all(group, stream)])
     const numbers = new Set([...all.keys(), ...noted.map(({ partition }) => partition)])
     const rows = await Promise.all(
       [...numbers].map(async (partition) => {
         const note = noted.find((one) => one.partition === partition)
-        const found = foundIn(all[partition], note) ?? (note && furthest(note, await this.#known.of(note)))
+        const found = foundIn(all[partition], note) ?? (note && furthest(note, await this.beside.known.of(note)))
         return found ? rowOf({ group, stream, partition }, found, note?.identity ?? null) : null
       }),
     )
@@ -88,7 +76,13 @@ export class RabbitmqOffsets implements OffsetStoreClient {
       const { position, replay } = beginning(found, known, start)
       const epoch = Math.max(found?.epoch ?? 0, known?.epoch ?? 0, above) + 1
       const opened = await this.#put(key, { position, replay, epoch }, tracked, note?.identity ?? identity)
-      if (found && !found.ours && known) await this.#noteForeign(key, known.position, position)
+      if (found && !found.ours && known)
+        await this.beside.noteForeign(key, {
+          from: known.position,
+          to: position,
+          by: 'rabbitmq',
+          why: "another client has stored this as the group's offset in RabbitMQ",
+        })
       return opened
     })
   }
@@ -99,7 +93,7 @@ export class RabbitmqOffsets implements OffsetStoreClient {
     { epoch, position, replay = 0 }: { epoch: number; position: bigint; replay?: number },
   ): Promise<CommitOutcome> {
     return this.#change(key, async ({ found, ours }) => {
-      const newest = this.#known.written(key)
+      const newest = this.beside.known.written(key)
       if (newest && newest.epoch > Math.max(epoch, ours?.epoch ?? 0)) return stale(newest)
       if (ours && ours.epoch === epoch && ours.position <= position) {
         // Each time something is stored, the log grows.
@@ -121,7 +115,7 @@ export class RabbitmqOffsets implements OffsetStoreClient {
   reset(key: PartitionKey, { kind, to, by, why, identity }: NewPosition): Promise<StoredOffset> {
     return this.#change(key, async ({ found: tracked }) => {
       // The database is asked first: a change that nobody can be told of later is not made.
-      const { changes } = await this.database()
+      const { changes } = await this.beside.open()
       const { note, known } = await this.#lastKnown(key)
       const found = foundIn(tracked, note) ?? (note ? known : null)
       const epoch = Math.max(found?.epoch ?? 0, known?.epoch ?? 0) + 1
@@ -133,8 +127,8 @@ export class RabbitmqOffsets implements OffsetStoreClient {
     })
   }
 
-  async history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
-    return (await this.database()).changes.list(filter)
+  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+    return this.beside.history(filter)
   }
 
   /** As a mirror of another store: shows what that one has, in the order of its epochs. */
@@ -149,9 +143,8 @@ export class RabbitmqOffsets implements OffsetStoreClient {
   }
 
   async close(): Promise<void> {
-    const database = await this.#database?.catch(() => null)
     this.records.close()
-    await database?.close()
+    await this.beside.close()
   }
 
   #change<T>(
@@ -166,25 +159,19 @@ export class RabbitmqOffsets implements OffsetStoreClient {
   }
 
   async #noted(filter: OffsetFilter): Promise<readonly NotedPartition[]> {
-    return (await this.database()).partitions.list(filter)
-  }
-
-  async #noteForeign(key: PartitionKey, from: bigint, to: bigint): Promise<void> {
-    const { changes } = await this.database()
-    const why = "another client has stored this as the group's offset in RabbitMQ"
-    await changes.add({ ...partitionOf(key), kind: 'adopted', from, to, by: 'rabbitmq', why })
+    return (await this.beside.open()).partitions.list(filter)
   }
 
   /** What is known besides what the stream says. */
   async #lastKnown(key: PartitionKey): Promise<{ readonly note?: NotedPartition; readonly known: Known | null }> {
     const [note] = await this.#noted(partitionOf(key))
-    const known = await this.#known.of(key)
+    const known = await this.beside.known.of(key)
     return note ? { note, known: furthest(note, known) } : { known }
   }
 
   async #put(key: PartitionKey, known: Known, found: FoundRecord, identity: string | null): Promise<StoredOffset> {
     const row = rowOf(key, { ...known, at: await this.#write(key, known, found) }, identity)
-    const { partitions } = await this.database()
+    const { partitions } = await this.beside.open()
     // Afterwards: what could not be done is not to be taken up later.
     await partitions.note(row)
     return row
@@ -193,7 +180,7 @@ export class RabbitmqOffsets implements OffsetStoreClient {
   async #write(key: PartitionKey, known: Known, { shown }: FoundRecord): Promise<number> {
     const at = Date.now()
     await this.records.put(key, { ...known, at }, shown)
-    this.#known.wrote(key, known)
+    this.beside.known.wrote(key, known)
     return at
   }
 }

@@ -1,8 +1,8 @@
-import { isTidemarkError } from '../../model/errors.js'
 import type { ConnectContext, OffsetStore } from '../../ports.js'
 import { connected } from '../../sources/connected.js'
 import { rabbitmqError } from '../../sources/rabbitmq/failures.js'
 import { Links } from '../../sources/rabbitmq/links.js'
+import { Beside } from '../beside.js'
 import { RabbitmqOffsets } from './offsets.js'
 import { parseRabbitmqStore, type RabbitmqStoreOptions } from './options.js'
 import { Records } from './records.js'
@@ -23,16 +23,14 @@ export function rabbitmqStore(options: RabbitmqStoreOptions): OffsetStore {
     database,
     connect: async (context: ConnectContext) => {
       const links = new Links(connection)
-      const client = new RabbitmqOffsets(new Records(links), `${broker}/${vhost}`, () => database.connect(context))
+      const beside = new Beside(() => database.connect(context))
+      const client = new RabbitmqOffsets(new Records(links), `${broker}/${vhost}`, beside)
       return connected(client, context.signal, async () => {
         // To be connected is all that is asked of the broker.
         await links.seed().catch((error) => {
           throw rabbitmqError(error, connection)
         })
-        await client.database().catch((error) => {
-          // What is wrong with the tables is for `migrate` to say.
-          if (!isTidemarkError(error) || error.code !== 'SCHEMA_TOO_NEW') throw error
-        })
+        await beside.check()
       })
     },
   }
