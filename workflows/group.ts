@@ -2,6 +2,7 @@ import {
   ApplicationFailure,
   allHandlersFinished,
   CancellationScope,
+  CancelledFailure,
   condition,
   continueAsNew,
   defineQuery,
@@ -121,7 +122,9 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
 
   if (input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(group, stream)
   await startPartitions(input.seen ?? [])
+  const cancelled = () => CancellationScope.current().consideredCancelled
   while (!workflowInfo().continueAsNewSuggested && !finished()) {
+    if (cancelled()) throw new CancelledFailure('cancelled in Temporal')
     setCurrentDetails(
       `${known.size} partitions of ${stream}, config ${revision.version} from ${revision.startedAt} by ${revision.startedBy}`,
     )

@@ -1,4 +1,11 @@
-import { allHandlersFinished, condition, continueAsNew, workflowInfo } from '@temporalio/workflow'
+import {
+  allHandlersFinished,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  continueAsNew,
+  workflowInfo,
+} from '@temporalio/workflow'
 import type { PartitionInput } from '../src/model/commands.js'
 import { PartitionState } from './state.js'
 import { PartitionSteps } from './steps.js'
@@ -16,14 +23,19 @@ import { PartitionSteps } from './steps.js'
  *   commit   advance the consumer offset: after the whole batch, beside the next one
  *
  * A consumer with `until` is at its end one day; then it waits for the other partitions, and the group releases them all.
+ *
+ * A person who cancels the workflow ends it after the chunk in hand, with its offset committed.
  */
 export async function partitionConsumer(input: PartitionInput): Promise<void> {
   const state = new PartitionState(input)
   const steps = new PartitionSteps(state)
 
-  while (!workflowInfo().continueAsNewSuggested) {
-    await condition(() => state.running || state.released)
-    if (state.released) break
+  const cancelled = () => CancellationScope.current().consideredCancelled
+
+  while (!workflowInfo().continueAsNewSuggested && !cancelled()) {
+    // Cancellation ends this wait too, with an error that the code below the loop would otherwise never see.
+    await condition(() => state.running || state.released).catch(() => {})
+    if (state.released || cancelled()) break
     await steps.attempt(async () => {
       if (!state.owned) state.own(await steps.open())
       if (!state.more) state.polled(await steps.poll())
@@ -35,7 +47,9 @@ export async function partitionConsumer(input: PartitionInput): Promise<void> {
     })
   }
 
-  await steps.attempt(() => steps.settle())
+  // Work that is done is committed, whoever ends the workflow.
+  await CancellationScope.nonCancellable(() => steps.attempt(() => steps.settle()))
+  if (cancelled()) throw new CancelledFailure('cancelled in Temporal')
   await condition(allHandlersFinished)
   if (state.released) return
   await continueAsNew<typeof partitionConsumer>(state.snapshot())
