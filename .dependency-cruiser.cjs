@@ -2,15 +2,18 @@
  * Which folder may import which. The arrows point one way:
  *
  *   model <- workflows
- *   model <- ports <- { sources, stores, postgres, handlers } <- config <- { activities, client } <- worker <- cli
+ *   model <- ports <- { reading, storing, handlers } <- { kafka, rabbitmq, postgres, memory } <- entry
+ *   model <- ports <- handlers <- config <- { activities, temporal <- client } <- worker <- cli
  *
+ * A log's folder knows the ground floors (model, ports, options, reading, storing) and its driver, and no other log.
  * Each rule has a violating file in test/unit/arrows.test.ts that proves it fires. Type-only imports count like any other:
  * a type from the wrong place ties two folders together just as well.
  */
 
 const npm = (...names) => names.map((name) => `^node_modules/(@types/)?${name}/`)
-const drivers = ['pg', 'kafkajs', 'rabbitmq-stream-js-client']
-const withDriver = npm(...drivers)
+/** The driver of each log that has one. */
+const drivers = { kafka: 'kafkajs', rabbitmq: 'rabbitmq-stream-js-client', postgres: 'pg' }
+const logs = 'kafka|rabbitmq|postgres|memory'
 
 /** Files at `from` may import `allowed` and nothing else. */
 function only(name, comment, from, allowed) {
@@ -66,7 +69,7 @@ module.exports = {
     only('model-is-pure', 'The model imports nothing but itself: it runs in the workflow sandbox too.', '^src/model/', [
       '^src/model/',
     ]),
-    only('ports-know-the-model', 'The ports are only words: they import the model.', '^src/ports(\\.ts|/)', [
+    only('ports-know-the-model', 'The ports are only words: they import the model.', '^src/ports/', [
       '^src/ports/',
       '^src/model/',
     ]),
@@ -85,110 +88,70 @@ module.exports = {
       'activities-do-not-know-drivers',
       'Activities work through the ports, so that every source and store behaves the same under them.',
       '^activities/',
-      [
-        '^activities/',
-        '^src/(model|handlers|config)/',
-        '^src/ports(\\.ts|/)',
-        ...npm('@temporalio/activity', '@temporalio/common'),
-      ],
+      ['^activities/', '^src/(model|ports|handlers|config)/', ...npm('@temporalio/activity', '@temporalio/common')],
     ),
     onlyAndNode(
-      'sources-know-ports-and-their-driver',
-      'A source knows the ports, its own kind and its driver; no other source, no store, nothing above it.',
-      '^src/sources/([^/]+)/',
-      [
-        '^src/sources/$1/',
-        '^src/sources/[^/]+\\.ts$',
-        '^src/(model|options|postgres)/',
-        '^src/ports(\\.ts|/)',
-        '^node_modules/',
-      ],
+      'handling-knows-no-batch',
+      'How a chunk is handled, and how its progress is committed, do not depend on how batches are run.',
+      '^activities/(handling|committing)/',
+      ['^activities/(handling/|committing/|runtime\\.ts$)', '^src/(model|ports|handlers|config)/'],
     ),
     onlyAndNode(
-      'stores-know-ports-and-their-driver',
-      'A store knows the ports, its own kind and its driver; no other store, no source, nothing above it.',
-      '^src/stores/(?!(?:kafka|rabbitmq)/)([^/]+)/',
-      [
-        '^src/stores/$1/',
-        '^src/stores/[^/]+\\.ts$',
-        '^src/(model|options|postgres)/',
-        '^src/ports(\\.ts|/)',
-        '^node_modules/',
-      ],
+      'ground-floors-know-the-model',
+      'What several logs share knows the ports and the model, and no log.',
+      '^src/(reading|storing)/',
+      ['^src/($1|model|ports)/', '^node_modules/'],
     ),
     onlyAndNode(
-      'brokers-stores-know-their-source',
-      'A broker has one way to be connected to and to keep offsets, which the source has for its mirror, too.',
-      '^src/stores/(kafka|rabbitmq)/',
-      ['^src/(stores|sources)/($1/|[^/]+\\.ts$)', '^src/(model|options)/', '^src/ports(\\.ts|/)', '^node_modules/'],
+      'a-log-knows-the-ground-floors',
+      "A log's folder knows what logs share and its own driver. No log knows another, and none knows what is above it.",
+      `^src/(${logs})/`,
+      ['^src/$1/', '^src/(model|ports|options|reading|storing)/', '^node_modules/'],
     ),
     onlyAndNode(
-      'outputs-know-ports-and-their-driver',
-      'An output knows the ports, its own kind, and how the source of that kind reaches the driver; nothing above it.',
-      '^src/outputs/([^/]+)/',
-      [
-        '^src/outputs/$1/',
-        '^src/sources/($1/|[^/]+\\.ts$)',
-        '^src/(model|options)/',
-        '^src/ports(\\.ts|/)',
-        '^node_modules/',
-      ],
-    ),
-    onlyAndNode(
-      'sources-and-stores-share-only-ports',
-      'What several sources or several stores share knows the ports and the model.',
-      '^src/(sources|stores)/[^/]+\\.ts$',
-      ['^src/$1/[^/]+\\.ts$', '^src/model/', '^src/ports(\\.ts|/)', '^node_modules/'],
-    ),
-    onlyAndNode(
-      'postgres-knows-ports',
-      'What Postgres sources and stores share knows the ports and the model.',
-      '^src/postgres/',
-      ['^src/postgres/', '^src/(model|options)/', '^src/ports(\\.ts|/)', '^node_modules/'],
+      'clients-stand-below',
+      "How a log is reached knows nothing of what is read from it or kept in it. Postgres' tables stand on the client.",
+      `^src/(${logs})/(client|tables)/`,
+      ['^src/$1/(client|tables)/', '^src/(model|ports|options|reading|storing)/', '^node_modules/'],
     ),
     {
       name: 'one-driver-a-folder',
       comment: 'A driver is used where its name is on the door, so that it loads only with its subpath.',
       severity: 'error',
-      from: {
-        path: '^(src|workflows|activities)/',
-        pathNot: ['^src/(sources|stores|outputs)/(kafka|postgres|rabbitmq)/', '^src/postgres/', '^src/local/'],
-      },
-      to: { path: withDriver },
+      from: { path: '^(src|workflows|activities)/', pathNot: [`^src/(${logs})/`, '^src/local/'] },
+      to: { path: npm(...Object.values(drivers)) },
     },
-    never('kafka-does-not-use-pg', 'Kafka parts reach no Postgres.', '^src/(sources|stores|outputs)/kafka/', [
-      ...npm('pg'),
-      '^src/postgres/',
-    ]),
-    never(
-      'rabbitmq-uses-its-own-client',
-      'RabbitMQ parts reach no Kafka and no Postgres.',
-      '^src/(sources|stores)/rabbitmq/',
-      [...npm('pg', 'kafkajs'), '^src/postgres/'],
-    ),
-    never(
-      'postgres-does-not-use-kafkajs',
-      'Postgres parts reach no Kafka.',
-      '^src/((sources|stores)/)?postgres/',
-      npm('kafkajs'),
+    ...Object.entries(drivers).map(([log, driver]) =>
+      never(
+        `${log}-uses-only-its-driver`,
+        `The ${log} folder reaches no other log's driver.`,
+        `^src/${log}/`,
+        npm(...Object.values(drivers).filter((other) => other !== driver)),
+      ),
     ),
     onlyAndNode('handlers-know-ports', 'Handlers are what users write against: ports and model.', '^src/handlers/', [
       '^src/handlers/',
       '^src/model/',
-      '^src/ports(\\.ts|/)',
+      '^src/ports/',
     ]),
     onlyAndNode('config-knows-ports', 'Config describes consumers; it starts and connects nothing.', '^src/config/', [
       '^src/(config|handlers|model)/',
-      '^src/ports(\\.ts|/)',
+      '^src/ports/',
       ...npm('zod'),
     ]),
     onlyAndNode(
       'client-talks-to-temporal',
       'The client starts and commands groups from outside: it runs no handler and reads no log.',
       '^src/client/',
+      ['^src/(client|temporal|config|handlers|model|ports)/', ...npm('@temporalio/client', '@temporalio/common')],
+    ),
+    onlyAndNode(
+      'temporal-knows-the-model',
+      'How Temporal is reached and asked: needed by the client and by the worker, so it knows neither.',
+      '^src/temporal/',
       [
-        '^src/(client|config|handlers|model)/',
-        '^src/ports(\\.ts|/)',
+        '^src/(temporal|config|model|ports)/',
+        '^activities/index\\.ts$',
         ...npm('@temporalio/client', '@temporalio/common'),
       ],
     ),
@@ -196,11 +159,7 @@ module.exports = {
       'worker-gets-its-parts-from-config',
       'The worker runs whatever sources and stores the config brings, and workflows by their path or bundle.',
       '^src/worker/',
-      [
-        '^workflows/',
-        '^src/(sources|stores|outputs|postgres|cli|console|local|testing)/',
-        '^src/(index|kafka|postgres|rabbitmq)\\.ts$',
-      ],
+      ['^workflows/', `^src/(${logs}|reading|storing|cli|console|local|testing|entry)/`],
     ),
     onlyAndNode('local-knows-the-model', 'Starting local parts has nothing to do with consuming.', '^src/local/', [
       '^src/(local|model)/',
@@ -210,15 +169,15 @@ module.exports = {
       'cli-is-the-top',
       'Only the package binary reaches the command line; only users reach the testing helpers.',
       '^(src|activities|workflows)/',
-      '^src/(cli|console|testing)/',
-      '^src/(cli|console|testing)/',
+      '^src/(cli|console|testing|entry)/',
+      '^src/(cli|console|testing|entry)/',
     ),
     {
       name: 'index-reaches-no-driver',
       comment: "`import 'tidemark'` loads no driver; `tidemark/kafka`, `tidemark/postgres` and `tidemark/rabbitmq` do.",
       severity: 'error',
-      from: { path: '^src/index\\.ts$' },
-      to: { path: withDriver, reachable: true },
+      from: { path: '^src/entry/index\\.ts$' },
+      to: { path: npm(...Object.values(drivers)), reachable: true },
     },
   ],
   options: {

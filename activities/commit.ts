@@ -1,6 +1,6 @@
 import type { CommitInput, CommitResult } from '../src/model/batch.js'
 import { isTidemarkError } from '../src/model/errors.js'
-import { commitAs, PositionChanged } from './commit-as.js'
+import { commitAs, PositionChanged } from './committing/commit-as.js'
 import { reporting } from './failure.js'
 import type { ConsumerRuntime } from './runtime.js'
 

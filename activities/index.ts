@@ -1,13 +1,13 @@
 import type { BatchActivities, ControlActivities } from '../src/model/batch.js'
+import { createProcess } from './batch/process.js'
 import { createCommit } from './commit.js'
 import { createDiscover } from './discover.js'
 import { createFallback } from './fallback.js'
 import { createOpen } from './open.js'
 import { createPoll } from './poll.js'
-import { createProcess } from './process.js'
 import type { ConsumerRuntime } from './runtime.js'
 
-export { Deduplicator } from './dedupe.js'
+export { Deduplicator } from './handling/dedupe.js'
 export type { Cluster, ConsumerRuntime } from './runtime.js'
 
 /** Short activities, and those that only wait. */

@@ -1,7 +1,7 @@
 import type { OpenInput, Ownership } from '../src/model/batch.js'
-import type { StoredOffset } from '../src/ports.js'
+import type { StoredOffset } from '../src/ports/index.js'
+import { relocate } from './batch/locate.js'
 import { reporting } from './failure.js'
-import { relocate } from './locate.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 /**

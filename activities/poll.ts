@@ -1,8 +1,8 @@
 import { Context } from '@temporalio/activity'
 import type { Plan, PollInput } from '../src/model/batch.js'
+import { outdatedOrGone } from './batch/identity.js'
 import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
-import { outdatedOrGone } from './identity.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 /** An idle partition costs one activity in so many ms. */

@@ -3,9 +3,9 @@ import type { Until } from '../src/handlers/until.js'
 import type { PartitionKey } from '../src/model/partition.js'
 import type { Queues } from '../src/model/revision.js'
 import type { ConsumerSettings } from '../src/model/settings.js'
-import type { ByteBudget, Log, OffsetStoreClient, ProgressLog, SourceClient } from '../src/ports.js'
-import type { Deduplicator } from './dedupe.js'
-import type { RuntimeOutput } from './outputs.js'
+import type { ByteBudget, Log, OffsetStoreClient, ProgressLog, SourceClient } from '../src/ports/index.js'
+import type { Deduplicator } from './handling/dedupe.js'
+import type { RuntimeOutput } from './handling/outputs.js'
 
 /** What a worker gives to the activities of one consumer. */
 export interface ConsumerRuntime {

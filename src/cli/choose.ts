@@ -1,9 +1,9 @@
 import type { Client } from '@temporalio/client'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import type { GroupName } from '../client/answers.js'
 import { findConsumers } from '../client/find.js'
-import { connectClient } from '../client/temporal.js'
 import { parseConfig } from '../config/parse.js'
+import type { GroupName } from '../temporal/answers.js'
+import { connectClient } from '../temporal/connection.js'
 import { configOption, loadConfig } from './config.js'
 
 /** Which consumers a command is about. */

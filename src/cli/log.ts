@@ -2,7 +2,7 @@ import { DefaultLogger, type LogLevel, type LogMetadata, Runtime } from '@tempor
 import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { messageOf, TidemarkError } from '../model/errors.js'
-import type { Log } from '../ports.js'
+import type { Log } from '../ports/index.js'
 import { createLog } from '../worker/log.js'
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']

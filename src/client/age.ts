@@ -1,5 +1,5 @@
 import type { PartitionKey } from '../model/partition.js'
-import type { ByteBudget, SourceClient } from '../ports.js'
+import type { ByteBudget, SourceClient } from '../ports/index.js'
 
 /** Looks under way at the same time. */
 const lanes = 8

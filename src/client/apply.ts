@@ -2,12 +2,12 @@ import { hostname, userInfo } from 'node:os'
 import type { TidemarkConfig } from '../config/define.js'
 import { parseConfig } from '../config/parse.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
-import type { OffsetStoreClient } from '../ports.js'
+import type { OffsetStoreClient } from '../ports/index.js'
+import { connectClient, temporalError } from '../temporal/connection.js'
 import { reopenPartitions } from './commands.js'
 import { ranges } from './find.js'
 import { openStore, using } from './open.js'
 import type { PositionPlan } from './plan.js'
-import { connectClient, temporalError } from './temporal.js'
 
 export interface ApplyOptions {
   /** Default: `user@host` of this process. */

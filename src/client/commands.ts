@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common'
 import { type GroupStatus, names, type PauseCommand, type ResumeCommand } from '../model/commands.js'
 import { TidemarkError } from '../model/errors.js'
 import { groupWorkflowId, partitionWorkflowId } from '../model/partition.js'
-import { answered, type GroupName } from './answers.js'
+import { answered, type GroupName } from '../temporal/answers.js'
 
 /**
  * Stops a group, or some of its partitions, after the chunk in hand. Durable from the moment this resolves: restarts of

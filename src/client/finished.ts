@@ -4,8 +4,8 @@ import type { TidemarkConfig } from '../config/define.js'
 import { parseConfig } from '../config/parse.js'
 import type { GroupStatus } from '../model/commands.js'
 import { TidemarkError } from '../model/errors.js'
+import { connectClient, temporalError } from '../temporal/connection.js'
 import type { StartedGroup } from './groups.js'
-import { connectClient, temporalError } from './temporal.js'
 
 export interface FinishedOptions {
   /** Default: a connection of its own, as the config says. */

@@ -6,8 +6,8 @@ import { type GroupInput, names, workflowTypes } from '../model/commands.js'
 import { TidemarkError } from '../model/errors.js'
 import { groupWorkflowId } from '../model/partition.js'
 import { queuesOf, type Revision } from '../model/revision.js'
-import { ensureSearchAttributes } from './attributes.js'
-import { connectClient, temporalError } from './temporal.js'
+import { ensureSearchAttributes } from '../temporal/attributes.js'
+import { connectClient, temporalError } from '../temporal/connection.js'
 
 export interface StartOptions {
   /** Default: a connection of its own, as the config says. */

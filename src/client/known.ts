@@ -1,6 +1,6 @@
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import { messageOf, TidemarkError } from '../model/errors.js'
-import type { OffsetChange, OffsetStoreClient, StoredOffset } from '../ports.js'
+import type { OffsetChange, OffsetStoreClient, StoredOffset } from '../ports/index.js'
 import { ranges, type Wanted } from './find.js'
 import { answerWithin, placeOf } from './once.js'
 import { openSource, openStore, patience, using } from './open.js'

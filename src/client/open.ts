@@ -1,5 +1,5 @@
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
-import type { ConnectContext, OffsetStoreClient, SourceClient } from '../ports.js'
+import type { ConnectContext, OffsetStoreClient, SourceClient } from '../ports/index.js'
 import { answerWithin, connectOnce, placeOf } from './once.js'
 
 /** How long a part may take to be connected, and to answer, ms. People wait for it. */

@@ -1,6 +1,6 @@
 import { isTidemarkError, TidemarkError } from '../model/errors.js'
 import { describePartition } from '../model/partition.js'
-import type { Bounds, OffsetChange } from '../ports.js'
+import type { Bounds, OffsetChange } from '../ports/index.js'
 
 /** Partitions that are planned at the same time: some targets are questions to the log. */
 const lanes = 16

@@ -1,6 +1,6 @@
-import type { Bounds, OffsetStoreClient, SourceClient, StoredOffset } from '../ports.js'
+import type { Bounds, OffsetStoreClient, SourceClient, StoredOffset } from '../ports/index.js'
+import type { GroupName } from '../temporal/answers.js'
 import { agesAt } from './age.js'
-import type { GroupName } from './answers.js'
 
 /** How far a group has come in one partition, by its store and the log; needs no worker. Null where nobody says. */
 export interface PartitionPosition {

@@ -2,12 +2,12 @@ import type { Client } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig, type TemporalSettings } from '../config/parse.js'
 import { isTidemarkError, messageOf } from '../model/errors.js'
+import { connectClient, temporalError } from '../temporal/connection.js'
 import { findConsumers, type Wanted } from './find.js'
 import { answerWithin, placeOf } from './once.js'
 import { openSource, openStore, patience, using } from './open.js'
 import { greatestAge, type PartitionPosition, readPositions, sumOfLag } from './positions.js'
 import { type GroupView, groupStatus, type PartitionView } from './status.js'
-import { connectClient, temporalError } from './temporal.js'
 
 /** A consumer as people see it: what its workers say, and how far it has come by its store and its log. Fit for JSON. */
 export interface ConsumerView {

@@ -1,7 +1,7 @@
 import type { Handler } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import type { Duration, Size } from '../model/units.js'
-import type { Message, OffsetStore, Output, Source } from '../ports.js'
+import type { Message, OffsetStore, Output, Source } from '../ports/index.js'
 import type { CommitOption } from './strategy.js'
 
 /** One consumer: a group that reads a stream. Options left out have the default named here. */

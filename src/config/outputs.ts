@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Handler } from '../handlers/handler.js'
 import { TidemarkError } from '../model/errors.js'
-import type { Output, Source } from '../ports.js'
+import type { Output, Source } from '../ports/index.js'
 
 /** Where a consumer's handler writes messages to. */
 export interface ParsedOutput {

@@ -1,4 +1,4 @@
-import type { Database, Log, Message, NewEvent, Transaction } from '../ports.js'
+import type { Database, Log, Message, NewEvent, Transaction } from '../ports/index.js'
 
 /** What a handler may know and use beside its messages. */
 export interface HandlerContext {

@@ -1,4 +1,4 @@
-import type { ByteBudget, ByteLoan } from '../ports.js'
+import type { ByteBudget, ByteLoan } from '../ports/index.js'
 
 interface Waiting {
   readonly bytes: number

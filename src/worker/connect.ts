@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectOnce } from '../client/once.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
-import type { Log } from '../ports.js'
+import type { Log } from '../ports/index.js'
 
 const firstPause = 250
 const longestPause = 3_000

@@ -10,7 +10,7 @@ import type {
   OffsetMirror,
   OffsetStoreClient,
   StoredOffset,
-} from '../ports.js'
+} from '../ports/index.js'
 
 /**
  * An idle partition's offset is shown again after so long, ms. Brokers forget offsets that nobody commits, Kafka after a week by

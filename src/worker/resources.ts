@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RuntimeOutput } from '../../activities/outputs.js'
+import type { RuntimeOutput } from '../../activities/handling/outputs.js'
 import { placeOf } from '../client/once.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import type {
@@ -9,7 +9,7 @@ import type {
   OffsetStoreClient,
   ProgressLog,
   SourceClient,
-} from '../ports.js'
+} from '../ports/index.js'
 import { connectWithin } from './connect.js'
 import { MirroredStore } from './mirrored-store.js'
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { DatabaseClient } from '../../src/ports.js'
+import type { DatabaseClient } from '../../src/ports/index.js'
 
 /** What a kind of SQL database brings to be tested. */
 export interface InboxHarness {

@@ -1,4 +1,4 @@
-import { postgresDatabase } from '../../src/postgres.js'
+import { postgresDatabase } from '../../src/entry/postgres.js'
 import { rowsOf } from '../support/consume.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isTidemarkError } from '../../src/model/errors.js'
 import { describeToken, type FencingToken } from '../../src/model/token.js'
-import type { ProgressLog, Transaction } from '../../src/ports.js'
+import type { ProgressLog, Transaction } from '../../src/ports/index.js'
 
 /** What a kind of log of progress brings to be tested. Effects are numbers, written as part of a transaction. */
 export interface ProgressHarness {

@@ -1,6 +1,6 @@
-import { kafkaOutput, text } from '../../src/kafka.js'
+import { kafkaOutput, text } from '../../src/entry/kafka.js'
 import type { PartitionKey } from '../../src/model/partition.js'
-import type { ProgressLog, Transaction } from '../../src/ports.js'
+import type { ProgressLog, Transaction } from '../../src/ports/index.js'
 import { KafkaGround, readTo } from '../support/kafka-ground.js'
 import { describeWith, part } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'

@@ -1,5 +1,5 @@
-import type { Transaction } from '../../src/ports.js'
-import { type MemoryTransaction, memoryStore } from '../../src/testing.js'
+import { type MemoryTransaction, memoryStore } from '../../src/entry/testing.js'
+import type { Transaction } from '../../src/ports/index.js'
 import { silentLog } from '../support/silent-log.js'
 import { type ProgressHarness, progressContract } from './progress-contract.js'
 

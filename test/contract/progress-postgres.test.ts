@@ -1,6 +1,6 @@
 import pg from 'pg'
-import type { Transaction } from '../../src/ports.js'
-import { postgresDatabase } from '../../src/postgres.js'
+import { postgresDatabase } from '../../src/entry/postgres.js'
+import type { Transaction } from '../../src/ports/index.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'

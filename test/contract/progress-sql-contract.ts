@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { FencingToken } from '../../src/model/token.js'
-import type { DatabaseClient, ProgressLog, Transaction } from '../../src/ports.js'
+import type { DatabaseClient, ProgressLog, Transaction } from '../../src/ports/index.js'
 
 /** What a kind of SQL database brings besides. It has a table `effects (n int, by_whom text)`. */
 export interface SqlHarness {

@@ -1,5 +1,5 @@
 import { Kafka, logLevel } from 'kafkajs'
-import { kafka } from '../../src/kafka.js'
+import { kafka } from '../../src/entry/kafka.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
 import { type SourceHarness, sourceContract } from './source-contract.js'

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { createStream, postgresStream } from '../../src/postgres.js'
+import { createStream, postgresStream } from '../../src/entry/postgres.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { unique } from '../support/unique.js'

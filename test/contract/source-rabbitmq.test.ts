@@ -1,4 +1,4 @@
-import { rabbitmq } from '../../src/rabbitmq.js'
+import { rabbitmq } from '../../src/entry/rabbitmq.js'
 import { describeWith, part } from '../support/parts.js'
 import { publish, rabbitmqClient } from '../support/rabbitmq-ground.js'
 import { unique } from '../support/unique.js'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { OffsetStoreClient } from '../../src/ports.js'
+import type { OffsetStoreClient } from '../../src/ports/index.js'
 
 /** What a kind of offset store brings to be tested. */
 export interface StoreHarness {

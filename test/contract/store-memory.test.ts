@@ -1,4 +1,4 @@
-import { memoryStore } from '../../src/testing.js'
+import { memoryStore } from '../../src/entry/testing.js'
 import { silentLog } from '../support/silent-log.js'
 import { type StoreHarness, storeContract } from './store-contract.js'
 import { storeResetContract } from './store-reset-contract.js'

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { postgresStore } from '../../src/postgres.js'
+import { postgresStore } from '../../src/entry/postgres.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { OffsetStoreClient } from '../../src/ports.js'
+import type { OffsetStoreClient } from '../../src/ports/index.js'
 import type { StoreHarness } from './store-contract.js'
 
 /** What people do to a store: put positions somewhere else, look at everything, and use it as a mirror of another one. */

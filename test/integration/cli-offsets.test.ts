@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { consumer, defineConfig } from '../../src/config/define.js'
-import { appendEvents, createStream, postgresStore, postgresStream } from '../../src/postgres.js'
+import { appendEvents, createStream, postgresStore, postgresStream } from '../../src/entry/postgres.js'
 import { Project, type Ran, refused } from '../support/cli.js'
 import { rowsOf, run } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { text } from '../../src/kafka.js'
+import { text } from '../../src/entry/kafka.js'
 import { KafkaGround, readOptions } from '../support/kafka-ground.js'
 import { describeWith, part } from '../support/parts.js'
 

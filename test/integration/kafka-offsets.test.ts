@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { OffsetMirror, SourceClient } from '../../src/ports.js'
+import type { OffsetMirror, SourceClient } from '../../src/ports/index.js'
 import { KafkaGround, kafkaTool } from '../support/kafka-ground.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'

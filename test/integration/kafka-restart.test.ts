@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { text } from '../../src/kafka.js'
+import { text } from '../../src/entry/kafka.js'
 import { type Stack, startStack } from '../../src/local/stack.js'
 import { KafkaGround, readOptions } from '../support/kafka-ground.js'
 import { describeWith } from '../support/parts.js'

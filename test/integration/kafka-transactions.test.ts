@@ -1,6 +1,6 @@
 import type { Transaction } from 'kafkajs'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { text } from '../../src/kafka.js'
+import { text } from '../../src/entry/kafka.js'
 import { javaReads, KafkaGround, readOptions, readTo } from '../support/kafka-ground.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'

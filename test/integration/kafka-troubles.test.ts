@@ -1,6 +1,6 @@
 import net, { type AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { kafka, text } from '../../src/kafka.js'
+import { kafka, text } from '../../src/entry/kafka.js'
 import { isTidemarkError, type TidemarkError } from '../../src/model/errors.js'
 import { KafkaGround, readOptions } from '../support/kafka-ground.js'
 import { describeWith, part } from '../support/parts.js'

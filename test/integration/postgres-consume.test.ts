@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { consumer, defineConfig } from '../../src/config/define.js'
+import { appendEvents, createStream, postgresStore, postgresStream } from '../../src/entry/postgres.js'
 import { transactional } from '../../src/handlers/handler.js'
-import { appendEvents, createStream, postgresStore, postgresStream } from '../../src/postgres.js'
 import { type Running, rowsOf, run } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'

@@ -1,7 +1,7 @@
 import amqp from 'amqplib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Message } from '../../src/ports.js'
-import { bytes, rabbitmq } from '../../src/rabbitmq.js'
+import { bytes, rabbitmq } from '../../src/entry/rabbitmq.js'
+import type { Message } from '../../src/ports/index.js'
 import { describeWith, part } from '../support/parts.js'
 import { RabbitmqGround, take, within } from '../support/rabbitmq-ground.js'
 

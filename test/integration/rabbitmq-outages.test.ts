@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { rabbitmq } from '../../src/entry/rabbitmq.js'
 import { type Stack, startStack } from '../../src/local/stack.js'
-import { rabbitmq } from '../../src/rabbitmq.js'
 import { type Certificates, makeCertificates } from '../support/certificates.js'
 import { describeWith } from '../support/parts.js'
 import { manage, publish, RabbitmqGround, take } from '../support/rabbitmq-ground.js'

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { appendEvents, createStream } from '../../src/postgres.js'
+import { appendEvents, createStream } from '../../src/entry/postgres.js'
 import { Project } from '../support/cli.js'
 import { createTopic, produce } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { Frames } from '../../src/sources/rabbitmq/frames.js'
+import { Frames } from '../../src/rabbitmq/client/frames.js'
 import { waitFor } from './wait-for.js'
 
 /** What a fake broker does instead of what a real one would; `null` says nothing at all. */

@@ -1,5 +1,5 @@
 import { type Client, connect } from 'rabbitmq-stream-js-client'
-import type { Message, Reader, ReadOptions, Source, SourceClient } from '../../src/ports.js'
+import type { Message, Reader, ReadOptions, Source, SourceClient } from '../../src/ports/index.js'
 import { SharedBudget } from '../../src/worker/budget.js'
 import { part } from './parts.js'
 import { silentLog } from './silent-log.js'

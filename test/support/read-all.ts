@@ -1,4 +1,4 @@
-import type { Message, SourceClient } from '../../src/ports.js'
+import type { Message, SourceClient } from '../../src/ports/index.js'
 import { readTo } from './kafka-ground.js'
 
 /** Every message of a topic that readers of committed data see now, partition by partition. */

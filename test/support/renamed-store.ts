@@ -1,4 +1,4 @@
-import type { OffsetFilter, OffsetStoreClient } from '../../src/ports.js'
+import type { OffsetFilter, OffsetStoreClient } from '../../src/ports/index.js'
 
 /** One kind of name: as the tests say it, and as a store that is shared with others gets it. */
 export interface Renaming {

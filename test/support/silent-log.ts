@@ -1,4 +1,4 @@
-import type { Log } from '../../src/ports.js'
+import type { Log } from '../../src/ports/index.js'
 
 /** A log that keeps its lines for tests that look at them, and prints nothing. */
 export function silentLog(): Log & {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { agesAt } from '../../src/client/age.js'
 import { TidemarkError } from '../../src/model/errors.js'
-import type { Chunk, Message, Reader, SourceClient } from '../../src/ports.js'
+import type { Chunk, Message, Reader, SourceClient } from '../../src/ports/index.js'
 
 const hour = 3_600_000
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { consumer, defineConfig } from '../../src/config/define.js'
 import { parseConfig } from '../../src/config/parse.js'
+import { kafka, kafkaOutput } from '../../src/entry/kafka.js'
+import { postgresStore, postgresStream } from '../../src/entry/postgres.js'
 import { transactional } from '../../src/handlers/handler.js'
-import { kafka, kafkaOutput } from '../../src/kafka.js'
 import { messageOf } from '../../src/model/errors.js'
-import { postgresStore, postgresStream } from '../../src/postgres.js'
 
 const connectionString = 'postgres://db/bank'
 const brokers = ['a:9092', 'b:9092']

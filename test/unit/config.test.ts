@@ -4,7 +4,7 @@ import { parseConfig } from '../../src/config/parse.js'
 import { everyN, manual, periodic } from '../../src/config/strategy.js'
 import { transactional } from '../../src/handlers/handler.js'
 import { messageOf } from '../../src/model/errors.js'
-import type { OffsetStore, Source } from '../../src/ports.js'
+import type { OffsetStore, Source } from '../../src/ports/index.js'
 
 const nothing = async (): Promise<never> => {
   throw new Error('a config opens no connection')

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { consumer, defineConfig } from '../../src/config/define.js'
 import { parseConfig } from '../../src/config/parse.js'
 import { transactional } from '../../src/handlers/handler.js'
-import type { OffsetStore, Source } from '../../src/ports.js'
+import type { OffsetStore, Source } from '../../src/ports/index.js'
 
 const connect = async (): Promise<never> => {
   throw new Error('a config opens no connection')

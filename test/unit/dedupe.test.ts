@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { Deduplicator } from '../../activities/dedupe.js'
+import { Deduplicator } from '../../activities/handling/dedupe.js'
 import type { DedupeRule } from '../../src/config/parse.js'
-import type { Inbox, Message, Transaction } from '../../src/ports.js'
+import type { Inbox, Message, Transaction } from '../../src/ports/index.js'
 import { silentLog } from '../support/silent-log.js'
 
 const place = { group: 'billing', stream: 'orders', partition: 3, replay: 0 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readFetchResponse } from '../../src/sources/kafka/fetch.js'
+import { readFetchResponse } from '../../src/kafka/source/fetch.js'
 import { batch, fetchResponse } from '../support/kafka-batches.js'
 
 describe('a Fetch response', () => {

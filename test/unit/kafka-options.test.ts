@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { kafka, kafkaStore } from '../../src/kafka.js'
+import { kafka, kafkaStore } from '../../src/entry/kafka.js'
+import { parseKafka } from '../../src/kafka/client/options.js'
 import { isTidemarkError, messageOf } from '../../src/model/errors.js'
-import { parseKafka } from '../../src/sources/kafka/options.js'
 
 const least = { brokers: ['b:9092'], topic: 'orders' }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { DamagedBatch, readBatches } from '../../src/sources/kafka/record-batch.js'
-import { RecordCursor } from '../../src/sources/kafka/records.js'
+import { DamagedBatch, readBatches } from '../../src/kafka/source/record-batch.js'
+import { RecordCursor } from '../../src/kafka/source/records.js'
 import { batch, codecs, snappyBlock, type TestRecord, xerial } from '../support/kafka-batches.js'
 
 /** All records of a record set, copied. */

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { AbortedTransaction } from '../../src/sources/kafka/fetch.js'
-import { readBatches } from '../../src/sources/kafka/record-batch.js'
-import { RecordCursor } from '../../src/sources/kafka/records.js'
-import { visibleBatches } from '../../src/sources/kafka/visible.js'
+import type { AbortedTransaction } from '../../src/kafka/source/fetch.js'
+import { readBatches } from '../../src/kafka/source/record-batch.js'
+import { RecordCursor } from '../../src/kafka/source/records.js'
+import { visibleBatches } from '../../src/kafka/source/visible.js'
 import { batch, marker, type TestRecord } from '../support/kafka-batches.js'
 
 /*

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { MirroredOffset, OffsetStoreClient, StoredOffset } from '../../src/ports.js'
+import type { MirroredOffset, OffsetStoreClient, StoredOffset } from '../../src/ports/index.js'
 import { MirroredStore } from '../../src/worker/mirrored-store.js'
 import { keptLog } from '../support/consume.js'
 import { waitFor } from '../support/wait-for.js'

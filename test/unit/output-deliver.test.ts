@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import type { Cluster } from '../../src/outputs/kafka/cluster.js'
-import { batchesOf, deliver, Sequences } from '../../src/outputs/kafka/deliver.js'
-import type { EncodedBatch } from '../../src/outputs/kafka/protocol.js'
-import type { OutputRecord } from '../../src/ports.js'
+import type { Cluster } from '../../src/kafka/output/cluster.js'
+import { batchesOf, deliver, Sequences } from '../../src/kafka/output/deliver.js'
+import type { EncodedBatch } from '../../src/kafka/output/protocol.js'
+import type { OutputRecord } from '../../src/ports/index.js'
 
 interface Request {
   readonly nodeId: number

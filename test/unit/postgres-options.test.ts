@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { postgresDatabase, postgresStore } from '../../src/entry/postgres.js'
 import { isTidemarkError } from '../../src/model/errors.js'
-import { postgresDatabase, postgresStore } from '../../src/postgres.js'
 
 const good = 'postgres://app:hunter2@db.example:6543/shop%20floor?sslmode=disable'
 

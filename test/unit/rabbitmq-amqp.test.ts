@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { AmqpReader, NotAmqp } from '../../src/sources/rabbitmq/amqp.js'
+import { AmqpReader, NotAmqp } from '../../src/rabbitmq/source/amqp.js'
 
 const codes = [0x00, 0x40, 0x41, 0x44, 0x45, 0x50, 0x53, 0x56, 0x60, 0x70, 0x73, 0x80, 0x83, 0x94, 0x98, 0xff, 0x57]
 const sized = (code: number, body: Buffer, ...count: number[]) =>

@@ -3,9 +3,9 @@ import { crc32 } from '@node-rs/crc32'
 import fc from 'fast-check'
 import snappy from 'snappy'
 import { describe, expect, test } from 'vitest'
-import { NotAmqp } from '../../src/sources/rabbitmq/amqp.js'
-import { DamagedChunk, MessageCursor, memoryOf, PackedOtherwise, readChunk } from '../../src/sources/rabbitmq/chunk.js'
-import { decodeMessage } from '../../src/sources/rabbitmq/message.js'
+import { NotAmqp } from '../../src/rabbitmq/source/amqp.js'
+import { DamagedChunk, MessageCursor, memoryOf, PackedOtherwise, readChunk } from '../../src/rabbitmq/source/chunk.js'
+import { decodeMessage } from '../../src/rabbitmq/source/message.js'
 
 /** Chunks as RabbitMQ 4.0.5 sent them. */
 const recorded = JSON.parse(readFileSync(new URL('./rabbitmq-chunks.json', import.meta.url), 'utf8')) as Readonly<

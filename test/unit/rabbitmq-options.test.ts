@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { rabbitmq } from '../../src/rabbitmq.js'
-import { checkVersion } from '../../src/sources/rabbitmq/broker-version.js'
-import { Frames } from '../../src/sources/rabbitmq/frames.js'
-import { parseRabbitmq } from '../../src/sources/rabbitmq/options.js'
+import { rabbitmq } from '../../src/entry/rabbitmq.js'
+import { checkVersion } from '../../src/rabbitmq/client/broker-version.js'
+import { Frames } from '../../src/rabbitmq/client/frames.js'
+import { parseRabbitmq } from '../../src/rabbitmq/client/options.js'
 
 test('a url says where the broker is and who asks', () => {
   const url = 'rabbitmq-stream+tls://me:p%40ss@broker.example/orders%2Feu'

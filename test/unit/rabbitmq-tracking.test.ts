@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { rabbitmqStore } from '../../src/rabbitmq.js'
+import { rabbitmqStore } from '../../src/entry/rabbitmq.js'
+import { memoryStore } from '../../src/entry/testing.js'
 import {
   positionOf,
   type Recorded,
@@ -8,8 +9,7 @@ import {
   referencesOf,
   shownFor,
   storedFor,
-} from '../../src/sources/rabbitmq/offset-record.js'
-import { memoryStore } from '../../src/testing.js'
+} from '../../src/rabbitmq/store/offset-record.js'
 import { silentLog } from '../support/silent-log.js'
 
 const great = 1n << 63n

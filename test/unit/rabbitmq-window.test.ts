@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { type Delivered, Subscription } from '../../src/sources/rabbitmq/link.js'
-import { Window } from '../../src/sources/rabbitmq/window.js'
+import { type Delivered, Subscription } from '../../src/rabbitmq/client/link.js'
+import { Window } from '../../src/rabbitmq/source/window.js'
 import { SharedBudget } from '../../src/worker/budget.js'
 
 const { signal } = new AbortController()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { redact } from '../../activities/redact.js'
-import type { Message } from '../../src/ports.js'
+import { redact } from '../../activities/handling/redact.js'
+import type { Message } from '../../src/ports/index.js'
 
 const message = (value: unknown, key: string | null = null) => ({ key, value, headers: [] }) as unknown as Message
 

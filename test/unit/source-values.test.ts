@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { LogMessage } from '../../src/sources/message.js'
-import { bytes, codecOf, json, text, undecodable, type ValueCodec, valueOption } from '../../src/sources/value.js'
+import { LogMessage } from '../../src/reading/message.js'
+import { bytes, codecOf, json, text, undecodable, type ValueCodec, valueOption } from '../../src/reading/value.js'
 
 const info = { group: 'billing', stream: 'orders', partition: 3, offset: 7n }
 

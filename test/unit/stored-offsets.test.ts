@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { StoredOffsets } from '../../activities/stored-offsets.js'
-import type { Chunk, CommitOutcome, Message } from '../../src/ports.js'
+import { StoredOffsets } from '../../activities/committing/stored-offsets.js'
+import type { Chunk, CommitOutcome, Message } from '../../src/ports/index.js'
 import { silentLog } from '../support/silent-log.js'
 
 const key = { group: 'g', stream: 's', partition: 0 }

@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isTidemarkError } from '../../src/model/errors.js'
+import type { SourceClient } from '../../src/ports/index.js'
+
+/** So often a stream has to be missing before it is believed: a broker that has just started may not know its topics yet. */
+const looks = 5
+const between = 1_000
+
+/**
+ * Whether the partition has to be opened again: the stream was deleted and made again since `identity` was noted, so its positions mean
+ * something else now; or the log could not name it then, because it was empty, and does now. Where nobody can tell (an outage, a
+ * stream that is missing) the answer is no, and the reader finds out.
+ */
+export async function outdated(
+  source: SourceClient,
+  partition: number,
+  identity: string | null | undefined,
+): Promise<boolean> {
+  return another(identity, await source.identity(partition).catch(() => null))
+}
+
+/**
+ * The same for a stream that nobody reads, which has to be there, too.
+ *
+ * @throws TidemarkError STREAM_NOT_FOUND
+ */
+export async function outdatedOrGone(
+  source: SourceClient,
+  partition: number,
+  identity: string | null | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (let look = 1; ; look++) {
+    try {
+      return another(identity, await source.identity(partition))
+    } catch (error) {
+      if (!isTidemarkError(error) || error.code !== 'STREAM_NOT_FOUND') return false
+      if (look === looks) throw error
+      await sleep(between, undefined, { signal }).catch(() => {})
+      if (signal.aborted) return false
+    }
+  }
+}
+
+function another(identity: string | null | undefined, now: string | null): boolean {
+  return now !== null && now !== identity
+}

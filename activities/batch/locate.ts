@@ -1,0 +1,50 @@
+import { TidemarkError } from '../../src/model/errors.js'
+import { describePartition, type PartitionKey } from '../../src/model/partition.js'
+import type { StoredOffset } from '../../src/ports/index.js'
+import type { ConsumerRuntime } from '../runtime.js'
+
+/** Why a stored position can't be gone on from, for people; null where it can. */
+export async function misplaced(
+  { source }: Pick<ConsumerRuntime, 'source'>,
+  { partition }: PartitionKey,
+  { position, identity: of }: Pick<StoredOffset, 'position' | 'identity'>,
+  identity: string | null,
+): Promise<string | null> {
+  if (of !== null && identity !== null && of !== identity)
+    return `position ${position} belongs to a stream that was deleted; another one of the same name has been created since`
+  if (source.sparse) return null
+  const bounds = (await source.bounds([partition])).get(partition)
+  if (!bounds) return null
+  const range = `the log goes from ${bounds.first} to ${bounds.head}`
+  if (position < bounds.first)
+    return `position ${position} is not in the log any more: ${range}; retention has deleted ${bounds.first - position} offsets that were not handled yet`
+  if (position > bounds.head)
+    return `position ${position} is beyond the log: ${range}; it was created again, or has lost its newest messages`
+  return null
+}
+
+/**
+ * Makes sure that what is stored can be read. Where the log has lost it, the consumer's policy decides: stop and say so, or go on at the
+ * first or the next message, as a new replay that the store's history tells of.
+ *
+ * @throws TidemarkError OUT_OF_RANGE
+ */
+export async function relocate(
+  { source, store, settings }: ConsumerRuntime,
+  key: PartitionKey,
+  stored: Pick<StoredOffset, 'position' | 'identity'>,
+  identity: string | null,
+): Promise<void> {
+  const why = await misplaced({ source }, key, stored, identity)
+  if (why === null) return
+  const { group, stream, partition } = key
+  if (settings.outOfRange === 'fail')
+    throw new TidemarkError(
+      'OUT_OF_RANGE',
+      `${describePartition(key)}, group ${group}: ${why}. Nothing is skipped by itself: choose with ` +
+        `'tidemark reset --group ${group} --stream ${stream} --partition ${partition} --to first' (or another place), or set onOutOfRange`,
+      { place: { ...key, offset: String(stored.position) } },
+    )
+  const to = await source.resolve(partition, settings.outOfRange === 'first' ? 'first' : 'next')
+  await store.reset(key, { kind: 'skipped', to, by: `onOutOfRange: ${settings.outOfRange}`, why, identity })
+}

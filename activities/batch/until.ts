@@ -1,0 +1,117 @@
+import type { BatchInput } from '../../src/model/batch.js'
+import { isTidemarkError, messageOf, TidemarkError } from '../../src/model/errors.js'
+import { describePartition, type PartitionKey } from '../../src/model/partition.js'
+import type { Chunk, Message } from '../../src/ports/index.js'
+import { redact } from '../handling/redact.js'
+import type { ConsumerRuntime } from '../runtime.js'
+
+/** The end of a run, as one batch looks for it. */
+export interface RunEnd {
+  /** Whether the run is over where the batch begins. */
+  reached(position: bigint): Promise<boolean>
+  /** The same, where nothing came for a while. */
+  idle(position: bigint): Promise<boolean>
+  /** What of a chunk belongs to the run, and whether the run ends behind it. */
+  cut(chunk: Chunk): { readonly chunk: Chunk; readonly last: boolean }
+}
+
+/** Messages are looked at before they are handled, each time they are. Null where the consumer reads for ever. */
+export function runEnd(runtime: ConsumerRuntime, input: BatchInput, attempt: number): RunEnd | null {
+  const { until } = runtime
+  if (until === 'head' && input.run?.end !== undefined) return new AtHead(runtime, input.key, BigInt(input.run.end))
+  if (typeof until === 'function') return new AtMessage(runtime, input, until, attempt)
+  return null
+}
+
+class AtHead implements RunEnd {
+  constructor(
+    private readonly runtime: Pick<ConsumerRuntime, 'source'>,
+    private readonly key: PartitionKey,
+    private readonly end: bigint,
+  ) {}
+
+  async reached(position: bigint): Promise<boolean> {
+    return position >= this.end
+  }
+
+  /** The last messages may be gone: deleted in a table, expired, lost by a broker. */
+  async idle(position: bigint): Promise<boolean> {
+    const bounds = (await this.runtime.source.bounds([this.key.partition])).get(this.key.partition)
+    return bounds !== undefined && position >= bounds.head
+  }
+
+  cut(chunk: Chunk): { chunk: Chunk; last: boolean } {
+    if (chunk.next < this.end) return { chunk, last: false }
+    const mine = chunk.messages.filter(({ offset }) => offset < this.end)
+    return { chunk: part(chunk, mine, this.end), last: true }
+  }
+}
+
+class AtMessage implements RunEnd {
+  constructor(
+    private readonly runtime: ConsumerRuntime,
+    private readonly input: BatchInput,
+    private readonly until: (message: Message) => boolean,
+    private readonly attempt: number,
+  ) {}
+
+  /**
+   * Whether an earlier try of this batch, or an earlier owner, has handled the run's last message and could not say so any more: then it
+   * stands right before the position.
+   */
+  async reached(position: bigint): Promise<boolean> {
+    const { key, run, replay, follows } = this.input
+    if (!run || position <= BigInt(run.began) || (follows && this.attempt === 1)) return false
+    const { source, settings, budget } = this.runtime
+    const over = new AbortController()
+    const before = position - 1n
+    const { fetchBytes } = settings.chunk
+    const reader = source.read(before, { key, replay, fetchBytes, budget, signal: over.signal })
+    try {
+      const chunk = await reader.next({ maxMessages: 1, waitMs: lookBackMs })
+      const [message] = chunk?.messages ?? []
+      const last = message?.offset === before && this.#ends(message)
+      chunk?.release()
+      return last
+    } catch (error) {
+      // What is gone can't be asked any more; whether the position can be read is for the batch to say.
+      if (isTidemarkError(error) && error.code === 'OUT_OF_RANGE') return false
+      throw error
+    } finally {
+      over.abort()
+      await reader.close()
+    }
+  }
+
+  async idle(): Promise<boolean> {
+    return false
+  }
+
+  cut(chunk: Chunk): { chunk: Chunk; last: boolean } {
+    const index = chunk.messages.findIndex((message) => this.#ends(message))
+    if (index < 0) return { chunk, last: false }
+    const mine = chunk.messages.slice(0, index + 1)
+    return { chunk: part(chunk, mine, mine[index]!.offset + 1n), last: true }
+  }
+
+  #ends(message: Message): boolean {
+    try {
+      return this.until(message)
+    } catch (error) {
+      const { group } = this.input.key
+      throw new TidemarkError(
+        'HANDLER_FAILED',
+        `'until' of group ${group} failed at ${describePartition(this.input.key)} offset ${message.offset}: ${redact(messageOf(error), [message])}`,
+        { place: { ...this.input.key, offset: String(message.offset) } },
+      )
+    }
+  }
+}
+
+/** The message is there, unless retention has just deleted it. */
+const lookBackMs = 5_000
+
+/** What lies behind it, an undecodable message for instance, is not this run's affair. */
+function part({ from, bytes, head, release }: Chunk, messages: readonly Message[], next: bigint): Chunk {
+  return { from, next, messages, bytes, head, release }
+}

@@ -1,0 +1,39 @@
+import { TidemarkError } from '../../src/model/errors.js'
+import { describePartition, type PartitionKey } from '../../src/model/partition.js'
+import type { ConsumerRuntime } from '../runtime.js'
+
+/** The stored position is not this owner's any more, and nobody else's either: the partition has to be opened again. Not a failure. */
+export class PositionChanged extends Error {}
+
+/** Whoever works a partition, as the store knows it. */
+export interface Ownership {
+  readonly key: PartitionKey
+  readonly epoch: number
+  readonly replay: number
+}
+
+export type Ledgers = Pick<ConsumerRuntime, 'store' | 'progress'>
+
+/**
+ * Commits, or says whose the partition is now.
+ *
+ * A refused commit does not yet mean that somebody else works the partition. A person may have reset it. Or a worker that was frozen
+ * while it opened the partition has woken up and done so, long after somebody else was asked to: it has taken an epoch, but
+ * nobody will work under it. Who works, claims the progress first; so that is asked.
+ *
+ * @throws PositionChanged, TidemarkError FENCED
+ */
+export async function commitAs(
+  { store, progress }: Ledgers,
+  { key, epoch, replay }: Ownership,
+  position: bigint,
+): Promise<void> {
+  const result = await store.commit(key, { epoch, position, replay })
+  if (result.outcome === 'committed') return
+  const where = `${describePartition(key)} of group ${key.group}`
+  const now = `epoch ${result.epoch} at position ${result.position}; this owner has epoch ${epoch}`
+  if (result.replay > replay) throw new PositionChanged(`${where} was reset: it has ${now}`)
+  const worker = await progress.read(key)
+  if (worker && worker.token.epoch <= epoch) throw new PositionChanged(`${where} was opened by nobody: it has ${now}`)
+  throw new TidemarkError('FENCED', `${where} now belongs to ${now}`, { place: key })
+}

@@ -1,0 +1,158 @@
+import type { HandlerContext, OutputMessage } from '../../src/handlers/handler.js'
+import { isTidemarkError, TidemarkError } from '../../src/model/errors.js'
+import { describePartition, type PartitionKey } from '../../src/model/partition.js'
+import type { Chunk, Message, OutputClient, OutputRecord } from '../../src/ports/index.js'
+
+/** Carries the name of what a message was made from, so that readers can tell one that was written twice. */
+const keyHeader = 'tidemark-key'
+
+/** What a consumer's handler writes to. */
+export interface RuntimeOutput {
+  readonly client: OutputClient
+  readonly maxBufferedBytes: number
+  /** Outputs and progress are one transaction of the output's log. */
+  readonly transactional: boolean
+}
+
+/** What a handler's context is besides. */
+export type RestOfContext = Omit<HandlerContext, 'produce' | 'flush'>
+
+/**
+ * Runs the handler of a chunk. What it has produced is sent when it has returned, and acknowledged before this resolves: progress
+ * moves after that. A handler that throws has sent nothing, unless it flushed.
+ *
+ * @param send where to; the transaction's own, where outputs belong to it
+ * @throws what the handler throws; OUTPUT_FAILED
+ */
+export async function producing(
+  output: RuntimeOutput | undefined,
+  context: RestOfContext,
+  chunk: Chunk,
+  handle: (context: HandlerContext) => unknown,
+  send: OutputClient['send'] | undefined = output && ((records) => output.client.send(records)),
+): Promise<void> {
+  if (!output || !send) {
+    await handle({ ...context, produce: () => noOutput(context), flush: async () => {} })
+    return
+  }
+  const outgoing = new Outgoing(context, chunk, output.maxBufferedBytes, send)
+  try {
+    await handle({
+      ...context,
+      storeOffset: (message) => {
+        // A commit may pick it up at any moment, and must not be ahead of outputs.
+        outgoing.requireFlushed()
+        context.storeOffset(message)
+      },
+      produce: (topic, message) => outgoing.produce(topic, message),
+      flush: () => outgoing.flush(),
+    })
+    await outgoing.flush()
+  } finally {
+    outgoing.end()
+  }
+}
+
+/** The messages that one chunk's handler has produced and that are not sent yet. */
+class Outgoing {
+  #records: OutputRecord[] = []
+  /** Bytes of what is not acknowledged yet, and of what nobody has flushed. */
+  #bytes = 0
+  #waiting = 0
+  #over = false
+  #sending: Promise<void> = Promise.resolve()
+  /** How many messages were made of each message. */
+  readonly #made = new Map<string, number>()
+
+  constructor(
+    private readonly key: PartitionKey,
+    private readonly chunk: Chunk,
+    private readonly maxBytes: number,
+    private readonly send: OutputClient['send'],
+  ) {}
+
+  produce(topic: string, message: OutputMessage): void {
+    if (this.#over) throw new Error(`produce('${topic}') came after its handler had returned: await what produces`)
+    if (typeof topic !== 'string' || topic === '') throw new TypeError('produce() needs the name of a topic')
+    const value = bytesOf(message.value, topic)
+    const key = message.key == null ? null : bytesOf(message.key, topic)
+    const headers = Object.entries(message.headers ?? {}).map(
+      ([name, text]) => [name, text === null ? null : bytesOf(text, topic)] as const,
+    )
+    const size =
+      64 + (key?.length ?? 0) + (value?.length ?? 0) + headers.reduce((n, [, it]) => n + (it?.length ?? 0), 0)
+    if (this.#bytes > 0 && this.#bytes + size > this.maxBytes)
+      throw new Error(
+        `more than ${this.maxBytes} bytes wait to be sent: await flush() now and then, or make chunk.maxMessages smaller`,
+      )
+    const { partition } = message
+    this.#bytes += size
+    this.#waiting += size
+    this.#records.push({
+      topic,
+      ...(partition === undefined ? {} : { partition }),
+      key,
+      value,
+      headers: [...headers, [keyHeader, Buffer.from(this.#nameOf(message.source))]],
+    })
+  }
+
+  /** Sends what is there, after what is under way. */
+  flush(): Promise<void> {
+    const records = this.#records
+    const bytes = this.#waiting
+    this.#records = []
+    this.#waiting = 0
+    // Once something has failed, nothing that was produced later may come before it.
+    this.#sending = this.#sending.then(() => (records.length > 0 ? this.#deliver(records, bytes) : undefined))
+    // Whoever waits is told; so is the end of the chunk.
+    this.#sending.catch(() => {})
+    return this.#sending
+  }
+
+  requireFlushed(): void {
+    if (this.#bytes > 0) throw new Error('storeOffset() came before what was produced was written: await flush() first')
+  }
+
+  end(): void {
+    this.#over = true
+  }
+
+  async #deliver(records: readonly OutputRecord[], bytes: number): Promise<void> {
+    try {
+      await this.send(records)
+      this.#bytes -= bytes
+    } catch (error) {
+      if (!isTidemarkError(error) || error.effect === 'lost') throw error
+      const { group } = this.key
+      const at = `group ${group} at ${describePartition(this.key)} offset ${this.chunk.messages[0]!.offset} and behind`
+      // A cluster that refuses the login, or is not there, is no reason to stop: the chunk is tried again.
+      throw new TidemarkError('OUTPUT_FAILED', `${at}: ${error.message}`, { cause: error, place: this.key })
+    }
+  }
+
+  #nameOf(source: Message | undefined): string {
+    const { idempotencyKey } = source ?? this.chunk.messages[0]!
+    const index = this.#made.get(idempotencyKey) ?? 0
+    this.#made.set(idempotencyKey, index + 1)
+    return `${idempotencyKey}/${index}`
+  }
+}
+
+function noOutput({ group }: PartitionKey): never {
+  throw new Error(
+    `produce() needs an output: give the consumer of group ${group} one, output: kafkaOutput({ brokers })`,
+  )
+}
+
+function bytesOf(value: NonNullable<OutputMessage['key']>, topic: string): Buffer
+function bytesOf(value: OutputMessage['value'], topic: string): Buffer | null
+function bytesOf(value: OutputMessage['value'], topic: string): Buffer | null {
+  if (value === null) return null
+  if (typeof value === 'string') return Buffer.from(value)
+  if (value instanceof Uint8Array) return Buffer.isBuffer(value) ? value : Buffer.from(value)
+  if (typeof value === 'object') return Buffer.from(JSON.stringify(value))
+  throw new TypeError(
+    `produce('${topic}'): a value is text, a Buffer, an object (written as JSON) or null, not ${typeof value}`,
+  )
+}

@@ -1,0 +1,30 @@
+/*
+ * The public face. Sources and stores have subpaths of their own (`tidemark/kafka`, `tidemark/postgres`), so that a driver
+ * is loaded only where it is used.
+ */
+
+export { type AdoptOptions, planAdoption } from '../client/adopt.js'
+export { type AppliedReset, type ApplyOptions, applyReset } from '../client/apply.js'
+export { type FinishedOptions, groupsFinished } from '../client/finished.js'
+export { type StartedGroup, startGroups } from '../client/groups.js'
+export type { Move, PositionPlan } from '../client/plan.js'
+export { planReset, type ResetOptions } from '../client/reset.js'
+export { parseTarget, type ResetTarget } from '../client/target.js'
+export { type ConsumerView, type PartitionLine, viewGroups } from '../client/view.js'
+export { consumer, defineConfig, type TidemarkConfig } from '../config/define.js'
+export type { Consumer, ConsumerOptions, DedupeOption, StartOption, TidemarkOptions } from '../config/options.js'
+export { type CommitOption, everyN, manual, periodic } from '../config/strategy.js'
+export {
+  type HandlerContext,
+  type OutputMessage,
+  type PlainHandler,
+  type TransactionalFunction,
+  type TransactionalHandler,
+  type TransactionContext,
+  transactional,
+} from '../handlers/handler.js'
+export type { GroupStatus, PartitionStatus } from '../model/commands.js'
+export { type ErrorCode, isTidemarkError, TidemarkError } from '../model/errors.js'
+export type { Duration, Size } from '../model/units.js'
+export type { Log, Message, MessageHeaders, Output, Source, Transaction } from '../ports/index.js'
+export { createWorker, TidemarkWorker, type WorkerContext } from '../worker/worker.js'

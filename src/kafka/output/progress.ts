@@ -1,0 +1,236 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isTidemarkError, messageOf, TidemarkError } from '../../model/errors.js'
+import { fenced } from '../../model/fenced.js'
+import { describePartition, type PartitionKey, partitionWorkflowId } from '../../model/partition.js'
+import { compareTokens, type FencingToken } from '../../model/token.js'
+import type { Inbox, Outbox, OutputRecord, Progress, ProgressLog, Transaction } from '../../ports/index.js'
+import { type Cluster, Refused } from './cluster.js'
+import { type Noted, noteOf, readNote } from './note.js'
+import type { Placer } from './place.js'
+import { fetchOffset } from './protocol.js'
+import { saysFenced, saysOutdone, TransactionalProducer } from './transaction.js'
+
+/** How long reading waits for transactions under way, ms, where an older answer would do no harm. */
+const stableWithin = 5_000
+
+/** Who owns a partition in this process. */
+interface Owner extends Noted {
+  producer: TransactionalProducer
+  position: bigint
+  /** The transaction under way, or the last one. */
+  turn: Promise<unknown>
+}
+
+/**
+ * Progress beside messages: the positions are offsets of a group of their own, and each transaction's outputs and position
+ * are committed together. The fence is Kafka's: a partition has a transactional id, and only its newest producer can commit.
+ */
+export class KafkaProgress implements ProgressLog {
+  readonly inbox: Inbox = { admit: needsSql, expire: async () => 0 }
+  readonly outbox: Outbox = { append: needsSql }
+  readonly #owners = new Map<string, Owner>()
+  readonly #claims = new Map<string, Promise<unknown>>()
+
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly placer: Placer,
+  ) {}
+
+  async read(key: PartitionKey): Promise<Progress | null> {
+    try {
+      return await this.#fetch(key, stableWithin)
+    } catch (error) {
+      if (!isTidemarkError(error) || error.code !== 'UNREACHABLE') throw this.#explained(error, key)
+      // A dead worker's open transaction is aborted by the next claim. What is before it is true meanwhile.
+      return await this.#fetch(key, null).catch((again) => {
+        throw this.#explained(again, key)
+      })
+    }
+  }
+
+  claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint> {
+    const id = partitionWorkflowId(key)
+    // Claims of one process wait for each other: each would abort what the other has begun.
+    const before = this.#claims.get(id) ?? Promise.resolve()
+    const mine = before.catch(() => {}).then(() => this.#claim(key, token, start))
+    this.#claims.set(id, mine)
+    const forget = () => {
+      if (this.#claims.get(id) === mine) this.#claims.delete(id)
+    }
+    mine.then(forget, forget)
+    return mine
+  }
+
+  async #claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint> {
+    try {
+      const until = Date.now() + this.cluster.settings.deliveryTimeoutMs
+      for (;;) {
+        // First of all: beginning a producer would end the one of the rightful owner.
+        refuse(await this.#fetch(key, null), key, token)
+        try {
+          return await this.#begin(key, token, start)
+        } catch (error) {
+          if (!saysOutdone(error) || Date.now() > until) throw error
+          // Somebody else claims at the same time. Whose token is greater will be seen when one of them has written it.
+          await sleep(20 + Math.random() * 80, undefined, { signal: this.cluster.signal })
+        }
+      }
+    } catch (error) {
+      throw this.#explained(error, key)
+    }
+  }
+
+  /** Begins a producer, which ends every older one, and writes down whose it is. */
+  async #begin(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint> {
+    const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionWorkflowId(key))
+    const stored = await this.#fetch(key, this.cluster.settings.deliveryTimeoutMs)
+    refuse(stored, key, token)
+    const goOn = stored !== null && stored.replay >= start.replay
+    // The plan is ahead where progress was kept elsewhere meanwhile, before the consumer had `transactional: 'kafka'` again.
+    const position = goOn && stored.position > start.from ? stored.position : start.from
+    const replay = goOn ? stored.replay : start.replay
+    const owner: Owner = { producer, token, replay, position, turn: Promise.resolve() }
+    await this.#store(key, owner, position)
+    this.#owners.set(partitionWorkflowId(key), owner)
+    return position
+  }
+
+  async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
+    await this.transact(key, token, from, to, async () => {})
+  }
+
+  async transact(
+    key: PartitionKey,
+    token: FencingToken,
+    from: bigint,
+    to: bigint | (() => bigint),
+    work: (tx: Transaction) => Promise<void>,
+  ): Promise<void> {
+    const owner = this.#owners.get(partitionWorkflowId(key))
+    if (!owner || compareTokens(owner.token, token) !== 0) throw fenced(key, token)
+    const turn = owner.turn.catch(() => {}).then(() => this.#transact(key, owner, from, to, work))
+    owner.turn = turn
+    await turn
+  }
+
+  async #transact(
+    key: PartitionKey,
+    owner: Owner,
+    from: bigint,
+    to: bigint | (() => bigint),
+    work: (tx: Transaction) => Promise<void>,
+  ): Promise<void> {
+    const { token } = owner
+    if (owner.position !== from) throw fenced(key, token)
+    if (owner.producer.broken)
+      throw new TidemarkError('OUTPUT_FAILED', `${describePartition(key)}: its Kafka producer has to begin anew`)
+    if (owner.producer.doubtful) await this.#renew(key, owner)
+    const { producer } = owner
+    let over = false
+    let ofHandler: unknown
+    try {
+      // One after the other, and before the position, also where nobody waits for them.
+      let sent: Promise<void> = Promise.resolve()
+      const send = async (records: readonly OutputRecord[]) => {
+        if (over) throw new Error('this transaction is over')
+        sent = sent.then(() => producer.send(records))
+        sent.catch(() => {})
+        await sent.catch((error) => {
+          throw this.#explained(error, key)
+        })
+      }
+      await work(transactionOf(send)).catch((error) => {
+        ofHandler = error
+        throw error
+      })
+      over = true
+      await sent
+      const position = typeof to === 'function' ? to() : to
+      await this.#store(key, owner, position)
+      owner.position = position
+    } catch (error) {
+      over = true
+      await producer.abort()
+      if (await this.#isFenced(error, key, token)) throw fenced(key, token)
+      throw error === ofHandler ? error : this.#explained(error, key)
+    }
+  }
+
+  /**
+   * Begins another producer for an owner that has lost an answer and come through nevertheless. What it sent a second time
+   * may still be carried out the first time, in the midst of a later transaction; but not from an older producer.
+   */
+  async #renew(key: PartitionKey, owner: Owner): Promise<void> {
+    const check = async (stableWithinMs: number | null) => {
+      const stored = await this.#fetch(key, stableWithinMs)
+      if (stored && compareTokens(stored.token, owner.token) > 0) throw fenced(key, owner.token)
+    }
+    try {
+      // A newer owner's producer is to be left alone.
+      await check(null)
+      const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionWorkflowId(key))
+      await check(this.cluster.settings.deliveryTimeoutMs)
+      owner.producer = producer
+    } catch (error) {
+      throw this.#explained(error, key)
+    }
+  }
+
+  /** Stores a position in the open transaction, and commits it. */
+  async #store(key: PartitionKey, { producer, token, replay }: Owner, position: bigint): Promise<void> {
+    await producer.store({ group: progressGroup(key), key, position, note: noteOf({ token, replay }) })
+    await producer.commit()
+  }
+
+  /** @param stableWithinMs how long to wait for transactions under way; null not to */
+  async #fetch(key: PartitionKey, stableWithinMs: number | null): Promise<Progress | null> {
+    const group = progressGroup(key)
+    const { stream: topic, partition } = key
+    const args = { group, topic, partition, stable: stableWithinMs !== null }
+    const options = stableWithinMs === null ? {} : { withinMs: stableWithinMs }
+    const { offset, metadata } = await this.cluster.coordinate({ kind: 'group', id: group }, fetchOffset, args, options)
+    return offset < 0n ? null : { position: offset, ...readNote(metadata) }
+  }
+
+  async #isFenced(error: unknown, key: PartitionKey, token: FencingToken): Promise<boolean> {
+    if (isTidemarkError(error) && error.code === 'FENCED') return true
+    const stored = await this.read(key).catch(() => null)
+    return stored !== null && compareTokens(stored.token, token) > 0
+  }
+
+  #explained(error: unknown, key: PartitionKey): TidemarkError {
+    if (isTidemarkError(error)) return error
+    const what = saysFenced(error)
+      ? 'another producer has begun with its transactional id; the next try will show who owns it'
+      : messageOf(error)
+    const code = error instanceof Refused && /AUTHORIZATION/.test(error.message) ? 'AUTH_FAILED' : 'OUTPUT_FAILED'
+    return new TidemarkError(code, `${describePartition(key)} of group ${key.group}: ${what}`, {
+      cause: error,
+      place: key,
+    })
+  }
+}
+
+/** The group whose offsets are the progress. Another one than the consumer's: its offsets are a mirror, for people. */
+function progressGroup({ group }: PartitionKey): string {
+  return `${group}.progress`
+}
+
+function transactionOf(send: (records: readonly OutputRecord[]) => Promise<void>): Transaction {
+  return {
+    send,
+    client: null,
+    query: needsSql,
+  }
+}
+
+async function needsSql(): Promise<never> {
+  throw new TidemarkError(
+    'CONFIG_INVALID',
+    "a Kafka transaction has no SQL: write by produce(), or use transactional() instead of transactional: 'kafka'",
+  )
+}
+
+function refuse(stored: Progress | null, key: PartitionKey, token: FencingToken): void {
+  if (stored && compareTokens(stored.token, token) >= 0) throw fenced(key, token)
+}

@@ -1,0 +1,122 @@
+import { TidemarkError } from '../../model/errors.js'
+import { describePartition } from '../../model/partition.js'
+import type { StartSpec } from '../../model/start.js'
+import type { Bounds } from '../../ports/index.js'
+import { committed, everything } from '../client/broker-link.js'
+import { codeError, kafkaError } from '../client/failures.js'
+import type { BrokerAddress, Leaders } from '../client/leaders.js'
+import type { LinkPool } from '../client/link-pool.js'
+import type { KafkaSettings } from '../client/options.js'
+
+/** ListOffsets' names for the ends of a partition. KIP-79. */
+const first = -2
+const head = -1
+
+interface Listing {
+  readonly offsets: Map<number, bigint>
+  /** What went wrong with the other partitions. */
+  readonly failures: Map<number, TidemarkError>
+}
+
+/** Looks up offsets, with one request per leader. */
+export class Offsets {
+  constructor(
+    private readonly links: LinkPool,
+    private readonly leaders: Leaders,
+    private readonly settings: KafkaSettings,
+  ) {}
+
+  /** @throws TidemarkError UNREACHABLE, AUTH_FAILED or STREAM_NOT_FOUND */
+  async bounds(partitions: readonly number[]): Promise<Map<number, Bounds>> {
+    const [firsts, heads] = await Promise.all([this.#at(partitions, first), this.#at(partitions, head)])
+    return new Map(
+      partitions.map((partition) => [partition, { first: firsts.get(partition)!, head: heads.get(partition)! }]),
+    )
+  }
+
+  /** @throws TidemarkError as `bounds`, and OUT_OF_RANGE for an offset that is not in the log */
+  async resolve(partition: number, start: StartSpec): Promise<bigint> {
+    const bounds = (await this.bounds([partition])).get(partition)!
+    if (start === 'first') return bounds.first
+    if (start === 'next') return bounds.head
+    if (start === 'last') return bounds.head > bounds.first ? bounds.head - 1n : bounds.head
+    if ('offset' in start) {
+      if (start.offset >= bounds.first && start.offset <= bounds.head) return start.offset
+      throw new TidemarkError(
+        'OUT_OF_RANGE',
+        `${describePartition({ stream: this.settings.topic, partition })}: start offset ${start.offset} is not in the log, which goes from ${bounds.first} to ${bounds.head}`,
+        { place: { stream: this.settings.topic, partition, offset: String(start.offset) } },
+      )
+    }
+    const found = (await this.#at([partition], start.timestamp)).get(partition)!
+    return found < 0n ? bounds.head : found
+  }
+
+  /**
+   * How far each partition can be read now (for readers of committed data, the last stable offset), and how far it is
+   * written. Partitions in trouble are left to `failures`.
+   */
+  async readable(partitions: readonly number[]): Promise<{
+    readonly readable: ReadonlyMap<number, bigint>
+    readonly heads: ReadonlyMap<number, bigint>
+    readonly failures: ReadonlyMap<number, TidemarkError>
+  }> {
+    const heads = await this.#list(partitions, head, everything)
+    if (this.settings.readUncommitted)
+      return { readable: heads.offsets, heads: heads.offsets, failures: heads.failures }
+    const stable = await this.#list([...heads.offsets.keys()], head, committed)
+    return {
+      readable: stable.offsets,
+      heads: heads.offsets,
+      failures: new Map([...heads.failures, ...stable.failures]),
+    }
+  }
+
+  /** @param timestamp ms since 1970, or one of ListOffsets' names */
+  async #at(partitions: readonly number[], timestamp: number): Promise<ReadonlyMap<number, bigint>> {
+    const { offsets, failures } = await this.#list(partitions, timestamp, everything)
+    for (const failure of failures.values()) throw failure
+    return offsets
+  }
+
+  /** Asks twice where a leader has moved or its connection has broken: the second time where the cluster says then. */
+  async #list(partitions: readonly number[], timestamp: number, isolation: 0 | 1): Promise<Listing> {
+    const listing = await this.#ask(partitions, timestamp, isolation)
+    if (listing.failures.size === 0) return listing
+    try {
+      await this.leaders.refresh()
+    } catch (error) {
+      const failure = kafkaError(error, this.settings)
+      for (const partition of listing.failures.keys()) listing.failures.set(partition, failure)
+      return listing
+    }
+    const again = await this.#ask([...listing.failures.keys()], timestamp, isolation)
+    return { offsets: new Map([...listing.offsets, ...again.offsets]), failures: again.failures }
+  }
+
+  async #ask(partitions: readonly number[], timestamp: number, isolation: 0 | 1): Promise<Listing> {
+    const listing: Listing = { offsets: new Map(), failures: new Map() }
+    const byLeader = new Map<BrokerAddress, number[]>()
+    for (const partition of partitions) {
+      const leader = await this.leaders.of(partition).catch((error) => kafkaError(error, this.settings))
+      if (leader instanceof TidemarkError) listing.failures.set(partition, leader)
+      else if (leader) byLeader.set(leader, [...(byLeader.get(leader) ?? []), partition])
+      else listing.failures.set(partition, codeError(this.leaders.has(partition) ? 5 : 3, this.settings, partition))
+    }
+    const { topic } = this.settings
+    await Promise.all(
+      [...byLeader].map(async ([leader, theirs]) => {
+        const asked = theirs.map((partition) => ({ partition, timestamp }))
+        try {
+          const listed = await this.links.use(leader, (link) => link.listOffsets(topic, isolation, asked))
+          for (const { partition, errorCode, offset } of listed)
+            if (errorCode === 0) listing.offsets.set(partition, offset)
+            else listing.failures.set(partition, codeError(errorCode, this.settings, partition))
+        } catch (error) {
+          for (const partition of theirs) listing.failures.set(partition, kafkaError(error, this.settings))
+        }
+      }),
+    )
+    return listing
+  }
+}

@@ -1,0 +1,171 @@
+import { TidemarkError } from '../../model/errors.js'
+import { describePartition } from '../../model/partition.js'
+import type { Chunk, Log, Message, Reader, ReadOptions } from '../../ports/index.js'
+import { FetchAhead } from '../../reading/fetch-ahead.js'
+import { Lent } from '../../reading/lent.js'
+import { LogMessage, type Origin } from '../../reading/message.js'
+import { undecodable, type ValueCodec, type ValueInfo } from '../../reading/value.js'
+import type { PartitionLink } from '../client/partition-link.js'
+import { type Fetched, Fetcher } from './fetcher.js'
+import type { RecordBatch } from './record-batch.js'
+import { type RawRecord, RecordCursor } from './records.js'
+
+/** Hands out one fetch in chunks, while the next one is under way. */
+export class KafkaReader<V> implements Reader<V> {
+  readonly #fetcher: Fetcher
+  readonly #origin: Origin
+  readonly #stop = new AbortController()
+  #current: Piece | null = null
+  readonly #ahead = new FetchAhead(() => this.#fetch())
+  #position: bigint
+  readonly #onAbort = () => void this.close()
+
+  constructor(
+    from: bigint,
+    private readonly options: ReadOptions,
+    private readonly link: PartitionLink,
+    private readonly codec: ValueCodec<V>,
+    log: Log,
+    private readonly onClose: (reader: KafkaReader<V>) => void = () => {},
+    identity?: () => Promise<string | null>,
+  ) {
+    this.#position = from
+    this.#origin = { ...options.key, replay: options.replay }
+    this.#fetcher = new Fetcher(link, { ...options, signal: this.#stop.signal }, log, identity)
+    if (options.signal.aborted) this.#onAbort()
+    else options.signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  async next({
+    maxMessages,
+    waitMs,
+  }: {
+    readonly maxMessages: number
+    readonly waitMs: number
+  }): Promise<Chunk<V> | null> {
+    this.#current ??= await this.#ahead.arrival(waitMs)
+    const piece = this.#current
+    if (!piece || this.#stop.signal.aborted) return null
+    const chunk = this.#cut(piece, maxMessages)
+    if (piece.done) {
+      this.#current = null
+      // From here on the log and the handler work at the same time; but nobody reads on behind poison.
+      if (!chunk.poison) this.#ahead.begin()
+    }
+    return chunk
+  }
+
+  async close(): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    this.options.signal.removeEventListener('abort', this.#onAbort)
+    this.onClose(this)
+    this.#stop.abort()
+    this.#current?.drop()
+    this.#current = null
+    // Closing the connection ends the fetch under way, so this does not wait for the broker.
+    const ended = this.#ahead.end()
+    await this.link.close()
+    await ended
+  }
+
+  async #fetch(): Promise<Piece | null> {
+    const fetched = await this.#fetcher.fetch(this.#position)
+    return fetched && new Piece(fetched)
+  }
+
+  /** Decodes up to `most` messages from where the reader is. */
+  #cut(piece: Piece, most: number): Chunk<V> {
+    const from = this.#position
+    const messages: Message<V>[] = []
+    let poison: TidemarkError | undefined
+    let bytes = 0
+    const info = { ...this.options.key, offset: from }
+    try {
+      while (messages.length < most) {
+        const record = piece.next()
+        if (!record) break
+        const { offset } = record
+        // A batch is sent whole: its first records may lie before the position.
+        if (offset < from) continue
+        let value: V | null = null
+        if (record.valueEnd >= 0) {
+          info.offset = offset
+          try {
+            value = this.#decode(record, info)
+          } catch {
+            poison = undecodable(this.codec, record.value!, info)
+            break
+          }
+          bytes += record.valueEnd - record.valueStart
+        }
+        const { keyStart, keyEnd } = record
+        const keyed = keyEnd < 0 ? null : record.body
+        messages.push(
+          new LogMessage(this.#origin, offset, record.timestamp, keyed, value as V, record.headers, keyStart, keyEnd),
+        )
+      }
+    } catch (error) {
+      poison = this.#damaged(nextOf(messages, from), error)
+    }
+    let next = poison?.code === 'UNDECODABLE' ? info.offset : nextOf(messages, from)
+    if (poison) piece.end()
+    else if (piece.finish()) next = piece.nextOffset > next ? piece.nextOffset : next
+    this.#position = next
+    const release = piece.lend()
+    return { from, next, messages, bytes, head: piece.head, release, ...(poison ? { poison } : {}) }
+  }
+
+  #decode(record: RawRecord, info: ValueInfo): V {
+    const { codec } = this
+    if (codec.decodePart) return codec.decodePart(record.body, record.valueStart, record.valueEnd, info)
+    return codec.decode(record.value!, info)
+  }
+
+  #damaged(offset: bigint, error: unknown): TidemarkError {
+    const { key } = this.options
+    return new TidemarkError(
+      'CORRUPT_DATA',
+      `${describePartition(key)}, group ${key.group}: the records at offset ${offset} can't be read: ${error instanceof Error ? error.message : error}`,
+      {
+        place: { ...key, offset: String(offset) },
+      },
+    )
+  }
+}
+
+/** Where to go on behind the last message. */
+function nextOf(messages: readonly Message[], from: bigint): bigint {
+  const last = messages.at(-1)
+  return last ? last.offset + 1n : from
+}
+
+/** One fetch while it is handed out. Its loan ends when all of it was handed out and every chunk of it was given back. */
+class Piece extends Lent {
+  readonly head: bigint
+  /** Where the log goes on behind the fetch. */
+  readonly nextOffset: bigint
+  readonly #batches: RecordBatch[]
+  #cursor: RecordCursor | null = null
+
+  constructor(fetched: Fetched) {
+    super(fetched.loan)
+    this.head = fetched.head
+    this.nextOffset = fetched.batches.at(-1)!.nextOffset
+    this.#batches = fetched.batches.filter((batch) => fetched.visible.has(batch)).reverse()
+  }
+
+  next() {
+    for (;;) {
+      if (this.#cursor?.next()) return this.#cursor.record
+      const batch = this.#batches.pop()
+      if (!batch) return null
+      this.#cursor = new RecordCursor(batch)
+    }
+  }
+
+  /** True once its last record was handed out. */
+  finish(): boolean {
+    if (this.#batches.length === 0 && !this.#cursor?.left) this.end()
+    return this.done
+  }
+}

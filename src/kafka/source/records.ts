@@ -1,0 +1,130 @@
+import type { RawHeaders } from '../../reading/message.js'
+import { noHeaders } from '../../reading/message.js'
+import type { RecordBatch } from './record-batch.js'
+
+/**
+ * One record: where it lies in its batch. Reused from record to record; views are made only when they are asked for, since a
+ * view costs more than decoding the record.
+ */
+export class RawRecord {
+  offset = 0n
+  timestamp = 0
+  headers: RawHeaders = noHeaders
+  keyStart = 0
+  /** -1 where there is no key. */
+  keyEnd = -1
+  valueStart = 0
+  /** -1 where there is no value: a tombstone. */
+  valueEnd = -1
+
+  constructor(readonly body: Buffer) {}
+
+  get key(): Buffer | null {
+    return this.keyEnd < 0 ? null : this.body.subarray(this.keyStart, this.keyEnd)
+  }
+
+  get value(): Buffer | null {
+    return this.valueEnd < 0 ? null : this.body.subarray(this.valueStart, this.valueEnd)
+  }
+}
+
+/** Offsets up to here are exact as numbers, which are cheaper to add than bigints. */
+const exact = BigInt(Number.MAX_SAFE_INTEGER) - 2n ** 31n
+
+/**
+ * Walks the records of a batch. A hot loop: it allocates next to nothing, and varints are read in place.
+ * https://kafka.apache.org/documentation/#record
+ */
+export class RecordCursor {
+  #at = 0
+  #left: number
+  readonly #body: Buffer
+  /** The batch's base offset as a number, or -1 where only a bigint holds it. */
+  readonly #base: number
+  readonly record: RawRecord
+
+  constructor(private readonly batch: RecordBatch) {
+    this.#body = batch.body
+    this.#left = batch.count
+    this.#base = batch.baseOffset <= exact ? Number(batch.baseOffset) : -1
+    this.record = new RawRecord(batch.body)
+  }
+
+  /** Records not walked yet. */
+  get left(): number {
+    return this.#left
+  }
+
+  /** Moves to the next record; false at the end. Throws RangeError when the batch is damaged. */
+  next(): boolean {
+    if (this.#left === 0) return false
+    this.#left--
+    const { batch, record } = this
+    const length = this.#varint()
+    const end = this.#at + length
+    if (length < 0 || end > this.#body.length) throw new RangeError('a record is longer than its batch')
+    this.#at++ // attributes, unused
+    const timestamp = batch.baseTimestamp + this.#varlong()
+    record.timestamp = batch.logAppendTime ?? timestamp
+    const delta = this.#varint()
+    record.offset = this.#base < 0 ? batch.baseOffset + BigInt(delta) : BigInt(this.#base + delta)
+    const keyLength = this.#varint()
+    record.keyStart = this.#at
+    if (keyLength > 0) this.#at += keyLength
+    record.keyEnd = keyLength < 0 ? -1 : this.#at
+    const valueLength = this.#varint()
+    record.valueStart = this.#at
+    if (valueLength > 0) this.#at += valueLength
+    record.valueEnd = valueLength < 0 ? -1 : this.#at
+    const headers = this.#varint()
+    record.headers = headers === 0 ? noHeaders : this.#headers(headers)
+    if (this.#at > end) throw new RangeError('a record is longer than it says')
+    this.#at = end
+    return true
+  }
+
+  #headers(count: number): RawHeaders {
+    const headers: [string, Buffer | null][] = []
+    for (let i = 0; i < count; i++) {
+      headers.push([this.#bytes()?.toString('utf8') ?? '', this.#bytes()])
+      if (this.#at > this.#body.length) throw new RangeError('a record has more headers than bytes')
+    }
+    return headers
+  }
+
+  #bytes(): Buffer | null {
+    const length = this.#varint()
+    if (length < 0) return null
+    const from = this.#at
+    this.#at += length
+    return this.#body.subarray(from, this.#at)
+  }
+
+  /** A zigzag varint of at most 32 bits. Behind the body's end it reads zeros; `next` notices that. */
+  #varint(): number {
+    const body = this.#body
+    let at = this.#at
+    let byte = body[at++]!
+    let result = byte & 0x7f
+    for (let shift = 7; byte & 0x80; shift += 7) {
+      if (shift > 28) throw new RangeError('a varint is too long')
+      byte = body[at++]!
+      result |= (byte & 0x7f) << shift
+    }
+    this.#at = at
+    return (result >>> 1) ^ -(result & 1)
+  }
+
+  /** A zigzag varint of up to 64 bits, as far as a double is exact: timestamps are. */
+  #varlong(): number {
+    const body = this.#body
+    let byte = body[this.#at++]!
+    let result = byte & 0x7f
+    for (let factor = 128; byte & 0x80; factor *= 128) {
+      if (factor > 2 ** 63) throw new RangeError('a varint is too long')
+      byte = body[this.#at++]!
+      result += (byte & 0x7f) * factor
+    }
+    return result % 2 === 0 ? result / 2 : -(result + 1) / 2
+  }
+}

@@ -1,0 +1,107 @@
+import type { StartSpec } from '../../model/start.js'
+import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
+import { connected } from '../../reading/connected.js'
+import { codecOf, json, type ValueCodec } from '../../reading/value.js'
+import { Connector } from '../client/driver.js'
+import { codeError } from '../client/failures.js'
+import { Leaders } from '../client/leaders.js'
+import { LinkPool } from '../client/link-pool.js'
+import { type KafkaOptions, parseKafka } from '../client/options.js'
+import { PartitionLink } from '../client/partition-link.js'
+import { GroupOffsets } from '../store/group-offsets.js'
+import { Offsets } from './offsets.js'
+import { KafkaReader } from './reader.js'
+import { Watcher } from './watcher.js'
+
+/**
+ * A Kafka topic as a stream. Opens nothing: a worker does.
+ *
+ * @throws TidemarkError CONFIG_INVALID
+ */
+export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
+  const settings = parseKafka(options)
+  const codec = codecOf(options.value ?? (json() as ValueCodec<V>))
+  const { brokers, topic, readUncommitted, ssl, sasl } = settings
+  return {
+    kind: 'kafka',
+    stream: topic,
+    describe: {
+      brokers,
+      topic,
+      value: codec.name,
+      readUncommitted,
+      tls: ssl !== undefined && ssl !== false,
+      sasl: sasl?.mechanism ?? null,
+    },
+    connect: ({ log, signal }: ConnectContext) =>
+      connected(new KafkaClient(new Connector(settings, log), codec, log), signal, (client) => client.partitions()),
+  }
+}
+
+class KafkaClient<V> implements SourceClient<V> {
+  readonly #links: LinkPool
+  readonly #leaders: Leaders
+  readonly #offsets: Offsets
+  readonly #watcher: Watcher
+  readonly #readers = new Set<KafkaReader<V>>()
+  #identity: Promise<string | null> | null = null
+  readonly groupOffsets?: GroupOffsets
+
+  constructor(
+    private readonly connector: Connector,
+    private readonly codec: ValueCodec<V>,
+    private readonly log: Log,
+  ) {
+    const { settings } = connector
+    this.#links = new LinkPool(connector)
+    this.#leaders = new Leaders(this.#links, settings)
+    this.#offsets = new Offsets(this.#links, this.#leaders, settings)
+    this.#watcher = new Watcher(this.#links, this.#leaders, this.#offsets, settings, log)
+    if (settings.groupOffsets) this.groupOffsets = GroupOffsets.over(this.#links, this.#leaders.brokers, settings)
+  }
+
+  async partitions(): Promise<readonly number[]> {
+    return (await this.#leaders.refresh()).partitions
+  }
+
+  bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
+    return this.#offsets.bounds(partitions)
+  }
+
+  resolve(partition: number, start: StartSpec): Promise<bigint> {
+    return this.#offsets.resolve(partition, start)
+  }
+
+  waitForData(partition: number, position: bigint, signal: AbortSignal): Promise<boolean> {
+    return this.#watcher.wait(partition, position, signal)
+  }
+
+  /** The topic's id (KIP-516); null of a broker before Kafka 2.8. Throws STREAM_NOT_FOUND, UNREACHABLE or AUTH_FAILED. */
+  identity(): Promise<string | null> {
+    // One question for all partitions that are asked about together.
+    this.#identity ??= this.#topicId().finally(() => {
+      this.#identity = null
+    })
+    return this.#identity
+  }
+
+  async #topicId(): Promise<string | null> {
+    const { settings } = this.connector
+    const { errorCode, id } = await this.#leaders.brokers.ask((link) => link.topicId(settings.topic))
+    if (id === null && errorCode !== 0) throw codeError(errorCode, settings)
+    return id
+  }
+
+  read(from: bigint, options: ReadOptions): Reader<V> {
+    const link = new PartitionLink(this.connector, this.#leaders, options.key.partition)
+    const closed = (reader: KafkaReader<V>) => this.#readers.delete(reader)
+    const reader = new KafkaReader(from, options, link, this.codec, this.log, closed, () => this.identity())
+    if (!options.signal.aborted) this.#readers.add(reader)
+    return reader
+  }
+
+  async close(): Promise<void> {
+    this.#watcher.close()
+    await Promise.all([...[...this.#readers].map((reader) => reader.close()), this.#links.close()])
+  }
+}

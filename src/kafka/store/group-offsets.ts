@@ -1,0 +1,126 @@
+import { TidemarkError } from '../../model/errors.js'
+import { describePartition } from '../../model/partition.js'
+import type { MirroredOffset, OffsetMirror } from '../../ports/index.js'
+import type { Brokers } from '../client/brokers.js'
+import { Coordinators } from '../client/coordinators.js'
+import { codeError, whereOf } from '../client/failures.js'
+import { Gather } from '../client/gather.js'
+import { groupCodeName, groupMeaningOf } from '../client/group-codes.js'
+import { type CommittedOffset, Groups } from '../client/groups.js'
+import type { LinkPool } from '../client/link-pool.js'
+import type { KafkaSettings } from '../client/options.js'
+import { writeNote } from './offset-note.js'
+
+type Cluster = Pick<KafkaSettings, 'brokers' | 'sasl'>
+
+/** Members named in an error. */
+const named = 5
+
+/** The offsets that Kafka itself keeps for a group, where people's tools look for them. */
+export class GroupOffsets implements OffsetMirror {
+  readonly #commits = new Gather<CommittedOffset, true>((group, offsets) => this.#commit(group, offsets))
+  readonly #fetches = new Gather<null, readonly CommittedOffset[]>(async (group, { length }) => {
+    const committed = await this.groups.committed(group)
+    return Array.from({ length }, () => committed)
+  })
+
+  constructor(
+    private readonly groups: Groups,
+    private readonly settings: Cluster,
+  ) {}
+
+  static over(links: LinkPool, brokers: Brokers, { brokers: addresses, sasl }: Cluster): GroupOffsets {
+    // Without the topic: what goes wrong with a group is not about the one that is read.
+    const cluster = { brokers: addresses, ...(sasl ? { sasl } : {}) }
+    return new GroupOffsets(new Groups(new Coordinators(links, brokers, cluster)), cluster)
+  }
+
+  /** @throws TidemarkError UNREACHABLE or AUTH_FAILED */
+  async read(group: string, stream: string): Promise<readonly { partition: number; position: bigint }[]> {
+    return (await this.committed(group))
+      .filter(({ topic }) => topic === stream)
+      .map(({ partition, position }) => ({ partition, position }))
+      .sort((a, b) => a.partition - b.partition)
+  }
+
+  /** @throws TidemarkError GROUP_ACTIVE, UNREACHABLE or AUTH_FAILED */
+  async refuseActive(group: string): Promise<void> {
+    if ((await this.groups.members(group)).length === 0) return
+    throw new TidemarkError(
+      'GROUP_ACTIVE',
+      `consumers of group ${group} run on ${whereOf(this.settings)}: ${await this.#describeMembers(group)}. Stop them first: two consumers would handle the same messages`,
+      { place: { group } },
+    )
+  }
+
+  /** @throws TidemarkError GROUP_ACTIVE, STREAM_NOT_FOUND, UNREACHABLE or AUTH_FAILED */
+  async assert({ group, stream, partition, position, epoch, replay }: MirroredOffset): Promise<void> {
+    await this.commit(group, { topic: stream, partition, position, metadata: writeNote({ epoch, replay }) })
+  }
+
+  /** All that is committed of a group. Who asks meanwhile shares the next request. */
+  committed(group: string): Promise<readonly CommittedOffset[]> {
+    return this.#fetches.add(group, null)
+  }
+
+  /** Commits, whatever is there. All partitions that wait for it share the next request. Throws as `assert`. */
+  async commit(group: string, offset: CommittedOffset): Promise<void> {
+    await this.#commits.add(group, offset)
+  }
+
+  /** All groups of the cluster. */
+  names(): Promise<readonly string[]> {
+    return this.groups.names()
+  }
+
+  async #commit(group: string, offsets: readonly CommittedOffset[]): Promise<(true | Error)[]> {
+    // Of two for one partition the later one counts.
+    const last = new Map(offsets.map((offset) => [`${offset.topic}/${offset.partition}`, offset]))
+    const keys = [...last.keys()]
+    const codes = await this.groups.commit(group, [...last.values()])
+    const active = codes.some((code) => groupMeaningOf(code) === 'active')
+    const members = active ? await this.#describeMembers(group) : ''
+    return offsets.map((offset) => {
+      const code = codes[keys.indexOf(`${offset.topic}/${offset.partition}`)]!
+      return code === 0 || this.#refused(code, group, offset, members)
+    })
+  }
+
+  #refused(
+    code: number,
+    group: string,
+    { topic, partition, position }: CommittedOffset,
+    members: string,
+  ): TidemarkError {
+    const { settings } = this
+    const place = { group, stream: topic, partition, offset: String(position) }
+    const what = `group ${group}, ${describePartition({ stream: topic, partition })}: position ${position}`
+    switch (groupMeaningOf(code)) {
+      case 'gone':
+        return codeError(code, { ...settings, topic }, partition)
+      case 'active':
+        return new TidemarkError(
+          'GROUP_ACTIVE',
+          `${what} can't be committed to ${whereOf(settings)} while consumers of the group run there: ${members}. Stop them first, or give Tidemark's consumer another group`,
+          { place },
+        )
+      case 'denied':
+        return new TidemarkError(
+          'AUTH_FAILED',
+          `${what}: ${whereOf(settings)} answered ${groupCodeName(code)}; give this login the right to read the group and the topic`,
+          { place },
+        )
+      default:
+        return new TidemarkError('UNREACHABLE', `${what}: ${whereOf(settings)} answered ${groupCodeName(code)}`, {
+          place,
+        })
+    }
+  }
+
+  async #describeMembers(group: string): Promise<string> {
+    const members = await this.groups.members(group).catch(() => [])
+    if (members.length === 0) return `see kafka-consumer-groups.sh --describe --members --group ${group}`
+    const names = members.slice(0, named).map(({ clientId, host }) => `${clientId} at ${host}`)
+    return `${names.join(', ')}${members.length > named ? ` and ${members.length - named} more` : ''}`
+  }
+}

@@ -1,0 +1,38 @@
+import { TidemarkError } from '../../model/errors.js'
+import type { Database } from '../../ports/index.js'
+import { type KafkaOptions, type KafkaSettings, parseKafka } from '../client/options.js'
+
+/** A Kafka cluster that keeps consumer offsets, as users write it. */
+export interface KafkaStoreOptions
+  extends Pick<
+    KafkaOptions<unknown>,
+    'brokers' | 'clientId' | 'ssl' | 'sasl' | 'connectionTimeout' | 'requestTimeout'
+  > {
+  /** Where handlers' progress lives, and who reset which position: `postgresDatabase({ connectionString })`. */
+  readonly database: Database
+}
+
+export interface KafkaStoreSettings {
+  readonly connection: KafkaSettings
+  readonly database: Database
+}
+
+const names = ['brokers', 'clientId', 'ssl', 'sasl', 'connectionTimeout', 'requestTimeout', 'database']
+
+/** @throws TidemarkError CONFIG_INVALID */
+export function parseKafkaStore(options: KafkaStoreOptions): KafkaStoreSettings {
+  if (typeof options !== 'object' || options === null) throw invalid('.options: must be an object with brokers')
+  const { database, ...connection } = options
+  const unknown = Object.keys(options).filter((name) => !names.includes(name))
+  if (unknown.length > 0)
+    throw invalid(`: unknown option ${unknown.map((name) => `'${name}'`).join(', ')}; check its spelling`)
+  // A topic has to be named there; connections are not about one.
+  const settings = parseKafka({ ...connection, topic: 'any' }, 'kafkaStore')
+  if (typeof database?.connect !== 'function')
+    throw invalid('.database: must be a database like postgresDatabase({ connectionString })')
+  return { connection: settings, database }
+}
+
+function invalid(problem: string): TidemarkError {
+  return new TidemarkError('CONFIG_INVALID', `kafkaStore()${problem}`)
+}

@@ -1,0 +1,78 @@
+import { fenced } from '../../model/fenced.js'
+import type { PartitionKey } from '../../model/partition.js'
+import { compareTokens, type FencingToken } from '../../model/token.js'
+import type { Progress, ProgressLog, Transaction } from '../../ports/index.js'
+
+/** What `tx.client` is in a transaction of a memory store: values written through it are kept when the transaction commits. */
+export interface MemoryTransaction {
+  write(value: unknown): void
+}
+
+/** Progress in the memory of this process: the fence of a real database, for tests. */
+export class MemoryProgress implements ProgressLog {
+  constructor(
+    private readonly rows: Map<string, Progress>,
+    private readonly written: unknown[],
+  ) {}
+
+  async read(key: PartitionKey): Promise<Progress | null> {
+    return this.rows.get(nameOf(key)) ?? null
+  }
+
+  async claim(
+    key: PartitionKey,
+    token: FencingToken,
+    { from, replay }: { from: bigint; replay: number },
+  ): Promise<bigint> {
+    const old = this.rows.get(nameOf(key))
+    if (old && compareTokens(old.token, token) >= 0) throw fenced(key, token)
+    const position = old && old.replay >= replay ? old.position : from
+    this.rows.set(nameOf(key), { position, token, replay: Math.max(old?.replay ?? 0, replay) })
+    return position
+  }
+
+  async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
+    const row = this.rows.get(nameOf(key))
+    if (!row || compareTokens(row.token, token) !== 0 || row.position !== from) throw fenced(key, token)
+    this.rows.set(nameOf(key), { ...row, position: to })
+  }
+
+  async transact(
+    key: PartitionKey,
+    token: FencingToken,
+    from: bigint,
+    to: bigint | (() => bigint),
+    work: (tx: Transaction) => Promise<void>,
+  ): Promise<void> {
+    const staged: unknown[] = []
+    let over = false
+    let failure: Error | undefined
+    const client: MemoryTransaction = {
+      write: (value) => {
+        if (over) throw new Error('the transaction of this chunk is over: write before the handler returns')
+        staged.push(value)
+      },
+    }
+    const query = async (): Promise<never> => {
+      // As in a database: whoever swallows it has nothing done.
+      failure ??= new Error(
+        'a memory store knows no SQL: write with tx.client.write(value), or test on a real database',
+      )
+      throw failure
+    }
+    const row = this.rows.get(nameOf(key))
+    if (!row || compareTokens(row.token, token) !== 0) throw fenced(key, token)
+    try {
+      await work({ query, client })
+    } finally {
+      over = true
+    }
+    if (failure) throw failure
+    await this.advance(key, token, from, typeof to === 'function' ? to() : to)
+    this.written.push(...staged)
+  }
+}
+
+function nameOf({ group, stream, partition }: PartitionKey): string {
+  return JSON.stringify([group, stream, partition])
+}

@@ -1,0 +1,70 @@
+import pg from 'pg'
+import { z } from 'zod'
+import { checked } from '../../options/checked.js'
+
+/** How to reach a Postgres, as users write it. */
+export interface PostgresOptions {
+  /** `postgres://user:password@host:port/database`; other libpq parameters may follow after `?`. */
+  readonly connectionString: string | undefined
+  /** Schema for Tidemark's own tables. Default `tidemark`. */
+  readonly schema?: string
+  /** Connections that one worker opens at the most. Default 10. */
+  readonly poolSize?: number
+  /** TLS, as `pg` takes it: true, or Node's options for a TLS socket. */
+  readonly ssl?: boolean | Record<string, unknown>
+}
+
+export interface PostgresSettings {
+  readonly connectionString: string
+  readonly schema: string
+  readonly poolSize: number
+  readonly ssl?: boolean | Record<string, unknown>
+}
+
+export const postgresFields = {
+  connectionString: z
+    .string({ error: 'must be a Postgres URL; is DATABASE_URL set?' })
+    .regex(/^postgres(ql)?:\/\//, "must begin with 'postgres://'")
+    .refine(readable, 'can not be read as a Postgres URL: encode special characters of the password, like %40 for @'),
+  // The schema's name stands inside of function bodies and literals, too.
+  schema: z
+    .string()
+    .min(1, 'must not be empty')
+    .max(63, 'must not be longer than 63 characters')
+    .regex(/^[^'$\\]*$/, "must not contain ' or $ or \\")
+    .default('tidemark'),
+  poolSize: z.number().int('must be a whole number').min(1, 'must be at least 1').default(10),
+  ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())]).optional(),
+}
+
+/** Fields of a stream that several functions take. */
+export const streamFields = {
+  stream: z.string().min(1, 'must not be empty').max(249, 'must not be longer than 249 characters'),
+  partitions: z
+    .number({ error: 'must be a whole number' })
+    .int('must be a whole number')
+    .min(1, 'must be at least 1')
+    .max(10_000, 'must not be more than 10,000'),
+  schema: postgresFields.schema,
+}
+
+/** @throws TidemarkError CONFIG_INVALID */
+export function parsePostgres(what: string, options: PostgresOptions): PostgresSettings {
+  return checked(what, z.strictObject(postgresFields), options) as PostgresSettings
+}
+
+/** What people may see of a database: where it is, as the driver reads the address. */
+export function describePostgres({ connectionString, schema }: PostgresSettings): Record<string, unknown> {
+  const { host, port, database } = new pg.Client({ connectionString })
+  return { host, port, database, schema }
+}
+
+/** The driver's own errors may hold the address and so the password: they go no further. */
+function readable(connectionString: string): boolean {
+  try {
+    new pg.Client({ connectionString })
+    return true
+  } catch {
+    return false
+  }
+}

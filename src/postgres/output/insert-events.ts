@@ -1,0 +1,105 @@
+import { TidemarkError } from '../../model/errors.js'
+import type { NewEvent } from '../../ports/index.js'
+import { type Connection, tablesIn, withoutTables } from '../tables/event-tables.js'
+
+export interface Appended {
+  readonly count: number
+  /** Offset of the last event; null when there was none. Final only once the transaction commits. */
+  readonly lastPosition: bigint | null
+}
+
+/** Rows of one statement: parsing larger ones costs more memory than the saved round trips are worth. */
+const rowsPerStatement = 5_000
+
+/** An event as a row. */
+type Columns = readonly [key: string | null, type: string | null, data: string, headers: string | null]
+/** What `partsOf` makes of events. */
+export type Parts = readonly (readonly Columns[])[]
+
+function columnsOf({ key, type, value, headers }: NewEvent, index: number): Columns {
+  const data = value === undefined ? undefined : JSON.stringify(value)
+  if (data === undefined)
+    throw new TidemarkError('CONFIG_INVALID', `appendEvents.events.${index}.value: must be something that JSON can say`)
+  return [key ?? null, type ?? null, data, headers ? JSON.stringify(headers) : null]
+}
+
+/**
+ * Events as rows, in pieces of one statement each.
+ *
+ * @throws TidemarkError CONFIG_INVALID
+ */
+export function partsOf(events: readonly NewEvent[]): Parts {
+  const rows = events.map(columnsOf)
+  const parts: Columns[][] = []
+  for (let from = 0; from < rows.length; from += rowsPerStatement) parts.push(rows.slice(from, from + rowsPerStatement))
+  return parts
+}
+
+/**
+ * Appends events, all or none; they join the transaction that is open on the connection.
+ *
+ * @throws TidemarkError STREAM_NOT_FOUND
+ */
+export function insertEvents(connection: Connection, stream: string, schema: string, parts: Parts): Promise<Appended> {
+  return parts.length === 1
+    ? insert(connection, stream, schema, parts[0]!)
+    : together(connection, () => insertAll(connection, stream, schema, parts))
+}
+
+async function insertAll(connection: Connection, stream: string, schema: string, parts: Parts): Promise<Appended> {
+  let all: Appended = { count: 0, lastPosition: null }
+  for (const part of parts) {
+    const { count, lastPosition } = await insert(connection, stream, schema, part)
+    all = { count: all.count + count, lastPosition }
+  }
+  return all
+}
+
+async function insert(
+  connection: Connection,
+  stream: string,
+  schema: string,
+  part: readonly Columns[],
+): Promise<Appended> {
+  const { events, streams, partitionOf } = tablesIn(schema)
+  const column = (index: 0 | 1 | 2 | 3) => part.map((row) => row[index])
+  const { rows } = await connection
+    .query(
+      `with appended as (
+         insert into ${events} (stream, partition, key, type, data, headers)
+         select s.stream, ${partitionOf}(e.key, s.partitions), e.key, e.type, e.data, e.headers
+         from ${streams} s, unnest($2::text[], $3::text[], $4::jsonb[], $5::jsonb[]) with ordinality e (key, type, data, headers, n)
+         where s.stream = $1 order by e.n
+         returning position
+       ) select count(*)::int as count, max(position) as last from appended`,
+      [stream, column(0), column(1), column(2), column(3)],
+    )
+    .catch((error) => {
+      throw withoutTables(error, schema)
+    })
+  const [row] = rows as { count: number; last: string | null }[]
+  if (!row?.last)
+    throw new TidemarkError(
+      'STREAM_NOT_FOUND',
+      `there is no stream '${stream}' in schema '${schema}': create it with createStream`,
+      { place: { stream } },
+    )
+  return { count: row.count, lastPosition: BigInt(row.last) }
+}
+
+/** Several statements as one: a client that is in no transaction gets one for them. */
+async function together<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+  const status = Reflect.get(connection, 'getTransactionStatus') as (() => string | null) | undefined
+  // The answer to a statement brings the status up to date, also when a BEGIN before it was not awaited.
+  if (status) await connection.query('select 1')
+  if (status?.call(connection) !== 'I') return work()
+  await connection.query('begin')
+  try {
+    const result = await work()
+    await connection.query('commit')
+    return result
+  } catch (error) {
+    await connection.query('rollback').catch(() => {})
+    throw error
+  }
+}

@@ -1,0 +1,49 @@
+import type { TidemarkError } from '../../model/errors.js'
+import type { Message } from '../../ports/index.js'
+import { LogMessage, noHeaders, type Origin, type RawHeaders } from '../../reading/message.js'
+import { undecodable, type ValueCodec } from '../../reading/value.js'
+import type { Row } from './fetch.js'
+
+export interface Decoded<V> {
+  readonly messages: Message<V>[]
+  /** Why the row behind the messages can't be decoded. */
+  readonly poison?: TidemarkError
+}
+
+/** Decodes rows up to the first that its codec refuses. */
+export function decodeRows<V>(rows: readonly Row[], origin: Origin, codec: ValueCodec<V>): Decoded<V> {
+  const messages: Message<V>[] = []
+  const { group, stream, partition } = origin
+  for (const row of rows) {
+    const info = { group, stream, partition, offset: row.position }
+    let value: V
+    try {
+      value = codec.decode(row.data, info)
+    } catch {
+      return { messages, poison: undecodable(codec, row.data, info) }
+    }
+    const key = row.key === null ? null : Buffer.from(row.key)
+    messages.push(new LogMessage(origin, row.position, row.timestamp, key, value, headersOf(row)))
+  }
+  return { messages }
+}
+
+/** The event's type comes as the header `type`, in front of its own headers. */
+function headersOf({ type, headers }: Row): RawHeaders {
+  if (type === null && headers === null) return noHeaders
+  const own = headers === null ? [] : fieldsOf(JSON.parse(headers))
+  return type === null ? own : [['type', Buffer.from(type)], ...own]
+}
+
+/** Headers appended by SQL may hold any JSON: a list is a header that occurs several times, other things are their JSON. */
+function fieldsOf(headers: unknown): [string, Buffer | null][] {
+  if (typeof headers !== 'object' || headers === null) return []
+  return Object.entries(headers).flatMap(([name, value]: [string, unknown]) =>
+    (Array.isArray(value) ? value : [value]).map((one): [string, Buffer | null] => [name, bytesOf(one)]),
+  )
+}
+
+function bytesOf(value: unknown): Buffer | null {
+  if (value === null) return null
+  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+}

@@ -1,0 +1,72 @@
+import pg from 'pg'
+import type { PostgresSettings } from '../client/options.js'
+import type { Outage } from './outage.js'
+import { pause } from './pause.js'
+
+/**
+ * Keeps one connection that LISTENs. A notification is only a hint to look; so is every new connection, since something may
+ * have been missed before it.
+ */
+export class Listener {
+  #running: Promise<void> | undefined
+
+  constructor(
+    private readonly settings: PostgresSettings,
+    private readonly channel: string,
+    private readonly outage: Outage,
+    private readonly hint: (payload: string | undefined) => void,
+  ) {}
+
+  /** Begins, unless it has begun already; goes on until the signal aborts. */
+  start(signal: AbortSignal): void {
+    this.#running ??= this.#run(signal)
+  }
+
+  /** Resolves when the connection is gone, after the signal has aborted. */
+  async ended(): Promise<void> {
+    await this.#running
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#listen(signal)
+      } catch (error) {
+        if (!signal.aborted) await pause(this.outage.failed(error), signal)
+      }
+    }
+  }
+
+  async #listen(signal: AbortSignal): Promise<void> {
+    const { connectionString, ssl } = this.settings
+    const client = new pg.Client({
+      connectionString,
+      keepAlive: true,
+      connectionTimeoutMillis: 10_000,
+      ...(ssl === undefined ? {} : { ssl }),
+    })
+    let end = () => {}
+    const over = new Promise<unknown>((resolve) => {
+      client.on('error', resolve)
+      client.on('end', () => resolve(new Error('the connection for notifications ended')))
+      end = () => resolve(undefined)
+    })
+    signal.addEventListener('abort', end, { once: true })
+    client.on('notification', ({ payload }) => this.hint(payload))
+    try {
+      const listening = client.connect().then(() => client.query(`listen ${pg.escapeIdentifier(this.channel)}`))
+      listening.catch(() => {})
+      await Promise.race([listening, over])
+      if (signal.aborted) return
+      await listening
+      this.outage.worked()
+      this.hint(undefined)
+      const broken = await over
+      if (!signal.aborted) throw broken
+    } finally {
+      signal.removeEventListener('abort', end)
+      // A server that is gone never answers the farewell.
+      await Promise.race([client.end().catch(() => {}), pause(1_000, new AbortController().signal)])
+    }
+  }
+}

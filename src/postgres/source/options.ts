@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import { type Duration, parseDuration } from '../../model/units.js'
+import { checked } from '../../options/checked.js'
+import { codecOf, json, type ValueCodec, type ValueOption, valueOption } from '../../reading/value.js'
+import { type PostgresOptions, type PostgresSettings, postgresFields, streamFields } from '../client/options.js'
+
+/** An event stream in a Postgres, as users write it. */
+export interface PostgresStreamOptions<V = unknown> extends PostgresOptions {
+  readonly stream: string
+  /**
+   * Creates the stream with so many partitions, or grows it to them. Left out, the stream must exist: see `createStream`.
+   * An existing key may move to another partition when a stream grows.
+   */
+  readonly partitions?: number
+  /** How values are decoded: `json()` unless told, `text()`, `bytes()`, or a function of the JSON document's bytes. */
+  readonly value?: ValueOption<V>
+  /** How often to look for events when no notification came. Default `'1s'`. */
+  readonly pollInterval?: Duration
+}
+
+export interface PostgresStreamSettings<V = unknown> extends PostgresSettings {
+  readonly stream: string
+  readonly partitions?: number
+  readonly value: ValueCodec<V>
+  /** Milliseconds. */
+  readonly pollInterval: number
+}
+
+const duration = z.union([z.string(), z.number()]).transform((value, context) => {
+  const ms = parseDuration(value)
+  if (ms !== undefined && ms >= 10) return ms
+  context.addIssue({ code: 'custom', message: "must be a duration of 10 ms or more, like '1s'" })
+  return z.NEVER
+})
+
+const streamOptions = z.strictObject({
+  ...postgresFields,
+  ...streamFields,
+  partitions: streamFields.partitions.optional(),
+  value: valueOption.optional(),
+  pollInterval: duration.default(1_000),
+})
+
+/** @throws TidemarkError CONFIG_INVALID */
+export function parseStream<V>(options: PostgresStreamOptions<V>): PostgresStreamSettings<V> {
+  const { value, ...settings } = checked('postgresStream', streamOptions, options)
+  return { ...settings, value: codecOf((value ?? json()) as ValueOption<V>) } as PostgresStreamSettings<V>
+}

@@ -1,0 +1,146 @@
+import type pg from 'pg'
+import type { ByteLoan, Chunk, Reader, ReadOptions } from '../../ports/index.js'
+import { isOutage, postgresError } from '../client/pool.js'
+import type { Arrivals } from './arrivals.js'
+import { bytesOf, fetchRows } from './fetch.js'
+import { Fetched } from './fetched.js'
+import type { PostgresStreamSettings } from './options.js'
+import type { Outage } from './outage.js'
+import { pause, unlessAborted, within } from './pause.js'
+import type { SafePosition } from './safe-position.js'
+
+/** What all readers of a stream share. */
+export interface ReaderParts<V> {
+  readonly pool: pg.Pool
+  readonly events: string
+  readonly settings: PostgresStreamSettings<V>
+  readonly safe: SafePosition
+  readonly arrivals: Arrivals
+  readonly outage: Outage
+  /** Aborted when the source's client closes. */
+  readonly closed: AbortSignal
+}
+
+/** At the tail events come one by one: a fetch there borrows no more than this many bytes. */
+const tailBytes = 64 * 1024
+const mostRows = 10_000
+const averageAtFirst = 1_024
+
+/** Reads one partition, one fetch ahead of the chunk that is being handled. */
+export class PostgresReader<V> implements Reader<V> {
+  /** Where the next fetch begins. */
+  #position: bigint
+  #current: Fetched<V> | undefined
+  #ahead: Promise<Fetched<V> | null> | undefined
+  #average = averageAtFirst
+  #atTail = false
+  readonly #ended = new AbortController()
+
+  constructor(
+    private readonly parts: ReaderParts<V>,
+    from: bigint,
+    private readonly options: ReadOptions,
+  ) {
+    this.#position = from
+    for (const signal of [options.signal, parts.closed]) {
+      if (signal.aborted) this.#ended.abort()
+      else signal.addEventListener('abort', this.#end, { once: true })
+    }
+  }
+
+  async next({ maxMessages, waitMs }: { maxMessages: number; waitMs: number }): Promise<Chunk<V> | null> {
+    if (this.#ended.signal.aborted) return null
+    if (!this.#current || this.#current.served) {
+      const fetched = await within(this.#fetchAhead(), waitMs, this.#ended.signal).catch((error) => {
+        // The next call tries again.
+        this.#ahead = undefined
+        throw error
+      })
+      if (!fetched || this.#ended.signal.aborted) return null
+      this.#ahead = undefined
+      this.#current = fetched
+      void this.#fetchAhead()
+    }
+    return this.#current.serve(maxMessages)
+  }
+
+  async close(): Promise<void> {
+    this.#end()
+    await this.#ahead?.catch(() => {})
+  }
+
+  readonly #end = () => {
+    for (const signal of [this.options.signal, this.parts.closed]) signal.removeEventListener('abort', this.#end)
+    this.#ended.abort()
+    this.#current?.drop()
+    this.#current = undefined
+    this.#ahead?.then(
+      (fetched) => fetched?.drop(),
+      () => {},
+    )
+  }
+
+  #fetchAhead(): Promise<Fetched<V> | null> {
+    if (this.#ahead === undefined) {
+      this.#ahead = this.#fetch()
+      // It is awaited by a later `next`, or by nobody.
+      this.#ahead.catch(() => {})
+    }
+    return this.#ahead
+  }
+
+  /** The partition's next rows, or null when the reader ends first. */
+  async #fetch(): Promise<Fetched<V> | null> {
+    const { safe, arrivals, outage, settings } = this.parts
+    const { key, budget, fetchBytes } = this.options
+    const signal = this.#ended.signal
+    while (!signal.aborted) {
+      let loan: ByteLoan | undefined
+      try {
+        if (this.#position > safe.known) await unlessAborted(safe.look(), signal)
+        if (this.#position <= safe.known) {
+          const wanted = this.#atTail ? Math.min(fetchBytes, tailBytes) : fetchBytes
+          loan = await budget.take(wanted, signal)
+          // Whatever still comes after an abort is thrown away, and its loan is given back by then.
+          const fetched = await unlessAborted(this.#select(loan, wanted), signal)
+          outage.worked()
+          if (fetched) return fetched
+        }
+        this.#atTail = true
+        await arrivals.wait(key.partition, this.#position, signal)
+      } catch (error) {
+        loan?.release()
+        if (signal.aborted) return null
+        if (!isOutage(error)) throw postgresError(error, settings)
+        await pause(outage.failed(error), signal)
+      }
+    }
+    return null
+  }
+
+  /** Rows from the position on, or null (and the loan given back) when there are none up to the safe position. */
+  async #select(loan: ByteLoan, maxBytes: number): Promise<Fetched<V> | null> {
+    const { pool, events, settings, safe } = this.parts
+    const { stream, partition } = this.options.key
+    const maxRows = Math.max(1, Math.min(mostRows, Math.ceil(maxBytes / this.#average)))
+    const from = this.#position
+    const { rows, head } = await fetchRows(pool, events, {
+      stream,
+      partition,
+      from,
+      safe: safe.known,
+      maxRows,
+      maxBytes,
+    })
+    if (rows.length === 0) {
+      loan.release()
+      return null
+    }
+    const bytes = rows.reduce((sum, row) => sum + bytesOf(row), 0)
+    loan.resize(bytes)
+    this.#average = Math.max(1, bytes / rows.length)
+    this.#position = rows.at(-1)!.position + 1n
+    this.#atTail = this.#position >= head
+    return new Fetched({ ...this.options.key, replay: this.options.replay }, settings.value, from, rows, head, loan)
+  }
+}

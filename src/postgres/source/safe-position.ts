@@ -1,0 +1,57 @@
+import type pg from 'pg'
+import { ask } from '../client/ask.js'
+
+/** Milliseconds; a look-up takes one or two. */
+export const lookTimeout = 10_000
+
+export interface Look {
+  /** Every event at or below it is visible to a later statement, or will never be. */
+  readonly safe: bigint
+  /** The last position anybody took. Greater than `safe` while somebody appends. */
+  readonly taken: bigint
+}
+
+/**
+ * How far partitions can be read without passing events that are not visible yet (docs/decisions/0002). One look-up serves
+ * everybody who waits for one.
+ */
+export class SafePosition {
+  /** The greatest safe position seen. What was safe once stays safe. */
+  known = 0n
+  #running: Promise<Look> | undefined
+  #next: Promise<Look> | undefined
+
+  constructor(
+    private readonly pool: pg.Pool,
+    /** Qualified name of the function. */
+    private readonly name: string,
+  ) {}
+
+  /** The result of a look-up that begins after this call: one that has begun before may be too old to tell. */
+  look(): Promise<Look> {
+    if (this.#next !== undefined) return this.#next
+    if (this.#running === undefined) return this.#start()
+    const after = () => {
+      this.#next = undefined
+      return this.#start()
+    }
+    this.#next = this.#running.then(after, after)
+    return this.#next
+  }
+
+  #start(): Promise<Look> {
+    const running = this.#query().finally(() => {
+      if (this.#running === running) this.#running = undefined
+    })
+    this.#running = running
+    return running
+  }
+
+  async #query(): Promise<Look> {
+    const statement = `select safe, taken from ${this.name}()`
+    const [row] = await ask<{ safe: string; taken: string }>(this.pool, statement, [], { within: lookTimeout })
+    const look = { safe: BigInt(row!.safe), taken: BigInt(row!.taken) }
+    if (look.safe > this.known) this.known = look.safe
+    return look
+  }
+}

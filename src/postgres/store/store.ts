@@ -1,0 +1,58 @@
+import type { ConnectContext, Database, DatabaseClient, OffsetStore, OffsetStoreClient } from '../../ports/index.js'
+import { describePostgres, type PostgresOptions, type PostgresSettings, parsePostgres } from '../client/options.js'
+import { openPool } from '../client/pool.js'
+import { migrate } from '../tables/migrate.js'
+import { PostgresChanges } from './changes.js'
+import { PostgresOffsets } from './offsets.js'
+import { PostgresPartitions } from './partitions.js'
+import { PostgresProgress } from './progress.js'
+
+/**
+ * Keeps consumer offsets in a Postgres. Handlers made with `transactional` write to the same database unless they name
+ * another one.
+ *
+ * @throws TidemarkError CONFIG_INVALID
+ */
+export function postgresStore(options: PostgresOptions): OffsetStore {
+  const settings = parsePostgres('postgresStore', options)
+  return {
+    kind: 'postgres',
+    describe: describePostgres(settings),
+    database: databaseOf(settings),
+    connect: async (context): Promise<OffsetStoreClient> => {
+      const { pool, close } = await openPool(settings, context)
+      return new PostgresOffsets(pool, settings, close)
+    },
+  }
+}
+
+/**
+ * A Postgres that handlers write to, for `transactional(handler, { database })` where that is not the store's.
+ *
+ * @throws TidemarkError CONFIG_INVALID
+ */
+export function postgresDatabase(options: PostgresOptions): Database {
+  return databaseOf(parsePostgres('postgresDatabase', options))
+}
+
+function databaseOf(settings: PostgresSettings): Database {
+  return {
+    kind: 'postgres',
+    describe: describePostgres(settings),
+    connect: async (context: ConnectContext): Promise<DatabaseClient> => {
+      const { pool, close } = await openPool(settings, context)
+      try {
+        await migrate(pool, settings.schema)
+      } catch (error) {
+        await close()
+        throw error
+      }
+      return {
+        progress: new PostgresProgress(pool, settings, context.log),
+        changes: new PostgresChanges(pool, settings),
+        partitions: new PostgresPartitions(pool, settings),
+        close,
+      }
+    },
+  }
+}

@@ -1,0 +1,37 @@
+import pg from 'pg'
+import { TidemarkError } from '../../model/errors.js'
+
+/** Anything that runs statements on one connection: a `pg` client, or the transaction that Tidemark gives a handler. */
+export interface Connection {
+  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; rowCount: number | null }>
+}
+
+/** Quoted names of what a schema holds for event streams. */
+export interface Tables {
+  readonly streams: string
+  readonly events: string
+  readonly partitionOf: string
+  readonly safePosition: string
+}
+
+export function tablesIn(schema: string): Tables {
+  const quoted = pg.escapeIdentifier(schema)
+  return {
+    streams: `${quoted}.streams`,
+    events: `${quoted}.events`,
+    partitionOf: `${quoted}.partition_of`,
+    safePosition: `${quoted}.safe_position`,
+  }
+}
+
+/** Says what a missing table means: nobody has set up the schema yet. */
+export function withoutTables(error: unknown, schema: string): unknown {
+  const undefinedTable = '42P01'
+  const code = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
+  if (code !== undefinedTable) return error
+  return new TidemarkError(
+    'STREAM_NOT_FOUND',
+    `schema '${schema}' has no event streams yet: call createStream with a connection string or a pool once, which sets up the tables`,
+    { cause: error },
+  )
+}

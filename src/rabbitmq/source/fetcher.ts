@@ -1,0 +1,242 @@
+import { messageOf, TidemarkError } from '../../model/errors.js'
+import { describePartition } from '../../model/partition.js'
+import type { ByteLoan, Log, ReadOptions } from '../../ports/index.js'
+import { Backoff } from '../../reading/backoff.js'
+import { rabbitmqError } from '../client/failures.js'
+import type { Delivered, Subscription } from '../client/link.js'
+import type { Links } from '../client/links.js'
+import { DamagedChunk, memoryOf, readChunk, type StreamChunk } from './chunk.js'
+import type { Incarnations } from './incarnations.js'
+import type { Offsets } from './offsets.js'
+import { Window } from './window.js'
+
+/** One chunk, paid for with its part of what was borrowed from the worker's memory. */
+export interface Fetched {
+  readonly chunk: StreamChunk
+  readonly head: bigint
+  readonly loan: ByteLoan
+}
+
+/** So often an answer that retrying may mend is believed to be final. */
+const patience = 5
+/** Right after a restart a broker may not know yet how far the log goes. */
+const rangePatience = 3
+/** Chunks asked for at once, where they are small: a stream that is written slowly has one for each message. */
+const mostChunks = 500
+/** Share of `fetchBytes` to ask for: chunks that are a little larger than the last ones shall find room, too. */
+const share = 0.75
+
+/** Fetches one partition chunk by chunk. Gets over everything that passes by itself. */
+export class Fetcher {
+  readonly #backoff = new Backoff()
+  #subscription: { readonly of: Subscription; next: bigint } | null = null
+  #window: Window | null = null
+  /** Bytes of the largest chunk among those last asked for. */
+  #largest = 0
+  /** Which of all streams that had this name is read; null where nobody can tell. */
+  #incarnation: string | null
+  /** When that was last asked for. */
+  #asked: Subscription | null = null
+  /** What keeps it from reading now. */
+  #trouble: string | null = null
+
+  constructor(
+    private readonly links: Links,
+    private readonly offsets: Offsets,
+    private readonly incarnations: Incarnations,
+    private readonly options: ReadOptions,
+    private readonly log: Log,
+  ) {
+    this.#incarnation = options.identity ?? null
+  }
+
+  /**
+   * Waits until there is a chunk with something at or behind `from`, and returns it; null when the reader ends.
+   *
+   * @throws TidemarkError OUT_OF_RANGE, CORRUPT_DATA, STREAM_NOT_FOUND or AUTH_FAILED
+   */
+  async fetch(from: bigint): Promise<Fetched | null> {
+    const { signal } = this.options
+    const tries = { final: 0, damaged: 0 }
+    try {
+      while (!signal.aborted) {
+        const got = await this.#try(from, tries)
+        if (got instanceof TidemarkError) throw got
+        if (got) return got
+      }
+      return null
+    } catch (error) {
+      if (signal.aborted) return null
+      throw error
+    }
+  }
+
+  /** The chunk that begins at `from`, if it has arrived already. */
+  arrived(from: bigint): Fetched | null {
+    const subscription = this.#subscription
+    const delivered = subscription?.of.arrived
+    if (!subscription || subscription.next !== from || !delivered) return null
+    const chunk = readable(delivered.chunk)
+    // What is not simply the next one is for `fetch` to look into.
+    if (!chunk?.user || chunk.first !== from) return null
+    subscription.of.take()
+    return this.#taken(subscription, chunk, delivered)
+  }
+
+  close(): void {
+    this.#subscription?.of.close()
+    this.#subscription = null
+    this.#window?.end()
+    this.#window = null
+  }
+
+  async #try(from: bigint, tries: { final: number; damaged: number }): Promise<Fetched | TidemarkError | null> {
+    const { key, signal } = this.options
+    try {
+      const stream = await this.links.nameOf(key.partition)
+      const subscription = await this.#at(stream, from)
+      await this.#want(subscription.of)
+      const delivered = await subscription.of.next(signal)
+      signal.throwIfAborted()
+      const chunk = readChunk(delivered.chunk)
+      this.#recovered()
+      // The broker begins with the chunk that holds the position, and may send others before it.
+      if (!chunk.user || chunk.next <= from) {
+        this.#lent(subscription.of, delivered, 0)
+        return null
+      }
+      // A stream that was empty has no name before its first message.
+      if (this.#incarnation === null && this.#asked !== subscription.of) {
+        this.#asked = subscription.of
+        await this.#sameStream(stream, from)
+      }
+      // Offsets are missing: the broker's own notes take some, or retention was quicker than this reader.
+      if (chunk.first > from) await this.#inRange(stream, from)
+      signal.throwIfAborted()
+      return this.#taken(subscription, chunk, delivered)
+    } catch (error) {
+      this.close()
+      if (signal.aborted) return null
+      if (error instanceof DamagedChunk && ++tries.damaged > 1) return this.#damaged(error, from)
+      const meaning = error instanceof DamagedChunk ? null : rabbitmqError(error, this.links.settings, key.partition)
+      const enough = meaning?.code === 'OUT_OF_RANGE' ? rangePatience : patience
+      if (meaning?.effect === 'stop' && ++tries.final > enough) return this.#final(meaning)
+      await this.#failed(error)
+      return null
+    }
+  }
+
+  #taken(subscription: { readonly of: Subscription; next: bigint }, chunk: StreamChunk, delivered: Delivered): Fetched {
+    subscription.next = chunk.next
+    const head = delivered.committed > chunk.next ? delivered.committed : chunk.next
+    return { chunk, head, loan: this.#lent(subscription.of, delivered, memoryOf(chunk)) }
+  }
+
+  #lent(subscription: Subscription, { chunk }: Delivered, memory: number): ByteLoan {
+    this.#largest = Math.max(this.#largest, chunk.length)
+    const loan = this.#window!.take(chunk.length, memory)
+    if (subscription.idle) this.#window!.end()
+    return loan
+  }
+
+  /**
+   * Asks for the next chunks once all others are taken, and borrows the memory for them first. As many as come close to
+   * `fetchBytes` if they are like those before: the handler gets what has arrived meanwhile in one call.
+   */
+  async #want(subscription: Subscription): Promise<void> {
+    if (!subscription.idle) return
+    const { signal, budget, fetchBytes } = this.options
+    const loan = await budget.take(fetchBytes, signal)
+    this.#window = new Window(loan, fetchBytes)
+    signal.throwIfAborted()
+    const alike = this.#largest === 0 ? 1 : Math.floor((fetchBytes * share) / this.#largest)
+    this.#largest = 0
+    subscription.want(Math.min(Math.max(1, alike), mostChunks), fetchBytes)
+  }
+
+  /** The subscription that goes on at `from`: the one there is, as a rule. */
+  async #at(stream: string, from: bigint): Promise<{ readonly of: Subscription; next: bigint }> {
+    if (this.#subscription?.next === from && !this.#subscription.of.spent) return this.#subscription
+    this.close()
+    await this.#inRange(stream, from)
+    const subscription = { of: await this.links.subscribe(stream, { offset: from }), next: from }
+    this.#subscription = subscription
+    if (this.options.signal.aborted) this.close()
+    await this.#sameStream(stream, from)
+    return subscription
+  }
+
+  /** Throws OUT_OF_RANGE for a stream that was created again while it was read: it may be longer than what was handled. */
+  async #sameStream(stream: string, from: bigint): Promise<void> {
+    const now = await this.incarnations.of(stream).catch(() => null)
+    const before = this.#incarnation
+    this.#incarnation ??= now
+    if (before === null || now === null || before === now) return
+    const { key } = this.options
+    throw new TidemarkError(
+      'OUT_OF_RANGE',
+      `${describePartition(key)}, group ${key.group}: position ${from} belongs to a stream that was deleted; another one of the same name has been created since`,
+      { place: { ...key, offset: String(from) } },
+    )
+  }
+
+  /** Throws OUT_OF_RANGE where the broker would silently begin elsewhere, or stay silent. */
+  async #inRange(stream: string, from: bigint): Promise<void> {
+    const { first, committed } = await this.offsets.chunks(stream)
+    if (from >= first && from <= committed) return
+    const bounds = await this.offsets.boundsOf(stream)
+    if (from >= bounds.first && from <= bounds.head) return
+    const { key } = this.options
+    const why =
+      from < bounds.first
+        ? 'retention has deleted messages that were not handled yet'
+        : 'the log is shorter than what was handled: the stream was created again, or has lost messages'
+    throw new TidemarkError(
+      'OUT_OF_RANGE',
+      `${describePartition(key)}, group ${key.group}: position ${from} is not in the log, which goes from ${bounds.first} to ${bounds.head}; ${why}`,
+      { place: { ...key, offset: String(from) } },
+    )
+  }
+
+  #final(meaning: TidemarkError): TidemarkError {
+    if (meaning.code === 'OUT_OF_RANGE') return meaning
+    const { key } = this.options
+    const text = `${describePartition(key)}, group ${key.group}: ${meaning.message}`
+    return new TidemarkError(meaning.code, text, { place: { ...key }, cause: meaning })
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    const { key, signal } = this.options
+    const trouble = messageOf(error)
+    // A wrong password is another matter than the outage that it was noticed after.
+    if (this.#trouble !== trouble)
+      this.log.warn({ ...key, error: trouble }, `reading ${describePartition(key)} is interrupted; trying again`)
+    this.#trouble = trouble
+    await this.#backoff.pause(signal)
+  }
+
+  #recovered(): void {
+    if (this.#trouble !== null)
+      this.log.info({ ...this.options.key }, `reading ${describePartition(this.options.key)} goes on`)
+    this.#trouble = null
+    this.#backoff.reset()
+  }
+
+  #damaged({ offset, message }: DamagedChunk, from: bigint): TidemarkError {
+    const { key } = this.options
+    const at = offset > from ? offset : from
+    return new TidemarkError(
+      'CORRUPT_DATA',
+      `${describePartition(key)}, group ${key.group}: the chunk at offset ${at} can't be read, twice in a row: ${message}. Check the broker's disk and network`,
+      { place: { ...key, offset: String(at) } },
+    )
+  }
+}
+
+function readable(bytes: Buffer): StreamChunk | null {
+  try {
+    return readChunk(bytes)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,207 @@
+import { TidemarkError } from '../../model/errors.js'
+import { describePartition, type PartitionKey } from '../../model/partition.js'
+import type { Chunk, Log, Message, Reader, ReadOptions } from '../../ports/index.js'
+import { FetchAhead } from '../../reading/fetch-ahead.js'
+import { Lent } from '../../reading/lent.js'
+import type { Origin } from '../../reading/message.js'
+import { undecodable, type ValueCodec } from '../../reading/value.js'
+import type { Links } from '../client/links.js'
+import { MessageCursor, PackedOtherwise, type RawMessage } from './chunk.js'
+import { type Fetched, Fetcher } from './fetcher.js'
+import type { Incarnations } from './incarnations.js'
+import { type DecodedMessage, decodeMessage } from './message.js'
+import type { Offsets } from './offsets.js'
+import { StreamMessage } from './stream-message.js'
+
+/** Hands out the log's chunks, several at once or one in pieces, while the next ones are under way. */
+export class RabbitmqReader<V> implements Reader<V> {
+  readonly #fetcher: Fetcher
+  readonly #origin: Origin
+  /** Reused from message to message. */
+  readonly #info: PartitionKey & { offset: bigint }
+  readonly #stop = new AbortController()
+  #current: Piece | null = null
+  readonly #ahead = new FetchAhead(() => this.#fetch())
+  #position: bigint
+  readonly #onAbort = () => void this.close()
+
+  constructor(
+    from: bigint,
+    private readonly options: ReadOptions,
+    private readonly links: Links,
+    offsets: Offsets,
+    incarnations: Incarnations,
+    private readonly codec: ValueCodec<V>,
+    log: Log,
+    private readonly onClose: (reader: RabbitmqReader<V>) => void = () => {},
+  ) {
+    this.#position = from
+    this.#info = { ...options.key, offset: from }
+    this.#origin = { ...options.key, replay: options.replay }
+    this.#fetcher = new Fetcher(links, offsets, incarnations, { ...options, signal: this.#stop.signal }, log)
+    if (options.signal.aborted) this.#onAbort()
+    else options.signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  async next(limits: { readonly maxMessages: number; readonly waitMs: number }): Promise<Chunk<V> | null> {
+    this.#current ??= await this.#ahead.arrival(limits.waitMs)
+    const piece = this.#current
+    if (!piece || this.#stop.signal.aborted) return null
+    const chunk = this.#cut(piece, limits.maxMessages)
+    // From here on the log and the handler work at the same time; but nobody reads on behind poison.
+    if (!this.#current && !chunk.poison) this.#ahead.begin()
+    return chunk
+  }
+
+  async close(): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    this.options.signal.removeEventListener('abort', this.#onAbort)
+    this.onClose(this)
+    this.#stop.abort()
+    this.#current?.drop()
+    this.#current = null
+    this.#fetcher.close()
+    // What is under way may wait for an answer of the broker; it gives back its memory when it comes.
+    await Promise.race([this.#ahead.end(), new Promise((resolve) => setTimeout(resolve, 500))])
+  }
+
+  async #fetch(): Promise<Piece | null> {
+    const from = this.#position
+    const fetched = await this.#fetcher.fetch(from)
+    return fetched && new Piece(fetched, from)
+  }
+
+  /** Decodes up to `most` messages from where the reader is, out of a piece and those behind it that have arrived. */
+  #cut(first: Piece, most: number): Chunk<V> {
+    const from = this.#position
+    const messages: Message<V>[] = []
+    const loans: (() => void)[] = []
+    let poison: TidemarkError | undefined
+    let [bytes, head] = [0, 0n]
+    for (let piece: Piece | null = first; piece; piece = this.#behind(piece, most - messages.length, bytes)) {
+      const cut = this.#decodeAll(piece, messages, most)
+      bytes += cut.bytes
+      head = piece.head
+      poison = cut.poison
+      loans.push(piece.lend())
+      if (piece.done) this.#current = null
+      if (poison) break
+    }
+    const release = () => {
+      for (const giveBack of loans) giveBack()
+    }
+    return { from, next: this.#position, messages, bytes, head, release, ...(poison ? { poison } : {}) }
+  }
+
+  /** What has arrived behind a piece that is handed out, unless `room` for messages or the bytes of one fetch are used up. */
+  #behind(piece: Piece, room: number, bytes: number): Piece | null {
+    if (!piece.done || room <= 0 || bytes >= this.options.fetchBytes) return null
+    const fetched = this.#fetcher.arrived(this.#position)
+    this.#current = fetched && new Piece(fetched, this.#position)
+    return this.#current
+  }
+
+  /** Decodes up to `most` messages in all from a piece, and moves the position behind them. */
+  #decodeAll(piece: Piece, messages: Message<V>[], most: number): { bytes: number; poison: TidemarkError | undefined } {
+    let poison: TidemarkError | undefined
+    let bytes = 0
+    let next = this.#position
+    try {
+      while (messages.length < most && piece.next()) {
+        const { raw } = piece
+        next = raw.offset
+        const message = this.#decode(raw, piece)
+        if (message instanceof TidemarkError) {
+          poison = message
+          break
+        }
+        messages.push(message)
+        bytes += raw.end - raw.start
+        next = raw.offset + 1n
+      }
+    } catch (error) {
+      if (error instanceof PackedOtherwise && error.offset > next) next = error.offset
+      poison = this.#unreadable(error, next)
+    }
+    if (poison) piece.end()
+    else if (piece.finish()) next = piece.nextOffset
+    this.#position = next
+    return { bytes, poison }
+  }
+
+  #decode({ bytes, start, end, offset }: RawMessage, piece: Piece): Message<V> | TidemarkError {
+    let decoded: DecodedMessage
+    try {
+      decoded = decodeMessage(bytes, start, end)
+    } catch (error) {
+      return this.#poison(offset, `the message (${end - start} bytes) is no AMQP 1.0 (${(error as Error).message})`)
+    }
+    const { body } = decoded
+    const info = this.#info
+    info.offset = offset
+    let value: V | null = null
+    try {
+      if (body !== null) {
+        if (typeof body !== 'string' && this.codec.decodePart)
+          value = this.codec.decodePart(body, decoded.start, decoded.end, info)
+        else
+          value = this.codec.decode(typeof body === 'string' ? body : body.subarray(decoded.start, decoded.end), info)
+      }
+    } catch {
+      const raw = typeof body === 'string' ? body : body!.subarray(decoded.start, decoded.end)
+      return undecodable(this.codec, raw, info)
+    }
+    return new StreamMessage(this.#origin, offset, piece.timestamp, value as V, decoded, this.links.settings.keyHeader)
+  }
+
+  #unreadable(error: unknown, offset: bigint): TidemarkError {
+    if (error instanceof PackedOtherwise)
+      return this.#poison(
+        offset,
+        `${error.message}, which this version of Tidemark does not know: publish them plain, or with gzip, snappy, lz4 or zstd`,
+      )
+    const { key } = this.options
+    return new TidemarkError(
+      'CORRUPT_DATA',
+      `${describePartition(key)}, group ${key.group}: the message at offset ${offset} can't be read: ${error instanceof Error ? error.message : error}`,
+      { place: { ...key, offset: String(offset) } },
+    )
+  }
+
+  #poison(offset: bigint, what: string): TidemarkError {
+    const { key } = this.options
+    return new TidemarkError(
+      'UNDECODABLE',
+      `${describePartition(key)} offset ${offset}: ${what}. Group ${key.group} stops in front of it, and nothing is skipped`,
+      { place: { ...key, offset: String(offset) } },
+    )
+  }
+}
+
+/** One chunk of the log while it is handed out. Its loan ends when all of it was handed out and given back. */
+class Piece extends Lent {
+  readonly head: bigint
+  readonly nextOffset: bigint
+  readonly timestamp: number
+  readonly raw: RawMessage
+  readonly #cursor: MessageCursor
+
+  constructor({ chunk, head, loan }: Fetched, from: bigint) {
+    super(loan)
+    this.head = head
+    this.nextOffset = chunk.next
+    this.timestamp = chunk.timestamp
+    this.#cursor = new MessageCursor(chunk, from)
+    this.raw = this.#cursor.message
+  }
+
+  next(): boolean {
+    return this.#cursor.next()
+  }
+
+  /** True once its last message was handed out. */
+  finish(): boolean {
+    if (this.#cursor.left === 0) this.end()
+    return this.done
+  }
+}

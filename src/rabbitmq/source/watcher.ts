@@ -1,0 +1,63 @@
+import { messageOf } from '../../model/errors.js'
+import type { Log } from '../../ports/index.js'
+import { Backoff } from '../../reading/backoff.js'
+import { rabbitmqError } from '../client/failures.js'
+import type { Links } from '../client/links.js'
+import { readChunk } from './chunk.js'
+import type { Offsets } from './offsets.js'
+
+/** So often an answer that retrying may mend is believed to be final. */
+const patience = 5
+
+/** Waits for what is not written yet: with a subscription to each partition waited for, all on one connection. */
+export class Watcher {
+  readonly #end = new AbortController()
+
+  constructor(
+    private readonly links: Links,
+    private readonly offsets: Offsets,
+    private readonly log: Log,
+  ) {}
+
+  async wait(partition: number, position: bigint, signal: AbortSignal): Promise<boolean> {
+    const either = AbortSignal.any([signal, this.#end.signal])
+    const { settings } = this.links
+    const backoff = new Backoff()
+    let trouble: string | null = null
+    for (let finals = 0; !either.aborted; ) {
+      try {
+        await this.#arrival(partition, position, either)
+        return true
+      } catch (error) {
+        if (either.aborted) break
+        // Nothing will ever come; the reader says why.
+        if (rabbitmqError(error, settings, partition).effect === 'stop' && ++finals > patience) return true
+        const fields = { stream: settings.name, partition, error: messageOf(error) }
+        if (trouble !== fields.error) this.log.warn(fields, 'waiting for new messages is interrupted; trying again')
+        trouble = fields.error
+        await backoff.pause(either)
+      }
+    }
+    return false
+  }
+
+  close(): void {
+    this.#end.abort()
+  }
+
+  async #arrival(partition: number, position: bigint, signal: AbortSignal): Promise<void> {
+    const stream = await this.links.nameOf(partition)
+    const { committed } = await this.offsets.chunks(stream)
+    // The broker would stay silent beyond the head, for instance of a stream created anew; the reader says what is wrong.
+    if (position > committed && position > (await this.offsets.boundsOf(stream)).head) return
+    const subscription = await this.links.subscribe(stream, { offset: position })
+    try {
+      for (;;) {
+        const { user, next } = readChunk((await subscription.next(signal)).chunk)
+        if (user && next > position) return
+      }
+    } finally {
+      subscription.close()
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import { idempotencyKey, type PartitionKey } from '../model/partition.js'
+import type { Message, MessageHeaders } from '../ports/index.js'
+
+/** What all messages of one reader have in common. */
+export interface Origin extends PartitionKey {
+  readonly replay: number
+}
+
+/** A message of any source. Key and headers become text only when somebody looks at them. */
+export class LogMessage<V> implements Message<V> {
+  constructor(
+    private readonly origin: Origin,
+    readonly offset: bigint,
+    readonly timestamp: number,
+    /** The key, or a buffer that holds it from `keyStart` to `keyEnd`. */
+    private readonly keyBuffer: Buffer | null,
+    readonly value: V,
+    private readonly rawHeaders: RawHeaders,
+    private readonly keyStart = 0,
+    private readonly keyEnd = -1,
+  ) {}
+
+  get keyBytes(): Buffer | null {
+    if (this.keyBuffer === null || this.keyEnd < 0) return this.keyBuffer
+    return this.keyBuffer.subarray(this.keyStart, this.keyEnd)
+  }
+
+  get stream(): string {
+    return this.origin.stream
+  }
+
+  get partition(): number {
+    return this.origin.partition
+  }
+
+  get key(): string | null {
+    return this.keyBytes?.toString('utf8') ?? null
+  }
+
+  get headers(): MessageHeaders {
+    return new LogHeaders(this.rawHeaders)
+  }
+
+  get idempotencyKey(): string {
+    return idempotencyKey(this.origin, this.offset, this.origin.replay)
+  }
+}
+
+/** Headers in the log's order. */
+export type RawHeaders = readonly (readonly [name: string, value: Buffer | null])[]
+
+export const noHeaders: RawHeaders = []
+
+/** Headers as handlers see them. */
+export class LogHeaders implements MessageHeaders {
+  constructor(private readonly raw: RawHeaders) {}
+
+  get size(): number {
+    return this.raw.length
+  }
+
+  get(name: string): string | null | undefined {
+    const value = this.getBytes(name)
+    return value ? value.toString('utf8') : (value as null | undefined)
+  }
+
+  getAll(name: string): (string | null)[] {
+    return this.raw.filter(([other]) => other === name).map(([, value]) => value?.toString('utf8') ?? null)
+  }
+
+  getBytes(name: string): Buffer | null | undefined {
+    return this.raw.findLast(([other]) => other === name)?.[1]
+  }
+
+  *[Symbol.iterator](): Iterator<readonly [string, string | null]> {
+    for (const [name, value] of this.raw) yield [name, value?.toString('utf8') ?? null]
+  }
+}
