@@ -2,7 +2,7 @@ import type { Client } from '@temporalio/client'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { findConsumers } from '../client/find.js'
 import { parseConfig } from '../config/parse.js'
-import type { GroupName } from '../temporal/answers.js'
+import type { GroupName } from '../model/partition.js'
 import { connectClient } from '../temporal/connection.js'
 import { configOption, loadConfig } from './config.js'
 

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { changesOf } from '../client/known.js'
 import { text } from '../client/view.js'
 import { parseConfig } from '../config/parse.js'
-import type { OffsetChange } from '../ports/index.js'
+import type { HistoryEntry } from '../ports/index.js'
 import { type GroupOptions, jsonOption, partitionIndex } from './choose.js'
 import { configOption, loadConfig } from './config.js'
 import { when } from './format.js'
@@ -17,12 +17,16 @@ interface HistoryOptions extends GroupOptions {
 
 export function historyCommand(): Command {
   return new Command('history')
-    .description('What was done to positions, newest first: resets, adopted offsets, messages skipped.')
+    .description(
+      'What was done to groups and their positions, newest first: pauses, stops, resets, adopted offsets, messages skipped.',
+    )
     .addOption(configOption())
     .addOption(new Option('-g, --group <name>', 'only this group'))
     .addOption(new Option('-s, --stream <name>', 'only this stream'))
-    .addOption(new Option('-p, --partition <index>', 'only this partition').argParser(partitionIndex))
-    .addOption(new Option('-l, --limit <count>', 'no more changes than that').argParser(countOf).default(100))
+    .addOption(
+      new Option('-p, --partition <index>', 'only this partition, and the whole group').argParser(partitionIndex),
+    )
+    .addOption(new Option('-l, --limit <count>', 'show at most this many changes').argParser(countOf).default(100))
     .addOption(jsonOption('a JSON array'))
     .addHelpText(
       'after',
@@ -33,8 +37,8 @@ Examples:
   $ tidemark history --json --limit 1000 | jq '.[] | select(.kind == "skipped")'`,
     )
     .action(async ({ json, config, ...wanted }: HistoryOptions) => {
-      const changes = await changesOf(parseConfig(await loadConfig(config)), wanted)
-      process.stdout.write(json ? `${JSON.stringify(changes.map(jsonOf))}\n` : show(changes))
+      const entries = await changesOf(parseConfig(await loadConfig(config)), wanted)
+      process.stdout.write(json ? `${JSON.stringify(entries.map(jsonOf))}\n` : show(entries))
     })
 }
 
@@ -43,29 +47,29 @@ function countOf(text: string): number {
   throw new InvalidArgumentError('give a whole number from 1 to 9999999')
 }
 
-function jsonOf({ group, stream, partition, kind, from, to, by, why, at }: OffsetChange) {
-  return { group, stream, partition, kind, from: text(from), to: String(to), by, why, at: at.toISOString() }
+function jsonOf({ group, stream, partition, kind, from, to, by, why, at }: HistoryEntry) {
+  return { group, stream, partition, kind, from: text(from), to: text(to), by, why, at: at.toISOString() }
 }
 
-function show(changes: readonly OffsetChange[]): string {
-  if (changes.length === 0) return 'nobody has changed a position\n'
-  const byGroup = new Map<string, OffsetChange[]>()
-  for (const change of changes) {
-    const name = `${change.group} on ${change.stream}`
-    byGroup.set(name, [...(byGroup.get(name) ?? []), change])
+function show(entries: readonly HistoryEntry[]): string {
+  if (entries.length === 0) return 'no changes are recorded\n'
+  const byGroup = new Map<string, HistoryEntry[]>()
+  for (const entry of entries) {
+    const name = `${entry.group} on ${entry.stream}`
+    byGroup.set(name, [...(byGroup.get(name) ?? []), entry])
   }
   return [...byGroup].map(([name, theirs]) => `${painter()(name, 'bold')}\n${tableOf(theirs)}`).join('\n')
 }
 
-function tableOf(changes: readonly OffsetChange[]): string {
+function tableOf(entries: readonly HistoryEntry[]): string {
   return table(
     ['WHEN', 'PARTITION', 'KIND', 'FROM', 'TO', 'WHO AND WHY'],
-    changes.map(({ at, partition, kind, from, to, by, why }) => [
+    entries.map(({ at, partition, kind, from, to, by, why }) => [
       when(at),
-      partition,
+      partition ?? '-',
       kind,
       text(from) ?? '-',
-      text(to)!,
+      text(to) ?? '-',
       why ? `${by}: ${why}` : by,
     ]),
   )

@@ -2,8 +2,8 @@ import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@
 import { ApplicationFailure } from '@temporalio/common'
 import { type GroupStatus, names, type PauseCommand, type ResumeCommand } from '../model/commands.js'
 import { TidemarkError } from '../model/errors.js'
-import { groupWorkflowId, partitionWorkflowId } from '../model/partition.js'
-import { answered, type GroupName } from '../temporal/answers.js'
+import { type GroupName, groupWorkflowId, partitionWorkflowId } from '../model/partition.js'
+import { answered } from '../temporal/answers.js'
 
 /**
  * Stops a group, or some of its partitions, after the chunk in hand. Durable from the moment this resolves: restarts of

@@ -1,9 +1,9 @@
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import { messageOf, TidemarkError } from '../model/errors.js'
-import type { OffsetChange, OffsetStoreClient, StoredOffset } from '../ports/index.js'
+import type { HistoryEntry, OffsetStoreClient, StoredOffset } from '../ports/index.js'
 import { ranges, type Wanted } from './find.js'
 import { answerWithin, placeOf } from './once.js'
-import { openSource, openStore, patience, using } from './open.js'
+import { openDatabase, openSource, openStore, patience, using } from './open.js'
 import { isOfEarlierStream, type LogState, logState, sumOfLag } from './positions.js'
 
 /** A group on a stream as the store knows it, whether the config has it or not. */
@@ -61,14 +61,14 @@ export async function knownGroups(
 }
 
 /**
- * What people and policies did to positions, newest first.
+ * What people and policies did to groups and their positions, newest first. With a partition, the entries about the whole group are included.
  *
  * @throws TidemarkError UNKNOWN_CONSUMER for what neither the config nor the store knows
  */
 export function changesOf(
   config: ParsedConfig,
   { partition, limit, ...wanted }: Wanted & { readonly partition?: number; readonly limit: number },
-): Promise<readonly OffsetChange[]> {
+): Promise<readonly HistoryEntry[]> {
   return using(openStore(config), async (store) => {
     await requireHistory(config, store, wanted, partition)
     return store.history({ ...wanted, ...(partition === undefined ? {} : { partition }), limit })
@@ -81,9 +81,17 @@ async function requireHistory(
   wanted: Wanted,
   partition: number | undefined,
 ): Promise<void> {
-  const rows = await store.list({})
-  requireKnown(wanted, pairsOf([...rows, ...configured(config)]))
+  const [offsets, records] = await Promise.all([
+    store.list({}),
+    using(openDatabase(config), ({ groups }) => groups.list({})),
+  ])
+  requireKnown(wanted, pairsOf([...offsets, ...records, ...configured(config)]))
   if (partition === undefined) return
+  // A partition may have been paused before it had an offset.
+  const recorded = records.flatMap(({ group, stream, partitions }) =>
+    partitions.map((known) => ({ group, stream, partition: known })),
+  )
+  const rows = [...offsets, ...recorded]
   const stored = [...new Set(rows.filter((row) => fits(wanted, row)).map((row) => row.partition))].sort((a, b) => a - b)
   if (stored.includes(partition)) return
   const of = [wanted.group, wanted.stream].filter((name) => name !== undefined).join(' on ') || 'it'

@@ -1,5 +1,5 @@
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
-import type { ConnectContext, OffsetStoreClient, SourceClient } from '../ports/index.js'
+import type { ConnectContext, DatabaseClient, OffsetStoreClient, SourceClient } from '../ports/index.js'
 import { answerWithin, connectOnce, placeOf } from './once.js'
 
 /** How long a part may take to be connected, and to answer, ms. People wait for it. */
@@ -24,6 +24,11 @@ export async function openStore({ store }: ParsedConfig): Promise<OffsetStoreCli
     await closeSoon(client)
     throw error
   }
+}
+
+/** Opens the database of a config's store, where groups keep their records, without a worker: one try. It brings its tables up to date. */
+export function openDatabase({ store: { database } }: ParsedConfig): Promise<DatabaseClient> {
+  return connectOnce(placeOf(database), database.connect(context()), patience)
 }
 
 /** Opens a consumer's stream, without a worker: one try. */

@@ -1,5 +1,5 @@
+import type { GroupName } from '../model/partition.js'
 import type { Bounds, OffsetStoreClient, SourceClient, StoredOffset } from '../ports/index.js'
-import type { GroupName } from '../temporal/answers.js'
 import { agesAt } from './age.js'
 
 /** How far a group has come in one partition, by its store and the log; needs no worker. Null where nobody says. */

@@ -1,7 +1,7 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import { type GroupStatus, type Mode, names, type PartitionStatus } from '../model/commands.js'
-import { groupWorkflowId, partitionWorkflowId } from '../model/partition.js'
-import { answered, type GroupName } from '../temporal/answers.js'
+import { type GroupName, groupWorkflowId, partitionWorkflowId } from '../model/partition.js'
+import { answered } from '../temporal/answers.js'
 
 const lanes = 16
 

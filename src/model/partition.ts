@@ -1,7 +1,11 @@
-/** Names one consumer's partition: the unit of ownership, progress and offsets. */
-export interface PartitionKey {
+/** Names a consumer: a group and the stream it reads. */
+export interface GroupName {
   readonly group: string
   readonly stream: string
+}
+
+/** Names one consumer's partition: the unit of ownership, progress and offsets. */
+export interface PartitionKey extends GroupName {
   /** Index of the partition within its stream, from 0. */
   readonly partition: number
 }

@@ -7,6 +7,7 @@
  * calls `connect` once and owns the client it gets until it closes it.
  */
 export type * from './context.js'
+export type * from './groups.js'
 export type * from './offsets.js'
 export type * from './output.js'
 export type * from './progress.js'

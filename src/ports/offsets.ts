@@ -1,4 +1,4 @@
-import type { PartitionKey } from '../model/partition.js'
+import type { GroupName, PartitionKey } from '../model/partition.js'
 
 /* What is said of offsets. */
 
@@ -11,20 +11,35 @@ export interface StoredOffset extends PartitionKey {
   readonly updatedAt: Date
 }
 
-/** What only people do to a position, or what a policy did for them. Kept for ever, beside the offsets. */
-export interface OffsetChange extends PartitionKey {
-  /** `reset` by a person, `adopted` from another consumer's offsets, `skipped` because the log has lost the messages. */
-  readonly kind: 'reset' | 'adopted' | 'skipped'
-  /** The position before; null where nothing was stored. */
+/** Something that a person, or a policy, did to a group, to one of its partitions or to a position. Entries are never deleted. */
+export interface HistoryEntry extends GroupName {
+  /** Null: the whole group. */
+  readonly partition: number | null
+  readonly kind: OffsetChangeKind | GroupChangeKind
+  /** The position before. Null if nothing was stored, and for changes that move no position. */
   readonly from: bigint | null
-  readonly to: bigint
+  /** The position after. Null for changes that move no position. */
+  readonly to: bigint | null
   /** Who did it, for people: `user@host`. */
   readonly by: string
   readonly why: string
   readonly at: Date
 }
 
-/** How a change of a position is asked for. `from` and `at` are the store's to fill in. */
+/** `reset` by a person, `adopted` from another consumer's offsets, `skipped` because the log has lost the messages. */
+export type OffsetChangeKind = 'reset' | 'adopted' | 'skipped'
+
+/** `stopped`: a person ended the group's workflows. `restarted`: a person ended the stop. `resumed`: a person ended a pause. */
+export type GroupChangeKind = 'paused' | 'resumed' | 'stopped' | 'restarted' | 'resliced'
+
+/** A change that moved a position. */
+export interface OffsetChange extends HistoryEntry {
+  readonly partition: number
+  readonly kind: OffsetChangeKind
+  readonly to: bigint
+}
+
+/** A request to move a position. The store adds `from` and `at`. */
 export type NewPosition = Pick<OffsetChange, 'kind' | 'to' | 'by' | 'why'> & {
   /** Recorded with the position when given. */
   readonly identity?: string | null

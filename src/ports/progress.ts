@@ -1,7 +1,8 @@
 import type { PartitionKey } from '../model/partition.js'
 import type { FencingToken } from '../model/token.js'
 import type { ConnectContext } from './context.js'
-import type { OffsetChange, OffsetFilter, StoredOffset } from './offsets.js'
+import type { GroupRecords } from './groups.js'
+import type { HistoryEntry, OffsetChange, OffsetFilter, StoredOffset } from './offsets.js'
 import type { OutputRecord } from './record.js'
 
 /* Progress lives in the database that handlers write to, so that it moves in the same transaction. */
@@ -16,10 +17,13 @@ export interface Database {
 
 export interface DatabaseClient {
   readonly progress: ProgressLog
-  /** Who put positions somewhere else, newest first; for stores that have no room for it. */
+  /** The groups' records. Only those in the store's own database count. */
+  readonly groups: GroupRecords
+  /** The history of groups and positions. `add` is for stores that keep their offsets elsewhere. */
   readonly changes: {
     add(change: Omit<OffsetChange, 'at'>): Promise<void>
-    list(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]>
+    /** Newest first. A filter by partition includes what was done to the whole group. */
+    list(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]>
   }
   /** Partitions as they were when they were last opened or reset, for stores that can't list them, and lose them with the stream. */
   readonly partitions: {

@@ -1,6 +1,6 @@
 import type { PartitionKey } from '../model/partition.js'
 import type { ConnectContext } from './context.js'
-import type { CommitOutcome, NewPosition, OffsetChange, OffsetFilter, OffsetMirror, StoredOffset } from './offsets.js'
+import type { CommitOutcome, HistoryEntry, NewPosition, OffsetFilter, OffsetMirror, StoredOffset } from './offsets.js'
 import type { Database } from './progress.js'
 
 /* An offset store keeps how far a group has come. */
@@ -9,7 +9,7 @@ import type { Database } from './progress.js'
 export interface OffsetStore {
   readonly kind: string
   readonly describe: Readonly<Record<string, unknown>>
-  /** Where plain handlers' progress lives, and transactional ones' that name no database. */
+  /** Holds the groups' records, the progress of plain handlers, and that of transactional handlers that name no database. */
   readonly database: Database
   connect(context: ConnectContext): Promise<OffsetStoreClient>
 }
@@ -32,7 +32,7 @@ export interface OffsetStoreClient extends OffsetMirror {
    * partition now can't undo it and idempotency keys change. Creates what is not stored yet.
    */
   reset(key: PartitionKey, change: NewPosition): Promise<StoredOffset>
-  /** Changes, newest first. */
-  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]>
+  /** What was done to groups and their positions, newest first. A filter by partition includes what was done to the whole group. */
+  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]>
   close(): Promise<void>
 }

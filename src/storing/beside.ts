@@ -1,6 +1,6 @@
 import { isTidemarkError } from '../model/errors.js'
 import type { PartitionKey } from '../model/partition.js'
-import type { DatabaseClient, OffsetChange, OffsetFilter } from '../ports/index.js'
+import type { DatabaseClient, HistoryEntry, OffsetChange, OffsetFilter } from '../ports/index.js'
 import { LastKnown } from './last-known.js'
 import { partitionOf } from './rules.js'
 
@@ -27,7 +27,7 @@ export class Beside {
     })
   }
 
-  async history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+  async history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]> {
     return (await this.open()).changes.list(filter)
   }
 

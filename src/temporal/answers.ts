@@ -6,18 +6,13 @@ import {
   WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client'
 import { messageOf, TidemarkError } from '../model/errors.js'
+import type { GroupName } from '../model/partition.js'
 
 /** How long workflows may take to answer, ms. They need a worker for it, and nobody wants to wait for one that is not there. */
 const patience = 15_000
 
 /** gRPC's CANCELLED and DEADLINE_EXCEEDED, both said when the time is over; FAILED_PRECONDITION: no worker has asked for work lately. */
 const nobody = new Set([1, 4, 9])
-
-/** Names a running group. */
-export interface GroupName {
-  readonly group: string
-  readonly stream: string
-}
 
 /**
  * Asks a group's workflows something.

@@ -2,10 +2,10 @@ import { messageOf } from '../model/errors.js'
 import { describePartition, type PartitionKey } from '../model/partition.js'
 import type {
   CommitOutcome,
+  HistoryEntry,
   Log,
   MirroredOffset,
   NewPosition,
-  OffsetChange,
   OffsetFilter,
   OffsetMirror,
   OffsetStoreClient,
@@ -54,7 +54,7 @@ export class MirroredStore implements OffsetStoreClient {
     return this.store.list(filter)
   }
 
-  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]> {
     return this.store.history(filter)
   }
 

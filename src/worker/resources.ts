@@ -6,6 +6,7 @@ import type {
   ConnectContext,
   Database,
   DatabaseClient,
+  GroupRecords,
   OffsetStoreClient,
   ProgressLog,
   SourceClient,
@@ -16,7 +17,7 @@ import { MirroredStore } from './mirrored-store.js'
 /** How long mirrors may take for the last offsets when a worker ends, ms. */
 const mirrorsMayTake = 5_000
 
-/** The connections of one worker: the store, each database that handlers write to, and each consumer's stream. */
+/** The connections of one worker: the store and its database, each database that handlers write to, and each consumer's stream. */
 export interface Resources {
   readonly store: OffsetStoreClient
   of(consumer: ParsedConsumer): {
@@ -25,6 +26,8 @@ export interface Resources {
     readonly output?: RuntimeOutput
     /** The store, and the mirrors that follow it. */
     readonly store: MirroredStore
+    /** The groups' records, in the store's own database. */
+    readonly records: GroupRecords
   }
   close(): Promise<void>
 }
@@ -61,7 +64,10 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
     await storeClient.migrate()
 
     const databases = new Map<Database, DatabaseClient>()
-    for (const database of new Set(config.consumers.map((consumer) => databaseOf(config, consumer))))
+    for (const database of new Set([
+      store.database,
+      ...config.consumers.map((consumer) => databaseOf(config, consumer)),
+    ]))
       databases.set(database, await open({ ...about(database), connect: () => database.connect(context) }))
 
     const sources = new Map<ParsedConsumer, SourceClient>()
@@ -101,6 +107,7 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
       of: (consumer) => ({
         source: sources.get(consumer)!,
         store: stores.get(consumer)!,
+        records: databases.get(store.database)!.groups,
         progress: progressOf(consumer, outputs.get(consumer)),
         ...(outputs.has(consumer) && { output: outputs.get(consumer)! }),
       }),

@@ -1,9 +1,9 @@
 import type { PartitionKey } from '../../model/partition.js'
 import type {
   CommitOutcome,
+  HistoryEntry,
   MirroredOffset,
   NewPosition,
-  OffsetChange,
   OffsetFilter,
   OffsetStoreClient,
   StoredOffset,
@@ -125,7 +125,7 @@ export class KafkaOffsets implements OffsetStoreClient {
     })
   }
 
-  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]> {
     return this.beside.history(filter)
   }
 

@@ -1,37 +1,45 @@
-import type { PartitionKey } from '../../model/partition.js'
+import type { GroupName, PartitionKey } from '../../model/partition.js'
 import type {
   CommitOutcome,
+  HistoryEntry,
   MirroredOffset,
   NewPosition,
   NotedPartition,
-  OffsetChange,
   OffsetFilter,
   OffsetStoreClient,
   StoredOffset,
 } from '../../ports/index.js'
+import type { StoredRecord } from '../../storing/group-records.js'
 
 const nameOf = ({ group, stream, partition }: PartitionKey) => JSON.stringify([group, stream, partition])
 
-/** Whether a row is one of those that a filter asks for. */
-function matches({ group, stream, partition }: OffsetFilter): (row: PartitionKey) => boolean {
+/** Whether a row passes a filter. */
+export function matches({ group, stream, partition }: OffsetFilter): (row: MatchedRow) => boolean {
   return (row) =>
     (group === undefined || group === row.group) &&
     (stream === undefined || stream === row.stream) &&
     (partition === undefined || partition === row.partition)
 }
 
+type MatchedRow = GroupName & { readonly partition?: number | null }
+
 /** What all clients of one memory store share. */
 export class Memory {
   readonly offsets = new Map<string, StoredOffset>()
-  readonly #changes: OffsetChange[] = []
+  readonly groups = new Map<string, StoredRecord>()
+  readonly #history: HistoryEntry[] = []
   readonly #partitions = new Map<string, NotedPartition>()
 
-  note(change: Omit<OffsetChange, 'at'>): void {
-    this.#changes.unshift({ ...change, at: new Date() })
+  note(entry: Omit<HistoryEntry, 'at'>, at = new Date()): void {
+    this.#history.unshift({ ...entry, at })
   }
 
-  history({ limit, ...filter }: OffsetFilter & { readonly limit: number }): readonly OffsetChange[] {
-    return this.#changes.filter(matches(filter)).slice(0, limit)
+  history({ limit, ...filter }: OffsetFilter & { readonly limit: number }): readonly HistoryEntry[] {
+    const { partition, ...group } = filter
+    return this.#history
+      .filter(matches(group))
+      .filter((entry) => partition === undefined || entry.partition === null || entry.partition === partition)
+      .slice(0, limit)
   }
 
   notePartition(noted: NotedPartition): void {
@@ -98,7 +106,7 @@ export class MemoryOffsets implements OffsetStoreClient {
     })
   }
 
-  async history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+  async history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]> {
     return this.memory.history(filter)
   }
 
@@ -120,6 +128,6 @@ export class MemoryOffsets implements OffsetStoreClient {
   }
 }
 
-function compare(a: string, b: string): number {
+export function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }

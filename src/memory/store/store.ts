@@ -1,4 +1,6 @@
 import type { Database, OffsetStore, Progress } from '../../ports/index.js'
+import { RuledGroupRecords } from '../../storing/group-records.js'
+import { MemoryGroups } from './groups.js'
 import { Memory, MemoryOffsets } from './offsets.js'
 import { MemoryProgress } from './progress.js'
 
@@ -23,6 +25,7 @@ export function memoryStore(): MemoryStore {
     describe: {},
     connect: async () => ({
       progress: new MemoryProgress(progress, written),
+      groups: new RuledGroupRecords(new MemoryGroups(memory)),
       changes: {
         add: async (change) => memory.note(change),
         list: async (filter) => memory.history(filter),

@@ -1,17 +1,21 @@
 import pg from 'pg'
-import type { DatabaseClient, OffsetChange, OffsetFilter } from '../../ports/index.js'
+import type { DatabaseClient, HistoryEntry, OffsetChange, OffsetFilter } from '../../ports/index.js'
 import { answerTimeout, ask } from '../client/ask.js'
 import type { PostgresSettings } from '../client/options.js'
 import { postgresError } from '../client/pool.js'
 
-/** The first three parameters of a statement pick rows; null means any. */
+/** Conditions on the first three parameters of a statement. A parameter that is null matches every row. */
 export const matching = `($1::text is null or "group" = $1) and ($2::text is null or stream = $2) and ($3::int is null or partition = $3)`
+
+/** What was done to the whole group was done to each of its partitions. */
+const matchingEntries = `($1::text is null or "group" = $1) and ($2::text is null or stream = $2)
+  and ($3::int is null or partition = $3 or partition is null)`
 
 export function pickedBy({ group, stream, partition }: OffsetFilter): unknown[] {
   return [group ?? null, stream ?? null, partition ?? null]
 }
 
-/** The table `consumer_changes`: who put positions somewhere else, and why. */
+/** The table `consumer_changes`: what was done to groups and their positions, by whom and why. */
 export class PostgresChanges implements ChangeLog {
   readonly #table: string
 
@@ -30,18 +34,18 @@ export class PostgresChanges implements ChangeLog {
     )
   }
 
-  async list({ limit, ...filter }: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+  async list({ limit, ...filter }: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]> {
     // pg gives bigints as text.
-    type Row = Omit<OffsetChange, 'from' | 'to'> & { from_position: string | null; to_position: string }
+    type Row = Omit<HistoryEntry, 'from' | 'to'> & { from_position: string | null; to_position: string | null }
     const rows = await this.#query<Row>(
       `select "group", stream, partition, kind, from_position, to_position, by, why, at
-       from ${this.#table} where ${matching} order by id desc limit $4`,
+       from ${this.#table} where ${matchingEntries} order by id desc limit $4`,
       [...pickedBy(filter), limit],
     )
     return rows.map(({ from_position, to_position, ...row }) => ({
       ...row,
       from: from_position === null ? null : BigInt(from_position),
-      to: BigInt(to_position),
+      to: to_position === null ? null : BigInt(to_position),
     }))
   }
 

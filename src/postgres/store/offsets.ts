@@ -2,9 +2,9 @@ import pg from 'pg'
 import type { PartitionKey } from '../../model/partition.js'
 import type {
   CommitOutcome,
+  HistoryEntry,
   MirroredOffset,
   NewPosition,
-  OffsetChange,
   OffsetFilter,
   OffsetStoreClient,
   StoredOffset,
@@ -108,7 +108,7 @@ export class PostgresOffsets implements OffsetStoreClient {
     return row!
   }
 
-  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]> {
     return this.#changes.list(filter)
   }
 

@@ -1,8 +1,10 @@
 import type { ConnectContext, Database, DatabaseClient, OffsetStore, OffsetStoreClient } from '../../ports/index.js'
+import { RuledGroupRecords } from '../../storing/group-records.js'
 import { describePostgres, type PostgresOptions, type PostgresSettings, parsePostgres } from '../client/options.js'
 import { openPool } from '../client/pool.js'
 import { migrate } from '../tables/migrate.js'
 import { PostgresChanges } from './changes.js'
+import { PostgresGroups } from './groups.js'
 import { PostgresOffsets } from './offsets.js'
 import { PostgresPartitions } from './partitions.js'
 import { PostgresProgress } from './progress.js'
@@ -49,6 +51,7 @@ function databaseOf(settings: PostgresSettings): Database {
       }
       return {
         progress: new PostgresProgress(pool, settings, context.log),
+        groups: new RuledGroupRecords(new PostgresGroups(pool, settings)),
         changes: new PostgresChanges(pool, settings),
         partitions: new PostgresPartitions(pool, settings),
         close,

@@ -1,4 +1,5 @@
 import { eventStreams } from './event-streams.js'
+import { groupsTable } from './groups-table.js'
 import { inboxTable } from './inbox-table.js'
 import { offsetChanges } from './offset-changes.js'
 import { partitionsTable } from './partitions-table.js'
@@ -99,5 +100,12 @@ end $$;
     name: 'partitions',
     breaking: false,
     sql: partitionsTable,
+  },
+  {
+    id: 6,
+    name: 'groups',
+    // Code that does not know the records would work for a group that a person has stopped.
+    breaking: true,
+    sql: groupsTable,
   },
 ]

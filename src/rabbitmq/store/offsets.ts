@@ -1,10 +1,10 @@
 import type { PartitionKey } from '../../model/partition.js'
 import type {
   CommitOutcome,
+  HistoryEntry,
   MirroredOffset,
   NewPosition,
   NotedPartition,
-  OffsetChange,
   OffsetFilter,
   OffsetStoreClient,
   StoredOffset,
@@ -127,7 +127,7 @@ export class RabbitmqOffsets implements OffsetStoreClient {
     })
   }
 
-  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly OffsetChange[]> {
+  history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]> {
     return this.beside.history(filter)
   }
 
