@@ -5,6 +5,7 @@ import { Project, type Ran, refused } from '../support/cli.js'
 import { rowsOf, run } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
+import { silentLog } from '../support/silent-log.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -110,6 +111,35 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
     const listed = await project.run(['history', ...billing, '--partition', '0', '--limit', '2'])
     expect(listed.stdout.split('\n')).toHaveLength(5)
     expect(listed.stdout).toMatch(/Z +0 +reset +1 +6001 +\S+@\S+\n/)
+  })
+
+  it('shows what was done to a group beside what was done to its positions', async () => {
+    const { connectionString } = database
+    const context = { log: silentLog(), signal: new AbortController().signal }
+    const { groups, close } = await postgresStore({ connectionString }).database.connect(context)
+    const audit = { group: 'audit', stream: orders }
+    const ann = { by: 'ann@desk', why: 'bad deploy' }
+    try {
+      await groups.ensure(audit, { slices: 16, partitions: [0, 1] })
+      await groups.pause(audit, ann)
+      // Partition 1 has no offset yet.
+      await groups.pause(audit, { partitions: [1], ...ann })
+      await groups.stop(audit, { how: 'terminated', ...ann })
+      await groups.reslice(audit, { from: 1, slices: 32, by: 'ann@desk', why: '' })
+    } finally {
+      await close()
+    }
+    const theirs = ['--group', 'audit', '--stream', orders]
+    const none = { from: null, to: null, at: expect.any(String) }
+    expect(await json('history', ...theirs, '--partition', '1')).toEqual([
+      { ...audit, partition: null, kind: 'resliced', by: 'ann@desk', why: '16 to 32 slices', ...none },
+      { ...audit, partition: null, kind: 'stopped', by: 'ann@desk', why: 'terminated: bad deploy', ...none },
+      { ...audit, partition: 1, kind: 'paused', ...ann, ...none },
+      { ...audit, partition: null, kind: 'paused', ...ann, ...none },
+    ])
+    const { stdout } = await project.run(['history', ...theirs])
+    expect(stdout).toMatch(/Z +- +resliced +- +- +ann@desk: 16 to 32 slices\n/)
+    expect(stdout).toMatch(/Z +1 +paused +- +- +ann@desk: bad deploy\n/)
   })
 
   it('lists the groups of a stream', async () => {
