@@ -87,7 +87,8 @@ export function unpaused(record: GroupRecord, { partitions, by, why }: PauseRequ
   }
   const wanted = inOrder(partitions).filter((partition) => old.has(partition))
   if (wanted.length === 0) return null
-  const pauses = new Map([...old].filter(([partition]) => !wanted.includes(partition)))
+  const pauses = new Map(old)
+  for (const partition of wanted) pauses.delete(partition)
   return {
     record: { ...record, paused: { group, partitions: pauses } },
     entry: { kind: 'resumed', partitions: wanted, by, why },
