@@ -9,171 +9,198 @@ import {
   defineSignal,
   defineUpdate,
   isCancellation,
-  proxyActivities,
   setCurrentDetails,
   setHandler,
-  sleep,
   workflowInfo,
 } from '@temporalio/workflow'
-import type { ControlActivities, Discovery } from '../src/model/batch.js'
+import type { NoteInput, PollResult } from '../src/model/batch.js'
 import {
   type GroupInput,
   type GroupStatus,
-  type ModeState,
   names,
   type PauseCommand,
+  type ReopenCommand,
   type ResumeCommand,
 } from '../src/model/commands.js'
+import { bySlice, sliceOf } from '../src/model/partition.js'
 import type { Revision } from '../src/model/revision.js'
+import { control, waiting } from './activities.js'
+import { now } from './clock.js'
 import { Fleet } from './fleet.js'
-import { configureSignal, finishSignal, pauseSignal, reportSignal, resumeSignal } from './state.js'
-import { now, showGroup } from './visibility.js'
+import { Membership, stateOf } from './group-state.js'
+import { showGroup } from './search-attributes.js'
+import { configureSignal, finishSignal, pauseSignal, reopenSignal, reportSignal, resumeSignal } from './slice-state.js'
 
 const pauseUpdate = defineUpdate<GroupStatus, [PauseCommand]>(names.pause)
 const resumeUpdate = defineUpdate<GroupStatus, [ResumeCommand]>(names.resume)
-const statusQuery = defineQuery<GroupStatus>(names.status)
+const statusQuery = defineQuery<GroupStatus | null>(names.status)
+const reopenGroup = defineSignal<[ReopenCommand]>(names.reopen)
 const configureGroup = defineSignal<[Revision]>(names.configure)
 
+interface Polling {
+  readonly scope: CancellationScope
+  found: PollResult | undefined
+}
+
+const nothingFound: PollResult = { added: [], missing: [], stopped: [] }
+
 /**
- * One consumer of one stream. It starts a workflow for each partition, watches for partitions that are added, and hands
- * commands on to them. The work itself never passes through here. It ends, with what it has become, when every partition is
- * where the consumer's `until` ends it.
+ * One consumer of one stream. It gives the stream's partitions to slice workflows, waits for messages on behalf of all slices that are
+ * at rest, watches for partitions that are added, and hands commands on. The work itself never passes through here. It ends,
+ * with what it has become, when every partition is where the consumer's `until` ends it.
+ *
+ * What must outlive Temporal (pauses, the number of slices, the known partitions, that a person has stopped the group) is in the store's
+ * database; `enroll` reads it and `note` writes it.
  */
 export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
-  const { group, stream } = input
-  let { revision, paused } = input
-  /** Look whether every partition still runs, at the next discovery. */
-  let verify = input.known.length > 0
-  let interrupt = () => {}
-  const known = new Set(input.known)
-  const reports = new Map(input.reports.map((report) => [report.partition, report]))
-  const fleet = new Fleet(group, stream, input.searchAttributes)
+  const name = { group: input.group, stream: input.stream }
+  let { revision } = input
+  let members: Membership | undefined
+  const cancelled = () => CancellationScope.current().consideredCancelled
 
-  const status = (): GroupStatus => ({
-    group,
-    stream,
-    revision,
-    paused,
-    partitions: [...known].sort((a, b) => a - b),
-    reports: [...reports.values()].sort((a, b) => a.partition - b.partition),
-  })
-  const finished = () =>
-    revision.until !== undefined &&
-    known.size > 0 &&
-    [...known].every((partition) => reports.get(partition)?.mode === 'finished')
-  const snapshot = (): GroupInput => {
-    const { seen: _, ...rest } = input
-    return { ...rest, revision, paused, known: [...known], reports: [...reports.values()] }
-  }
-  const startPartitions = async (partitions: readonly number[], added: readonly number[] = []) => {
-    const state = paused ?? { mode: 'running' as const, reason: '', since: now() }
-    await fleet.start(partitions, revision, (partition) => reports.get(partition) ?? state, added)
-    for (const partition of partitions) known.add(partition)
-  }
-  const checked = (partitions: readonly number[] | undefined): readonly number[] => partitions ?? [...known]
-  const refuseUnknown = ({ partitions = [] }: { partitions?: readonly number[] }) => {
-    const stranger = partitions.find((partition) => !known.has(partition))
-    if (stranger === undefined) return
-    const range = known.size > 0 ? `0 to ${Math.max(...known)}` : 'none yet'
-    throw ApplicationFailure.nonRetryable(
-      `${stream} has no partition ${stranger}; this group has ${range}`,
-      'UNKNOWN_PARTITION',
-    )
-  }
-
-  setHandler(statusQuery, status)
-  setHandler(reportSignal, (report) => {
-    if (report.mode === 'running') reports.delete(report.partition)
-    else reports.set(report.partition, report)
-    if (finished()) interrupt()
-  })
   // A worker has started. Its settings win, since it is the newest; partitions that were stopped by an error try again.
-  setHandler(configureGroup, async (newest) => {
-    const changed = newest.version !== revision.version
+  setHandler(configureGroup, (newest) => {
     revision = newest
-    verify = known.size > 0
-    interrupt()
-    const whom = changed
-      ? [...known]
-      : [...reports.values()].filter((r) => r.mode === 'blocked').map((r) => r.partition)
-    await fleet.tell(whom, configureSignal, [newest])
+    if (!members) return
+    members.revision = newest
+    void told(configureSignal, () => [newest])
+  })
+  setHandler(statusQuery, () => members?.status() ?? null)
+  setHandler(reportSignal, (report) => members?.hear(report))
+  setHandler(reopenGroup, ({ partitions }) => {
+    void fleet().tell(partitions, reopenSignal, (theirs) => [{ partitions: theirs }])
   })
   setHandler(
     pauseUpdate,
-    async (command) => {
-      const state: ModeState = { mode: 'paused', reason: command.reason, since: now() }
-      if (!command.partitions) paused = state
-      for (const partition of checked(command.partitions)) reports.set(partition, { partition, ...state })
-      await fleet.tell(checked(command.partitions), pauseSignal, [command])
-      return status()
+    async ({ partitions, reason, by = 'unknown' }) => {
+      await note({ what: 'paused', by, reason, ...(partitions ? { partitions } : {}) })
+      const pause = { by, reason, since: now() }
+      await fleet().tell(partitions ?? members!.partitions, pauseSignal, (theirs) => [
+        { partitions: theirs, note: pause },
+      ])
+      return members!.status()
     },
-    { validator: refuseUnknown },
+    { validator: (command) => members?.refuseUnknown(command) },
   )
   setHandler(
     resumeUpdate,
-    async (command) => {
-      if (!command.partitions) paused = null
-      for (const partition of checked(command.partitions)) reports.delete(partition)
-      await fleet.tell(checked(command.partitions), resumeSignal, [])
-      return status()
+    async ({ partitions, by = 'unknown' }) => {
+      await note({ what: 'resumed', by, reason: '', ...(partitions ? { partitions } : {}) })
+      await fleet().tell(partitions ?? members!.partitions, resumeSignal, (theirs) => [{ partitions: theirs }])
+      return members!.status()
     },
-    { validator: refuseUnknown },
+    {
+      validator: (command) => {
+        members?.refuseUnknown(command)
+        members?.refuseUnderPause(command)
+      },
+    },
   )
 
-  if (input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(group, stream)
-  await startPartitions(input.seen ?? [])
-  const cancelled = () => CancellationScope.current().consideredCancelled
-  while (!workflowInfo().continueAsNewSuggested && !finished()) {
-    if (cancelled()) throw new CancelledFailure('cancelled in Temporal')
-    setCurrentDetails(
-      `${known.size} partitions of ${stream}, config ${revision.version} from ${revision.startedAt} by ${revision.startedBy}`,
-    )
-    const verifying = verify
-    const found = await interruptible(() => discover(revision, [...known], verifying))
-    if (!found) continue
-    // A worker may have asked for it while this answer was on its way; then it is still to be done.
-    if (verifying) verify = false
-    const fresh = found.partitions.filter((partition) => !known.has(partition))
-    await startPartitions([...fresh, ...found.missing], known.size > 0 ? fresh : [])
+  try {
+    if (input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(name)
+    if (input.record) members = new Membership(input, input.record)
+    else await enroll()
+    members!.revision = revision
+    let polling: Polling | undefined
+    const over = () => workflowInfo().continueAsNewSuggested || members!.finished
+    while (!over()) {
+      const details = members!.details()
+      setCurrentDetails(details)
+      polling ??= poll()
+      await condition(() => polling!.found !== undefined || over() || members!.details() !== details)
+      if (polling.found === undefined) continue
+      await attend(polling.found)
+      polling = undefined
+    }
+    polling?.scope.cancel()
+    await condition(allHandlersFinished)
+    if (!members!.finished)
+      return await continueAsNew<typeof consumerGroup>({ ...input, revision, record: members!.state() })
+    setCurrentDetails(`finished: all ${members!.partitions.length} partitions of ${name.stream} are where the run ends`)
+    await release()
+    return members!.status()
+  } catch (error) {
+    if (!isCancellation(error) || !cancelled()) throw error
+    await CancellationScope.nonCancellable(stop)
+    throw new CancelledFailure('cancelled in Temporal')
   }
-  await condition(allHandlersFinished)
-  if (!finished()) return continueAsNew<typeof consumerGroup>(snapshot())
-  setCurrentDetails(`finished: all ${known.size} partitions of ${stream} are where the run ends`)
-  await release()
-  return status()
 
-  /** Ends the partitions' workflows. Whoever starts the next run must not meet them any more. */
+  function fleet(): Fleet {
+    const { slices, generation } = members!
+    return new Fleet({ name, slices, generation, searchAttributes: input.searchAttributes })
+  }
+
+  function told(signal: typeof configureSignal, argsFor: () => [Revision]): Promise<void> {
+    return fleet().tell(members!.partitions, signal, argsFor)
+  }
+
+  /** Reads the group's record and the stream's partitions, and gives the new ones to their slices. */
+  async function enroll(): Promise<void> {
+    const slices = revision.slices === undefined ? {} : { slices: revision.slices }
+    const enrolled = await control(revision, 'read the group record').enroll({ name, ...slices })
+    members ??= new Membership({ ...input, revision }, stateOf(enrolled))
+    members.pauses = enrolled.pauses
+    if (enrolled.stopped !== null) throw ApplicationFailure.nonRetryable(enrolled.stopped, 'STOPPED')
+    const known = new Set(members.partitions)
+    const fresh = enrolled.partitions.filter((partition) => !known.has(partition))
+    await fleet().own(members.starts(fresh, enrolled.added), revision)
+    members.add(fresh)
+  }
+
+  /** Begins to wait for something to do. */
+  function poll(): Polling {
+    const { partitions, slices } = members!
+    const polling: Polling = { scope: new CancellationScope(), found: undefined }
+    const { poll } = waiting(revision, 'wait for messages, and for partitions')
+    polling.scope
+      .run(() => poll({ name, partitions, slices }))
+      .catch((error) => {
+        if (polling.scope.consideredCancelled) throw error
+        // It retries without end by itself. A person may have ended it in the Temporal UI.
+        return nothingFound
+      })
+      .then((found) => {
+        polling.found = found
+      })
+      .catch(() => {})
+    return polling
+  }
+
+  async function attend({ added, missing, stopped }: PollResult): Promise<void> {
+    if (added.length > 0) await enroll()
+    await keepStopped(stopped)
+    const restart = [...missing, ...stopped.map(({ slice }) => slice)]
+    const theirs = members!.partitions.filter((one) => restart.includes(sliceOf(one, members!.slices)))
+    await fleet().own(members!.starts(theirs, []), revision)
+  }
+
+  async function note(what: Omit<NoteInput, 'name'>): Promise<void> {
+    await condition(() => members !== undefined)
+    members!.pauses = await control(revision, `write down: ${what.what}`).note({ name, ...what })
+  }
+
+  /** A slice that a person has ended in Temporal: its partitions stay paused, with the reason, until a person resumes them. */
+  async function keepStopped(stopped: PollResult['stopped']): Promise<void> {
+    for (const { slice, how } of stopped) {
+      const partitions = bySlice(members!.partitions, members!.slices).get(slice) ?? []
+      const reason = `slice ${slice} was ${how} in Temporal`
+      await note({ what: 'paused', by: 'Temporal', reason, partitions })
+    }
+  }
+
+  /** Ends the slices. Who starts the next run must not meet them any more. */
   async function release(): Promise<void> {
-    await fleet.tell([...known], finishSignal, [])
-    for (let left = [...known]; left.length > 0; await sleep(100)) {
-      const { missing } = await discover(revision, left, true)
-      left = left.filter((partition) => !missing.includes(partition))
-      if (left.length === 0) break
-    }
+    await fleet().tell(members!.partitions, finishSignal, () => [])
+    const { ended } = control(revision, 'wait for the slices to end')
+    let slices = [...bySlice(members!.partitions, members!.slices).keys()]
+    while (slices.length > 0) slices = [...(await ended({ name, slices }))]
   }
 
-  async function interruptible(work: () => Promise<Discovery>): Promise<Discovery | undefined> {
-    const scope = new CancellationScope()
-    interrupt = () => scope.cancel()
-    try {
-      return await scope.run(work)
-    } catch (error) {
-      if (isCancellation(error)) return undefined
-      throw error
-    } finally {
-      interrupt = () => {}
-    }
+  /** A person has cancelled the group: it stays stopped until a person resumes it. */
+  async function stop(): Promise<void> {
+    if (!members) return
+    await note({ what: 'stopped', by: 'Temporal', reason: 'its workflow was cancelled in Temporal' })
+    await release()
   }
-}
-
-/** Returns when the stream has partitions that are not known, when one of the known ones does not run, or after a while. */
-function discover(revision: Revision, known: number[], verify: boolean): Promise<Discovery> {
-  const { discover } = proxyActivities<ControlActivities>({
-    taskQueue: revision.queues.control,
-    summary: 'watch for partitions',
-    startToCloseTimeout: '1 hour',
-    heartbeatTimeout: revision.timing.heartbeatTimeoutMs,
-    retry: { initialInterval: '200 ms', maximumInterval: '10 seconds' },
-  })
-  return discover({ known, verify })
 }

@@ -1,4 +1,3 @@
 /** The workflow types that a worker registers. Their names are part of running workflows' histories: never rename one. */
 export { consumerGroup } from './group.js'
-export { partitionConsumer } from './partition.js'
-export { groupShard } from './shard.js'
+export { consumerSlice } from './slice.js'

@@ -1,56 +1,248 @@
-import {
-  allHandlersFinished,
-  CancellationScope,
-  CancelledFailure,
-  condition,
-  continueAsNew,
-  workflowInfo,
-} from '@temporalio/workflow'
-import type { PartitionInput } from '../src/model/commands.js'
-import { PartitionState } from './state.js'
-import { PartitionSteps } from './steps.js'
+import type { OpenRequest, Ownership, PartitionBatch, PartitionOutcome, PauseNote, Run } from '../src/model/batch.js'
+import type { PartitionProgress, PartitionRecord, PartitionReport, PartitionStart } from '../src/model/commands.js'
+import { type Condition, type ConditionEvent, conditionAfter, isWorkable } from '../src/model/condition.js'
+import type { Revision } from '../src/model/revision.js'
+import { now } from './clock.js'
+
+/** How many batches a partition is worked apart once its handler was too slow for its neighbours. */
+const slowFor = 4
 
 /**
- * Owns one partition of one group. Its workflow ID is the lock: Temporal runs one of it at a time.
- *
- * It never sees a message. It hands *ranges* of the log to whichever worker has a free slot, and remembers how far they
- * came; the workers read the range from the log again. So its history costs a few events per batch, whatever the batch
- * holds, and a crashed worker's batch is simply handed to another one.
- *
- *   open     take ownership: a new epoch, and the stored position                    once per chain
- *   poll     wait until there is something at the position                           only when the log ran dry
- *   process  stream the range into the user's handler; progress moves with each chunk
- *   commit   advance the consumer offset: after the whole batch, beside the next one
- *
- * A consumer with `until` is at its end one day; then it waits for the other partitions, and the group releases them all.
- *
- * A person who cancels the workflow ends it after the chunk in hand, with its offset committed.
+ * What a slice knows of one of its partitions. Two facts are independent: whether people have paused it, and its condition
+ * (src/model/condition.ts). Its position, epoch and batch number belong to it alone.
  */
-export async function partitionConsumer(input: PartitionInput): Promise<void> {
-  const state = new PartitionState(input)
-  const steps = new PartitionSteps(state)
+export class Partition {
+  readonly index: number
+  readonly #added: boolean
+  #paused: PauseNote | null
+  #condition: Condition
+  #reason: string
+  #since: string
+  #progress: PartitionProgress | undefined
+  /** False: the next step is to open it. */
+  #owned: boolean
+  #resting: boolean
+  #follows: boolean
+  #apartFor: number
+  #run: Run | undefined
 
-  const cancelled = () => CancellationScope.current().consideredCancelled
+  constructor(record: PartitionRecord) {
+    this.index = record.partition
+    this.#added = record.added ?? false
+    this.#paused = record.paused
+    this.#condition = record.condition
+    this.#reason = record.reason
+    this.#since = record.since
+    this.#progress = record.progress
+    this.#owned = record.owned
+    this.#resting = record.resting ?? false
+    this.#follows = record.follows ?? false
+    this.#apartFor = record.apartFor ?? 0
+    this.#run = record.run
+  }
 
-  while (!workflowInfo().continueAsNewSuggested && !cancelled()) {
-    // Cancellation ends this wait too, with an error that the code below the loop would otherwise never see.
-    await condition(() => state.running || state.released).catch(() => {})
-    if (state.released || cancelled()) break
-    await steps.attempt(async () => {
-      if (!state.owned) state.own(await steps.open())
-      if (!state.more) state.polled(await steps.poll())
-      if (!state.more) return
-      const result = await steps.process()
-      state.worked(result)
-      await steps.commitBehind(result)
-      if (result.end === 'finished') await steps.finish()
+  static begin({ partition, added, paused }: PartitionStart): Partition {
+    return new Partition({
+      partition,
+      condition: 'healthy',
+      reason: '',
+      since: now(),
+      paused: paused ?? null,
+      owned: false,
+      ...(added ? { added } : {}),
     })
   }
 
-  // Work that is done is committed, whoever ends the workflow.
-  await CancellationScope.nonCancellable(() => steps.attempt(() => steps.settle()))
-  if (cancelled()) throw new CancelledFailure('cancelled in Temporal')
-  await condition(allHandlersFinished)
-  if (state.released) return
-  await continueAsNew<typeof partitionConsumer>(state.snapshot())
+  get paused(): PauseNote | null {
+    return this.#paused
+  }
+
+  get condition(): Condition {
+    return this.#condition
+  }
+
+  get reason(): string {
+    return this.#reason
+  }
+
+  get owned(): boolean {
+    return this.#owned
+  }
+
+  /** It waits for messages, and nothing else keeps it from being worked. */
+  get resting(): boolean {
+    return this.#resting && this.#workable
+  }
+
+  /** A batch can have it now. */
+  get ready(): boolean {
+    return this.#workable && !this.#resting
+  }
+
+  /** Why it is to be worked apart from its neighbours, if it is. */
+  get apart(): 'failed' | 'slow' | null {
+    if (this.#condition === 'retrying') return 'failed'
+    return this.#apartFor > 0 ? 'slow' : null
+  }
+
+  get progress(): PartitionProgress | undefined {
+    return this.#progress
+  }
+
+  /** Handled further than the store knows. */
+  get uncommitted(): boolean {
+    return this.#owned && this.#progress !== undefined && this.#progress.position !== this.#progress.committed
+  }
+
+  get #workable(): boolean {
+    return this.#paused === null && isWorkable(this.#condition)
+  }
+
+  pause(note: PauseNote): void {
+    // The first reason stays: another person's pause is not overwritten.
+    this.#paused ??= note
+  }
+
+  /** Ends a pause, and takes up again what was blocked or fenced. */
+  resume(): void {
+    this.#paused = null
+    this.#apartFor = 0
+    this.change('resumed', '')
+  }
+
+  wake(): void {
+    this.#resting = false
+  }
+
+  change(event: ConditionEvent, reason: string): void {
+    const condition = conditionAfter(this.#condition, event)
+    if (condition === this.#condition && (condition === 'healthy' || reason === this.#reason)) return
+    if (condition !== this.#condition) this.#since = now()
+    this.#condition = condition
+    this.#reason = condition === 'healthy' ? '' : reason
+    if (condition === 'healthy') this.#resting = false
+  }
+
+  /** The stored position is another one now: takes it from there, with a new epoch. Pauses stay. */
+  reopen(): void {
+    this.#owned = false
+    this.#resting = false
+    this.change('reopened', '')
+  }
+
+  /** A worker has started. New settings apply from the next batch on; what was blocked tries again. */
+  configure(revision: Revision, changed: boolean): void {
+    // Another end, or none any more: the run begins anew where the partition is.
+    if (revision.until !== this.#run?.until && this.#progress && this.#owned) this.reopen()
+    this.change(changed ? 'configured' : 'started', '')
+  }
+
+  opening({ until }: Revision): OpenRequest {
+    return {
+      partition: this.index,
+      above: this.#progress?.epoch ?? 0,
+      ...(this.#added ? { added: true } : {}),
+      ...(until === 'head' ? { head: true } : {}),
+    }
+  }
+
+  own({ until }: Revision, ownership: Ownership): void {
+    const { epoch, replay, identity, position, committed } = ownership
+    const old = this.#progress
+    this.#owned = true
+    this.#follows = false
+    this.#run = runOf(until, ownership, this.#run)
+    this.#progress = {
+      epoch,
+      replay,
+      identity,
+      batch: old?.batch ?? 0,
+      position,
+      committed,
+      head: old?.head ?? position,
+      messages: old?.messages ?? 0,
+    }
+  }
+
+  /** Opens the next batch. Its number makes its fencing token greater than every earlier batch's. */
+  nextBatch(): PartitionBatch {
+    const { position, epoch, replay, identity, batch } = this.#progress!
+    this.#progress = { ...this.#progress!, batch: batch + 1 }
+    const follows = this.#follows
+    this.#follows = false
+    return {
+      partition: this.index,
+      from: position,
+      epoch,
+      batch: batch + 1,
+      replay,
+      identity,
+      ...(this.#run ? { run: this.#run, follows } : {}),
+    }
+  }
+
+  /** Takes note of how far a batch came. The end of a bounded run is entered by `change`, once its offset is committed. */
+  worked(outcome: PartitionOutcome, apart: boolean): void {
+    // A reset came while the batch was let go: what it says is about an older replay.
+    if (!this.#owned) return
+    const { to, head, messages, committed } = outcome
+    this.#progress = {
+      ...this.#progress!,
+      position: to,
+      head,
+      messages: this.#progress!.messages + messages,
+      ...(committed === undefined ? {} : { committed }),
+    }
+    this.#follows = outcome.end !== 'finished'
+    this.#resting = outcome.end === 'rest'
+    if (outcome.end === 'failed') this.change('troubled', outcome.reason)
+    else if (outcome.end === 'slow') this.#apartFor = slowFor
+    else if (outcome.end === 'blocked') this.change('blocked', outcome.reason)
+    else if (outcome.end === 'fenced') this.fence(outcome.reason)
+    else if (outcome.end === 'reopen') this.reopen()
+    else if (apart && outcome.end !== 'released') {
+      this.#apartFor = Math.max(0, this.#apartFor - 1)
+      this.change('recovered', '')
+    }
+  }
+
+  committed({ epoch }: { readonly epoch: number }, position: string): void {
+    // Meanwhile the partition may have been opened again.
+    if (this.#owned && this.#progress?.epoch === epoch) this.#progress = { ...this.#progress, committed: position }
+  }
+
+  /** Another owner has it now. To take it back needs a new epoch, and a person who wants it. */
+  fence(reason: string): void {
+    this.#owned = false
+    this.change('fenced', reason)
+  }
+
+  report(): PartitionReport {
+    return { partition: this.index, condition: this.#condition, reason: this.#reason, since: this.#since }
+  }
+
+  record(): PartitionRecord {
+    return {
+      ...this.report(),
+      paused: this.#paused,
+      owned: this.#owned,
+      ...(this.#added ? { added: true } : {}),
+      ...(this.#progress ? { progress: this.#progress } : {}),
+      ...(this.#resting ? { resting: true } : {}),
+      ...(this.#follows ? { follows: true } : {}),
+      ...(this.#apartFor > 0 ? { apartFor: this.#apartFor } : {}),
+      ...(this.#run ? { run: this.#run } : {}),
+    }
+  }
+}
+
+/** The run that a new ownership belongs to: the one there was, unless it ends elsewhere or a person has put the position elsewhere. */
+function runOf(
+  until: Run['until'] | undefined,
+  { position, replay, head }: Ownership,
+  old: Run | undefined,
+): Run | undefined {
+  if (until === undefined) return undefined
+  if (old?.until === until && old.replay === replay) return old
+  return { until, began: position, replay, ...(head === undefined ? {} : { end: head }) }
 }

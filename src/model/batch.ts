@@ -1,13 +1,61 @@
-import type { PartitionKey } from './partition.js'
+import type { GroupName } from './partition.js'
 
 /*
- * What crosses the border between the partition workflow and its activities. Positions are decimal strings there, since
- * JSON has no 64-bit integers. Nothing here may ever hold a piece of a message.
+ * What crosses the border between workflows and their activities: lists of partitions, with an outcome for each. Positions are
+ * decimal strings there, since JSON has no 64-bit integers. Nothing here may ever hold a piece of a message.
  */
 
-/** Asks for a new ownership of a partition. */
+/** Asks what the store's database knows of a group, and which partitions the stream has. Creates the record of a new group. */
+export interface EnrollInput {
+  readonly name: GroupName
+  /** The number of slices that the consumer's options name. */
+  readonly slices?: number
+}
+
+export interface Enrolled {
+  readonly slices: number
+  readonly generation: number
+  /** Every partition that the stream has now. */
+  readonly partitions: readonly number[]
+  /** Those that came when the group was reading already: they begin at their first message, whatever the start option says. */
+  readonly added: readonly number[]
+  readonly pauses: Pauses
+  /** Why the group must not run: a person has stopped it. */
+  readonly stopped: string | null
+}
+
+/** Who paused something and why, for people. */
+export interface PauseNote {
+  readonly by: string
+  readonly reason: string
+  /** ISO time. */
+  readonly since: string
+}
+
+export interface Pauses {
+  /** Of the whole group, with partitions that are added later. */
+  readonly group: PauseNote | null
+  readonly partitions: readonly (PauseNote & { readonly partition: number })[]
+}
+
+/** What a person has decided about a group, to be written into its record. */
+export interface NoteInput {
+  readonly name: GroupName
+  readonly what: 'paused' | 'resumed' | 'stopped'
+  readonly by: string
+  readonly reason: string
+  /** All when absent. */
+  readonly partitions?: readonly number[]
+}
+
+/** Asks for a new ownership of partitions. */
 export interface OpenInput {
-  readonly key: PartitionKey
+  readonly name: GroupName
+  readonly partitions: readonly OpenRequest[]
+}
+
+export interface OpenRequest {
+  readonly partition: number
   /** The new epoch must be greater than this one: the last epoch that the workflow itself has held. */
   readonly above: number
   /** The partition came when the group was already reading: it begins at its first message, whatever the start option says. */
@@ -18,16 +66,24 @@ export interface OpenInput {
 
 export interface Ownership {
   readonly epoch: number
-  /** Where to go on, decimal. */
+  /** Where to continue, decimal. */
   readonly position: string
-  /** What the store has, decimal, where handlers have come further than what was committed. */
-  readonly committed?: string
+  /** What the store has, decimal: less than `position` where handlers are ahead of the last commit. */
+  readonly committed: string
   readonly replay: number
   /** The incarnation of the stream that the position belongs to. */
-  readonly identity?: string | null
+  readonly identity: string | null
   /** The partition's head now, decimal, where it was asked for. */
   readonly head?: string
 }
+
+export type OpenOutcome = { readonly partition: number } & (
+  | ({ readonly outcome: 'owned' } & Ownership)
+  /** Something that retrying can't mend. */
+  | { readonly outcome: 'blocked'; readonly reason: string }
+  /** Something that retrying may mend, while the other partitions are open. */
+  | { readonly outcome: 'failed'; readonly reason: string }
+)
 
 /** A bounded run of one partition: from where it began to where `until` ends it. */
 export interface Run {
@@ -39,102 +95,122 @@ export interface Run {
   readonly end?: string
 }
 
-export interface PollInput {
-  readonly key: PartitionKey
-  readonly position: string
-  readonly identity?: string | null
-}
-
-/** What poll found: whether there is anything to read at `from` or beyond. */
-export interface Plan {
-  readonly from: string
-  readonly found: boolean
-  /** The stream was deleted and made again: ownership begins anew. */
-  readonly reopen?: boolean
-}
-
-/** One batch to work: read from the log at `from`, follow the tail, and stop when the batch is full, old or idle. */
+/** One batch to work: read from the log, follow the tail, and stop when the batch is full, old, or quiet. */
 export interface BatchInput {
-  readonly key: PartitionKey
+  readonly name: GroupName
+  readonly slice: number
+  readonly partitions: readonly PartitionBatch[]
+  /** A batch of one partition that is worked apart from its neighbours, and why. */
+  readonly apart?: 'failed' | 'slow'
+  /** How many partitions may leave this batch to be worked apart. */
+  readonly mayLeave: number
+  /** Ends the batch sooner than the consumer's options say, ms. */
+  readonly closesInMs?: number
+}
+
+export interface PartitionBatch {
+  readonly partition: number
   readonly from: string
   readonly epoch: number
+  /** The number of the partition's batch. It makes the fencing token greater than every earlier batch's. */
   readonly batch: number
   readonly replay: number
-  readonly rhythm: Rhythm
-  readonly identity?: string | null
+  readonly identity: string | null
   readonly run?: Run
-  /** The batch before it ended at `from`, and the run did not: nobody has handled anything since. */
+  /** True if the previous batch ended exactly here and did not end the run. */
   readonly follows?: boolean
 }
 
-/** Why a batch was closed. */
-export type BatchEnd =
-  /** It reached its greatest number of messages: there is probably more, go on at once. */
-  | 'full'
-  /** It reached its greatest duration while messages kept coming. */
-  | 'duration'
-  /** No message came for the idle gap: wait with poll. */
-  | 'idle'
-  /** The worker is shutting down or the batch was cancelled: somebody else goes on at once. */
-  | 'stopped'
-  /** It reached the end of a bounded run. */
-  | 'finished'
-
 export interface BatchResult {
+  readonly partitions: readonly PartitionOutcome[]
+}
+
+/** What became of one partition in a batch. Everything before `to` is handled. */
+export type PartitionOutcome = {
+  readonly partition: number
+  /** The partition's batch that this is about. */
+  readonly batch: number
   readonly to: string
   readonly messages: number
-  readonly end: BatchEnd
   /** The partition's head as last seen, decimal. */
   readonly head: string
-  readonly rhythm: Rhythm
-  /** Why the partition can't go on at `to`: something that trying again won't mend. */
-  readonly blocked?: string
-  /** The position in the store was changed meanwhile, or has to be: ownership begins anew, from there. */
-  readonly reopen?: boolean
-  /** What the batch has committed itself, decimal, where the commit strategy is another than after the batch. */
+  /** What the batch has committed itself, decimal. */
   readonly committed?: string
-}
-
-/** How often messages come to a partition, carried from batch to batch. */
-export interface Rhythm {
-  /** Smoothed gap between two arrivals, ms; null before two arrivals were seen. */
-  readonly gapMs: number | null
-  /** When the last messages arrived: ms since 1970 by the clock of the worker that saw them. */
-  readonly lastAt: number | null
-}
+} & (
+  | {
+      /**
+       * - `more`     the batch is full or old: there is probably more
+       * - `rest`     no message came for a while
+       * - `released` it was asked to let go, or its worker is shutting down
+       * - `finished` at the end of a bounded run
+       */
+      readonly end: 'more' | 'rest' | 'released' | 'finished'
+    }
+  | {
+      /**
+       * - `failed`  its handler failed; it is to be retried apart from its neighbours
+       * - `slow`    one call of its handler outlasts the batches of its neighbours
+       * - `blocked` it can't continue at `to`: something that retrying can't mend
+       * - `fenced`  a newer owner has it
+       * - `reopen`  its stored position was changed meanwhile, or has to be: ownership begins anew, from there
+       */
+      readonly end: 'failed' | 'slow' | 'blocked' | 'fenced' | 'reopen'
+      readonly reason: string
+    }
+)
 
 export interface CommitInput {
-  readonly key: PartitionKey
+  readonly name: GroupName
+  readonly partitions: readonly CommitRequest[]
+}
+
+export interface CommitRequest {
+  readonly partition: number
   readonly epoch: number
-  readonly replay?: number
+  readonly replay: number
   readonly position: string
 }
 
-export type CommitResult =
-  | { readonly committed: true }
-  /** `reopen` when nobody else works the partition, for example since a person has reset it. */
-  | { readonly committed: false; readonly why: string; readonly reopen?: boolean }
+export type CommitOutcome = { readonly partition: number } & (
+  | { readonly outcome: 'committed' }
+  /** `reopen`: nobody else works the partition, for example since a person has reset it. */
+  | { readonly outcome: 'fenced' | 'reopen' | 'blocked'; readonly reason: string }
+)
 
-export interface DiscoverInput {
-  /** Partitions the group already runs; discovery returns as soon as the stream has others. */
-  readonly known: readonly number[]
-  /** Look at once whether every known partition's workflow still runs, and return what is missing. */
-  readonly verify: boolean
+/** Ends what a batch that did not answer may still be doing: no token up to this one can move progress any more. */
+export interface RaiseInput {
+  readonly name: GroupName
+  readonly partitions: readonly { readonly partition: number; readonly epoch: number; readonly batch: number }[]
 }
 
-export interface Discovery {
+/** Waits for messages in all slices that are at rest, for partitions that are added, and for slices that do not run. */
+export interface PollInput {
+  readonly name: GroupName
+  /** The partitions that the group knows. */
   readonly partitions: readonly number[]
-  /** Known partitions whose workflow does not run. */
+  readonly slices: number
+}
+
+/** Empty lists: nothing to do but to poll again. */
+export interface PollResult {
+  readonly added: readonly number[]
+  /** Slices whose workflow does not run, though nobody ended it. */
   readonly missing: readonly number[]
+  /** Slices whose workflow a person has ended in Temporal. */
+  readonly stopped: readonly { readonly slice: number; readonly how: 'cancelled' | 'terminated' }[]
 }
 
 /** Activities that every worker of a consumer serves, whatever version of the config it has. They never wait for a slot. */
 export interface ControlActivities {
-  open(input: OpenInput): Promise<Ownership>
-  poll(input: PollInput): Promise<Plan>
-  commit(input: CommitInput): Promise<CommitResult>
-  discover(input: DiscoverInput): Promise<Discovery>
-  /** The config version to go on with when nobody took a batch of version `wanted`. */
+  enroll(input: EnrollInput): Promise<Enrolled>
+  note(input: NoteInput): Promise<Pauses>
+  open(input: OpenInput): Promise<readonly OpenOutcome[]>
+  commit(input: CommitInput): Promise<readonly CommitOutcome[]>
+  raise(input: RaiseInput): Promise<void>
+  poll(input: PollInput): Promise<PollResult>
+  /** Which of these slices still run. Waits until none does, or for a while. */
+  ended(input: { readonly name: GroupName; readonly slices: readonly number[] }): Promise<readonly number[]>
+  /** The config version to continue with when no worker took a batch of version `wanted`. */
   fallback(input: { readonly wanted: string }): Promise<{ readonly version: string }>
 }
 

@@ -1,5 +1,6 @@
-import type { Rhythm, Run } from './batch.js'
-import type { PartitionKey } from './partition.js'
+import type { PauseNote, Pauses, Run } from './batch.js'
+import type { Condition } from './condition.js'
+import type { GroupName } from './partition.js'
 import type { Revision } from './revision.js'
 
 /*
@@ -7,130 +8,158 @@ import type { Revision } from './revision.js'
  * so that neither has to import the other.
  */
 
-export const workflowTypes = { group: 'consumerGroup', shard: 'groupShard', partition: 'partitionConsumer' } as const
+export const workflowTypes = { group: 'consumerGroup', slice: 'consumerSlice' } as const
 
 export const names = {
-  /** Signal to a group or partition: a worker has started with this revision. */
+  /** Signal to a group or slice: a worker has started with this revision. */
   configure: 'configure',
-  /** Update of a group, signal to a partition. */
+  /** Update of a group, signal to a slice. */
   pause: 'pause',
   resume: 'resume',
-  /** Signal to a partition: its position in the store was changed by a person. */
+  /** Signal to a group or slice: the stored positions of partitions were changed by a person. */
   reopen: 'reopen',
-  /** Signal to a partition: every partition of a bounded run is at its end, so end the workflow. */
+  /** Signal to a slice: end the workflow, once the chunks in hand are done. */
   finish: 'finish',
-  /** Query of a group or partition. */
+  /** Signal to a slice: partitions that it owns from now on. */
+  own: 'own',
+  /** Signal to a slice at rest: there are messages. */
+  wake: 'wake',
+  /** Signal from a batch to its slice: these partitions have left the batch. */
+  leave: 'leave',
+  /** Query of a group or slice. */
   status: 'status',
-  /** Signal from a partition to its group when its mode changes. */
+  /** Signal from a slice to its group: the partitions that are not healthy. */
   report: 'report',
 } as const
 
-/**
- * What a partition is doing.
- *
- * - `running` working or waiting for messages
- * - `paused`  by a person; goes on with `resume`
- * - `blocked` in front of something that retrying can't mend; goes on after a fix (a worker started again) or `resume`
- * - `fenced`  another owner with a newer epoch took the partition; takes it back with `resume`
- * - `finished` at the end that the consumer's `until` names; the group ends when all its partitions are there
- */
-export type Mode = 'running' | 'paused' | 'blocked' | 'fenced' | 'finished'
-
-export interface ModeState {
-  readonly mode: Mode
-  /** Why, for people; empty while running. */
-  readonly reason: string
-  /** ISO time of the change. */
-  readonly since: string
+/** What other processes read of a running slice without asking a worker (its memo). */
+export interface SliceMemo {
+  /** Partitions that batches have to let go of: those of this epoch up to this batch. */
+  readonly letGo?: Readonly<Record<string, readonly [epoch: number, batch: number]>>
+  /** Set when the slice came to rest, for the n-th time: the position of each partition that waits for messages. */
+  readonly rest?: {
+    readonly count: number
+    readonly partitions: Readonly<Record<string, readonly [position: string, identity: string | null]>>
+  }
 }
 
 export interface PauseCommand {
   readonly reason: string
+  /** For people: `user@host`. */
+  readonly by?: string
   /** All partitions when absent. */
   readonly partitions?: readonly number[]
 }
 
 export interface ResumeCommand {
+  readonly by?: string
   readonly partitions?: readonly number[]
 }
 
-export interface PartitionReport extends ModeState {
-  readonly partition: number
+export interface ReopenCommand {
+  readonly partitions: readonly number[]
 }
 
-/** Everything a partition workflow carries from run to run. Nothing in it grows. */
-export interface PartitionInput {
-  readonly key: PartitionKey
+/** A partition that does not just work or wait, as its slice reports it. */
+export interface PartitionReport {
+  readonly partition: number
+  readonly condition: Condition
+  /** Why, for people. */
+  readonly reason: string
+  /** ISO time of the change. */
+  readonly since: string
+}
+
+export interface SliceReport {
+  readonly slice: number
+  readonly partitions: readonly PartitionReport[]
+}
+
+/** A partition that a slice is to own. */
+export interface PartitionStart {
+  readonly partition: number
+  readonly added?: boolean
+  readonly paused?: PauseNote
+}
+
+/** Everything a slice workflow carries from run to run: one small entry a partition, and nothing that grows. */
+export interface SliceInput {
+  readonly name: GroupName
+  readonly slice: number
+  readonly generation: number
   readonly revision: Revision
-  readonly state: ModeState
   /** False where the namespace does not know Tidemark's search attributes. */
   readonly searchAttributes: boolean
-  /** Set for a partition that was added to a stream which the group already read: nothing in it may be missed. */
-  readonly added?: boolean
-  /** Present once the chain has taken ownership. */
-  readonly progress?: PartitionProgress
-  /** Present once a bounded run has begun. */
-  readonly run?: Run
+  readonly partitions: readonly PartitionRecord[]
+  /** How often the slice came to rest. */
+  readonly rests?: number
 }
 
+/** Where a partition's owner stands. */
 export interface PartitionProgress {
   readonly epoch: number
   readonly replay: number
   /** The incarnation of the stream that the position belongs to. */
-  readonly identity?: string | null
-  /** Number of the last batch begun. */
+  readonly identity: string | null
+  /** Number of the last batch that was begun. */
   readonly batch: number
   /** Where the next batch begins, decimal. */
   readonly position: string
   readonly committed: string
   /** The log's head as last seen, decimal. */
   readonly head: string
-  /** Whether the next batch may begin without a poll. */
-  readonly more: boolean
   readonly messages: number
-  readonly rhythm: Rhythm
 }
 
-export interface PartitionStatus extends ModeState {
-  readonly partition: number
+export interface PartitionRecord extends PartitionReport {
+  readonly paused: PauseNote | null
+  readonly added?: boolean
+  /** Present once the partition was opened. */
+  readonly progress?: PartitionProgress
+  /** False: the next step is to open it. */
+  readonly owned: boolean
+  /** It waits for messages at its position. */
+  readonly resting?: boolean
+  /** True if the previous batch ended exactly at the position and did not end the run. */
+  readonly follows?: boolean
+  /** Batches that it is still worked apart, after its handler was too slow for its neighbours. */
+  readonly apartFor?: number
+  /** Present once a bounded run has begun. */
+  readonly run?: Run
+}
+
+export interface PartitionStatus extends PartitionReport {
+  readonly paused: PauseNote | null
+  /** Whether a batch has it: together with its neighbours, apart from them, or none. */
+  readonly place: 'slice' | 'apart' | 'none'
+  /** Version of the config of that batch, or of the next one. */
   readonly version: string
   readonly progress: PartitionProgress | null
 }
 
-/** Everything a group workflow carries from run to run: O(partitions) small entries. */
-export interface GroupInput {
-  readonly group: string
-  readonly stream: string
-  readonly revision: Revision
-  readonly searchAttributes: boolean
-  /** Partitions whose workflows were started. */
-  readonly known: readonly number[]
-  /** Partitions that whoever starts the group has seen; spares the first run a look for them. */
-  readonly seen?: readonly number[]
-  /** Set while the whole group is paused. Partitions found later start paused, too. */
-  readonly paused: ModeState | null
-  /** Partitions that are not running, by their last report. */
-  readonly reports: readonly PartitionReport[]
+export interface SliceStatus {
+  readonly slice: number
+  readonly partitions: readonly PartitionStatus[]
 }
 
-export interface GroupStatus {
-  readonly group: string
-  readonly stream: string
+/** Everything a group workflow carries from run to run: small entries only. */
+export interface GroupInput extends GroupName {
   readonly revision: Revision
-  readonly paused: ModeState | null
+  readonly searchAttributes: boolean
+  /** What the group's record said, and what came after. Absent in the first run. */
+  readonly record?: GroupState
+}
+
+export interface GroupState {
+  readonly slices: number
+  readonly generation: number
+  /** Partitions that their slices were told to own. */
   readonly partitions: readonly number[]
+  readonly pauses: Pauses
+  /** Partitions that are not healthy, by their slices' last reports. */
   readonly reports: readonly PartitionReport[]
 }
 
-/** Something to do for some of a shard's partitions: start them, or hand them a signal. */
-export interface ShardOrder {
-  readonly group: string
-  readonly stream: string
-  readonly searchAttributes: boolean
-  readonly shard: number
-  readonly start?: readonly { readonly partition: number; readonly state: ModeState; readonly added?: boolean }[]
-  readonly revision?: Revision
-  readonly tell?: readonly number[]
-  readonly signal?: string
-  readonly args?: readonly unknown[]
+export interface GroupStatus extends GroupName, GroupState {
+  readonly revision: Revision
 }

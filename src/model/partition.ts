@@ -20,9 +20,40 @@ export function groupWorkflowId(group: string, stream: string): string {
   return `tidemark/${group}/${stream}`
 }
 
-/** The partition workflow's ID. Its uniqueness is what makes a partition have one owner. */
-export function partitionWorkflowId(key: PartitionKey): string {
-  return `${groupWorkflowId(key.group, key.stream)}/${key.partition}`
+/** The slice workflow's ID. Temporal runs one workflow of an ID at a time, so a partition has one owner. */
+export function sliceWorkflowId({ group, stream }: GroupName, slice: number): string {
+  return `${groupWorkflowId(group, stream)}/${slice}`
+}
+
+/** Which slice owns a partition. The answer does not depend on how many partitions the stream has, so it never changes as the stream grows. */
+export function sliceOf(partition: number, slices: number): number {
+  return partition % slices
+}
+
+/** Partitions by the slice that owns them. A slice without partitions is absent. */
+export function bySlice(partitions: readonly number[], slices: number): Map<number, number[]> {
+  const found = new Map<number, number[]>()
+  for (const partition of partitions) {
+    const slice = sliceOf(partition, slices)
+    found.set(slice, [...(found.get(slice) ?? []), partition])
+  }
+  return found
+}
+
+/** How many slices a group gets when the consumer's options name no number. */
+export function defaultSlices(partitions: number): number {
+  return partitions > 1_024 ? 64 : 16
+}
+
+/** `0 to 3, 7`, of numbers in ascending order; `none` of an empty list. */
+export function ranges(numbers: readonly number[]): string {
+  const parts: { from: number; to: number }[] = []
+  for (const number of numbers) {
+    const last = parts.at(-1)
+    if (last && number === last.to + 1) last.to = number
+    else parts.push({ from: number, to: number })
+  }
+  return parts.map(({ from, to }) => (from === to ? `${from}` : `${from} to ${to}`)).join(', ') || 'none'
 }
 
 /**

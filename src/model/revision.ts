@@ -12,11 +12,13 @@ export interface Revision {
   readonly timing: Timing
   /** Set where the consumer reads to an end: the head that each partition had when the run began, or a message that says so. */
   readonly until?: 'head' | 'message'
+  /** The number of slices that the consumer's options name. Counts only when the group is created. */
+  readonly slices?: number
 }
 
 /** Task queues of one consumer. Workflow tasks have a queue of their own, which the consumers of a deployment share. */
 export interface Queues {
-  /** poll, open, commit, discover: any worker of this consumer. */
+  /** enroll, open, commit, poll and their like: any worker of this consumer. */
   readonly control: string
   /** process, by a worker that holds a given version: `${batches}${version}`. */
   readonly batches: string
@@ -25,6 +27,8 @@ export interface Queues {
 /** Numbers that Temporal enforces; all in ms. */
 export interface Timing {
   readonly heartbeatTimeoutMs: number
+  /** The longest that a batch stays open while messages keep coming. */
+  readonly batchMs: number
 }
 
 /** Queue names of a consumer; `base` is the deployment's workflow queue. */

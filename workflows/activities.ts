@@ -1,0 +1,52 @@
+import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow'
+import type { BatchActivities, BatchInput, BatchResult, ControlActivities } from '../src/model/batch.js'
+import { batchQueue, type Revision } from '../src/model/revision.js'
+
+/** Temporal takes the batch from a worker that is gone after the heartbeat timeout; nothing else limits a slow handler. */
+const longest = '24 hours'
+/** A batch that no worker took for so long asks whether anybody with its config version is left. */
+const untaken = '30 seconds'
+
+/** Control activities are short. They retry without end, since giving up would help nobody. */
+export function control({ queues, timing }: Revision, summary: string): ControlActivities {
+  return proxyActivities<ControlActivities>({
+    taskQueue: queues.control,
+    summary,
+    startToCloseTimeout: '5 minutes',
+    heartbeatTimeout: timing.heartbeatTimeoutMs,
+    retry: { initialInterval: '200 ms', maximumInterval: '10 seconds' },
+  })
+}
+
+/** The group's one activity that waits. */
+export function waiting({ queues, timing }: Revision, summary: string): Pick<ControlActivities, 'poll'> {
+  return proxyActivities<ControlActivities>({
+    taskQueue: queues.control,
+    summary,
+    startToCloseTimeout: longest,
+    heartbeatTimeout: timing.heartbeatTimeoutMs,
+    retry: { initialInterval: '200 ms', maximumInterval: '10 seconds' },
+  })
+}
+
+/** Hands a batch to a worker that holds this version of the config. */
+export function process(
+  { queues, timing }: Revision,
+  { version, summary, id }: { readonly version: string; readonly summary: string; readonly id?: string },
+  input: BatchInput,
+): Promise<BatchResult> {
+  const { process } = proxyActivities<BatchActivities>({
+    taskQueue: batchQueue(queues, version),
+    summary,
+    ...(id === undefined ? {} : { activityId: id }),
+    startToCloseTimeout: longest,
+    scheduleToStartTimeout: untaken,
+    heartbeatTimeout: timing.heartbeatTimeoutMs,
+    // The worker finishes the chunks in hand and returns how far they came, so nothing of a plain handler is repeated.
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    // For a batch whose worker is gone: another worker tries at once, however often that has happened. A batch that fails
+    // names its own pause, as the consumer's retry option says.
+    retry: { initialInterval: '100 ms', maximumInterval: '1 second' },
+  })
+  return process(input)
+}

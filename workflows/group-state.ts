@@ -1,0 +1,126 @@
+import { ApplicationFailure } from '@temporalio/workflow'
+import type { Enrolled, PauseNote, Pauses } from '../src/model/batch.js'
+import type {
+  GroupInput,
+  GroupState,
+  GroupStatus,
+  PartitionReport,
+  PartitionStart,
+  ResumeCommand,
+  SliceReport,
+} from '../src/model/commands.js'
+import { ranges, sliceOf } from '../src/model/partition.js'
+import type { Revision } from '../src/model/revision.js'
+
+/** What a group knows: its record in the store's database, as of its last look, and what its slices report. */
+export class Membership {
+  revision: Revision
+  pauses: Pauses
+  readonly slices: number
+  readonly generation: number
+  readonly #partitions: Set<number>
+  readonly #reports: Map<number, PartitionReport>
+
+  constructor(
+    private readonly input: GroupInput,
+    state: GroupState,
+  ) {
+    this.revision = input.revision
+    this.pauses = state.pauses
+    this.slices = state.slices
+    this.generation = state.generation
+    this.#partitions = new Set(state.partitions)
+    this.#reports = new Map(state.reports.map((report) => [report.partition, report]))
+  }
+
+  get partitions(): number[] {
+    return [...this.#partitions].sort((a, b) => a - b)
+  }
+
+  /** Whether a bounded run is over. */
+  get finished(): boolean {
+    const { until } = this.revision
+    if (until === undefined || this.#partitions.size === 0) return false
+    return [...this.#partitions].every((partition) => this.#reports.get(partition)?.condition === 'finished')
+  }
+
+  add(partitions: readonly number[]): void {
+    for (const partition of partitions) this.#partitions.add(partition)
+  }
+
+  /** What a slice has to know of partitions that it is to own. */
+  starts(partitions: readonly number[], added: readonly number[]): PartitionStart[] {
+    return partitions.map((partition) => {
+      const paused = this.#pauseOf(partition)
+      return { partition, ...(added.includes(partition) ? { added: true } : {}), ...(paused ? { paused } : {}) }
+    })
+  }
+
+  /** A slice says what is wrong with its partitions, and nothing of the others. */
+  hear({ slice, partitions }: SliceReport): void {
+    for (const partition of this.#reports.keys())
+      if (sliceOf(partition, this.slices) === slice) this.#reports.delete(partition)
+    for (const report of partitions) this.#reports.set(report.partition, report)
+  }
+
+  /** @throws ApplicationFailure UNKNOWN_PARTITION */
+  refuseUnknown({ partitions = [] }: { readonly partitions?: readonly number[] }): void {
+    const stranger = partitions.find((partition) => !this.#partitions.has(partition))
+    if (stranger === undefined) return
+    throw ApplicationFailure.nonRetryable(
+      `${this.input.stream} has no partition ${stranger}; this group has ${this.#partitions.size > 0 ? ranges(this.partitions) : 'none yet'}`,
+      'UNKNOWN_PARTITION',
+    )
+  }
+
+  /** @throws ApplicationFailure GROUP_PAUSED for single partitions, while the whole group is paused */
+  refuseUnderPause({ partitions }: ResumeCommand): void {
+    const { group } = this.pauses
+    if (!partitions || !group) return
+    throw ApplicationFailure.nonRetryable(
+      `the whole group ${this.input.group} on ${this.input.stream} is paused (${group.reason}, by ${group.by} at ${group.since}): ` +
+        'resume the group, and then pause the partitions that are to stay paused',
+      'GROUP_PAUSED',
+    )
+  }
+
+  state(): GroupState {
+    return {
+      slices: this.slices,
+      generation: this.generation,
+      partitions: this.partitions,
+      pauses: this.pauses,
+      reports: [...this.#reports.values()].sort((a, b) => a.partition - b.partition),
+    }
+  }
+
+  status(): GroupStatus {
+    const { group, stream } = this.input
+    return { group, stream, revision: this.revision, ...this.state() }
+  }
+
+  /** The group's page in the Temporal UI: its partitions in trouble by name. */
+  details(): string {
+    const { version, startedAt, startedBy } = this.revision
+    const count = this.#partitions.size === 1 ? '1 partition' : `${this.#partitions.size} partitions`
+    const lines = [
+      `${count} of ${this.input.stream} in ${this.slices} slices, config ${version} from ${startedAt} by ${startedBy}`,
+    ]
+    const { group, partitions } = this.pauses
+    if (group) lines.push(`**paused**: ${group.reason} (${group.by}, ${group.since})`)
+    for (const { partition, reason, by, since } of partitions)
+      lines.push(`partition ${partition} **paused**: ${reason} (${by}, ${since})`)
+    for (const { partition, condition, reason, since } of this.state().reports)
+      lines.push(`partition ${partition} **${condition}**: ${reason} (since ${since})`)
+    return lines.join('\n\n')
+  }
+
+  #pauseOf(partition: number): PauseNote | undefined {
+    return this.pauses.partitions.find((one) => one.partition === partition) ?? this.pauses.group ?? undefined
+  }
+}
+
+/** A group's first state, from its record. */
+export function stateOf({ slices, generation, pauses }: Enrolled): GroupState {
+  return { slices, generation, partitions: [], pauses, reports: [] }
+}

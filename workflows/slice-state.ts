@@ -1,0 +1,215 @@
+import {
+  CancellationScope,
+  defineQuery,
+  defineSignal,
+  getExternalWorkflowHandle,
+  setCurrentDetails,
+  setHandler,
+  upsertMemo,
+} from '@temporalio/workflow'
+import type { PartitionOutcome, PauseNote } from '../src/model/batch.js'
+import {
+  names,
+  type PartitionStart,
+  type PartitionStatus,
+  type ReopenCommand,
+  type SliceInput,
+  type SliceMemo,
+  type SliceReport,
+  type SliceStatus,
+} from '../src/model/commands.js'
+import { groupWorkflowId } from '../src/model/partition.js'
+import type { Revision } from '../src/model/revision.js'
+import { detailsOf, statesOf } from './details.js'
+import { Partition } from './partition.js'
+import { showStates } from './search-attributes.js'
+
+/** To some partitions, or to all when absent. */
+interface Which {
+  readonly partitions?: readonly number[]
+}
+
+export const configureSignal = defineSignal<[Revision]>(names.configure)
+export const ownSignal = defineSignal<[{ generation: number; partitions: readonly PartitionStart[] }]>(names.own)
+export const pauseSignal = defineSignal<[Which & { note: PauseNote }]>(names.pause)
+export const resumeSignal = defineSignal<[Which]>(names.resume)
+export const reopenSignal = defineSignal<[ReopenCommand]>(names.reopen)
+export const finishSignal = defineSignal(names.finish)
+export const reportSignal = defineSignal<[SliceReport]>(names.report)
+const wakeSignal = defineSignal(names.wake)
+const leaveSignal = defineSignal<[readonly PartitionOutcome[]]>(names.leave)
+const statusQuery = defineQuery<SliceStatus>(names.status)
+
+/** How commands reach the batches that are under way. */
+export interface UnderWay {
+  /** Asks batches to let these partitions go after the chunk in hand. */
+  release(partitions: readonly Partition[]): void
+  /** Asks all batches to end after the chunks in hand. */
+  releaseAll(): void
+  /** A batch has let partitions go and goes on without them. */
+  left(outcomes: readonly PartitionOutcome[]): void
+  /** Where a partition is worked now, and with which version of the config. */
+  placeOf(partition: Partition): Pick<PartitionStatus, 'place' | 'version'>
+}
+
+/**
+ * What a slice knows, and what people, workers and batches may tell it. A command changes this state only; the loop in slice.ts reacts
+ * to it, and `underWay` passes the command on to batches.
+ */
+export class SliceState {
+  readonly input: SliceInput
+  revision: Revision
+  /** The version that batches are worked with: another than the revision's where no worker has that one. */
+  version: string
+  readonly partitions: Map<number, Partition>
+  #finishing = false
+  #underWay: UnderWay | undefined
+  #rests: number
+  /** The partitions that rest, by the last memo. */
+  #rested = ''
+  #reported = '[]'
+  #shown: string
+  #published = ''
+
+  constructor(input: SliceInput) {
+    this.input = input
+    this.revision = input.revision
+    this.version = input.revision.version
+    this.partitions = new Map(input.partitions.map((record) => [record.partition, new Partition(record)]))
+    this.#rests = input.rests ?? 0
+    this.#shown = String(statesOf([...this.partitions.values()]))
+  }
+
+  /** Listens to commands. Called once the batches' side is there, since a signal may be waiting already. */
+  listen(underWay: UnderWay): void {
+    this.#underWay = underWay
+    setHandler(configureSignal, (revision) => this.#configure(revision))
+    setHandler(ownSignal, ({ generation, partitions }) => this.#own(generation, partitions))
+    setHandler(pauseSignal, ({ partitions, note }) => {
+      const which = this.#those(partitions)
+      for (const partition of which) partition.pause(note)
+      underWay.release(which)
+    })
+    setHandler(resumeSignal, ({ partitions }) => {
+      for (const partition of this.#those(partitions)) partition.resume()
+    })
+    setHandler(reopenSignal, ({ partitions }) => {
+      const which = this.#those(partitions)
+      for (const partition of which) partition.reopen()
+      underWay.release(which)
+    })
+    setHandler(finishSignal, () => {
+      this.#finishing = true
+      underWay.releaseAll()
+    })
+    setHandler(wakeSignal, () => {
+      for (const partition of this.partitions.values()) partition.wake()
+    })
+    setHandler(leaveSignal, (outcomes) => underWay.left(outcomes))
+    setHandler(statusQuery, () => this.status())
+  }
+
+  /** The workflow is to end: the group is finished, was stopped, or has other slices now. */
+  get finishing(): boolean {
+    return this.#finishing
+  }
+
+  status(): SliceStatus {
+    const partitions = [...this.partitions.values()].map(
+      (partition): PartitionStatus => ({
+        ...partition.report(),
+        paused: partition.paused,
+        progress: partition.progress ?? null,
+        ...(this.#underWay?.placeOf(partition) ?? { place: 'none', version: this.version }),
+      }),
+    )
+    return { slice: this.input.slice, partitions }
+  }
+
+  snapshot(): SliceInput {
+    return {
+      ...this.input,
+      revision: this.revision,
+      partitions: [...this.partitions.values()].map((partition) => partition.record()),
+      rests: this.#rests,
+    }
+  }
+
+  /** Something changed since `publish`. */
+  get stale(): boolean {
+    return this.#text() !== this.#published
+  }
+
+  /** Tells everybody who looks from outside: the Temporal UI, the group, and the group's poll. Costs events only where something changed. */
+  publish(): void {
+    const partitions = [...this.partitions.values()]
+    this.#published = this.#text()
+    setCurrentDetails(detailsOf(this.input, this.version, partitions))
+    this.#showStates(partitions)
+    this.#showRest(partitions)
+    this.#report(partitions)
+  }
+
+  #text(): string {
+    return JSON.stringify([this.version, [...this.partitions.values()].map((partition) => partition.record())])
+  }
+
+  #showStates(partitions: readonly Partition[]): void {
+    const states = statesOf(partitions)
+    if (!this.input.searchAttributes || String(states) === this.#shown) return
+    this.#shown = String(states)
+    showStates(states)
+  }
+
+  /** Tells the group's poll where to wait for messages. What was said before stays until the slice rests again, and does no harm. */
+  #showRest(partitions: readonly Partition[]): void {
+    const resting = partitions.filter(({ resting }) => resting)
+    const places = resting.map(({ index, progress }) => [index, [progress!.position, progress!.identity]] as const)
+    const rested = JSON.stringify(places)
+    if (rested === this.#rested) return
+    this.#rested = rested
+    if (places.length === 0) return
+    this.#rests++
+    const rest: SliceMemo['rest'] = { count: this.#rests, partitions: Object.fromEntries(places) }
+    upsertMemo({ rest })
+  }
+
+  #report(partitions: readonly Partition[]): void {
+    const unhealthy = partitions.filter(({ condition }) => condition !== 'healthy').map((one) => one.report())
+    const text = JSON.stringify(unhealthy)
+    if (text === this.#reported) return
+    this.#reported = text
+    const { name, slice } = this.input
+    const group = getExternalWorkflowHandle(groupWorkflowId(name.group, name.stream))
+    // The group keeps a list of reports; a slice works without a group that hears it.
+    CancellationScope.nonCancellable(() => group.signal(reportSignal, { slice, partitions: unhealthy })).catch(() => {})
+  }
+
+  #configure(revision: Revision): void {
+    const changed = revision.version !== this.revision.version || revision.until !== this.revision.until
+    // The workers of a version that was given up may be back.
+    const returned = this.version !== revision.version
+    this.revision = revision
+    this.version = revision.version
+    const before = [...this.partitions.values()].filter(({ owned }) => owned)
+    for (const partition of this.partitions.values()) partition.configure(revision, changed)
+    // Their batches may be in the hands of a worker that is gone for good, or may be retrying a handler that this revision
+    // mends. A worker finishes the chunks in hand before it lets go.
+    if (changed || returned) this.#underWay?.releaseAll()
+    else this.#underWay?.release(before.filter(({ owned }) => !owned))
+  }
+
+  #own(generation: number, starts: readonly PartitionStart[]): void {
+    if (generation !== this.input.generation) {
+      this.#finishing = true
+      this.#underWay?.releaseAll()
+      return
+    }
+    for (const start of starts)
+      if (!this.partitions.has(start.partition)) this.partitions.set(start.partition, Partition.begin(start))
+  }
+
+  #those(partitions: readonly number[] | undefined): Partition[] {
+    return [...this.partitions.values()].filter(({ index }) => partitions?.includes(index) ?? true)
+  }
+}

@@ -1,0 +1,57 @@
+import {
+  allHandlersFinished,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  continueAsNew,
+  workflowInfo,
+} from '@temporalio/workflow'
+import type { SliceInput } from '../src/model/commands.js'
+import { Commits } from './commits.js'
+import { Lanes } from './lanes.js'
+import { SliceState } from './slice-state.js'
+
+/**
+ * Owns some partitions of one group: every partition p with p mod slices = slice. Its workflow ID is the lock: Temporal runs one of it
+ * at a time.
+ *
+ * It never sees a message. It hands *ranges* of the log to whichever worker has a free slot, and remembers how far they
+ * came; the workers read the ranges from the log again. So its history costs a few events per batch, whatever the batch
+ * holds, and a crashed worker's batch is simply handed to another one.
+ *
+ *   open     take ownership of partitions: new epochs, and the stored positions       once, and after resets
+ *   process  follow all healthy partitions, each with its own reader, transactions and fencing token
+ *   commit   advance the consumer offsets: after the batch, beside the next one
+ *
+ * A partition in trouble leaves the batch, and is worked apart with retries of its own until it is healthy (lanes.ts). A slice whose
+ * partitions have no messages for a while is at rest: nothing runs, and the group's poll wakes it.
+ *
+ * A person who cancels the workflow ends it after the chunks in hand, with their offsets committed.
+ */
+export async function consumerSlice(input: SliceInput): Promise<void> {
+  const state = new SliceState(input)
+  const commits = new Commits(state)
+  const lanes = new Lanes(state, commits)
+  state.listen(lanes)
+
+  const cancelled = () => CancellationScope.current().consideredCancelled
+  const over = () => state.finishing || cancelled() || workflowInfo().continueAsNewSuggested
+  while (!over()) {
+    await lanes.start().catch(() => {})
+    state.publish()
+    // Cancellation ends this wait, too, with an error that the code below the loop would otherwise never see.
+    await condition(() => over() || state.stale || lanes.startable).catch(() => {})
+  }
+
+  // Work that is done is committed, whoever ends the workflow.
+  lanes.releaseAll()
+  await CancellationScope.nonCancellable(async () => {
+    await condition(() => lanes.none)
+    await commits.settle()
+    await condition(allHandlersFinished)
+    state.publish()
+  })
+  if (cancelled()) throw new CancelledFailure('cancelled in Temporal')
+  if (state.finishing) return
+  await continueAsNew<typeof consumerSlice>(state.snapshot())
+}
