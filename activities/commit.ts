@@ -1,20 +1,56 @@
-import type { CommitInput, CommitResult } from '../src/model/batch.js'
+import type { CommitInput, CommitOutcome, CommitRequest, RaiseInput } from '../src/model/batch.js'
 import { isTidemarkError } from '../src/model/errors.js'
+import type { GroupName } from '../src/model/partition.js'
 import { commitAs, PositionChanged } from './committing/commit-as.js'
 import { reporting } from './failure.js'
+import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
 
-/** Advances the consumer offset. The store refuses it when somebody with a newer epoch owns the partition. */
+/**
+ * Advances consumer offsets. The store refuses those of partitions that somebody with a newer epoch owns. All of them are tried; if one
+ * fails in a way that retrying may mend, the activity is retried: repeating a commit is harmless.
+ */
 export function createCommit(runtime: ConsumerRuntime) {
-  return ({ key, epoch, replay = 0, position }: CommitInput): Promise<CommitResult> =>
-    reporting(key, async () => {
-      try {
-        await commitAs(runtime, { key, epoch, replay }, BigInt(position))
-        return { committed: true }
-      } catch (error) {
-        if (error instanceof PositionChanged) return { committed: false, reopen: true, why: error.message }
-        if (isTidemarkError(error) && error.effect === 'lost') return { committed: false, why: error.message }
-        throw error
-      }
-    })
+  return ({ name, partitions }: CommitInput): Promise<readonly CommitOutcome[]> =>
+    reporting(undefined, () =>
+      heartbeatingIfLong(runtime.settings.heartbeatTimeoutMs, async () => {
+        const settled = await Promise.allSettled(partitions.map((request) => commitOne(runtime, name, request)))
+        return settled.map((one) => {
+          if (one.status === 'rejected') throw one.reason
+          return one.value
+        })
+      }),
+    )
+}
+
+async function commitOne(
+  runtime: ConsumerRuntime,
+  name: GroupName,
+  { partition, epoch, replay, position }: CommitRequest,
+): Promise<CommitOutcome> {
+  try {
+    await commitAs(runtime, { key: { ...name, partition }, epoch, replay }, BigInt(position))
+    return { partition, outcome: 'committed' }
+  } catch (error) {
+    if (error instanceof PositionChanged) return { partition, outcome: 'reopen', reason: error.message }
+    if (!isTidemarkError(error) || error.effect === 'retry') throw error
+    return { partition, outcome: error.effect === 'lost' ? 'fenced' : 'blocked', reason: error.message }
+  }
+}
+
+/** Greater than the number of any try. */
+const lastAttempt = 2_000_000_000
+
+/** Makes the tokens of batches worthless that did not say that they have ended: their workers may still be running, cut off. */
+export function createRaise({ progress, settings }: ConsumerRuntime) {
+  return ({ name, partitions }: RaiseInput): Promise<void> =>
+    reporting(undefined, () =>
+      heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
+        await Promise.all(
+          partitions.map(({ partition, epoch, batch }) =>
+            progress.raise({ ...name, partition }, { epoch, batch, attempt: lastAttempt }),
+          ),
+        )
+      }),
+    )
 }

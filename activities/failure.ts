@@ -4,13 +4,15 @@ import { describePartition, type PartitionKey } from '../src/model/partition.js'
 
 /**
  * Runs an activity's body and turns what it throws into what Temporal shows and acts on: the text a person needs, the
- * stable code as its type, and whether to try again. Causes and stacks are left out: drivers put pieces of rows into
- * them, and message payloads never enter a history.
+ * stable code as its type, and when to try again. Causes and stacks are left out: drivers put pieces of rows into
+ * them, and message payloads never enter a history. Every failure is retried: what retrying can't mend is an outcome of a
+ * partition, and no failure of the activity.
+ *
+ * @param retryAfterMs pause before the next try, ms; Temporal's own policy when absent
  */
 export async function reporting<T>(
   key: PartitionKey | undefined,
   body: () => Promise<T>,
-  /** Pause before the next try, ms; Temporal's own policy when absent. */
   retryAfterMs?: number,
 ): Promise<T> {
   try {
@@ -27,7 +29,7 @@ function failure(error: unknown, key: PartitionKey | undefined, retryAfterMs: nu
   const failure = ApplicationFailure.create({
     message: known ? error.message : `${where}${messageOf(error)}`,
     type: known ? error.code : 'UNEXPECTED',
-    nonRetryable: known && error.effect !== 'retry',
+    nonRetryable: false,
     ...(retryAfterMs === undefined ? {} : { nextRetryDelay: retryAfterMs }),
   })
   failure.stack = ''

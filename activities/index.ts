@@ -1,22 +1,27 @@
 import type { BatchActivities, ControlActivities } from '../src/model/batch.js'
-import { createProcess } from './batch/process.js'
-import { createCommit } from './commit.js'
-import { createDiscover } from './discover.js'
+import { createCommit, createRaise } from './commit.js'
+import { createEnded } from './ended.js'
+import { createEnroll, createNote } from './enroll.js'
 import { createFallback } from './fallback.js'
 import { createOpen } from './open.js'
 import { createPoll } from './poll.js'
+import { createProcess } from './process.js'
 import type { ConsumerRuntime } from './runtime.js'
 
+export { Slots } from './batch/slots.js'
 export { Deduplicator } from './handling/dedupe.js'
-export type { Cluster, ConsumerRuntime } from './runtime.js'
+export type { Cluster, ConsumerRuntime, WorkflowLook } from './runtime.js'
 
-/** Short activities, and those that only wait. */
+/** Short activities, and the one that only waits. */
 export function controlActivities(runtime: ConsumerRuntime): ControlActivities {
   return {
+    enroll: createEnroll(runtime),
+    note: createNote(runtime),
     open: createOpen(runtime),
-    poll: createPoll(runtime),
     commit: createCommit(runtime),
-    discover: createDiscover(runtime),
+    raise: createRaise(runtime),
+    poll: createPoll(runtime),
+    ended: createEnded(runtime),
     fallback: createFallback(runtime),
   }
 }

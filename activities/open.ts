@@ -1,37 +1,64 @@
-import type { OpenInput, Ownership } from '../src/model/batch.js'
+import type { OpenInput, OpenOutcome, OpenRequest, Ownership } from '../src/model/batch.js'
+import { isTidemarkError, messageOf } from '../src/model/errors.js'
+import type { GroupName } from '../src/model/partition.js'
 import type { StoredOffset } from '../src/ports/index.js'
 import { relocate } from './batch/locate.js'
 import { reporting } from './failure.js'
+import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 /**
- * Takes ownership of a partition: a new epoch, greater than any that the offset store or the progress row has seen, so
+ * Takes ownership of partitions: new epochs, greater than any that the offset store or the progress rows have seen, so
  * that a loss of either (or of Temporal's data) can't bring an old owner back. The start option counts only where neither
- * knows the partition.
+ * knows the partition. Partitions are opened side by side, so their statements are one statement.
  */
 export function createOpen(runtime: ConsumerRuntime) {
+  const { settings, log } = runtime
+  return ({ name, partitions }: OpenInput): Promise<readonly OpenOutcome[]> =>
+    reporting(undefined, () =>
+      heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
+        const settled = await Promise.allSettled(partitions.map((request) => openOne(runtime, name, request)))
+        const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+        const lasting = (error: unknown) => isTidemarkError(error) && error.effect !== 'retry'
+        // Nothing could be opened: the activity itself is retried, with a growing pause.
+        const passing = failures.find((error) => !lasting(error))
+        if (passing !== undefined && failures.length === partitions.length && !failures.some(lasting)) throw passing
+        return settled.map((one, index): OpenOutcome => {
+          const { partition } = partitions[index]!
+          if (one.status === 'fulfilled') return { partition, outcome: 'owned', ...one.value }
+          const reason = messageOf(one.reason)
+          log.warn({ ...name, partition }, `could not be opened: ${reason}`)
+          return { partition, outcome: lasting(one.reason) ? 'blocked' : 'failed', reason }
+        })
+      }),
+    )
+}
+
+async function openOne(
+  runtime: ConsumerRuntime,
+  name: GroupName,
+  { partition, above, added, head }: OpenRequest,
+): Promise<Ownership> {
   const { source, store, progress, settings } = runtime
-  return ({ key, above, added, head }: OpenInput): Promise<Ownership> =>
-    reporting(key, async () => {
-      // One after the other: both as a rule ask the same pool, and a connection more for each partition costs more than it saves.
-      const offsets = await store.read(key.group, key.stream)
-      const done = await progress.read(key)
-      const identity = await source.identity(key.partition)
-      const stored = offsets.find(({ partition }) => partition === key.partition)
-      // What was handled may be ahead of what was committed. Only the same replay counts: a reset goes back on purpose.
-      const reached = ({ position, replay }: Pick<StoredOffset, 'position' | 'replay'>) =>
-        done !== null && done.replay === replay && done.position > position ? done.position : position
-      if (stored) await relocate(runtime, key, { ...stored, position: reached(stored) }, identity)
-      const start =
-        stored?.position ?? done?.position ?? (await source.resolve(key.partition, added ? 'first' : settings.start))
-      const owned = await store.open(key, { above: Math.max(above, done?.token.epoch ?? 0), start, identity })
-      return {
-        epoch: owned.epoch,
-        position: String(reached(owned)),
-        committed: String(owned.position),
-        replay: owned.replay,
-        identity: owned.identity,
-        ...(head ? { head: String((await source.bounds([key.partition])).get(key.partition)!.head) } : {}),
-      }
-    })
+  const key = { ...name, partition }
+  const [offsets, done, identity] = await Promise.all([
+    store.read(name.group, name.stream),
+    progress.read(key),
+    source.identity(partition),
+  ])
+  const stored = offsets.find((one) => one.partition === partition)
+  // What was handled may be ahead of what was committed. Only the same replay counts: a reset goes back on purpose.
+  const reached = ({ position, replay }: Pick<StoredOffset, 'position' | 'replay'>) =>
+    done !== null && done.replay === replay && done.position > position ? done.position : position
+  if (stored) await relocate(runtime, key, { ...stored, position: reached(stored) }, identity)
+  const start = stored?.position ?? done?.position ?? (await source.resolve(partition, added ? 'first' : settings.start))
+  const owned = await store.open(key, { above: Math.max(above, done?.token.epoch ?? 0), start, identity })
+  return {
+    epoch: owned.epoch,
+    position: String(reached(owned)),
+    committed: String(owned.position),
+    replay: owned.replay,
+    identity: owned.identity,
+    ...(head ? { head: String((await source.bounds([partition])).get(partition)!.head) } : {}),
+  }
 }

@@ -1,30 +1,87 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
-import type { Plan, PollInput } from '../src/model/batch.js'
-import { outdatedOrGone } from './batch/identity.js'
+import type { PollInput, PollResult } from '../src/model/batch.js'
+import { isTidemarkError, messageOf } from '../src/model/errors.js'
+import { bySlice } from '../src/model/partition.js'
 import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
+import { SliceWatch } from './polling/slice-watch.js'
 import type { ConsumerRuntime } from './runtime.js'
 
-/** An idle partition costs one activity in so many ms. */
-const longestWait = 60_000
+/** How often slices are looked at, ms: those that may come to rest, and those that rest already. */
+const lookEvery = 2_000
+const lookAtRestEvery = 10_000
+/** How often the stream is asked for its partitions, ms. */
+const partitionsEvery = 10_000
+/** A log that does not answer for so long is left to another worker, ms: this one may be cut off. */
+const unreachableFor = 10_000
+/** One activity waits for so long, ms. */
+const longest = 60 * 60_000
 
 /**
- * Waits until there is something to read. It heartbeats, so that messages for an idle partition whose worker has just
- * died wait for the heartbeat timeout and not for the end of this minute.
+ * The group's one activity that waits: for messages in all slices that are at rest, for partitions that are added, and for slices that
+ * do not run. It wakes slices by signal and goes on. It heartbeats, so that messages for partitions at rest wait for the heartbeat timeout
+ * when its worker dies, and not for the end of this hour.
  */
-export function createPoll({ source, settings, draining, keepOffset }: ConsumerRuntime) {
-  return ({ key, position, identity }: PollInput): Promise<Plan> =>
-    reporting(key, async () => {
-      const stop = heartbeats(settings.heartbeatTimeoutMs, () => ({ waitingAt: position }))
-      const signal = AbortSignal.any([Context.current().cancellationSignal, draining, AbortSignal.timeout(longestWait)])
-      void keepOffset(key)
+export function createPoll(runtime: ConsumerRuntime) {
+  const { source, settings, draining, log } = runtime
+  return ({ name, partitions, slices }: PollInput): Promise<PollResult> =>
+    reporting(undefined, async () => {
+      const signal = AbortSignal.any([Context.current().cancellationSignal, draining])
+      const watches = [...bySlice(partitions, slices).keys()].map((slice) => new SliceWatch(runtime, name, slice))
+      const stop = heartbeats(settings.heartbeatTimeoutMs, () => ({
+        resting: watches.filter(({ state }) => state === 'resting').length,
+        slices: watches.length,
+      }))
+      const until = Date.now() + longest
+      let restLookedAt = 0
+      let partitionsAt = Date.now()
+      let silentSince: number | null = null
+
+      /** Partitions that were added; throws once the log has not answered for a while. */
+      async function added(): Promise<number[]> {
+        if (Date.now() - partitionsAt < partitionsEvery) return []
+        partitionsAt = Date.now()
+        try {
+          const there = await source.partitions()
+          silentSince = null
+          return there.filter((partition) => !partitions.includes(partition))
+        } catch (error) {
+          // A stream that is gone is the partitions' affair: their batches say so.
+          if (isTidemarkError(error) && error.code === 'STREAM_NOT_FOUND') return []
+          silentSince ??= Date.now()
+          log.warn({ ...name, error: messageOf(error) }, 'could not look for added partitions')
+          if (Date.now() - silentSince >= unreachableFor) throw error
+          return []
+        }
+      }
+
+      async function look(): Promise<void> {
+        const all = Date.now() - restLookedAt >= lookAtRestEvery
+        if (all) restLookedAt = Date.now()
+        const due = watches.filter(({ state }) => all || state !== 'resting')
+        const looks = await Promise.allSettled(due.map((watch) => watch.look()))
+        const failed = looks.find((one) => one.status === 'rejected')
+        if (failed) log.debug({ ...name, error: messageOf(failed.reason) }, 'could not look at a slice')
+      }
+
       try {
-        // So a stream that is gone is noticed within a wait, though nothing comes that would have to be read.
-        if (await outdatedOrGone(source, key.partition, identity, signal))
-          return { from: position, found: false, reopen: true }
-        return { from: position, found: await source.waitForData(key.partition, BigInt(position), signal) }
+        for (;;) {
+          await look()
+          const result: PollResult = {
+            added: await added(),
+            missing: watches.filter(({ gone }) => gone).map(({ slice }) => slice),
+            stopped: watches.flatMap(({ state, slice }) =>
+              state === 'cancelled' || state === 'terminated' ? [{ slice, how: state }] : [],
+            ),
+          }
+          const news = result.added.length + result.missing.length + result.stopped.length > 0
+          if (news || signal.aborted || Date.now() > until) return result
+          await sleep(lookEvery, undefined, { signal }).catch(() => {})
+        }
       } finally {
         stop()
+        for (const watch of watches) watch.stop()
       }
     })
 }

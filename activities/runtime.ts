@@ -1,9 +1,18 @@
 import type { Handler } from '../src/handlers/handler.js'
 import type { Until } from '../src/handlers/until.js'
+import type { SliceMemo } from '../src/model/commands.js'
 import type { PartitionKey } from '../src/model/partition.js'
 import type { Queues } from '../src/model/revision.js'
 import type { ConsumerSettings } from '../src/model/settings.js'
-import type { ByteBudget, Log, OffsetStoreClient, ProgressLog, SourceClient } from '../src/ports/index.js'
+import type {
+  ByteBudget,
+  GroupRecords,
+  Log,
+  OffsetStoreClient,
+  ProgressLog,
+  SourceClient,
+} from '../src/ports/index.js'
+import type { Slots } from './batch/slots.js'
 import type { Deduplicator } from './handling/dedupe.js'
 import type { RuntimeOutput } from './handling/outputs.js'
 
@@ -15,6 +24,8 @@ export interface ConsumerRuntime {
   readonly handler: Handler
   readonly source: SourceClient
   readonly store: OffsetStoreClient
+  /** What groups must remember whatever happens to Temporal, in the store's database. */
+  readonly records: GroupRecords
   /** Keeps brokers from forgetting the offset of a partition that waits. Fails nobody. */
   readonly keepOffset: (key: PartitionKey) => Promise<void>
   /** In the database that the handler writes to. */
@@ -23,6 +34,8 @@ export interface ConsumerRuntime {
   readonly output?: RuntimeOutput
   readonly until?: Until
   readonly budget: ByteBudget
+  /** Bounds how many handlers of this consumer the worker runs at the same time. */
+  readonly slots: Slots
   readonly cluster: Cluster
   readonly log: Log
   /** Aborted when the worker begins to stop: finish the chunk in hand, take no more. */
@@ -31,10 +44,22 @@ export interface ConsumerRuntime {
   readonly stopped: AbortSignal
 }
 
-/** The questions that activities ask Temporal itself. */
+/** What activities ask Temporal itself. None of it is billed but signals. */
 export interface Cluster {
-  /** Which of these workflows do not run. */
-  notRunning(workflowIds: readonly string[]): Promise<readonly string[]>
   /** Whether any worker has asked this queue for activities lately. */
   hasPollers(taskQueue: string): Promise<boolean>
+  /** Null where there is no such workflow. Throws where Temporal can't be reached within a few seconds. */
+  look(workflowId: string): Promise<WorkflowLook | null>
+  /** A workflow that does not run is told nothing. Throws where Temporal can't be reached within a few seconds. */
+  signal(workflowId: string, signal: string, ...args: unknown[]): Promise<void>
+}
+
+/** What can be seen of a workflow from outside. */
+export interface WorkflowLook {
+  readonly status: 'running' | 'cancelled' | 'terminated' | 'ended'
+  readonly memo: SliceMemo
+  /** IDs of activities that the workflow has asked to end. */
+  readonly cancelled: ReadonlySet<string>
+  /** Type names of activities that are under way, or between two tries. */
+  readonly pending: readonly string[]
 }

@@ -42,7 +42,7 @@ export class Fleet {
   }
 
   /** Signals the slices of partitions, each with what concerns it. A slice that does not run is skipped: it gets its state when it is started. */
-  async tell<Args extends unknown[]>(
+  async tell<Args extends [] | [unknown]>(
     partitions: readonly number[],
     signal: SignalDefinition<Args>,
     argsFor: (partitions: readonly number[]) => NoInfer<Args>,

@@ -1,9 +1,51 @@
 import type { PartitionKey } from '../../src/model/partition.js'
-import type { Reader } from '../../src/ports/index.js'
+import type { Chunk, Reader } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
+import { type Interrupt, interrupted } from './interrupt.js'
 
 /** How long a reader waits for its partition's next batch, ms. The hand-over between two batches takes some 50 ms. */
 const keepFor = 2_000
+
+/** A reader in use, with the chunk that was asked of it and that nobody has taken yet. */
+export class Lease {
+  #pending: Promise<Chunk | null> | undefined
+
+  constructor(
+    private readonly reader: Reader,
+    private readonly end: AbortController,
+  ) {}
+
+  /**
+   * The next chunk; null where nothing came within `waitMs`, or where the interrupt was first. What comes after an interrupt is returned
+   * by the next call.
+   */
+  async next(
+    limits: { readonly maxMessages: number; readonly waitMs: number },
+    interrupt: Interrupt,
+  ): Promise<Chunk | null> {
+    this.#pending ??= this.reader.next(limits)
+    try {
+      const chunk = await interrupt.or(this.#pending)
+      if (chunk === interrupted) return null
+      this.#pending = undefined
+      return chunk
+    } catch (error) {
+      this.#pending = undefined
+      throw error
+    }
+  }
+
+  /** Returns a chunk that was taken and not handled. */
+  putBack(chunk: Chunk): void {
+    this.#pending = Promise.resolve(chunk)
+  }
+
+  async close(): Promise<void> {
+    this.end.abort()
+    this.#pending?.then((chunk) => chunk?.release()).catch(() => {})
+    await this.reader.close()
+  }
+}
 
 interface Parked {
   readonly lease: Lease
@@ -11,15 +53,9 @@ interface Parked {
   readonly timer: NodeJS.Timeout
 }
 
-/** A reader in use. `stop` ends it, also in the middle of a wait. */
-export interface Lease {
-  readonly reader: Reader
-  stop(): void
-}
-
 /**
- * Keeps the reader of a batch that ended full for the batch that follows at once, with its connection and the fetch it has
- * ahead. Where the next batch goes to another worker, the reader is closed shortly after.
+ * Keeps the reader of a batch that ended with more to come for the batch that follows at once, with its connection and the fetch it
+ * has ahead. Where the next batch goes to another worker, the reader is closed shortly after.
  */
 export class Readers {
   readonly #parked = new Map<string, Parked>()
@@ -31,7 +67,7 @@ export class Readers {
   }
 
   take(key: PartitionKey, replay: number, from: bigint, identity: string | null = null): Lease {
-    const id = `${key.partition}/${replay}`
+    const id = idOf(key, replay, identity)
     const parked = this.#parked.get(id)
     if (parked) {
       if (parked.position === from) {
@@ -45,12 +81,12 @@ export class Readers {
     const end = new AbortController()
     const { fetchBytes } = settings.chunk
     const reader = source.read(from, { key, replay, identity, fetchBytes, budget, signal: end.signal })
-    return { reader, stop: () => end.abort() }
+    return new Lease(reader, end)
   }
 
-  park(key: PartitionKey, replay: number, position: bigint, lease: Lease): void {
-    if (this.runtime.draining.aborted) return void this.close(lease)
-    const id = `${key.partition}/${replay}`
+  park(key: PartitionKey, replay: number, position: bigint, identity: string | null, lease: Lease): void {
+    if (this.runtime.draining.aborted) return void lease.close().catch(() => {})
+    const id = idOf(key, replay, identity)
     const old = this.#parked.get(id)
     if (old) this.#drop(id, old)
     const timer = setTimeout(() => this.#drop(id, parked), keepFor)
@@ -58,14 +94,13 @@ export class Readers {
     this.#parked.set(id, parked)
   }
 
-  async close(lease: Lease): Promise<void> {
-    lease.stop()
-    await lease.reader.close()
-  }
-
   #drop(id: string, parked: Parked): void {
     clearTimeout(parked.timer)
     if (this.#parked.get(id) === parked) this.#parked.delete(id)
-    this.close(parked.lease).catch(() => {})
+    parked.lease.close().catch(() => {})
   }
+}
+
+function idOf({ partition }: PartitionKey, replay: number, identity: string | null): string {
+  return `${partition}/${replay}/${identity}`
 }

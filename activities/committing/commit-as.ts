@@ -3,7 +3,9 @@ import { describePartition, type PartitionKey } from '../../src/model/partition.
 import type { ConsumerRuntime } from '../runtime.js'
 
 /** The stored position is not this owner's any more, and nobody else's either: the partition has to be opened again. Not a failure. */
-export class PositionChanged extends Error {}
+export class PositionChanged extends Error {
+  override readonly name = 'PositionChanged'
+}
 
 /** Whoever works a partition, as the store knows it. */
 export interface Ownership {
@@ -19,7 +21,7 @@ export type Ledgers = Pick<ConsumerRuntime, 'store' | 'progress'>
  *
  * A refused commit does not yet mean that somebody else works the partition. A person may have reset it. Or a worker that was frozen
  * while it opened the partition has woken up and done so, long after somebody else was asked to: it has taken an epoch, but
- * nobody will work under it. Who works, claims the progress first; so that is asked.
+ * nobody will work under it. An owner claims the progress row before working, so check that row.
  *
  * @throws PositionChanged, TidemarkError FENCED
  */
@@ -30,6 +32,8 @@ export async function commitAs(
 ): Promise<void> {
   const result = await store.commit(key, { epoch, position, replay })
   if (result.outcome === 'committed') return
+  // The batch itself, or a try whose answer was lost, has committed as much already.
+  if (result.epoch === epoch && result.replay === replay && result.position >= position) return
   const where = `${describePartition(key)} of group ${key.group}`
   const now = `epoch ${result.epoch} at position ${result.position}; this owner has epoch ${epoch}`
   if (result.replay > replay) throw new PositionChanged(`${where} was reset: it has ${now}`)

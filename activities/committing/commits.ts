@@ -10,6 +10,8 @@ export interface Commits {
   readonly dueIn: number
   /** Everything before `position` is done, `messages` more than the last time. */
   done(position: bigint, messages: number): Promise<void>
+  /** Nothing came for the consumer's idle gap. The batch stays open, so what is done is committed now. */
+  idle(): Promise<void>
   /** Commits what is left, and returns the position committed; undefined where the workflow commits. */
   end(): Promise<bigint | undefined>
 }
@@ -22,14 +24,12 @@ export function commitsOf(
   stored: StoredOffsets | undefined,
 ): Commits {
   const { commit: strategy } = runtime.settings
-  if (stored) return { ...leaves, end: () => stored.flush() }
+  if (stored)
+    return { most: Infinity, dueIn: Infinity, done: async () => {}, idle: async () => {}, end: () => stored.flush() }
   if (strategy.after === 'messages') return new Every(runtime, owner, position, strategy.messages)
   if (strategy.after === 'interval') return new Periodic(runtime, owner, position, strategy.intervalMs)
-  return { ...leaves, end: async () => undefined }
+  return new AfterBatch(runtime, owner, position)
 }
-
-/** Leaves the commit to somebody else: the workflow, or the handler. */
-const leaves = { most: Infinity, dueIn: Infinity, done: async () => {} }
 
 /** What the strategies that commit inside the batch have in common. */
 abstract class Inside implements Commits {
@@ -54,17 +54,43 @@ abstract class Inside implements Commits {
 
   async done(position: bigint, messages: number): Promise<void> {
     this.#position = position
-    if (this.due(messages)) await this.end()
+    if (this.due(messages)) await this.#commit()
   }
 
   protected get pending(): boolean {
     return this.#position !== this.#committed
   }
 
-  async end(): Promise<bigint> {
+  async idle(): Promise<void> {
+    await this.#commit()
+  }
+
+  async end(): Promise<bigint | undefined> {
+    return this.#commit()
+  }
+
+  /** The position that this batch has committed; null before it has. */
+  protected get committed(): bigint | null {
+    return this.#committed
+  }
+
+  async #commit(): Promise<bigint> {
     if (this.pending) await commitAs(this.ledgers, this.owner, this.#position)
     this.#committed = this.#position
     return this.#position
+  }
+}
+
+/** The workflow commits, unless the batch has become idle and has done so itself. */
+class AfterBatch extends Inside {
+  readonly most = Infinity
+
+  protected due(): boolean {
+    return false
+  }
+
+  override async end(): Promise<bigint | undefined> {
+    return this.committed ?? undefined
   }
 }
 

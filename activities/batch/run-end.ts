@@ -1,4 +1,4 @@
-import type { BatchInput } from '../../src/model/batch.js'
+import type { PartitionBatch } from '../../src/model/batch.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { Chunk, Message } from '../../src/ports/index.js'
@@ -16,10 +16,15 @@ export interface RunEnd {
 }
 
 /** Messages are looked at before they are handled, each time they are. Null where the consumer reads for ever. */
-export function runEnd(runtime: ConsumerRuntime, input: BatchInput, attempt: number): RunEnd | null {
+export function runEnd(
+  runtime: ConsumerRuntime,
+  key: PartitionKey,
+  batch: PartitionBatch,
+  attempt: number,
+): RunEnd | null {
   const { until } = runtime
-  if (until === 'head' && input.run?.end !== undefined) return new AtHead(runtime, input.key, BigInt(input.run.end))
-  if (typeof until === 'function') return new AtMessage(runtime, input, until, attempt)
+  if (until === 'head' && batch.run?.end !== undefined) return new AtHead(runtime, key, BigInt(batch.run.end))
+  if (typeof until === 'function') return new AtMessage(runtime, key, batch, until, attempt)
   return null
 }
 
@@ -50,7 +55,8 @@ class AtHead implements RunEnd {
 class AtMessage implements RunEnd {
   constructor(
     private readonly runtime: ConsumerRuntime,
-    private readonly input: BatchInput,
+    private readonly key: PartitionKey,
+    private readonly batch: PartitionBatch,
     private readonly until: (message: Message) => boolean,
     private readonly attempt: number,
   ) {}
@@ -60,7 +66,8 @@ class AtMessage implements RunEnd {
    * stands right before the position.
    */
   async reached(position: bigint): Promise<boolean> {
-    const { key, run, replay, follows } = this.input
+    const { key } = this
+    const { run, replay, follows } = this.batch
     if (!run || position <= BigInt(run.began) || (follows && this.attempt === 1)) return false
     const { source, settings, budget } = this.runtime
     const over = new AbortController()
@@ -98,11 +105,10 @@ class AtMessage implements RunEnd {
     try {
       return this.until(message)
     } catch (error) {
-      const { group } = this.input.key
       throw new TidemarkError(
         'HANDLER_FAILED',
-        `'until' of group ${group} failed at ${describePartition(this.input.key)} offset ${message.offset}: ${redact(messageOf(error), [message])}`,
-        { place: { ...this.input.key, offset: String(message.offset) } },
+        `'until' of group ${this.key.group} failed at ${describePartition(this.key)} offset ${message.offset}: ${redact(messageOf(error), [message])}`,
+        { place: { ...this.key, offset: String(message.offset) } },
       )
     }
   }

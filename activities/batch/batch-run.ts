@@ -1,0 +1,273 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BatchInput, BatchResult, PartitionOutcome } from '../../src/model/batch.js'
+import { isTidemarkError, messageOf } from '../../src/model/errors.js'
+import { compareTokens } from '../../src/model/token.js'
+import { PositionChanged } from '../committing/commit-as.js'
+import type { ConsumerRuntime } from '../runtime.js'
+import type { Listener } from './orders.js'
+import { type Lasting, PartitionRun } from './partition-run.js'
+import { pauseBefore } from './pause.js'
+import { Trouble } from './trouble.js'
+
+/** A call of a handler that lasts longer than this does not hold up the end of its neighbours' batch, ms. */
+const quickMs = 250
+/** A partition that waits looks at least so often whether the batch has ended, ms. */
+const longestWaitMs = 60_000
+
+/** How a batch reaches its slice while it runs. */
+export interface Departures {
+  /** Tells the slice that partitions have left the batch. Resolves when it knows. */
+  tell(outcomes: readonly PartitionOutcome[]): Promise<void>
+}
+
+/**
+ * One batch of many partitions. Each is followed by itself (partition-run.ts); the batch decides when all of them end, and what becomes
+ * of one that fails.
+ *
+ *   open     it has not ended: partitions read, handle, and wait at the tail of the log
+ *   closing  it is full or old or quiet, or has to let go: each partition stops at its next boundary. As long as a neighbour is in
+ *            a slow call of its handler, the others go on; the slow one leaves the batch after that call
+ *   closed   every partition has an outcome
+ */
+export class BatchRun implements Listener {
+  readonly #live = new Set<PartitionRun>()
+  readonly #outcomes: PartitionOutcome[] = []
+  readonly #trouble: Trouble<PartitionRun>
+  #closing: 'more' | 'rest' | 'released' | null = null
+  /** Why the whole batch fails. */
+  #failure: unknown
+  readonly #openedAt = performance.now()
+  #firstMessageAt: number | null = null
+  #lastMessageAt = performance.now()
+  #closingSince = 0
+  readonly #released = new Set<PartitionRun>()
+  /** Partitions that have stopped at a boundary, and wait for a neighbour in a call of its handler. */
+  readonly #boundary = new Set<PartitionRun>()
+
+  constructor(
+    private readonly runtime: ConsumerRuntime,
+    private readonly input: BatchInput,
+    lasting: Lasting,
+    private readonly attempt: number,
+    private readonly departures: Departures,
+  ) {
+    for (const batch of input.partitions) {
+      const key = { ...input.name, partition: batch.partition }
+      this.#live.add(new PartitionRun(runtime, lasting, key, batch, attempt))
+    }
+    this.#trouble = new Trouble(input.mayLeave)
+  }
+
+  /** For people who look at the pending activity. */
+  get progress(): object {
+    const runs = [...this.#live]
+    const messages = runs.reduce((sum, run) => sum + run.messages, 0)
+    return { messages, positions: Object.fromEntries(runs.map((run) => [run.key.partition, String(run.position)])) }
+  }
+
+  /** @throws what failed in a way that concerns the whole batch: Temporal tries it again */
+  async run(): Promise<BatchResult> {
+    await Promise.all([...this.#live].map((run) => this.#follow(run)))
+    if (this.#failure !== undefined) throw this.#failure
+    return { partitions: this.#outcomes }
+  }
+
+  end(): void {
+    this.#close('released')
+  }
+
+  release(isAsked: (partition: number, epoch: number, batch: number) => boolean): void {
+    for (const run of this.#live) {
+      const { partition, epoch, batch } = run.batch
+      if (!isAsked(partition, epoch, batch)) continue
+      this.#released.add(run)
+      run.interrupt.fire()
+    }
+  }
+
+  /** Follows a partition until it has an outcome. Never rejects. */
+  async #follow(run: PartitionRun): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      try {
+        await this.#work(run, tries)
+        return
+      } catch (error) {
+        // A partition of a batch that fails as a whole has nothing to say.
+        if (this.#failure !== undefined || (await this.#judge(run, error))) {
+          this.#gone(run)
+          return
+        }
+        await this.#pause(run, tries)
+        if (this.#closing === 'released' || this.#released.has(run)) {
+          await this.#depart(run, run.outcome('released'))
+          return
+        }
+      }
+    }
+  }
+
+  async #work(run: PartitionRun, tries: number): Promise<void> {
+    if (tries > 0) await run.again()
+    else if (!this.#released.has(run) && this.#closing !== 'released' && (await run.open()))
+      return this.#end(run, 'finished')
+    for (;;) {
+      const end = await this.#boundaryOf(run)
+      if (end) return this.#end(run, end)
+      const { maxMessages } = this.runtime.settings.batch
+      const chunk = await run.next(maxMessages - run.messages, this.#waitMs())
+      if (!chunk) {
+        if (await run.idle()) return this.#end(run, 'finished')
+        this.#consider(run)
+        continue
+      }
+      if (chunk.messages.length > 0) {
+        this.#firstMessageAt ??= performance.now()
+        this.#lastMessageAt = performance.now()
+      }
+      const last = await run.handle(chunk)
+      if (last === null) continue
+      this.#trouble.succeeded(run)
+      if (last) return this.#end(run, 'finished')
+      this.#lastMessageAt = performance.now()
+      this.#consider(run)
+    }
+  }
+
+  /** Whether the partition ends here. Where the batch closes, it waits a little for neighbours that are in a call of their handler. */
+  async #boundaryOf(run: PartitionRun): Promise<'more' | 'rest' | 'released' | 'slow' | null> {
+    if (this.#released.has(run) || this.#closing === 'released') return 'released'
+    if (run.slow) return 'slow'
+    if (!this.#closing) return null
+    if (!this.#inHand()) return this.#closing
+    this.#boundary.add(run)
+    const left = this.#closingSince + quickMs - performance.now()
+    if (left > 0) await run.interrupt.or(sleep(left, undefined, { ref: false }))
+    this.#boundary.delete(run)
+    if (this.#released.has(run)) return 'released'
+    if (!this.#inHand()) return this.#closing
+    // They keep the batch open, so this partition goes on; and they leave it, since they are too slow for their neighbours.
+    for (const other of this.#live) if (other.handlingSince !== null) other.slow = true
+    return null
+  }
+
+  /** Whether any partition is in a call of its handler. */
+  #inHand(): boolean {
+    return [...this.#live].some(({ handlingSince }) => handlingSince !== null)
+  }
+
+  /** Whether the batch is to close: it is full, old, or quiet. */
+  #consider(run: PartitionRun): void {
+    const { maxMessages, maxDurationMs, restAfterMs } = this.runtime.settings.batch
+    const now = performance.now()
+    // Who waits at the boundary may go on now, or end.
+    if (this.#closing) {
+      if (!this.#inHand()) for (const other of this.#boundary) other.interrupt.fire()
+      return
+    }
+    const longest = Math.min(maxDurationMs, this.input.closesInMs ?? Number.POSITIVE_INFINITY)
+    if (run.messages >= maxMessages) this.#close('more')
+    else if (this.#firstMessageAt !== null && now - Math.max(this.#firstMessageAt, this.#openedAt) >= longest)
+      this.#close('more')
+    else if (now - this.#lastMessageAt >= restAfterMs && !this.#inHand()) this.#close('rest')
+    // One that was worked apart and has handled something goes back to its neighbours.
+    else if (this.input.apart && run.messages > 0) this.#close('more')
+  }
+
+  /** How long a partition may wait for messages before the batch has to look whether it is over, ms. */
+  #waitMs(): number {
+    const { maxDurationMs, restAfterMs } = this.runtime.settings.batch
+    const now = performance.now()
+    if (this.#closing) return quickMs
+    const longest = Math.min(maxDurationMs, this.input.closesInMs ?? Number.POSITIVE_INFINITY)
+    const closesIn = this.#firstMessageAt === null ? Number.POSITIVE_INFINITY : this.#firstMessageAt + longest - now
+    const restsIn = this.#lastMessageAt + restAfterMs - now
+    return Math.max(1, Math.min(longestWaitMs, closesIn, restsIn))
+  }
+
+  #close(why: 'more' | 'rest' | 'released'): void {
+    if (this.#closing === 'released' || this.#closing === why) return
+    this.#closing = why
+    this.#closingSince = performance.now()
+    for (const run of this.#live) run.interrupt.fire()
+  }
+
+  async #end(run: PartitionRun, end: 'more' | 'rest' | 'released' | 'finished' | 'slow'): Promise<void> {
+    await run.close(end === 'more')
+    if (end === 'slow') await this.#depart(run, run.outcome('slow', 'one call of its handler outlasts the batches of its neighbours'))
+    else if (end === 'released') await this.#depart(run, run.outcome('released'))
+    else {
+      this.#outcomes.push(run.outcome(end))
+      this.#gone(run)
+    }
+  }
+
+  /** The partition leaves, and its slice is told at once where neighbours go on; else the batch's result says it. */
+  async #depart(run: PartitionRun, outcome: PartitionOutcome): Promise<void> {
+    this.#outcomes.push(outcome)
+    this.#gone(run)
+    if (this.#live.size > 0 && this.#closing !== 'released') await this.departures.tell([outcome])
+  }
+
+  #gone(run: PartitionRun): void {
+    this.#live.delete(run)
+    this.#trouble.gone(run)
+    for (const other of this.#boundary) other.interrupt.fire()
+  }
+
+  /**
+   * What becomes of a partition that has failed.
+   *
+   * @returns whether it is out of the batch; else it is to be tried again in its place
+   */
+  async #judge(run: PartitionRun, error: unknown): Promise<boolean> {
+    await run.abandon().catch(() => {})
+    if (error instanceof PositionChanged) return this.#out(run, run.outcome('reopen', error.message))
+    if (isTidemarkError(error) && error.effect === 'lost') return this.#lost(run, error.message)
+    if (isTidemarkError(error) && error.effect === 'stop') return this.#stopped(run, error.code, error.message)
+    if (this.input.apart || this.#live.size === 1) return this.#fail(error)
+    this.#trouble.failed(run)
+    // Its neighbours have a moment to succeed, or to fail for the same reason.
+    await sleep(quickMs)
+    if (this.#failure !== undefined) return true
+    const verdict = this.#trouble.judge(run)
+    if (verdict === 'all') return this.#fail(error)
+    if (verdict === 'stay') return false
+    return this.#out(run, run.outcome('failed', messageOf(error)))
+  }
+
+  async #out(run: PartitionRun, outcome: PartitionOutcome): Promise<boolean> {
+    await this.#depart(run, outcome)
+    return true
+  }
+
+  /** Another owner has it: of another epoch; or a later batch of the same slice, which the slice itself has ordered. */
+  async #lost(run: PartitionRun, reason: string): Promise<boolean> {
+    const progress = await this.runtime.progress.read(run.key).catch(() => null)
+    const sibling = progress?.token.epoch === run.batch.epoch && compareTokens(progress.token, run.token) > 0
+    if (!sibling) return this.#out(run, run.outcome('fenced', reason))
+    this.#outcomes.push(run.outcome('released'))
+    return true
+  }
+
+  /** What came before it is done, and is committed like any other batch; the partition stops in front of it. */
+  async #stopped(run: PartitionRun, code: string, reason: string): Promise<boolean> {
+    try {
+      await run.close(false)
+    } catch (error) {
+      if (error instanceof PositionChanged) return this.#out(run, run.outcome('reopen', error.message))
+    }
+    const jump = code === 'OUT_OF_RANGE' && this.runtime.settings.outOfRange !== 'fail'
+    return this.#out(run, run.outcome(jump ? 'reopen' : 'blocked', reason))
+  }
+
+  #fail(error: unknown): boolean {
+    this.#failure ??= error
+    this.#close('released')
+    return true
+  }
+
+  async #pause(run: PartitionRun, tries: number): Promise<void> {
+    const pause = pauseBefore(this.attempt + tries + 1, this.runtime.settings.retry)
+    await run.interrupt.or(sleep(pause, undefined, { ref: false }))
+  }
+}

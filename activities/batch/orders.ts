@@ -1,0 +1,82 @@
+import { messageOf } from '../../src/model/errors.js'
+import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
+import type { Cluster, ConsumerRuntime, WorkflowLook } from '../runtime.js'
+
+/**
+ * Commands reach a batch by heartbeats only after up to 0.8 heartbeat timeouts, since heartbeats are billed. A look at the batch's own
+ * workflow costs nothing, so that is how a batch learns of them, within this time, ms.
+ */
+const lookEvery = 2_000
+
+export interface Listener {
+  /** The whole batch is to end after the chunks in hand. */
+  end(): void
+  /** Partitions are to be let go after the chunk in hand. */
+  release(isAsked: (partition: number, epoch: number, batch: number) => boolean): void
+}
+
+/**
+ * What the slice workflow wants of a batch that is under way.
+ *
+ * - `heard`   Temporal answered the last look
+ * - `unheard` it did not: commands can't come, and a cancellation only means that no heartbeat gets through
+ */
+export class Orders {
+  #heard = true
+  #last: WorkflowLook | null = null
+  #timer: NodeJS.Timeout | undefined
+  #over = false
+
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly log: ConsumerRuntime['log'],
+    private readonly name: GroupName,
+    private readonly slice: number,
+    private readonly activityId: string,
+  ) {}
+
+  get heard(): boolean {
+    return this.#heard
+  }
+
+  /** Looks once, and tells the listener. Never rejects. */
+  async look(listener: Listener): Promise<void> {
+    const workflowId = sliceWorkflowId(this.name, this.slice)
+    try {
+      this.#last = await this.cluster.look(workflowId)
+      if (!this.#heard) this.log.info({ ...this.name, slice: this.slice }, 'Temporal answers again')
+      this.#heard = true
+    } catch (error) {
+      if (this.#heard && !this.#over)
+        this.log.warn(
+          { ...this.name, slice: this.slice, error: messageOf(error) },
+          'Temporal does not answer: the batch that is open goes on, and commands reach it when Temporal answers again',
+        )
+      this.#heard = false
+      return
+    }
+    const look = this.#last
+    if (!look || look.status !== 'running' || look.cancelled.has(this.activityId)) listener.end()
+    else if (look.memo.letGo) {
+      const asked = look.memo.letGo
+      listener.release((partition, epoch, batch) => {
+        const [askedEpoch, askedBatch] = asked[String(partition)] ?? [-1, -1]
+        return epoch < askedEpoch || (epoch === askedEpoch && batch <= askedBatch)
+      })
+    }
+  }
+
+  /** Looks again and again, until `stop`. */
+  follow(listener: Listener): void {
+    const next = () => {
+      if (this.#over) return
+      this.#timer = setTimeout(() => void this.look(listener).then(next), lookEvery)
+    }
+    next()
+  }
+
+  stop(): void {
+    this.#over = true
+    clearTimeout(this.#timer)
+  }
+}

@@ -1,0 +1,202 @@
+import type { PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
+import type { PartitionKey } from '../../src/model/partition.js'
+import type { FencingToken } from '../../src/model/token.js'
+import type { Chunk } from '../../src/ports/index.js'
+import { PositionChanged } from '../committing/commit-as.js'
+import { type Commits, commitsOf } from '../committing/commits.js'
+import type { StoredOffsets } from '../committing/stored-offsets.js'
+import { chunkHandler, type HandleChunk } from '../handling/handle.js'
+import type { ConsumerRuntime } from '../runtime.js'
+import { outdated } from './identity.js'
+import { Interrupt } from './interrupt.js'
+import type { ManualOffsets } from './manual-offsets.js'
+import type { Lease, Readers } from './readers.js'
+import { type RunEnd, runEnd } from './run-end.js'
+
+/** What a partition's run needs besides the consumer's runtime. It outlives batches. */
+export interface Lasting {
+  readonly readers: Readers
+  readonly manual: ManualOffsets
+}
+
+/**
+ * One partition while a batch has it: its reader, its handler, its commits, and how far it has come. Everything up to `position` is
+ * handled.
+ */
+export class PartitionRun {
+  readonly interrupt = new Interrupt()
+  position: bigint
+  messages = 0
+  /** When the chunk in hand was given to the handler, by `performance.now()`; null where none is. */
+  handlingSince: number | null = null
+  /** One call of its handler has outlasted the batch of its neighbours. */
+  slow = false
+  #head: bigint
+  #committed: bigint | undefined
+  #idleSince = performance.now()
+  #committedIdle = false
+  #lease: Lease | undefined
+  #commits: Commits | undefined
+  #handle: HandleChunk | undefined
+  #bound: RunEnd | null = null
+
+  constructor(
+    private readonly runtime: ConsumerRuntime,
+    private readonly lasting: Lasting,
+    readonly key: PartitionKey,
+    readonly batch: PartitionBatch,
+    private readonly attempt: number,
+  ) {
+    this.position = BigInt(batch.from)
+    this.#head = this.position
+  }
+
+  get token(): FencingToken {
+    const { epoch, batch } = this.batch
+    return { epoch, batch, attempt: this.attempt }
+  }
+
+  /**
+   * Claims the partition, and begins where its progress is: ahead of the plan when an earlier attempt came some way.
+   *
+   * @returns whether a bounded run is over there
+   * @throws PositionChanged, TidemarkError FENCED
+   */
+  async open(): Promise<boolean> {
+    const { key, batch, runtime, token } = this
+    const { replay, identity, epoch } = batch
+    if (await outdated(runtime.source, key.partition, identity))
+      throw new PositionChanged(`the stream of partition ${key.partition} was deleted and made again`)
+    const claimed = await runtime.progress.claim(key, token, { from: BigInt(batch.from), replay })
+    const stored = this.lasting.manual.take(key, token, batch, claimed)
+    this.position = stored?.read ?? claimed
+    this.#begin(stored)
+    this.#commits = commitsOf(runtime, { key, epoch, replay }, this.position, stored)
+    this.#bound = runEnd(runtime, key, batch, this.attempt)
+    return (await this.#bound?.reached(this.position)) ?? false
+  }
+
+  /** Reads and handles again what failed, where progress says. */
+  async again(): Promise<void> {
+    const { key, batch, runtime, token } = this
+    await this.#release(false)
+    const { replay } = batch
+    const progress = await runtime.progress.read(key)
+    // The answer to a commit may have been lost.
+    if (progress && progress.replay === replay && progress.position > this.position) this.position = progress.position
+    const stored = this.lasting.manual.take(key, token, batch, progress?.position ?? this.position)
+    if (stored) this.position = stored.read
+    this.#begin(stored)
+  }
+
+  /** The next chunk; null where nothing came in time, or something interrupted the wait. */
+  next(most: number, waitMs: number): Promise<Chunk | null> {
+    const { settings } = this.runtime
+    const commits = this.#commits!
+    const limits = {
+      maxMessages: Math.min(settings.chunk.maxMessages, most, commits.most),
+      waitMs: Math.max(0, Math.min(waitMs, commits.dueIn, this.#idleIn)),
+    }
+    return this.#lease!.next(limits, this.interrupt)
+  }
+
+  /**
+   * Handles a chunk.
+   *
+   * @returns whether a bounded run ends here; null where it was put back, since the batch closes before a slot was free
+   */
+  async handle(whole: Chunk): Promise<boolean | null> {
+    const giveBack = await this.runtime.slots.take(this.interrupt)
+    if (!giveBack) {
+      this.#lease!.putBack(whole)
+      return null
+    }
+    let last = false
+    try {
+      const cut = this.#bound?.cut(whole)
+      const chunk = cut?.chunk ?? whole
+      last = cut?.last ?? false
+      this.#head = chunk.head
+      this.handlingSince = performance.now()
+      if (chunk.next > chunk.from) await this.#handle!(chunk)
+      this.position = chunk.next
+      this.messages += chunk.messages.length
+      this.#idleSince = performance.now()
+      this.#committedIdle = false
+      await this.#commits!.done(chunk.next, chunk.messages.length)
+    } finally {
+      this.handlingSince = null
+      giveBack()
+      whole.release()
+    }
+    // Everything before it is done now, so that the message the partition stops at is the first one not handled.
+    if (whole.poison && !last) throw whole.poison.error
+    return last
+  }
+
+  /**
+   * Nothing came. Commits what is due, and what is left once the consumer's idle gap is over.
+   *
+   * @returns whether a bounded run ends here
+   */
+  async idle(): Promise<boolean> {
+    const commits = this.#commits!
+    if (commits.dueIn <= 0) await commits.done(this.position, 0)
+    if (this.#idleIn > 0 || this.#committedIdle) return false
+    await commits.idle()
+    this.#committedIdle = true
+    return (await this.#bound?.idle(this.position)) ?? false
+  }
+
+  /** Ends the partition's part in the batch. Its reader is kept for the batch that follows at once. */
+  async close(keepReader: boolean): Promise<void> {
+    try {
+      this.#committed = await this.#commits?.end()
+    } finally {
+      await this.#release(keepReader)
+    }
+  }
+
+  /** Ends it after a failure: what was handed out and not stored is handed out again. */
+  async abandon(): Promise<void> {
+    this.lasting.manual.forget(this.key)
+    await this.#release(false)
+  }
+
+  outcome(end: 'more' | 'rest' | 'released' | 'finished'): PartitionOutcome
+  outcome(end: 'failed' | 'slow' | 'blocked' | 'fenced' | 'reopen', reason: string): PartitionOutcome
+  outcome(end: PartitionOutcome['end'], reason?: string): PartitionOutcome {
+    const head = this.#head > this.position ? this.#head : this.position
+    return {
+      partition: this.key.partition,
+      batch: this.batch.batch,
+      to: String(this.position),
+      messages: this.messages,
+      head: String(head),
+      ...(this.#committed === undefined ? {} : { committed: String(this.#committed) }),
+      end,
+      ...(reason === undefined ? {} : { reason }),
+    } as PartitionOutcome
+  }
+
+  /** So many ms from now it counts as idle. */
+  get #idleIn(): number {
+    if (this.#committedIdle) return Number.POSITIVE_INFINITY
+    return this.#idleSince + this.runtime.settings.batch.idleGapMs - performance.now()
+  }
+
+  #begin(stored: StoredOffsets | undefined): void {
+    const { key, batch, runtime, token } = this
+    this.#handle = chunkHandler(runtime, key, token, batch.replay, stored)
+    this.#lease = this.lasting.readers.take(key, batch.replay, this.position, batch.identity)
+  }
+
+  async #release(keepReader: boolean): Promise<void> {
+    const lease = this.#lease
+    this.#lease = undefined
+    if (!lease) return
+    const { key, batch, position } = this
+    if (keepReader) this.lasting.readers.park(key, batch.replay, position, batch.identity, lease)
+    else await lease.close()
+  }
+}

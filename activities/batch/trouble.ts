@@ -1,0 +1,43 @@
+/**
+ * Decides what becomes of partitions whose handler fails, in a batch of many.
+ *
+ * - `leave` it is worked apart from its neighbours
+ * - `stay`  as many are apart as may be: it is tried again in its place
+ * - `all`   those that fail have a cause in common, for example a database that is away: the batch backs off as one
+ */
+export type Verdict = 'leave' | 'stay' | 'all'
+
+export class Trouble<P> {
+  #mayLeave: number
+  readonly #failing = new Set<P>()
+  #succeededSince = false
+
+  constructor(mayLeave: number) {
+    this.#mayLeave = mayLeave
+  }
+
+  /** A partition has handled something. */
+  succeeded(partition: P): void {
+    this.#failing.delete(partition)
+    this.#succeededSince = true
+  }
+
+  /** A partition has failed. A verdict follows, once its neighbours had the time to succeed or fail as well. */
+  failed(partition: P): void {
+    if (this.#failing.size === 0) this.#succeededSince = false
+    this.#failing.add(partition)
+  }
+
+  /** The partition has left the batch for another reason. */
+  gone(partition: P): void {
+    this.#failing.delete(partition)
+  }
+
+  judge(partition: P): Verdict {
+    if (this.#failing.size > 1 && !this.#succeededSince && this.#failing.size > this.#mayLeave) return 'all'
+    if (this.#mayLeave <= 0) return 'stay'
+    this.#mayLeave--
+    this.#failing.delete(partition)
+    return 'leave'
+  }
+}

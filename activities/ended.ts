@@ -1,0 +1,26 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Context } from '@temporalio/activity'
+import { type GroupName, sliceWorkflowId } from '../src/model/partition.js'
+import { reporting } from './failure.js'
+import { heartbeatingIfLong } from './heartbeat.js'
+import type { ConsumerRuntime } from './runtime.js'
+
+/** How long one activity waits, ms, and how often it looks. */
+const longest = 60_000
+const lookEvery = 100
+
+/** Waits until slices have ended, or for a while; returns those that still run. */
+export function createEnded({ cluster, settings, draining }: ConsumerRuntime) {
+  return ({ name, slices }: { readonly name: GroupName; readonly slices: readonly number[] }): Promise<number[]> =>
+    reporting(undefined, () =>
+      heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
+        const signal = AbortSignal.any([Context.current().cancellationSignal, draining])
+        const until = Date.now() + longest
+        for (let left = [...slices]; ; await sleep(lookEvery, undefined, { signal }).catch(() => {})) {
+          const looks = await Promise.all(left.map((slice) => cluster.look(sliceWorkflowId(name, slice))))
+          left = left.filter((_, index) => looks[index]?.status === 'running')
+          if (left.length === 0 || signal.aborted || Date.now() > until) return left
+        }
+      }),
+    )
+}

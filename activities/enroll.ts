@@ -1,0 +1,62 @@
+import type { Enrolled, EnrollInput, NoteInput, Pauses } from '../src/model/batch.js'
+import { defaultSlices } from '../src/model/partition.js'
+import type { GroupRecord, Pause } from '../src/ports/index.js'
+import { reporting } from './failure.js'
+import { heartbeatingIfLong } from './heartbeat.js'
+import type { ConsumerRuntime } from './runtime.js'
+
+/**
+ * Reads the group's record, which is created when the group starts for the first time, and adds the partitions that the stream has gained.
+ * What Temporal has forgotten, the record still knows: pauses, slices, and which partitions are not new.
+ */
+export function createEnroll({ source, records, settings }: ConsumerRuntime) {
+  return ({ name, slices }: EnrollInput): Promise<Enrolled> =>
+    reporting(undefined, () =>
+      heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
+        const partitions = await source.partitions()
+        const initial = { slices: slices ?? defaultSlices(partitions.length), partitions }
+        const known = await records.ensure(name, initial)
+        const added = partitions.filter((partition) => !known.partitions.includes(partition))
+        const record = added.length > 0 ? await records.addPartitions(name, added) : known
+        return {
+          slices: record.slices,
+          generation: record.generation,
+          partitions,
+          added,
+          pauses: pausesOf(record),
+          stopped: record.stopped && stopText(record),
+        }
+      }),
+    )
+}
+
+/** Writes down what a person has decided. Repeating it changes nothing. */
+export function createNote({ source, records, settings }: ConsumerRuntime) {
+  return ({ name, what, by, reason, partitions }: NoteInput): Promise<Pauses> =>
+    reporting(undefined, () =>
+      heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
+        // The record may have been lost with its database.
+        const there = partitions ?? (await records.read(name))?.partitions ?? (await source.partitions())
+        await records.ensure(name, { slices: settings.slices ?? defaultSlices(there.length), partitions: there })
+        const request = { by, why: reason, ...(partitions ? { partitions } : {}) }
+        if (what === 'stopped') return pausesOf(await records.stop(name, { by, why: reason, how: 'cancelled' }))
+        return pausesOf(await (what === 'paused' ? records.pause(name, request) : records.unpause(name, request)))
+      }),
+    )
+}
+
+function pausesOf({ paused }: GroupRecord): Pauses {
+  const noteOf = ({ by, why, at }: Pause) => ({ by, reason: why, since: at.toISOString() })
+  return {
+    group: paused.group && noteOf(paused.group),
+    partitions: [...paused.partitions].map(([partition, pause]) => ({ partition, ...noteOf(pause) })),
+  }
+}
+
+function stopText({ group, stream, stopped }: GroupRecord): string {
+  const { how, by, at, why } = stopped!
+  return (
+    `group ${group} on ${stream} was ${how} in Temporal at ${at.toISOString()} (${by}: ${why}), and stays stopped: ` +
+    `'tidemark resume --group ${group} --stream ${stream}' starts it again`
+  )
+}

@@ -1,0 +1,99 @@
+import type { SliceMemo } from '../../src/model/commands.js'
+import { names } from '../../src/model/commands.js'
+import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
+import type { ConsumerRuntime } from '../runtime.js'
+
+/** A slice that was woken and rests still is woken again after so long, ms: the signal may have been lost. */
+const wakeAgainAfter = 10_000
+/** A workflow that is not there counts as missing after so long, ms: it may be just starting, or between two runs. */
+const missingAfter = 10_000
+
+/**
+ * - `unknown` not looked at yet
+ * - `working` it runs, and has batches under way
+ * - `resting` it waits: this watch waits for messages on its behalf
+ * - `missing` its workflow is not there
+ * - `stopped` a person has ended its workflow
+ */
+export type SliceState = 'unknown' | 'working' | 'resting' | 'missing' | 'cancelled' | 'terminated'
+
+/** Waits for messages on behalf of one slice, as long as it rests, and wakes it. */
+export class SliceWatch {
+  #state: SliceState = 'unknown'
+  #missingSince: number | null = null
+  #rest: NonNullable<SliceMemo['rest']> | undefined
+  /** Ends the waits for messages. */
+  #end: AbortController | undefined
+  /** The last rest that messages came for, and when the slice was told. */
+  #woken: { readonly count: number; readonly at: number } | undefined
+
+  constructor(
+    private readonly runtime: Pick<ConsumerRuntime, 'source' | 'cluster' | 'log' | 'keepOffset'>,
+    private readonly name: GroupName,
+    readonly slice: number,
+  ) {}
+
+  get state(): SliceState {
+    return this.#state
+  }
+
+  /** Whether the slice has been missing for so long that it has to be started again. */
+  get gone(): boolean {
+    return this.#missingSince !== null && Date.now() - this.#missingSince >= missingAfter
+  }
+
+  /** Looks at the slice's workflow. Throws where Temporal does not answer. */
+  async look(): Promise<void> {
+    const look = await this.runtime.cluster.look(sliceWorkflowId(this.name, this.slice))
+    const status = look?.status ?? 'ended'
+    this.#state = status === 'running' ? 'working' : status === 'ended' ? 'missing' : status
+    if (this.#state === 'missing') this.#missingSince ??= Date.now()
+    else this.#missingSince = null
+    // A batch that is under way has its partitions. Those that rest are listed even so.
+    const rest = status === 'running' ? look?.memo.rest : undefined
+    if (rest && !look!.pending.includes('process')) this.#state = 'resting'
+    if (rest?.count !== this.#rest?.count) this.#follow(rest)
+    else if (rest && this.#woken?.count === rest.count && this.#state === 'resting') await this.#wakeAgain(rest)
+  }
+
+  stop(): void {
+    this.#end?.abort()
+  }
+
+  #follow(rest: SliceMemo['rest']): void {
+    this.stop()
+    this.#rest = rest
+    if (!rest) return
+    const end = new AbortController()
+    this.#end = end
+    for (const [partition, [position, identity]] of Object.entries(rest.partitions))
+      void this.#wait(Number(partition), BigInt(position), identity, rest, end)
+  }
+
+  async #wait(
+    partition: number,
+    position: bigint,
+    _identity: string | null,
+    rest: NonNullable<SliceMemo['rest']>,
+    end: AbortController,
+  ): Promise<void> {
+    void this.runtime.keepOffset({ ...this.name, partition })
+    const found = await this.runtime.source.waitForData(partition, position, end.signal).catch(() => false)
+    if (!found || end.signal.aborted) return
+    // One is enough: the slice wakes as a whole.
+    end.abort()
+    await this.#wake(rest)
+  }
+
+  async #wakeAgain(rest: NonNullable<SliceMemo['rest']>): Promise<void> {
+    if (Date.now() - this.#woken!.at >= wakeAgainAfter) await this.#wake(rest)
+  }
+
+  async #wake({ count }: NonNullable<SliceMemo['rest']>): Promise<void> {
+    this.#woken = { count, at: Date.now() }
+    const { cluster, log } = this.runtime
+    await cluster.signal(sliceWorkflowId(this.name, this.slice), names.wake).catch((error) => {
+      log.debug({ ...this.name, slice: this.slice, error: String(error) }, 'could not wake a slice; trying again')
+    })
+  }
+}

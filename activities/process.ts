@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Context } from '@temporalio/activity'
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import type { BatchInput, BatchResult } from '../src/model/batch.js'
+import { names } from '../src/model/commands.js'
+import { sliceWorkflowId } from '../src/model/partition.js'
+import { BatchRun, type Departures } from './batch/batch-run.js'
+import { ManualOffsets } from './batch/manual-offsets.js'
+import { Orders } from './batch/orders.js'
+import { pauseBefore } from './batch/pause.js'
+import { Readers } from './batch/readers.js'
+import { reporting } from './failure.js'
+import { heartbeats } from './heartbeat.js'
+import type { ConsumerRuntime } from './runtime.js'
+
+/** How long the end of a batch waits until Temporal has taken a departure, ms. */
+const departureRetryMs = 1_000
+
+/**
+ * Works one batch of many partitions: claims them, reads from the position of their progress (which is ahead of the plan when an
+ * earlier attempt came some way), and hands chunk after chunk to the handler until the batch is full, old or quiet.
+ */
+export function createProcess(runtime: ConsumerRuntime) {
+  const lasting = { readers: new Readers(runtime), manual: new ManualOffsets(runtime) }
+  const { settings, cluster, draining } = runtime
+
+  async function work(input: BatchInput): Promise<BatchResult> {
+    const context = Context.current()
+    const { attempt, activityId } = context.info
+    const orders = new Orders(cluster, runtime.log, input.name, input.slice, activityId)
+    const batch = new BatchRun(runtime, input, lasting, attempt, departuresOf(input))
+    const stopHeartbeats = heartbeats(settings.heartbeatTimeoutMs, () => batch.progress)
+    const end = () => batch.end()
+    const cancelled = () => void ended(context, orders).then(end)
+    if (draining.aborted) end()
+    draining.addEventListener('abort', end)
+    context.cancellationSignal.addEventListener('abort', cancelled)
+    if (context.cancellationSignal.aborted) end()
+    try {
+      // Partitions that left an earlier try of this batch belong to another batch now.
+      if (attempt > 1) await orders.look(batch)
+      orders.follow(batch)
+      const result = await batch.run()
+      // An operator holds or restarts the activity: Temporal does either with one that fails.
+      const { paused, reset } = context.cancellationDetails ?? {}
+      if (paused || reset)
+        throw ApplicationFailure.retryable(paused ? 'paused in Temporal' : 'reset in Temporal', 'HELD')
+      return result
+    } finally {
+      orders.stop()
+      stopHeartbeats()
+      draining.removeEventListener('abort', end)
+      context.cancellationSignal.removeEventListener('abort', cancelled)
+    }
+  }
+
+  /** Resolves once a cancellation means that the batch is to end: at once, unless it only says that no heartbeat gets through. */
+  async function ended({ cancellationDetails }: Context, orders: Orders): Promise<void> {
+    if (!cancellationDetails?.timedOut) return
+    while (!orders.heard && !draining.aborted) await sleep(100)
+  }
+
+  function departuresOf({ name, slice }: BatchInput): Departures {
+    return {
+      tell: async (outcomes) => {
+        const { signal } = cluster
+        // What the slice can't be told now, the batch's result says.
+        await signal.call(cluster, sliceWorkflowId(name, slice), names.leave, outcomes).catch(async () => {
+          await sleep(departureRetryMs)
+          await signal.call(cluster, sliceWorkflowId(name, slice), names.leave, outcomes).catch(() => {})
+        })
+      },
+    }
+  }
+
+  return (input: BatchInput): Promise<BatchResult> => {
+    const { attempt } = Context.current().info
+    return reporting(undefined, () => work(input), pauseBefore(attempt + 1, settings.retry)).catch((error) => {
+      if (error instanceof CancelledFailure) throw new ApplicationFailure('the batch was let go')
+      throw error
+    })
+  }
+}
