@@ -1,4 +1,4 @@
-import type { Handler } from '../src/handlers/handler.js'
+import type { HandlerKind } from '../src/handlers/handler.js'
 import type { Until } from '../src/handlers/until.js'
 import type { PartitionKey } from '../src/model/partition.js'
 import type { Queues } from '../src/model/revision.js'
@@ -12,7 +12,7 @@ export interface ConsumerRuntime {
   readonly settings: ConsumerSettings
   readonly version: string
   readonly queues: Queues
-  readonly handler: Handler
+  readonly handler: HandlerKind
   readonly source: SourceClient
   readonly store: OffsetStoreClient
   /** Keeps brokers from forgetting the offset of a partition that waits. Fails nobody. */

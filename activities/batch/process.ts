@@ -9,7 +9,7 @@ import { PositionChanged } from '../committing/commit-as.js'
 import { type Commits, commitsOf } from '../committing/commits.js'
 import { StoredOffsets } from '../committing/stored-offsets.js'
 import { reporting } from '../failure.js'
-import { chunkHandler, type HandleChunk } from '../handling/handle.js'
+import { type DeliverChunk, delivererOf } from '../handling/deliverer.js'
 import { heartbeats } from '../heartbeat.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { outdated } from './identity.js'
@@ -57,7 +57,7 @@ export function createProcess(runtime: ConsumerRuntime) {
       if (stop.aborted) lease.stop()
       let end: BatchEnd | undefined
       try {
-        const handle = chunkHandler(runtime, key, token, replay, stored)
+        const handle = delivererOf(runtime, { key, token, replay, ...(stored && { stored }) })
         try {
           end = await work.follow(lease, stop, runtime, commits, handle, runEnd(runtime, input, info.attempt))
           return work.result(end, await commits.end())
@@ -116,7 +116,7 @@ class Batch {
     stop: AbortSignal,
     { settings }: ConsumerRuntime,
     commits: Commits,
-    handle: HandleChunk,
+    handle: DeliverChunk,
     bound: RunEnd | null,
   ): Promise<BatchEnd> {
     const { maxMessages, maxDurationMs } = settings.batch
@@ -149,7 +149,7 @@ class Batch {
   }
 
   /** Returns whether the run ends here. */
-  async #work(whole: Chunk, handle: HandleChunk, commits: Commits, bound: RunEnd | null): Promise<boolean> {
+  async #work(whole: Chunk, handle: DeliverChunk, commits: Commits, bound: RunEnd | null): Promise<boolean> {
     let last = false
     try {
       const cut = bound?.cut(whole)
