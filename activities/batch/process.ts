@@ -165,7 +165,7 @@ class Batch {
       whole.release()
     }
     // Everything before it is done now, so that the message the partition stops at is the first one not handled.
-    if (whole.poison && !last) throw whole.poison
+    if (whole.poison && !last) throw whole.poison.error
     return last
   }
 }
