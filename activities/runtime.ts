@@ -1,4 +1,4 @@
-import type { Handler } from '../src/handlers/handler.js'
+import type { HandlerKind } from '../src/handlers/handler.js'
 import type { Until } from '../src/handlers/until.js'
 import type { SliceMemo } from '../src/model/commands.js'
 import type { PartitionKey } from '../src/model/partition.js'
@@ -21,7 +21,7 @@ export interface ConsumerRuntime {
   readonly settings: ConsumerSettings
   readonly version: string
   readonly queues: Queues
-  readonly handler: Handler
+  readonly handler: HandlerKind
   readonly source: SourceClient
   readonly store: OffsetStoreClient
   /** What groups must remember whatever happens to Temporal, in the store's database. */

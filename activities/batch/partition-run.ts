@@ -5,7 +5,7 @@ import type { Chunk } from '../../src/ports/index.js'
 import { PositionChanged } from '../committing/commit-as.js'
 import { type Commits, commitsOf } from '../committing/commits.js'
 import type { StoredOffsets } from '../committing/stored-offsets.js'
-import { chunkHandler, type HandleChunk } from '../handling/handle.js'
+import { type DeliverChunk, delivererOf } from '../handling/deliverer.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { outdated } from './identity.js'
 import { Interrupt } from './interrupt.js'
@@ -37,7 +37,7 @@ export class PartitionRun {
   #committedIdle = false
   #lease: Lease | undefined
   #commits: Commits | undefined
-  #handle: HandleChunk | undefined
+  #deliver: DeliverChunk | undefined
   #bound: RunEnd | null = null
 
   constructor(
@@ -118,7 +118,7 @@ export class PartitionRun {
       last = cut?.last ?? false
       this.#head = chunk.head
       this.handlingSince = performance.now()
-      if (chunk.next > chunk.from) await this.#handle!(chunk)
+      if (chunk.next > chunk.from) await this.#deliver!(chunk)
       this.position = chunk.next
       this.messages += chunk.messages.length
       this.#idleSince = performance.now()
@@ -187,7 +187,8 @@ export class PartitionRun {
 
   #begin(stored: StoredOffsets | undefined): void {
     const { key, batch, runtime, token } = this
-    this.#handle = chunkHandler(runtime, key, token, batch.replay, stored)
+    const { replay } = batch
+    this.#deliver = delivererOf(runtime, { key, token, replay, ...(stored && { stored }) })
     this.#lease = this.lasting.readers.take(key, batch.replay, this.position, batch.identity)
   }
 

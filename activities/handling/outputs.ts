@@ -1,4 +1,4 @@
-import type { HandlerContext, OutputMessage } from '../../src/handlers/handler.js'
+import type { OutputMessage } from '../../src/handlers/handler.js'
 import { isTidemarkError, TidemarkError } from '../../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { Chunk, Message, OutputClient, OutputRecord } from '../../src/ports/index.js'
@@ -14,47 +14,46 @@ export interface RuntimeOutput {
   readonly transactional: boolean
 }
 
-/** What a handler's context is besides. */
-export type RestOfContext = Omit<HandlerContext, 'produce' | 'flush'>
+/** The messages that one chunk's handler produces. */
+export interface Outgoing {
+  produce(topic: string, message: OutputMessage): void
+  /** Sends what was produced up to here, after what is under way. */
+  flush(): Promise<void>
+  /** @throws Error while something waits to be written */
+  requireFlushed(): void
+  /** The handler has returned: it produces nothing more, and what it has produced is sent. */
+  finish(): Promise<void>
+  /** Lets go of the chunk. What is not sent by now never is: the chunk is handled again. */
+  end(): void
+}
 
-/**
- * Runs the handler of a chunk. What it has produced is sent when it has returned, and acknowledged before this resolves: progress
- * moves after that. A handler that throws has sent nothing, unless it flushed.
- *
- * @param send where to; the transaction's own, where outputs belong to it
- * @throws what the handler throws; OUTPUT_FAILED
- */
-export async function producing(
+/** @param send where to; the transaction's own, where outputs belong to it */
+export function outgoingOf(
   output: RuntimeOutput | undefined,
-  context: RestOfContext,
+  key: PartitionKey,
   chunk: Chunk,
-  handle: (context: HandlerContext) => unknown,
   send: OutputClient['send'] | undefined = output && ((records) => output.client.send(records)),
-): Promise<void> {
-  if (!output || !send) {
-    await handle({ ...context, produce: () => noOutput(context), flush: async () => {} })
-    return
-  }
-  const outgoing = new Outgoing(context, chunk, output.maxBufferedBytes, send)
-  try {
-    await handle({
-      ...context,
-      storeOffset: (message) => {
-        // A commit may pick it up at any moment, and must not be ahead of outputs.
-        outgoing.requireFlushed()
-        context.storeOffset(message)
-      },
-      produce: (topic, message) => outgoing.produce(topic, message),
-      flush: () => outgoing.flush(),
-    })
-    await outgoing.flush()
-  } finally {
-    outgoing.end()
+): Outgoing {
+  if (!output || !send) return nowhere(key)
+  return new ChunkOutputs(key, chunk, output.maxBufferedBytes, send)
+}
+
+/** For a consumer without an output. */
+function nowhere({ group }: PartitionKey): Outgoing {
+  return {
+    produce: () => {
+      throw new Error(
+        `produce() needs an output: give the consumer of group ${group} one, output: kafkaOutput({ brokers })`,
+      )
+    },
+    flush: async () => {},
+    requireFlushed: () => {},
+    finish: async () => {},
+    end: () => {},
   }
 }
 
-/** The messages that one chunk's handler has produced and that are not sent yet. */
-class Outgoing {
+class ChunkOutputs implements Outgoing {
   #records: OutputRecord[] = []
   /** Bytes of what is not acknowledged yet, and of what nobody has flushed. */
   #bytes = 0
@@ -97,7 +96,6 @@ class Outgoing {
     })
   }
 
-  /** Sends what is there, after what is under way. */
   flush(): Promise<void> {
     const records = this.#records
     const bytes = this.#waiting
@@ -114,8 +112,17 @@ class Outgoing {
     if (this.#bytes > 0) throw new Error('storeOffset() came before what was produced was written: await flush() first')
   }
 
+  finish(): Promise<void> {
+    this.#over = true
+    return this.flush()
+  }
+
   end(): void {
     this.#over = true
+    if (this.#records.length === 0) return
+    this.#records = []
+    this.#sending = Promise.reject(new Error('flush() came after its chunk was given up: nothing of it is sent'))
+    this.#sending.catch(() => {})
   }
 
   async #deliver(records: readonly OutputRecord[], bytes: number): Promise<void> {
@@ -137,12 +144,6 @@ class Outgoing {
     this.#made.set(idempotencyKey, index + 1)
     return `${idempotencyKey}/${index}`
   }
-}
-
-function noOutput({ group }: PartitionKey): never {
-  throw new Error(
-    `produce() needs an output: give the consumer of group ${group} one, output: kafkaOutput({ brokers })`,
-  )
 }
 
 function bytesOf(value: NonNullable<OutputMessage['key']>, topic: string): Buffer

@@ -38,14 +38,16 @@ export interface ConsumerOptions<V = unknown> {
   readonly onOutOfRange?: 'fail' | 'first' | 'last'
   /** Leaves out messages that say what another one has said before. Needs `transactional(...)`. See docs/inbox-and-outbox.md. */
   readonly dedupe?: DedupeOption<V>
-  /** What closes a batch. The consumer offset is committed after each batch. */
+  /** What closes a batch. The consumer offset is committed after each batch, and when a partition is idle. */
   readonly batch?: {
     /** Default 1,000,000. */
     readonly maxMessages?: number
     /** Default 30s. */
     readonly maxDuration?: Duration
-    /** Closes a batch when no message came for so long; longer by itself where messages come every few seconds. Default 2s. */
+    /** Commits a partition's offset when no message came for so long; its batch stays open. Default 2s. */
     readonly idleGap?: Duration
+    /** Closes a batch when no message came for so long in any of its partitions. From then on they cost nothing while they wait. Default 60s. */
+    readonly restAfter?: Duration
   }
   /** What a handler gets in one call, and one transaction. */
   readonly chunk?: {
@@ -54,8 +56,13 @@ export interface ConsumerOptions<V = unknown> {
     /** Bytes asked of the log in one fetch. Default 2MB. */
     readonly fetchBytes?: Size
   }
-  /** Partitions that one worker handles at the same time. Default 100. */
+  /** Chunks that one worker handles at the same time, of different partitions. Default 100. */
   readonly concurrency?: number
+  /**
+   * How many workflows the partitions are divided among when the group starts for the first time; at most so many workers share its work.
+   * The number stays with the group. Default 16, and 64 for streams of more than 1,024 partitions.
+   */
+  readonly slices?: number
   /** A worker that is silent for so long (killed, frozen, cut off) loses its batch to another one. Default 10s. */
   readonly heartbeatTimeout?: Duration
   /** Pauses between tries of a failing batch. Tries go on until one works. */

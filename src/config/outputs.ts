@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Handler } from '../handlers/handler.js'
+import type { HandlerKind } from '../handlers/handler.js'
 import { TidemarkError } from '../model/errors.js'
 import type { Output, Source } from '../ports/index.js'
 
@@ -34,7 +34,7 @@ interface Given {
   readonly output?: Output | undefined
   readonly transactional?: 'kafka' | undefined
   readonly source: Source
-  readonly handler: Handler
+  readonly handler: HandlerKind
   readonly dedupe?: unknown
   readonly commit: { readonly after: string }
 }
@@ -50,7 +50,7 @@ export function parseOutput(given: Given, where: string): ParsedOutput | undefin
   const refuse = (why: string): never => {
     throw new TidemarkError('CONFIG_INVALID', `${where}.transactional: 'kafka' ${why}`)
   }
-  if (typeof handler !== 'function')
+  if (handler.kind === 'transactional')
     refuse(
       'does not go with transactional(handler): no transaction spans Kafka and a database. Make the handler a plain function, ' +
         "or leave 'kafka' out: then outputs are acknowledged before the database commits",

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import type { Handler } from '../handlers/handler.js'
+import type { HandlerKind } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import { TidemarkError } from '../model/errors.js'
 import type { ConsumerSettings } from '../model/settings.js'
 import type { Message, OffsetStore, Source } from '../ports/index.js'
 import type { TidemarkConfig } from './define.js'
+import { handler } from './handlers.js'
 import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
 import { count, duration, name, size, start } from './schema.js'
 import { commit } from './strategy.js'
@@ -26,7 +27,7 @@ export interface ParsedConfig {
 export interface ParsedConsumer {
   readonly settings: ConsumerSettings
   readonly source: Source
-  readonly handler: Handler
+  readonly handler: HandlerKind
   readonly dedupe?: DedupeRule
   readonly output?: ParsedOutput
   /** Where a bounded run ends. */
@@ -57,11 +58,6 @@ const has = (value: unknown, ...methods: string[]): boolean =>
 const source = z.custom<Source>((value) => has(value, 'connect') && 'stream' in (value as object), {
   error: 'must be a source, for example kafka({ brokers, topic }) from tidemark/kafka',
 })
-const handler = z.custom<Handler>(
-  (value) =>
-    typeof value === 'function' || (has(value, 'handle') && Reflect.get(value as object, 'kind') === 'transactional'),
-  { error: 'must be a function, or transactional(function)' },
-)
 const aStore = 'must be an offset store, for example postgresStore({ connectionString }) from tidemark/postgres'
 const store = z.custom<OffsetStore>((value) => has(value, 'connect') && 'database' in (value as object), {
   error: aStore,
@@ -89,10 +85,16 @@ const consumerSchema = z.strictObject({
     .optional(),
   ...outputFields,
   batch: z
-    .strictObject({ maxMessages: count(1_000_000), maxDuration: duration('30s', 100), idleGap: duration('2s', 10) })
+    .strictObject({
+      maxMessages: count(1_000_000),
+      maxDuration: duration('30s', 100),
+      idleGap: duration('2s', 10),
+      restAfter: duration('60s', 100),
+    })
     .prefault({}),
   chunk: z.strictObject({ maxMessages: count(10_000), fetchBytes: size('2MB', 1024) }).prefault({}),
   concurrency: count(100),
+  slices: z.int('must be a whole number').min(1, 'must be at least 1').max(1_000, 'must be at most 1000').optional(),
   heartbeatTimeout: duration('10s', 1000),
   retry: z
     .strictObject({
@@ -173,7 +175,7 @@ function parseConsumer(value: unknown, index: number): ParsedConsumer {
   const group = typeof written.options?.group === 'string' ? ` (group '${written.options.group}')` : ''
   if (!parsed.success) throw invalid(parsed.error, `consumers[${index}]${group}`)
   const { data } = parsed
-  if (data.dedupe && typeof data.handler === 'function')
+  if (data.dedupe && data.handler.kind !== 'transactional')
     throw new TidemarkError(
       'CONFIG_INVALID',
       `consumers[${index}]${group}.dedupe: needs transactional(handler), where a key is kept exactly when the handler's effects are; ` +
@@ -198,9 +200,11 @@ function parseConsumer(value: unknown, index: number): ParsedConsumer {
       maxMessages: data.batch.maxMessages,
       maxDurationMs: data.batch.maxDuration,
       idleGapMs: data.batch.idleGap,
+      restAfterMs: data.batch.restAfter,
     },
     chunk: data.chunk,
     concurrency: data.concurrency,
+    ...(data.slices === undefined ? {} : { slices: data.slices }),
     heartbeatTimeoutMs: data.heartbeatTimeout,
     retry: {
       initialIntervalMs: data.retry.initialInterval,
@@ -240,13 +244,13 @@ function versionOf(
   dedupe: DedupeRule | undefined,
   output: ParsedOutput | undefined,
 ): string {
-  const code = typeof to === 'function' ? to : to.handle
-  const database = typeof to === 'function' ? null : (to.database?.describe ?? null)
+  const database = (to.kind === 'transactional' && to.database?.describe) || null
   const keys: unknown[] = dedupe ? [String(dedupe.key), dedupe.retentionMs] : []
   if (output) keys.push(output.to.kind, output.to.describe, output.transactional)
   if (until) keys.push('until', String(until))
-  const whole = JSON.stringify([settings, from.kind, from.describe, database, String(code), ...keys], (_, value) =>
-    typeof value === 'bigint' ? String(value) : value,
+  const whole = JSON.stringify(
+    [settings, from.kind, from.describe, database, String(to.handle), ...keys],
+    (_, value) => (typeof value === 'bigint' ? String(value) : value),
   )
   return createHash('sha256').update(whole).digest('hex').slice(0, 8)
 }

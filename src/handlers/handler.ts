@@ -85,7 +85,17 @@ export interface TransactionalHandler<V = unknown> {
   readonly database?: Database
 }
 
+/** What users write as a consumer's `handler`. */
 export type Handler<V = unknown> = PlainHandler<V> | TransactionalHandler<V>
+
+/** A plain function, once a config is parsed. */
+export interface ChunkHandler<V = unknown> {
+  readonly kind: 'chunk'
+  readonly handle: PlainHandler<V>
+}
+
+/** A handler by its kind, which decides how it gets its chunks. */
+export type HandlerKind<V = unknown> = ChunkHandler<V> | TransactionalHandler<V>
 
 /**
  * Makes effects happen once. The handler's writes through `tx` and Tidemark's progress are one transaction, which commits only

@@ -11,8 +11,10 @@ export interface ConsumerSettings {
   readonly outOfRange: OutOfRangePolicy
   readonly batch: BatchLimits
   readonly chunk: ChunkLimits
-  /** Partitions of this consumer that one worker handles at the same time. */
+  /** Chunks of this consumer that one worker handles at the same time. */
   readonly concurrency: number
+  /** Workflows that a new group's partitions are divided among. */
+  readonly slices?: number
   /** A worker that is silent for so long loses its batch to another one. */
   readonly heartbeatTimeoutMs: number
   readonly retry: RetrySettings
@@ -23,7 +25,10 @@ export type OutOfRangePolicy = 'fail' | 'first' | 'last'
 export interface BatchLimits {
   readonly maxMessages: number
   readonly maxDurationMs: number
+  /** Commits a partition's offset when no message came for so long, while its batch stays open. */
   readonly idleGapMs: number
+  /** Closes a batch when no message came for so long in any of its partitions. The slice is at rest then. */
+  readonly restAfterMs: number
 }
 
 export interface ChunkLimits {

@@ -123,9 +123,30 @@ export interface Chunk<V = unknown> {
   /** The partition's head when the chunk was fetched. */
   readonly head: bigint
   /** Set when the message at `next` can't be decoded. The messages before it are in `messages` and can be handled. */
-  readonly poison?: TidemarkError
+  readonly poison?: Poison
   /** Gives the chunk's bytes back to the budget; call it once its messages are handled. Safe to call twice. */
   release(): void
+}
+
+/** A message that can't be decoded. Its reader stops in front of it; a new reader can read on behind it. */
+export interface Poison {
+  /** UNDECODABLE, or CORRUPT_DATA. It quotes nothing of the message. */
+  readonly error: TidemarkError
+  /**
+   * The message's bytes; null where the log's own data is damaged. Where the format around key and value can't be read, the value is
+   * the whole message and the key is null.
+   */
+  readonly raw: RawContent | null
+  /**
+   * The position behind it. Where the log's own data is damaged, or packed in an unknown way, this is behind all messages that
+   * can't be read for the same reason.
+   */
+  readonly next: bigint
+}
+
+export interface RawContent {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
 }
 
 /** Memory shared by all partitions of a worker. */

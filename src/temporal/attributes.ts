@@ -3,12 +3,13 @@ import type { Client, Connection } from '@temporalio/client'
 /** The server's numbers for its types of search attributes (temporal.api.enums.v1.IndexedValueType). */
 const keyword = 2
 const int = 3
+const keywordList = 7
 
 const wanted: Record<string, number> = {
   TidemarkGroup: keyword,
   TidemarkStream: keyword,
-  TidemarkPartition: int,
-  TidemarkState: keyword,
+  TidemarkSlice: int,
+  TidemarkState: keywordList,
 }
 
 /**

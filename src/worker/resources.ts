@@ -120,7 +120,7 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
 }
 
 function databaseOf({ store }: ParsedConfig, { handler }: ParsedConsumer): Database {
-  return (typeof handler === 'function' ? undefined : handler.database) ?? store.database
+  return (handler.kind === 'transactional' ? handler.database : undefined) ?? store.database
 }
 
 function about({ kind, describe }: { kind: string; describe: Readonly<Record<string, unknown>> }) {

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { Client } from '@temporalio/client'
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
-import { batchActivities, type ConsumerRuntime, controlActivities, Deduplicator } from '../../activities/index.js'
+import { batchActivities, type ConsumerRuntime, controlActivities, Deduplicator, Slots } from '../../activities/index.js'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, parseConfig } from '../config/parse.js'
 import { messageOf } from '../model/errors.js'
@@ -15,10 +15,14 @@ import { connectWithin } from './connect.js'
 import { createLog } from './log.js'
 import { openResources, type Resources } from './resources.js'
 
-/** Waiting partitions, commits and discoveries at the same time; each is only a promise. */
-const controlSlots = 5_000
-/** Partition workflows kept in memory; others are replayed from their short histories when something happens to them. */
-const cachedWorkflows = 1_000
+/** Polls, commits and other short activities at the same time; each is only a promise. */
+const controlSlots = 1_000
+/** Batches at the same time. How many handlers they run is bounded by the consumer's `concurrency`. */
+const batchSlots = 1_000
+/** Slice workflows kept in memory; others are replayed from their short histories when something happens to them. */
+const cachedWorkflows = 500
+/** The SDK sends heartbeats that often at least, ms; as a rule it waits for 0.8 heartbeat timeouts. Temporal bills each. */
+const heartbeatThrottle = 60_000
 /**
  * Temporal knows a worker's polls for a moment after they were taken back, ms. A batch handed over within it may be handed to the very
  * worker that lets go, and is missed only after the heartbeat timeout.
@@ -172,7 +176,7 @@ async function createWorkers(
     identity: `${process.pid}@${hostname()}`,
     shutdownGraceTime: config.shutdownTimeoutMs + shutdownMargin,
     shutdownForceTime: config.shutdownTimeoutMs + 2 * shutdownMargin,
-    // Partitions begin together, so several tasks come at once.
+    // Slices begin together, so several tasks come at once.
     activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 5, maximum: 20 },
   } satisfies Partial<WorkerOptions>
   const workers = [
@@ -191,7 +195,7 @@ async function createWorkers(
   for (const consumer of config.consumers) {
     const { settings, handler, version, dedupe, until } = consumer
     const queues = queuesOf(config.taskQueue, settings.group, settings.stream)
-    const { source, progress, store, output } = resources.of(consumer)
+    const { source, progress, store, output, records } = resources.of(consumer)
     const runtime: ConsumerRuntime = {
       settings,
       version,
@@ -199,6 +203,8 @@ async function createWorkers(
       handler,
       source,
       store,
+      records,
+      slots: new Slots(settings.concurrency),
       keepOffset: (key) =>
         store
           .keep(key)
@@ -211,10 +217,9 @@ async function createWorkers(
       cluster,
       ...life,
     }
-    // A heartbeat also brings the news that a batch is to be let go, so this bounds how long a pause takes to begin.
     const throttle = {
-      maxHeartbeatThrottleInterval: settings.heartbeatTimeoutMs / 3,
-      defaultHeartbeatThrottleInterval: settings.heartbeatTimeoutMs / 3,
+      maxHeartbeatThrottleInterval: heartbeatThrottle,
+      defaultHeartbeatThrottleInterval: heartbeatThrottle,
     }
     workers.push(
       await Worker.create({
@@ -229,7 +234,7 @@ async function createWorkers(
         ...throttle,
         taskQueue: batchQueue(queues, version),
         activities: batchActivities(runtime),
-        maxConcurrentActivityTaskExecutions: settings.concurrency,
+        maxConcurrentActivityTaskExecutions: batchSlots,
       }),
     )
   }

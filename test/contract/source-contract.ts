@@ -349,7 +349,7 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
 
       async function poisoned() {
         const there = await stream()
-        await there.append(0, [{ ok: 1 }, { ok: 2 }, { secret: 'hunter2' }, { ok: 3 }])
+        await there.append(0, [{ ok: 1 }, { ok: 2 }, { secret: 'hunter2' }, { ok: 3 }], { key: 'k' })
         const client = await connected(there.source(picky))
         return { there, client, ...reading(client, there, await client.resolve(0, 'first')) }
       }
@@ -359,18 +359,19 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
         const { chunks, messages } = await follow(reader, Number.POSITIVE_INFINITY, {}, ({ poison }) => !!poison)
         expect(messages.map(({ value }) => value)).toEqual([{ ok: 1 }, { ok: 2 }])
         const { poison, next } = chunks.at(-1)!
-        expect(poison!.code).toBe('UNDECODABLE')
-        expect(poison!.place).toEqual({ group: 'readers', stream: there.name, partition: 0, offset: String(next) })
+        const { error } = poison!
+        expect(error.code).toBe('UNDECODABLE')
+        expect(error.place).toEqual({ group: 'readers', stream: there.name, partition: 0, offset: String(next) })
         expect(next > messages[1]!.offset).toBe(true)
-        for (const part of ['readers', there.name, String(next)]) expect(poison!.message).toContain(part)
+        for (const part of ['readers', there.name, String(next)]) expect(error.message).toContain(part)
       })
 
       it('never shows its payload', async () => {
         const { reader } = await poisoned()
         const { chunks } = await follow(reader, Number.POSITIVE_INFINITY, {}, ({ poison }) => !!poison)
-        const { poison } = chunks.at(-1)!
-        expect(`${poison!.message} ${poison!.stack} ${JSON.stringify(poison)}`).not.toContain('hunter2')
-        expect(poison!.cause).toBeUndefined()
+        const { error } = chunks.at(-1)!.poison!
+        expect(`${error.message} ${error.stack} ${JSON.stringify(error)}`).not.toContain('hunter2')
+        expect(error.cause).toBeUndefined()
       })
 
       it('is still there for whoever asks again', async () => {
@@ -378,7 +379,35 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
         const { chunks } = await follow(reader, Number.POSITIVE_INFINITY, {}, ({ poison }) => !!poison)
         const again = await nextChunk(reader)
         expect(again).toMatchObject({ from: chunks.at(-1)!.next, next: chunks.at(-1)!.next, messages: [] })
-        expect(again.poison!.code).toBe('UNDECODABLE')
+        expect(again.poison!.error.code).toBe('UNDECODABLE')
+      })
+
+      it('comes with its raw bytes', async () => {
+        const { reader } = await poisoned()
+        const { chunks } = await follow(reader, Number.POSITIVE_INFINITY, {}, ({ poison }) => !!poison)
+        const { raw } = chunks.at(-1)!.poison!
+        expect(JSON.parse(String(raw!.value))).toEqual({ secret: 'hunter2' })
+        expect(raw!.key && String(raw!.key)).toBe(keys ? 'k' : null)
+      })
+
+      it('names the position behind it, where a new reader reads on', async () => {
+        const { reader, there, client } = await poisoned()
+        const { chunks } = await follow(reader, Number.POSITIVE_INFINITY, {}, ({ poison }) => !!poison)
+        const { next, poison } = chunks.at(-1)!
+        expect(poison!.next > next).toBe(true)
+        const behind = reading(client, there, poison!.next)
+        expect((await take(behind.reader, 1)).map(({ value }) => value)).toEqual([{ ok: 3 }])
+      })
+
+      it('names the position behind it also at the end of the log, where a new reader waits for more', async () => {
+        const there = await stream()
+        await there.append(0, [{ secret: 'hunter2' }])
+        const client = await connected(there.source(picky))
+        const { poison } = await nextChunk(reading(client, there, await client.resolve(0, 'first')).reader)
+        const behind = reading(client, there, poison!.next)
+        const coming = take(behind.reader, 1)
+        await there.append(0, [{ ok: 1 }])
+        expect((await coming).map(({ value }) => value)).toEqual([{ ok: 1 }])
       })
     })
 
@@ -520,7 +549,7 @@ async function follow<V>(
     chunks.push(chunk)
     chunk.release()
     if (until(chunk)) break
-    if (chunk.poison) throw chunk.poison
+    if (chunk.poison) throw chunk.poison.error
   }
   return { messages, chunks }
 }

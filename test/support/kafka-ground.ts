@@ -86,7 +86,7 @@ export async function readTo<V>(
     while (position < end) {
       const chunk = await reader.next({ maxMessages, waitMs: 15_000 })
       if (!chunk) throw new Error(`nothing came at ${position}, before ${end}`)
-      if (chunk.poison) throw chunk.poison
+      if (chunk.poison) throw chunk.poison.error
       if (chunk.from !== position || chunk.next <= position)
         throw new Error(`chunk [${chunk.from}, ${chunk.next}) does not follow ${position}`)
       for (const message of chunk.messages) messages.push(message)

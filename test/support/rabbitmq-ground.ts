@@ -67,7 +67,7 @@ export async function take<V>(reader: Reader<V>, count: number): Promise<Message
     if (!chunk) throw new Error(`nothing came after ${messages.length} messages`)
     for (const message of chunk.messages) messages.push(message)
     chunk.release()
-    if (chunk.poison) throw chunk.poison
+    if (chunk.poison) throw chunk.poison.error
   }
   return messages
 }

@@ -13,7 +13,7 @@ it('tells how old the message at each position is, and null where nobody can say
     1: [{ messages: [] }, { messages: [written] }],
     // From a clock that is ahead.
     2: [{ messages: [{ timestamp: Date.now() + hour } as Message] }],
-    3: [{ messages: [], poison: new TidemarkError('UNDECODABLE', 'no json') }],
+    3: [{ messages: [], poison: { error: new TidemarkError('UNDECODABLE', 'no json'), raw: null, next: 8n } }],
     4: [null],
     5: [new TidemarkError('OUT_OF_RANGE', 'gone')],
   }

@@ -83,6 +83,34 @@ describe('a config', () => {
       { handler: transactional('x' as never) },
       "consumers[0] (group 'billing').handler: must be a function, or transactional(function)",
     ],
+    [
+      { handler: transactional },
+      "(group 'billing').handler: must be a function, or transactional(function); this is transactional itself: call it",
+    ],
+    [
+      { handler: transactional(transactional as never) },
+      "(group 'billing').handler: must be a function, or transactional(function); this is transactional itself: call it",
+    ],
+    [
+      { handler: Promise.resolve() },
+      "(group 'billing').handler: must be a function, or transactional(function); this is a promise",
+    ],
+    [
+      { handler: transactional(Promise.resolve() as never) },
+      "(group 'billing').handler: must be a function, or transactional(function); in transactional(...) this is a promise",
+    ],
+    [
+      { handler: async function* () {} },
+      "(group 'billing').handler: must be a function, or transactional(function); this is a generator",
+    ],
+    [
+      { handler: undefined },
+      "(group 'billing').handler: must be a function, or transactional(function); this is undefined",
+    ],
+    [
+      { handler: transactional(() => {}, { database: 'postgres://db/bank' as never }) },
+      "(group 'billing').handler: transactional(..., { database }) must be given a database",
+    ],
     [{ source: 'orders' }, "consumers[0] (group 'billing').source: must be a source, for example kafka("],
     [
       { start: 'beginning' },
@@ -106,6 +134,13 @@ describe('a config', () => {
     [{ heartbeat: '3s' }, "consumers[0] (group 'billing'): unknown option 'heartbeat'"],
   ])('refuses %o and says where and why', (change, words) => {
     expect(problem(configWith(change))).toContain(words)
+  })
+
+  it('tells kinds of handlers apart', () => {
+    const kindOf = (handler: unknown) => parseConfig(configWith({ handler }), {}).consumers[0]!.handler
+    expect(kindOf(handler)).toEqual({ kind: 'chunk', handle: handler })
+    expect(kindOf(transactional(handler))).toEqual({ kind: 'transactional', handle: handler })
+    expect(kindOf(transactional(handler, { database }))).toEqual({ kind: 'transactional', handle: handler, database })
   })
 
   it('refuses two consumers with the same group and stream, naming both', () => {

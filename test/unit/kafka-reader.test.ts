@@ -111,6 +111,15 @@ describe('a Kafka reader', () => {
     expect(link.moves).toBe(1)
   })
 
+  it('stops in front of a damaged record, behind whose batch a new reader reads on', async () => {
+    const three = [0, 1, 2].map((offset) => ({ offset, value: `m${offset}` }))
+    const cut = batch(three, { last: 9, compress: (whole) => whole.subarray(0, -3) })
+    const chunk = await reading([{ records: Buffer.concat([cut, records(10, 1)]) }]).next()
+    expect(values(chunk)).toEqual(['m0', 'm1'])
+    expect(chunk).toMatchObject({ next: 2n, poison: { error: { code: 'CORRUPT_DATA' }, raw: null, next: 10n } })
+    expect(values(await reading([{ records: records(10, 1) }], { from: chunk!.poison!.next }).next())).toEqual(['m10'])
+  })
+
   it('takes a broker that only throttles for no interruption', async () => {
     const { next, link, log } = reading(['throttled', { records: records(0, 1) }])
     expect(values(await next())).toEqual(['m0'])

@@ -152,8 +152,23 @@ describe('chunks', () => {
     const bytes = chunk(Buffer.concat([packed(5, 3, hex('0102')), hex('00000000')]), { entries: 2, messages: 4 })
     for (const from of [100n, 101n, 102n])
       expect(() => new MessageCursor(readChunk(bytes), from).next()).toThrow(
-        expect.objectContaining({ name: 'PackedOtherwise', offset: from, message: expect.stringContaining('5') }),
+        expect.objectContaining({
+          name: 'PackedOtherwise',
+          offset: from,
+          next: 103n,
+          message: expect.stringContaining('5'),
+        }),
       )
+    const behind = new MessageCursor(readChunk(bytes), 103n)
+    expect(behind.next() && behind.message.offset).toBe(103n)
+  })
+
+  test('a packed batch that is damaged is named with the offset behind it, from which on the chunk can be read', () => {
+    const damaged = packed(names.indexOf('gzip'), 3, hex('0102'))
+    const bytes = chunk(Buffer.concat([damaged, hex('00000000')]), { entries: 2, messages: 4 })
+    expect(() => new MessageCursor(readChunk(bytes)).next()).toThrow(
+      expect.objectContaining({ name: 'DamagedChunk', offset: 100n, next: 103n }),
+    )
     const behind = new MessageCursor(readChunk(bytes), 103n)
     expect(behind.next() && behind.message.offset).toBe(103n)
   })

@@ -1,6 +1,6 @@
 import { TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
-import type { Chunk, Log, Message, Reader, ReadOptions } from '../../ports/index.js'
+import type { Chunk, Log, Message, Poison, Reader, ReadOptions } from '../../ports/index.js'
 import { FetchAhead } from '../../reading/fetch-ahead.js'
 import { Lent } from '../../reading/lent.js'
 import { LogMessage, type Origin } from '../../reading/message.js'
@@ -77,7 +77,7 @@ export class KafkaReader<V> implements Reader<V> {
   #cut(piece: Piece, most: number): Chunk<V> {
     const from = this.#position
     const messages: Message<V>[] = []
-    let poison: TidemarkError | undefined
+    let poison: Poison | undefined
     let bytes = 0
     const info = { ...this.options.key, offset: from }
     try {
@@ -93,7 +93,12 @@ export class KafkaReader<V> implements Reader<V> {
           try {
             value = this.#decode(record, info)
           } catch {
-            poison = undecodable(this.codec, record.value!, info)
+            const { key, value: bytes } = record
+            poison = {
+              error: undecodable(this.codec, bytes!, info),
+              raw: { key, value: bytes },
+              next: offset + 1n,
+            }
             break
           }
           bytes += record.valueEnd - record.valueStart
@@ -105,9 +110,10 @@ export class KafkaReader<V> implements Reader<V> {
         )
       }
     } catch (error) {
-      poison = this.#damaged(nextOf(messages, from), error)
+      // The records behind a damaged one can't be found: the next that can be read is in the next batch.
+      poison = { error: this.#damaged(nextOf(messages, from), error), raw: null, next: piece.batchEnd }
     }
-    let next = poison?.code === 'UNDECODABLE' ? info.offset : nextOf(messages, from)
+    let next = poison?.error.code === 'UNDECODABLE' ? info.offset : nextOf(messages, from)
     if (poison) piece.end()
     else if (piece.finish()) next = piece.nextOffset > next ? piece.nextOffset : next
     this.#position = next
@@ -146,6 +152,8 @@ class Piece extends Lent {
   readonly nextOffset: bigint
   readonly #batches: RecordBatch[]
   #cursor: RecordCursor | null = null
+  /** Where the log goes on behind the batch in hand. */
+  batchEnd = 0n
 
   constructor(fetched: Fetched) {
     super(fetched.loan)
@@ -159,6 +167,7 @@ class Piece extends Lent {
       if (this.#cursor?.next()) return this.#cursor.record
       const batch = this.#batches.pop()
       if (!batch) return null
+      this.batchEnd = batch.nextOffset
       this.#cursor = new RecordCursor(batch)
     }
   }

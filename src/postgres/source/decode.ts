@@ -1,13 +1,12 @@
-import type { TidemarkError } from '../../model/errors.js'
-import type { Message } from '../../ports/index.js'
+import type { Message, Poison } from '../../ports/index.js'
 import { LogMessage, noHeaders, type Origin, type RawHeaders } from '../../reading/message.js'
 import { undecodable, type ValueCodec } from '../../reading/value.js'
 import type { Row } from './fetch.js'
 
 export interface Decoded<V> {
   readonly messages: Message<V>[]
-  /** Why the row behind the messages can't be decoded. */
-  readonly poison?: TidemarkError
+  /** The row behind the messages, if it can't be decoded. */
+  readonly poison?: Poison
 }
 
 /** Decodes rows up to the first that its codec refuses. */
@@ -16,13 +15,14 @@ export function decodeRows<V>(rows: readonly Row[], origin: Origin, codec: Value
   const { group, stream, partition } = origin
   for (const row of rows) {
     const info = { group, stream, partition, offset: row.position }
+    const key = row.key === null ? null : Buffer.from(row.key)
     let value: V
     try {
       value = codec.decode(row.data, info)
     } catch {
-      return { messages, poison: undecodable(codec, row.data, info) }
+      const raw = { key, value: Buffer.from(row.data) }
+      return { messages, poison: { error: undecodable(codec, row.data, info), raw, next: row.position + 1n } }
     }
-    const key = row.key === null ? null : Buffer.from(row.key)
     messages.push(new LogMessage(origin, row.position, row.timestamp, key, value, headersOf(row)))
   }
   return { messages }

@@ -30,6 +30,8 @@ export class DamagedChunk extends Error {
     /** The first message that can't be read. */
     readonly offset: bigint,
     message: string,
+    /** The first one behind it that can be read; null where that can't be known in this chunk. */
+    readonly next: bigint | null = null,
   ) {
     super(message)
   }
@@ -41,7 +43,9 @@ export class PackedOtherwise extends Error {
 
   constructor(
     readonly offset: bigint,
-    readonly messages: number,
+    /** Offset behind them. */
+    readonly next: bigint,
+    messages: number,
     codec: number,
   ) {
     super(`${messages === 1 ? 'a message is' : `${messages} messages are`} packed with compression ${codec}`)
@@ -161,20 +165,21 @@ export class MessageCursor {
     this.#at = start + length
     if (left === 0) return
     const first = this.chunk.first + BigInt(this.#index)
-    if (first + BigInt(left) <= this.from) {
+    const next = first + BigInt(left)
+    if (next <= this.from) {
       this.#index += left
       return
     }
-    if (!isCodec(kind)) throw new PackedOtherwise(first > this.from ? first : this.from, left, kind)
-    this.#batch = { bytes: this.#decompress(kind, data.subarray(start, start + length), unpacked), at: 0, left }
+    if (!isCodec(kind)) throw new PackedOtherwise(first > this.from ? first : this.from, next, left, kind)
+    this.#batch = { bytes: this.#decompress(kind, data.subarray(start, start + length), unpacked, next), at: 0, left }
   }
 
-  #decompress(codec: number, packed: Buffer, size: number): Buffer {
-    if (size > most) throw this.#damage(`a packed batch says it has ${size} bytes`)
+  #decompress(codec: number, packed: Buffer, size: number, next: bigint): Buffer {
+    if (size > most) throw this.#damage(`a packed batch says it has ${size} bytes`, next)
     try {
       return decompress(codec, packed, size)
     } catch {
-      throw this.#damage("a packed batch can't be unpacked")
+      throw this.#damage("a packed batch can't be unpacked", next)
     }
   }
 
@@ -182,8 +187,8 @@ export class MessageCursor {
     if (at + count > bytes.length) throw this.#damage('a message is longer than what holds it')
   }
 
-  #damage(what: string): DamagedChunk {
-    return new DamagedChunk(this.chunk.first + BigInt(this.#index), what)
+  #damage(what: string, next: bigint | null = null): DamagedChunk {
+    return new DamagedChunk(this.chunk.first + BigInt(this.#index), what, next)
   }
 }
 

@@ -1,12 +1,12 @@
 import { TidemarkError } from '../../model/errors.js'
 import { describePartition, type PartitionKey } from '../../model/partition.js'
-import type { Chunk, Log, Message, Reader, ReadOptions } from '../../ports/index.js'
+import type { Chunk, Log, Message, Poison, Reader, ReadOptions } from '../../ports/index.js'
 import { FetchAhead } from '../../reading/fetch-ahead.js'
 import { Lent } from '../../reading/lent.js'
 import type { Origin } from '../../reading/message.js'
 import { undecodable, type ValueCodec } from '../../reading/value.js'
 import type { Links } from '../client/links.js'
-import { MessageCursor, PackedOtherwise, type RawMessage } from './chunk.js'
+import { DamagedChunk, MessageCursor, PackedOtherwise, type RawMessage } from './chunk.js'
 import { type Fetched, Fetcher } from './fetcher.js'
 import type { Incarnations } from './incarnations.js'
 import { type DecodedMessage, decodeMessage } from './message.js'
@@ -76,7 +76,7 @@ export class RabbitmqReader<V> implements Reader<V> {
     const from = this.#position
     const messages: Message<V>[] = []
     const loans: (() => void)[] = []
-    let poison: TidemarkError | undefined
+    let poison: Poison | undefined
     let [bytes, head] = [0, 0n]
     for (let piece: Piece | null = first; piece; piece = this.#behind(piece, most - messages.length, bytes)) {
       const cut = this.#decodeAll(piece, messages, most)
@@ -102,8 +102,8 @@ export class RabbitmqReader<V> implements Reader<V> {
   }
 
   /** Decodes up to `most` messages in all from a piece, and moves the position behind them. */
-  #decodeAll(piece: Piece, messages: Message<V>[], most: number): { bytes: number; poison: TidemarkError | undefined } {
-    let poison: TidemarkError | undefined
+  #decodeAll(piece: Piece, messages: Message<V>[], most: number): { bytes: number; poison: Poison | undefined } {
+    let poison: Poison | undefined
     let bytes = 0
     let next = this.#position
     try {
@@ -111,7 +111,7 @@ export class RabbitmqReader<V> implements Reader<V> {
         const { raw } = piece
         next = raw.offset
         const message = this.#decode(raw, piece)
-        if (message instanceof TidemarkError) {
+        if (!(message instanceof StreamMessage)) {
           poison = message
           break
         }
@@ -121,7 +121,7 @@ export class RabbitmqReader<V> implements Reader<V> {
       }
     } catch (error) {
       if (error instanceof PackedOtherwise && error.offset > next) next = error.offset
-      poison = this.#unreadable(error, next)
+      poison = { error: this.#unreadable(error, next), raw: null, next: readableBehind(error) ?? piece.nextOffset }
     }
     if (poison) piece.end()
     else if (piece.finish()) next = piece.nextOffset
@@ -129,12 +129,14 @@ export class RabbitmqReader<V> implements Reader<V> {
     return { bytes, poison }
   }
 
-  #decode({ bytes, start, end, offset }: RawMessage, piece: Piece): Message<V> | TidemarkError {
+  #decode({ bytes, start, end, offset }: RawMessage, piece: Piece): StreamMessage<V> | Poison {
     let decoded: DecodedMessage
     try {
       decoded = decodeMessage(bytes, start, end)
     } catch (error) {
-      return this.#poison(offset, `the message (${end - start} bytes) is no AMQP 1.0 (${(error as Error).message})`)
+      const why = `the message (${end - start} bytes) is no AMQP 1.0 (${(error as Error).message})`
+      const raw = { key: null, value: bytes.subarray(start, end) }
+      return { error: this.#undecodable(offset, why), raw, next: offset + 1n }
     }
     const { body } = decoded
     const info = this.#info
@@ -148,15 +150,20 @@ export class RabbitmqReader<V> implements Reader<V> {
           value = this.codec.decode(typeof body === 'string' ? body : body.subarray(decoded.start, decoded.end), info)
       }
     } catch {
-      const raw = typeof body === 'string' ? body : body!.subarray(decoded.start, decoded.end)
-      return undecodable(this.codec, raw, info)
+      const raw = typeof body === 'string' ? Buffer.from(body) : body!.subarray(decoded.start, decoded.end)
+      const { keyBytes } = this.#message(decoded, offset, piece, null)
+      return { error: undecodable(this.codec, raw, info), raw: { key: keyBytes, value: raw }, next: offset + 1n }
     }
-    return new StreamMessage(this.#origin, offset, piece.timestamp, value as V, decoded, this.links.settings.keyHeader)
+    return this.#message(decoded, offset, piece, value)
+  }
+
+  #message(decoded: DecodedMessage, offset: bigint, { timestamp }: Piece, value: V | null): StreamMessage<V> {
+    return new StreamMessage(this.#origin, offset, timestamp, value as V, decoded, this.links.settings.keyHeader)
   }
 
   #unreadable(error: unknown, offset: bigint): TidemarkError {
     if (error instanceof PackedOtherwise)
-      return this.#poison(
+      return this.#undecodable(
         offset,
         `${error.message}, which this version of Tidemark does not know: publish them plain, or with gzip, snappy, lz4 or zstd`,
       )
@@ -168,7 +175,7 @@ export class RabbitmqReader<V> implements Reader<V> {
     )
   }
 
-  #poison(offset: bigint, what: string): TidemarkError {
+  #undecodable(offset: bigint, what: string): TidemarkError {
     const { key } = this.options
     return new TidemarkError(
       'UNDECODABLE',
@@ -176,6 +183,11 @@ export class RabbitmqReader<V> implements Reader<V> {
       { place: { ...key, offset: String(offset) } },
     )
   }
+}
+
+/** The first offset behind what can't be read that can be, if it is in the same chunk of the log. */
+function readableBehind(error: unknown): bigint | null {
+  return error instanceof PackedOtherwise || error instanceof DamagedChunk ? error.next : null
 }
 
 /** One chunk of the log while it is handed out. Its loan ends when all of it was handed out and given back. */

@@ -1,0 +1,39 @@
+import type { HandlerContext } from '../../src/handlers/handler.js'
+import type { PartitionKey } from '../../src/model/partition.js'
+import type { Log } from '../../src/ports/index.js'
+import type { StoredOffsets } from '../committing/stored-offsets.js'
+import type { Delivery } from './delivery.js'
+import type { Outgoing } from './outputs.js'
+
+/** Builds what every handler gets beside its messages, for one chunk after the other. Transactions add theirs to it. */
+export function contextBuilder(
+  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+  { key, token, replay, stored }: Delivery,
+): (outgoing: Outgoing) => HandlerContext {
+  const manual = stored ?? notManual(key)
+  return (outgoing) => ({
+    ...key,
+    attempt: token.attempt,
+    replay,
+    signal,
+    log,
+    produce: (topic, message) => outgoing.produce(topic, message),
+    flush: () => outgoing.flush(),
+    storeOffset: (message) => {
+      // A commit may pick it up at any moment, and must not be ahead of outputs.
+      outgoing.requireFlushed()
+      manual.store(message)
+    },
+    commit: async () => void (await manual.flush()),
+  })
+}
+
+/** The place of `StoredOffsets` under every other strategy. */
+function notManual({ group }: PartitionKey): Pick<StoredOffsets, 'store' | 'flush'> {
+  const refuse = (what: string): never => {
+    throw new Error(
+      `${what} needs the option commit: 'manual'; the offsets of group ${group} are committed by themselves`,
+    )
+  }
+  return { store: () => refuse('storeOffset'), flush: async () => refuse('commit') }
+}

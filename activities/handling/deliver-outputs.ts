@@ -1,0 +1,22 @@
+import type { ChunkHandler } from '../../src/handlers/handler.js'
+import type { ConsumerRuntime } from '../runtime.js'
+import type { DeliverChunk, Delivery } from './delivery.js'
+import { handlerRunner } from './run-handler.js'
+
+/** A plain function whose outputs and progress are one transaction of the output's log. */
+export function outputsDeliverer(
+  runtime: Pick<ConsumerRuntime, 'progress' | 'output' | 'log' | 'stopped'>,
+  { handle }: ChunkHandler,
+  delivery: Delivery,
+): DeliverChunk {
+  const { progress } = runtime
+  const run = handlerRunner(runtime, delivery)
+  const { key, token } = delivery
+  return async (chunk) => {
+    const { from, next, messages } = chunk
+    if (messages.length === 0) return progress.advance(key, token, from, next)
+    await progress.transact(key, token, from, next, ({ send }) =>
+      run(chunk, (context) => handle(messages, context), send),
+    )
+  }
+}

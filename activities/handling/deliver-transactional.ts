@@ -1,0 +1,45 @@
+import type { TransactionalHandler } from '../../src/handlers/handler.js'
+import { isTidemarkError } from '../../src/model/errors.js'
+import type { Chunk, Transaction } from '../../src/ports/index.js'
+import { PositionChanged } from '../committing/commit-as.js'
+import type { ConsumerRuntime } from '../runtime.js'
+import type { DeliverChunk, Delivery } from './delivery.js'
+import { handlerFailed } from './handler-failed.js'
+import { outboxOf } from './outbox.js'
+import { handlerRunner } from './run-handler.js'
+import { stopOf, untilStopped } from './until-stopped.js'
+
+/** A handler inside a database transaction: its effects, its inbox keys and progress are committed together. */
+export function transactionalDeliverer(
+  runtime: Pick<ConsumerRuntime, 'progress' | 'dedupe' | 'output' | 'log' | 'stopped'>,
+  handler: TransactionalHandler,
+  delivery: Delivery,
+): DeliverChunk {
+  const { progress, dedupe } = runtime
+  const { key, token, replay, stored } = delivery
+  const stop = stopOf(runtime, delivery)
+  const run = handlerRunner(runtime, delivery)
+
+  async function handle(chunk: Chunk, tx: Transaction): Promise<void> {
+    const { messages: all } = chunk
+    const messages = dedupe ? await untilStopped(dedupe.admit(tx, { ...key, replay }, all), stop) : all
+    if (messages.length === 0) return
+    const outbox = outboxOf(progress, tx)
+    await run(chunk, (context) => handler.handle(messages, { ...context, tx, outbox }))
+  }
+
+  const transact = (chunk: Chunk, from: bigint, to: bigint | (() => bigint)) =>
+    progress.transact(key, token, from, to, (tx) => handle(chunk, tx))
+
+  return async (chunk) => {
+    stored?.hand(chunk)
+    if (chunk.messages.length === 0) return stored ? undefined : progress.advance(key, token, chunk.from, chunk.next)
+    try {
+      if (stored) await stored.transact((from, to) => transact(chunk, from, to))
+      else await transact(chunk, chunk.from, chunk.next)
+    } catch (error) {
+      // A constraint checked at commit, a lost connection: not thrown by the handler, but about the same messages.
+      throw isTidemarkError(error) || error instanceof PositionChanged ? error : handlerFailed(error, key, chunk)
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import type { PartitionKey } from '../../src/model/partition.js'
+import type { FencingToken } from '../../src/model/token.js'
+import type { Chunk } from '../../src/ports/index.js'
+import type { StoredOffsets } from '../committing/stored-offsets.js'
+
+/** For whom chunks are delivered: one attempt of one batch. */
+export interface Delivery {
+  readonly key: PartitionKey
+  readonly token: FencingToken
+  readonly replay: number
+  /** What the handler stores, where it decides what is committed. */
+  readonly stored?: StoredOffsets
+  /** Lets go of a handler in the middle of a chunk. */
+  readonly stopped?: AbortSignal
+}
+
+/**
+ * Delivers one chunk to the handler and moves progress behind it: together with the effects, or right after them.
+ *
+ * @throws TidemarkError HANDLER_FAILED, OUTPUT_FAILED, FENCED; PositionChanged when the handler's own commit finds the position moved
+ */
+export type DeliverChunk = (chunk: Chunk) => Promise<void>

@@ -1,0 +1,41 @@
+import { z } from 'zod'
+import { type Handler, type HandlerKind, type TransactionalHandler, transactional } from '../handlers/handler.js'
+
+/** A consumer's handler, by its kind. What would never work, or would never be waited for, is refused here. */
+export const handler = z
+  .custom<Handler>((value) => problemOf(value) === null, { error: ({ input }) => problemOf(input) ?? '' })
+  .transform((given): HandlerKind => (typeof given === 'function' ? { kind: 'chunk', handle: given } : given))
+
+const allowed = 'must be a function, or transactional(function)'
+
+function problemOf(value: unknown): string | null {
+  if (!isTransactional(value)) return problemOfFunction(value, '')
+  const problem = problemOfFunction(value.handle, 'in transactional(...) ')
+  if (problem !== null) return problem
+  const database: unknown = value.database
+  if (database === undefined || (isObject(database) && typeof database.connect === 'function')) return null
+  return 'transactional(..., { database }) must be given a database, for example postgresDatabase({ connectionString }) from tidemark/postgres'
+}
+
+function problemOfFunction(value: unknown, where: string): string | null {
+  if (value === transactional) return `${allowed}; this is transactional itself: call it with your function`
+  if (value instanceof Promise)
+    return `${allowed}; ${where}this is a promise: await it, or leave out the call that made it`
+  if (typeof value !== 'function') return `${allowed}; ${where}this is ${kindOf(value)}`
+  if (/GeneratorFunction\]$/.test(Object.prototype.toString.call(value)))
+    return `${allowed}; ${where}this is a generator, whose body would never run`
+  return null
+}
+
+function isTransactional(value: unknown): value is TransactionalHandler {
+  return isObject(value) && value.kind === 'transactional'
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}

@@ -1,0 +1,100 @@
+import { StoredOffsets } from '../../activities/committing/stored-offsets.js'
+import type { Deduplicator } from '../../activities/handling/dedupe.js'
+import { delivererOf } from '../../activities/handling/deliverer.js'
+import type { ConsumerRuntime } from '../../activities/runtime.js'
+import type { HandlerKind } from '../../src/handlers/handler.js'
+import { MemoryProgress } from '../../src/memory/store/progress.js'
+import type { Chunk, Message, OutputRecord, Progress, ProgressLog } from '../../src/ports/index.js'
+import { LogHeaders } from '../../src/reading/message.js'
+import { silentLog } from './silent-log.js'
+
+export const key = { group: 'billing', stream: 'orders', partition: 3 }
+export const token = { epoch: 2, batch: 5, attempt: 1 }
+/** Where progress is before the first chunk. */
+export const start = 10n
+
+export const messageAt = (offset: bigint, value: unknown = { order: Number(offset) }): Message => ({
+  ...key,
+  offset,
+  key: null,
+  keyBytes: null,
+  value,
+  headers: new LogHeaders([]),
+  timestamp: 0,
+  idempotencyKey: `billing/orders/3/${offset}/0`,
+})
+
+/** A chunk from `start` on, with these values; the log goes on `gap` behind the last of them. */
+export function chunkOf(values: readonly unknown[], gap = 0n): Chunk {
+  const next = start + BigInt(values.length) + gap
+  const messages = values.map((value, index) => messageAt(start + BigInt(index), value))
+  return { from: start, next, messages, bytes: 0, head: next, release: () => {} }
+}
+
+interface Given {
+  readonly handler: HandlerKind
+  /** What the output does with records; it fails when this throws. */
+  readonly send?: (records: readonly OutputRecord[]) => void
+  /** Outputs and progress are one transaction. */
+  readonly transactional?: boolean
+  readonly dedupe?: Pick<Deduplicator, 'admit'>
+  readonly manual?: boolean
+}
+
+/** What delivers chunks to a handler over progress in memory, which stands at `start`. */
+export async function delivered({ handler, send, transactional = false, dedupe, manual = false }: Given) {
+  const rows = new Map<string, Progress>()
+  const written: unknown[] = []
+  const memory = new MemoryProgress(rows, written)
+  await memory.claim(key, token, { from: start, replay: 0 })
+  const log = silentLog()
+  const [worker, partition] = [new AbortController(), new AbortController()]
+  const sent: OutputRecord[] = []
+  const take = async (records: readonly OutputRecord[]) => {
+    send?.(records)
+    sent.push(...records)
+  }
+  const refuse = async () => {
+    throw new Error('this output takes records in transactions')
+  }
+  const progress = transactional ? withOutputs(memory, sent) : memory
+  const runtime = {
+    handler,
+    progress,
+    store: { commit: async () => ({ outcome: 'committed' }) },
+    settings: { commit: manual ? { after: 'manual', intervalMs: 60_000 } : { after: 'batch' } },
+    log,
+    stopped: worker.signal,
+    ...(dedupe && { dedupe }),
+    ...((send || transactional) && {
+      output: { client: { send: transactional ? refuse : take }, maxBufferedBytes: 1_000, transactional },
+    }),
+  } as unknown as ConsumerRuntime
+  const stored = manual ? new StoredOffsets(runtime, { key, token, replay: 0 }, start) : undefined
+  const deliver = delivererOf(runtime, {
+    key,
+    token,
+    replay: 0,
+    stopped: partition.signal,
+    ...(stored && { stored }),
+  })
+  const position = async () => (await memory.read(key))!.position
+  /** A newer owner claims the partition. */
+  const outdo = () => memory.claim(key, { ...token, epoch: token.epoch + 1 }, { from: start, replay: 0 })
+  return { deliver, position, outdo, written, sent, log, worker, partition, stored }
+}
+
+/** Records are there when the transaction that sends them commits. */
+function withOutputs(memory: MemoryProgress, sent: OutputRecord[]): ProgressLog {
+  return {
+    read: (of) => memory.read(of),
+    claim: (of, by, from) => memory.claim(of, by, from),
+    advance: (of, by, from, to) => memory.advance(of, by, from, to),
+    transact: async (of, by, from, to, work) => {
+      const staged: OutputRecord[] = []
+      const send = async (records: readonly OutputRecord[]) => void staged.push(...records)
+      await memory.transact(of, by, from, to, (tx) => work({ ...tx, send }))
+      sent.push(...staged)
+    },
+  }
+}
