@@ -100,6 +100,15 @@ describeWith(['postgres'], 'Postgres control statements', () => {
         )
     })
 
+    it('are two to raise their tokens: the tokens, and the end of older sessions', async () => {
+      await claim()
+      await database.progress.claim(key, { ...newer, attempt: 2 }, start)
+      expect(await statementsOf(() => all((one) => database.progress.raise(one, newer)))).toBe(2)
+      const read = await all((one) => database.progress.read(one))
+      const expected = keys.map((one) => (one === key ? { ...newer, attempt: 2 } : newer))
+      expect(read.map((row) => row!.token)).toEqual(expected)
+    })
+
     it('are one to read their progress', async () => {
       await claim()
       let read: unknown[] = []

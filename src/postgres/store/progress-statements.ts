@@ -10,6 +10,7 @@ interface ProgressRow extends PartitionKey {
   readonly epoch: string
   readonly batch: string
   readonly attempt: number
+  /** -1 where a token was raised before there was a position. */
   readonly replay: number
 }
 
@@ -22,7 +23,7 @@ export function readStatement(
       from ${table} join unnest(${keyArrays}) as asked (${keyColumns}) using (${keyColumns})`,
     columns: () => [],
     answer: (row) => {
-      if (!row) return null
+      if (!row || row.replay < 0) return null
       const token = { epoch: Number(row.epoch), batch: Number(row.batch), attempt: row.attempt }
       return { position: BigInt(row.position), token, replay: row.replay }
     },
@@ -48,14 +49,37 @@ export function claimStatement(table: string): StatementOfMany<Claim, ClaimRow, 
           as asked (${keyColumns}, epoch, batch, attempt, position, replay)
         order by ${keyColumns}
       on conflict (${keyColumns}) do update set
-        epoch = excluded.epoch, batch = excluded.batch, attempt = excluded.attempt, updated_at = now(),
+        epoch = excluded.epoch, batch = excluded.batch, attempt = excluded.attempt, raised = false, updated_at = now(),
         position = case when stored.replay < excluded.replay then excluded.position else stored.position end,
         replay_from = case when stored.replay < excluded.replay then excluded.replay_from else stored.replay_from end,
         replay = greatest(stored.replay, excluded.replay)
       where (stored.epoch, stored.batch, stored.attempt) < (excluded.epoch, excluded.batch, excluded.attempt)
+        or stored.raised
+          and (stored.epoch, stored.batch, stored.attempt) = (excluded.epoch, excluded.batch, excluded.attempt)
       returning ${keyColumns}, position`,
     columns: ({ token, from, replay }) => [...columnsOf(token), String(from), replay],
     answer: (row, { key, token }) => (row ? BigInt(row.position) : fenced(key, token)),
+  }
+}
+
+export interface Raise {
+  readonly key: PartitionKey
+  readonly token: FencingToken
+}
+
+/** Leaves a row also where there is none, for a writer that claims later. Its replay is older than any, so any claim brings its own position. */
+export function raiseStatement(table: string): StatementOfMany<Raise, PartitionKey, void> {
+  return {
+    text: `
+      insert into ${table} as stored (${keyColumns}, epoch, batch, attempt, position, replay, raised)
+        select ${keyColumns}, epoch, batch, attempt, 0, -1, true
+        from unnest(${keyArrays}, $4::bigint[], $5::bigint[], $6::int[]) as asked (${keyColumns}, epoch, batch, attempt)
+        order by ${keyColumns}
+      on conflict (${keyColumns}) do update set
+        epoch = excluded.epoch, batch = excluded.batch, attempt = excluded.attempt, raised = true, updated_at = now()
+      where (stored.epoch, stored.batch, stored.attempt) < (excluded.epoch, excluded.batch, excluded.attempt)`,
+    columns: ({ token }) => columnsOf(token),
+    answer: () => {},
   }
 }
 

@@ -9,7 +9,7 @@ import { insertEvents, partsOf } from '../output/insert-events.js'
 import { ChunkSessions } from './chunk-sessions.js'
 import { GatheredStatement, type StatementOfMany } from './gathered-statement.js'
 import { PostgresInbox } from './inbox.js'
-import { advanceStatement, claimStatement, readStatement } from './progress-statements.js'
+import { advanceStatement, claimStatement, raiseStatement, readStatement } from './progress-statements.js'
 import { ChunkTransaction } from './transaction.js'
 
 /** Raised by advance_progress when the token is not the owner's. */
@@ -26,6 +26,7 @@ export class PostgresProgress implements ProgressLog {
   readonly #sessions: ChunkSessions
   readonly #reads: Statement<typeof readStatement>
   readonly #claims: Statement<typeof claimStatement>
+  readonly #raises: Statement<typeof raiseStatement>
   readonly #advances: Statement<typeof advanceStatement>
 
   constructor(
@@ -39,6 +40,7 @@ export class PostgresProgress implements ProgressLog {
     this.#sessions = new ChunkSessions(control, log)
     this.#reads = new GatheredStatement(control, settings, readStatement(table))
     this.#claims = new GatheredStatement(control, settings, claimStatement(table))
+    this.#raises = new GatheredStatement(control, settings, raiseStatement(table))
     this.#advances = new GatheredStatement(control, settings, advanceStatement(table))
     // Deletes in bulk, which may take long.
     this.inbox = new PostgresInbox(pool, settings)
@@ -63,6 +65,12 @@ export class PostgresProgress implements ProgressLog {
     // In a statement of its own: a session that began before the claim was committed must be seen.
     await this.#sessions.endOlder(key, token)
     return position
+  }
+
+  async raise(key: PartitionKey, token: FencingToken): Promise<void> {
+    await this.#raises.ask({ key, token })
+    // Also where that changed nothing: an earlier try may have come no further.
+    await this.#sessions.endOlder(key, token)
   }
 
   async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
