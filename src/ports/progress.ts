@@ -48,9 +48,15 @@ export interface ProgressLog {
   /**
    * Makes `token` the partition's owner and returns the position to go on from: the stored one; or `from` where there is
    * none, or where the stored one belongs to an older replay. Ends what an older owner still has open in the database.
-   * Throws FENCED when an equal or greater token has claimed already.
+   * Throws FENCED when an equal or greater token has claimed already, or a greater one was raised.
    */
   claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint>
+  /**
+   * Makes sure that no writer with a smaller token than `token` can move the partition's progress any more, and ends what such
+   * a writer has open in the database. That includes writers that have not claimed yet. Creates no position, and is no claim:
+   * the writer with `token` itself may still claim. Does nothing where a greater or equal token has claimed. Never throws FENCED.
+   */
+  raise(key: PartitionKey, token: FencingToken): Promise<void>
   /** Moves progress from `from` to `to`, for handlers without a transaction. Throws FENCED. */
   advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void>
   /**

@@ -109,6 +109,82 @@ export function progressContract(kind: string, open: () => Promise<ProgressHarne
       })
     })
 
+    describe('a raised token', () => {
+      const raised = { ...young, attempt: 2 }
+
+      it('fences off an older owner, and leaves position and replay', async () => {
+        await progress.claim(key, old, { from: 3n, replay: 1 })
+        await progress.raise(key, raised)
+        await expect(progress.advance(key, old, 3n, 4n)).rejects.toMatchObject(fenced)
+        await expect(progress.transact(key, old, 3n, 4n, write(0))).rejects.toMatchObject(fenced)
+        expect(await progress.read(key)).toEqual({ position: 3n, token: raised, replay: 1 })
+        expect(await effects()).toEqual([])
+      })
+
+      it('ends an older owner in the middle of its work', async () => {
+        await progress.claim(key, old, start)
+        const zombie = progress.transact(key, old, 0n, 1n, async (tx) => {
+          await write(0)(tx)
+          await progress.raise(key, raised)
+        })
+        await expect(zombie).rejects.toThrow()
+        expect([await effects(), await position()]).toEqual([[], 0n])
+      })
+
+      it('lets its own writer claim, once, at the stored position', async () => {
+        await progress.claim(key, old, start)
+        await progress.advance(key, old, 0n, 4n)
+        await progress.raise(key, raised)
+        expect(await progress.claim(key, raised, { from: 1n, replay: 0 })).toBe(4n)
+        await expect(progress.claim(key, raised, start)).rejects.toMatchObject(fenced)
+        await progress.transact(key, raised, 4n, 5n, write(0))
+        expect([await effects(), await position()]).toEqual([[0], 5n])
+      })
+
+      it('of a partition without progress creates no position, and refuses older writers that claim later', async () => {
+        await progress.raise(key, raised)
+        expect(await progress.read(key)).toBeNull()
+        await expect(progress.claim(key, old, start)).rejects.toMatchObject(fenced)
+        await expect(progress.claim(key, young, start)).rejects.toMatchObject(fenced)
+        await expect(progress.advance(key, old, 0n, 1n)).rejects.toMatchObject(fenced)
+        expect(await progress.read(key)).toBeNull()
+        expect(await progress.claim(key, raised, { from: 7n, replay: 0 })).toBe(7n)
+        expect(await progress.read(key)).toEqual({ position: 7n, token: raised, replay: 0 })
+      })
+
+      it.each([
+        { name: 'the same', token: old },
+        { name: 'a smaller', token: { ...old, attempt: 8 } },
+      ])('after a claim of $name or a greater token changes nothing: the owner works on', async ({ token }) => {
+        await progress.claim(key, old, start)
+        await progress.raise(key, token)
+        await progress.transact(key, old, 0n, 1n, async (tx) => {
+          await write(0)(tx)
+          await progress.raise(key, token)
+        })
+        await expect(progress.claim(key, token, start)).rejects.toMatchObject(fenced)
+        expect(await effects()).toEqual([0])
+        expect(await progress.read(key)).toEqual({ position: 1n, token: old, replay: 0 })
+      })
+
+      it('stays behind a greater one, and can be raised again', async () => {
+        const greater = { ...raised, epoch: 9 }
+        await Promise.all([raised, greater, young, raised].map((token) => progress.raise(key, token)))
+        await progress.raise(key, young)
+        await progress.raise(key, greater)
+        await expect(progress.claim(key, raised, start)).rejects.toMatchObject(fenced)
+        expect(await progress.claim(key, greater, start)).toBe(0n)
+      })
+
+      it('of one partition leaves the others alone', async () => {
+        const other = { ...key, partition: 4 }
+        await progress.claim(other, old, start)
+        await progress.raise(key, raised)
+        await progress.transact(other, old, 0n, 1n, write(0))
+        expect(await effects()).toEqual([0])
+      })
+    })
+
     describe('moving on', () => {
       it('without a transaction: from where it is, by its owner', async () => {
         await progress.claim(key, old, start)

@@ -34,6 +34,7 @@ async function openHarness(): Promise<ProgressHarness> {
         ...kafka,
         read: (key) => kafka.read(own(key)),
         claim: (key, token, start) => kafka.claim(own(key), token, start),
+        raise: (key, token) => kafka.raise(own(key), token),
         advance: (key, token, from, to) => kafka.advance(own(key), token, from, to),
         transact: (key, token, from, to, work) => kafka.transact(own(key), token, from, to, work),
       }

@@ -86,6 +86,25 @@ export function sqlProgressContract(kind: string, open: () => Promise<SqlHarness
       expect(await position()).toBe(1n)
     })
 
+    it('that stopped with locks on rows is ended by a raised token, too', async () => {
+      await harness.sql("insert into effects (n, by_whom) values (0, 'nobody')")
+      const stopped = gate()
+      const locked = gate()
+      const zombie = progress
+        .transact(key, old, 0n, 1n, async (tx) => {
+          await tx.query("update effects set by_whom = 'zombie'")
+          locked.open()
+          await stopped.opened
+        })
+        .catch((error: unknown) => error)
+      await locked.opened
+      await progress.raise(key, young)
+      await harness.sql("update effects set by_whom = 'successor'")
+      stopped.open()
+      expect(await zombie).toMatchObject({ code: 'FENCED' })
+      expect(await harness.sql('select by_whom from effects')).toEqual([{ by_whom: 'successor' }])
+    })
+
     describe('a handler that', () => {
       it('forgets to await a statement that fails has nothing done', async () => {
         await failing(async (tx) => {

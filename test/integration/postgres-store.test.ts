@@ -51,7 +51,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
     (
       await admin.query<{ pid: number; name: string; state: string }>(
         `select pid, application_name as name, state from pg_stat_activity
-         where datname = current_database() and application_name like 'tidemark %'`,
+         where datname = current_database() and application_name ~ '^tidemark [0-9a-f]{16} '`,
       )
     ).rows
 

@@ -4,17 +4,19 @@ import type { FencingToken } from '../../model/token.js'
 export interface Noted {
   readonly token: FencingToken
   readonly replay: number
+  /** The token was raised, and its writer has not claimed. A replay of -1 then stands for no position. */
+  readonly raised?: boolean
 }
 
-/** The text of an offset's metadata: `epoch.batch.attempt/replay`. */
-export function noteOf({ token: { epoch, batch, attempt }, replay }: Noted): string {
-  return `${epoch}.${batch}.${attempt}/${replay}`
+/** The text of an offset's metadata: `epoch.batch.attempt/replay`, and ` raised` behind it. */
+export function noteOf({ token: { epoch, batch, attempt }, replay, raised }: Noted): string {
+  return `${epoch}.${batch}.${attempt}/${replay}${raised ? ' raised' : ''}`
 }
 
 /** Reads it. An offset that somebody else has written (kafka-consumer-groups.sh) counts as older than any owner's. */
 export function readNote(text: string | null): Noted {
-  const match = /^(\d+)\.(\d+)\.(\d+)\/(\d+)$/.exec(text ?? '')
+  const match = /^(\d+)\.(\d+)\.(\d+)\/(-1|\d+)( raised)?$/.exec(text ?? '')
   if (!match) return { token: { epoch: 0, batch: 0, attempt: 0 }, replay: 0 }
-  const [epoch, batch, attempt, replay] = match.slice(1).map(Number) as [number, number, number, number]
-  return { token: { epoch, batch, attempt }, replay }
+  const [epoch, batch, attempt, replay] = match.slice(1, 5).map(Number) as [number, number, number, number]
+  return { token: { epoch, batch, attempt }, replay, ...(match[5] && { raised: true }) }
 }

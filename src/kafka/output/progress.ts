@@ -13,6 +13,8 @@ import { saysFenced, saysOutdone, TransactionalProducer } from './transaction.js
 /** How long reading waits for transactions under way, ms, where an older answer would do no harm. */
 const stableWithin = 5_000
 
+type Stored = Progress & Noted
+
 /** Who owns a partition in this process. */
 interface Owner extends Noted {
   producer: TransactionalProducer
@@ -37,6 +39,13 @@ export class KafkaProgress implements ProgressLog {
   ) {}
 
   async read(key: PartitionKey): Promise<Progress | null> {
+    const stored = await this.#read(key)
+    if (!stored || stored.replay < 0) return null
+    const { position, token, replay } = stored
+    return { position, token, replay }
+  }
+
+  async #read(key: PartitionKey): Promise<Stored | null> {
     try {
       return await this.#fetch(key, stableWithin)
     } catch (error) {
@@ -49,10 +58,32 @@ export class KafkaProgress implements ProgressLog {
   }
 
   claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint> {
+    return this.#contend(key, async () => {
+      // First of all: beginning a producer would end the one of the rightful owner.
+      refuse(await this.#fetch(key, null), key, token)
+      return this.#begin(key, token, start)
+    })
+  }
+
+  raise(key: PartitionKey, token: FencingToken): Promise<void> {
+    const done = (stored: Stored | null) => stored !== null && compareTokens(stored.token, token) >= 0
+    return this.#contend(key, async () => {
+      if (done(await this.#fetch(key, null))) return
+      // Ends every older producer. A writer that begins one later is refused by the note.
+      const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionWorkflowId(key))
+      const stored = await this.#fetch(key, this.cluster.settings.deliveryTimeoutMs)
+      if (done(stored)) return
+      const { position, replay } = stored ?? { position: 0n, replay: -1 }
+      await this.#store(key, { producer, token, replay, raised: true }, position)
+    })
+  }
+
+  /** Runs what begins a producer, again and again while others begin one at the same time. */
+  #contend<T>(key: PartitionKey, work: () => Promise<T>): Promise<T> {
     const id = partitionWorkflowId(key)
-    // Claims of one process wait for each other: each would abort what the other has begun.
+    // Those of one process wait for each other: each would abort what the other has begun.
     const before = this.#claims.get(id) ?? Promise.resolve()
-    const mine = before.catch(() => {}).then(() => this.#claim(key, token, start))
+    const mine = before.catch(() => {}).then(() => this.#outlast(key, work))
     this.#claims.set(id, mine)
     const forget = () => {
       if (this.#claims.get(id) === mine) this.#claims.delete(id)
@@ -61,14 +92,12 @@ export class KafkaProgress implements ProgressLog {
     return mine
   }
 
-  async #claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint> {
+  async #outlast<T>(key: PartitionKey, work: () => Promise<T>): Promise<T> {
     try {
       const until = Date.now() + this.cluster.settings.deliveryTimeoutMs
       for (;;) {
-        // First of all: beginning a producer would end the one of the rightful owner.
-        refuse(await this.#fetch(key, null), key, token)
         try {
-          return await this.#begin(key, token, start)
+          return await work()
         } catch (error) {
           if (!saysOutdone(error) || Date.now() > until) throw error
           // Somebody else claims at the same time. Whose token is greater will be seen when one of them has written it.
@@ -177,13 +206,17 @@ export class KafkaProgress implements ProgressLog {
   }
 
   /** Stores a position in the open transaction, and commits it. */
-  async #store(key: PartitionKey, { producer, token, replay }: Owner, position: bigint): Promise<void> {
-    await producer.store({ group: progressGroup(key), key, position, note: noteOf({ token, replay }) })
+  async #store(
+    key: PartitionKey,
+    { producer, ...noted }: Noted & Pick<Owner, 'producer'>,
+    position: bigint,
+  ): Promise<void> {
+    await producer.store({ group: progressGroup(key), key, position, note: noteOf(noted) })
     await producer.commit()
   }
 
   /** @param stableWithinMs how long to wait for transactions under way; null not to */
-  async #fetch(key: PartitionKey, stableWithinMs: number | null): Promise<Progress | null> {
+  async #fetch(key: PartitionKey, stableWithinMs: number | null): Promise<Stored | null> {
     const group = progressGroup(key)
     const { stream: topic, partition } = key
     const args = { group, topic, partition, stable: stableWithinMs !== null }
@@ -194,7 +227,7 @@ export class KafkaProgress implements ProgressLog {
 
   async #isFenced(error: unknown, key: PartitionKey, token: FencingToken): Promise<boolean> {
     if (isTidemarkError(error) && error.code === 'FENCED') return true
-    const stored = await this.read(key).catch(() => null)
+    const stored = await this.#read(key).catch(() => null)
     return stored !== null && compareTokens(stored.token, token) > 0
   }
 
@@ -231,6 +264,8 @@ async function needsSql(): Promise<never> {
   )
 }
 
-function refuse(stored: Progress | null, key: PartitionKey, token: FencingToken): void {
-  if (stored && compareTokens(stored.token, token) >= 0) throw fenced(key, token)
+function refuse(stored: Stored | null, key: PartitionKey, token: FencingToken): void {
+  if (!stored) return
+  const order = compareTokens(stored.token, token)
+  if (order > 0 || (order === 0 && !stored.raised)) throw fenced(key, token)
 }

@@ -1,10 +1,10 @@
 import { TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
 import type { MirroredOffset, OffsetMirror } from '../../ports/index.js'
+import { Gather } from '../../storing/gather.js'
 import type { Brokers } from '../client/brokers.js'
 import { Coordinators } from '../client/coordinators.js'
 import { codeError, whereOf } from '../client/failures.js'
-import { Gather } from '../client/gather.js'
 import { groupCodeName, groupMeaningOf } from '../client/group-codes.js'
 import { type CommittedOffset, Groups } from '../client/groups.js'
 import type { LinkPool } from '../client/link-pool.js'
@@ -18,11 +18,15 @@ const named = 5
 
 /** The offsets that Kafka itself keeps for a group, where people's tools look for them. */
 export class GroupOffsets implements OffsetMirror {
-  readonly #commits = new Gather<CommittedOffset, true>((group, offsets) => this.#commit(group, offsets))
-  readonly #fetches = new Gather<null, readonly CommittedOffset[]>(async (group, { length }) => {
-    const committed = await this.groups.committed(group)
-    return Array.from({ length }, () => committed)
-  })
+  /** A request is about one group, and the next one waits for its answer. */
+  readonly #commits = byGroup((group) => new Gather<CommittedOffset, true>((offsets) => this.#commit(group, offsets)))
+  readonly #fetches = byGroup(
+    (group) =>
+      new Gather<null, readonly CommittedOffset[]>(async ({ length }) => {
+        const committed = await this.groups.committed(group)
+        return Array.from({ length }, () => committed)
+      }),
+  )
 
   constructor(
     private readonly groups: Groups,
@@ -60,12 +64,12 @@ export class GroupOffsets implements OffsetMirror {
 
   /** All that is committed of a group. Who asks meanwhile shares the next request. */
   committed(group: string): Promise<readonly CommittedOffset[]> {
-    return this.#fetches.add(group, null)
+    return this.#fetches(group).ask(null)
   }
 
   /** Commits, whatever is there. All partitions that wait for it share the next request. Throws as `assert`. */
   async commit(group: string, offset: CommittedOffset): Promise<void> {
-    await this.#commits.add(group, offset)
+    await this.#commits(group).ask(offset)
   }
 
   /** All groups of the cluster. */
@@ -122,5 +126,14 @@ export class GroupOffsets implements OffsetMirror {
     if (members.length === 0) return `see kafka-consumer-groups.sh --describe --members --group ${group}`
     const names = members.slice(0, named).map(({ clientId, host }) => `${clientId} at ${host}`)
     return `${names.join(', ')}${members.length > named ? ` and ${members.length - named} more` : ''}`
+  }
+}
+
+function byGroup<T>(create: (group: string) => T): (group: string) => T {
+  const all = new Map<string, T>()
+  return (group) => {
+    const one = all.get(group) ?? create(group)
+    all.set(group, one)
+    return one
   }
 }

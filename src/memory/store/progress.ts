@@ -8,15 +8,23 @@ export interface MemoryTransaction {
   write(value: unknown): void
 }
 
+export interface ProgressRow extends Progress {
+  /** The token was raised, and its writer has not claimed. A replay of -1 then stands for no position. */
+  readonly raised: boolean
+}
+
 /** Progress in the memory of this process: the fence of a real database, for tests. */
 export class MemoryProgress implements ProgressLog {
   constructor(
-    private readonly rows: Map<string, Progress>,
+    private readonly rows: Map<string, ProgressRow>,
     private readonly written: unknown[],
   ) {}
 
   async read(key: PartitionKey): Promise<Progress | null> {
-    return this.rows.get(nameOf(key)) ?? null
+    const row = this.rows.get(nameOf(key))
+    if (!row || row.replay < 0) return null
+    const { position, token, replay } = row
+    return { position, token, replay }
   }
 
   async claim(
@@ -25,10 +33,18 @@ export class MemoryProgress implements ProgressLog {
     { from, replay }: { from: bigint; replay: number },
   ): Promise<bigint> {
     const old = this.rows.get(nameOf(key))
-    if (old && compareTokens(old.token, token) >= 0) throw fenced(key, token)
+    const order = old ? compareTokens(old.token, token) : -1
+    if (order > 0 || (order === 0 && !old?.raised)) throw fenced(key, token)
     const position = old && old.replay >= replay ? old.position : from
-    this.rows.set(nameOf(key), { position, token, replay: Math.max(old?.replay ?? 0, replay) })
+    this.rows.set(nameOf(key), { position, token, replay: Math.max(old?.replay ?? 0, replay), raised: false })
     return position
+  }
+
+  async raise(key: PartitionKey, token: FencingToken): Promise<void> {
+    const old = this.rows.get(nameOf(key))
+    if (old && compareTokens(old.token, token) >= 0) return
+    const { position, replay } = old ?? { position: 0n, replay: -1 }
+    this.rows.set(nameOf(key), { position, token, replay, raised: true })
   }
 
   async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {

@@ -1,8 +1,8 @@
-import type { Database, OffsetStore, Progress } from '../../ports/index.js'
+import type { Database, OffsetStore } from '../../ports/index.js'
 import { RuledGroupRecords } from '../../storing/group-records.js'
 import { MemoryGroups } from './groups.js'
 import { Memory, MemoryOffsets } from './offsets.js'
-import { MemoryProgress } from './progress.js'
+import { MemoryProgress, type ProgressRow } from './progress.js'
 
 export interface MemoryStore extends OffsetStore {
   /** What transactional handlers have written with `tx.client.write`, in the order of their commits. */
@@ -17,7 +17,7 @@ export interface MemoryStore extends OffsetStore {
  */
 export function memoryStore(): MemoryStore {
   const memory = new Memory()
-  const progress = new Map<string, Progress>()
+  const progress = new Map<string, ProgressRow>()
   const written: unknown[] = []
   const offsets = new MemoryOffsets(memory)
   const database: Database = {

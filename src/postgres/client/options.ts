@@ -8,7 +8,10 @@ export interface PostgresOptions {
   readonly connectionString: string | undefined
   /** Schema for Tidemark's own tables. Default `tidemark`. */
   readonly schema?: string
-  /** Connections that one worker opens at the most. Default 10. */
+  /**
+   * Connections that one worker opens at the most for handlers' transactions, and for reading event streams. Default 10. Two
+   * more, named `... control`, serve claims, commits and other control statements, which so never wait for a handler.
+   */
   readonly poolSize?: number
   /** TLS, as `pg` takes it: true, or Node's options for a TLS socket. */
   readonly ssl?: boolean | Record<string, unknown>

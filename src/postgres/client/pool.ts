@@ -1,25 +1,36 @@
 import pg from 'pg'
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import type { ConnectContext } from '../../ports/index.js'
+import { ControlClient } from './control-client.js'
 import { describePostgres, type PostgresSettings } from './options.js'
 import { SteadyClient } from './steady-client.js'
 
+/**
+ * Connections for control statements (claims, commits, reads of progress). They take milliseconds, one statement serves many
+ * partitions, and they must not wait for a connection that a handler holds.
+ */
+export const controlConnections = 2
+
 interface Shared {
   readonly pool: pg.Pool
+  readonly control: pg.Pool
   users: number
 }
 
 /** Pools by address: a store, its database and handlers' databases in one process share connections. */
 const pools = new Map<string, Shared>()
 
-/** A pool that several users hold. It ends with the last `close`. */
+/** Pools that several users hold. They end with the last `close`. */
 export interface PooledPostgres {
+  /** For handlers' transactions, and whatever else may take long. */
   readonly pool: pg.Pool
+  /** For control statements. Nothing may keep one of its connections. */
+  readonly control: pg.Pool
   close(): Promise<void>
 }
 
 /**
- * Opens (or joins) the pool of a database and proves that it answers.
+ * Opens (or joins) the pools of a database and proves that it answers.
  *
  * @throws TidemarkError UNREACHABLE, AUTH_FAILED, or STREAM_NOT_FOUND when the server has no such database
  */
@@ -31,17 +42,20 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
     // Pipelining: statements that need no answer before the next one go out together.
     const options = {
       connectionString,
-      Client: SteadyClient,
-      max: poolSize,
       pipeline: true,
       keepAlive: true,
       // Linux waits two hours by itself before it asks whether the server is still there.
       keepAliveInitialDelayMillis: 10_000,
       ...(ssl === undefined ? {} : { ssl }),
     }
-    shared = { pool: new pg.Pool(options as pg.PoolConfig), users: 0 }
-    // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
-    shared.pool.on('error', (error) => log.warn({ error: messageOf(error) }, 'an idle Postgres connection broke'))
+    const open = (Client: typeof SteadyClient, max: number) => {
+      const pool = new pg.Pool({ ...options, Client, max } as pg.PoolConfig)
+      // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
+      pool.on('error', (error) => log.warn({ error: messageOf(error) }, 'an idle Postgres connection broke'))
+      return pool
+    }
+    // Both connect at the first statement.
+    shared = { pool: open(SteadyClient, poolSize), control: open(ControlClient, controlConnections), users: 0 }
     pools.set(id, shared)
   }
   const held = shared
@@ -52,15 +66,15 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
     open = false
     if (--held.users > 0) return
     pools.delete(id)
-    await held.pool.end()
+    await Promise.all([held.pool.end(), held.control.end()])
   }
   try {
-    await held.pool.query('select 1')
+    await held.control.query('select 1')
   } catch (error) {
     await close()
     throw postgresError(error, settings)
   }
-  return { pool: held.pool, close }
+  return { pool: held.pool, control: held.control, close }
 }
 
 /** SQLSTATEs that mean something to a person. https://www.postgresql.org/docs/current/errcodes-appendix.html */

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import type { PartitionKey } from '../../model/partition.js'
+import type { GroupName, PartitionKey } from '../../model/partition.js'
 import type {
   CommitOutcome,
   HistoryEntry,
@@ -9,32 +9,34 @@ import type {
   OffsetStoreClient,
   StoredOffset,
 } from '../../ports/index.js'
+import { Gather } from '../../storing/gather.js'
 import { answerTimeout, ask } from '../client/ask.js'
 import type { PostgresSettings } from '../client/options.js'
-import { postgresError } from '../client/pool.js'
+import { controlConnections, postgresError } from '../client/pool.js'
 import { migrate } from '../tables/migrate.js'
 import { matching, PostgresChanges, pickedBy } from './changes.js'
-
-interface Row {
-  readonly group: string
-  readonly stream: string
-  readonly partition: number
-  /** pg gives bigints as text. */
-  readonly offset: string
-  readonly epoch: string
-  readonly replay: number
-  readonly identity: string | null
-  readonly updated_at: Date
-}
-
-const columns = '"group", stream, partition, "offset", epoch, replay, identity, updated_at'
+import { GatheredStatement } from './gathered-statement.js'
+import {
+  type CommitRow,
+  commitStatement,
+  type OffsetCommit,
+  type OffsetOpening,
+  type OffsetRow,
+  offsetColumns,
+  offsetOf,
+  openStatement,
+} from './offset-statements.js'
 
 /** The table `consumer_offsets`. It holds the last processed offset, position - 1, as people expect of such a table. */
 export class PostgresOffsets implements OffsetStoreClient {
   readonly #schema: string
   readonly #table: string
   readonly #changes: PostgresChanges
+  readonly #reads: Gather<GroupName, readonly StoredOffset[]>
+  readonly #openings: GatheredStatement<OffsetOpening, OffsetRow, StoredOffset>
+  readonly #commits: GatheredStatement<OffsetCommit, CommitRow, CommitOutcome>
 
+  /** @param pool for control statements */
   constructor(
     private readonly pool: pg.Pool,
     private readonly settings: PostgresSettings,
@@ -43,58 +45,35 @@ export class PostgresOffsets implements OffsetStoreClient {
     this.#schema = pg.escapeIdentifier(settings.schema)
     this.#table = `${this.#schema}.consumer_offsets`
     this.#changes = new PostgresChanges(pool, settings)
+    this.#reads = new Gather((names) => this.#readAll(names), { atOnce: controlConnections })
+    this.#openings = new GatheredStatement(pool, settings, openStatement(this.#table))
+    this.#commits = new GatheredStatement(pool, settings, commitStatement(this.#table))
   }
 
   migrate(): Promise<void> {
     return migrate(this.pool, this.settings.schema)
   }
 
-  async read(group: string, stream: string): Promise<readonly StoredOffset[]> {
-    return this.#offsets(
-      `select ${columns} from ${this.#table} where "group" = $1 and stream = $2 order by partition`,
-      [group, stream],
-    )
+  read(group: string, stream: string): Promise<readonly StoredOffset[]> {
+    return this.#reads.ask({ group, stream })
   }
 
   async list(filter: OffsetFilter): Promise<readonly StoredOffset[]> {
     return this.#offsets(
-      `select ${columns} from ${this.#table} where ${matching} order by "group", stream, partition`,
+      `select ${offsetColumns} from ${this.#table} where ${matching} order by "group", stream, partition`,
       pickedBy(filter),
     )
   }
 
-  async open(
-    { group, stream, partition }: PartitionKey,
+  open(
+    key: PartitionKey,
     { above, start, identity = null }: { above: number; start: bigint; identity?: string | null },
   ): Promise<StoredOffset> {
-    const [row] = await this.#offsets(
-      `insert into ${this.#table} as stored ("group", stream, partition, "offset", epoch, identity)
-         values ($1, $2, $3, $4, $5::bigint + 1, $6)
-       on conflict ("group", stream, partition)
-         do update set epoch = greatest(stored.epoch, $5::bigint) + 1, updated_at = now(),
-           identity = coalesce(stored.identity, excluded.identity)
-       returning ${columns}`,
-      [group, stream, partition, String(start - 1n), above, identity],
-    )
-    return row!
+    return this.#openings.ask({ key, above, start, identity })
   }
 
-  async commit(key: PartitionKey, { epoch, position }: { epoch: number; position: bigint }): Promise<CommitOutcome> {
-    const { group, stream, partition } = key
-    const moved = await this.#offsets(
-      `update ${this.#table} set "offset" = $4, updated_at = now()
-       where "group" = $1 and stream = $2 and partition = $3 and epoch = $5 and "offset" <= $4
-       returning ${columns}`,
-      [group, stream, partition, String(position - 1n), epoch],
-    )
-    if (moved.length > 0) return { outcome: 'committed' }
-    const stored = (await this.read(group, stream)).find((row) => row.partition === partition)
-    return {
-      outcome: 'stale',
-      epoch: stored?.epoch ?? 0,
-      position: stored?.position ?? 0n,
-      replay: stored?.replay ?? 0,
-    }
+  commit(key: PartitionKey, { epoch, position }: { epoch: number; position: bigint }): Promise<CommitOutcome> {
+    return this.#commits.ask({ key, epoch, position })
   }
 
   async reset(
@@ -102,7 +81,7 @@ export class PostgresOffsets implements OffsetStoreClient {
     { kind, to, by, why, identity = null }: NewPosition,
   ): Promise<StoredOffset> {
     const [row] = await this.#offsets(
-      `select ${columns} from ${this.#schema}.change_offset($1, $2, $3, $4, $5, $6, $7, $8)`,
+      `select ${offsetColumns} from ${this.#schema}.change_offset($1, $2, $3, $4, $5, $6, $7, $8)`,
       [group, stream, partition, kind, String(to), by, why, identity],
     )
     return row!
@@ -124,14 +103,21 @@ export class PostgresOffsets implements OffsetStoreClient {
     )
   }
 
+  /** What is stored of groups, each in the order of its partitions. Whoever asks for the same group gets the same answer. */
+  async #readAll(names: readonly GroupName[]): Promise<readonly (readonly StoredOffset[])[]> {
+    const asked = new Map(names.map((name) => [nameOf(name), { name, rows: [] as StoredOffset[] }]))
+    const different = [...asked.values()].map(({ name }) => name)
+    const rows = await this.#offsets(
+      `select ${offsetColumns} from ${this.#table} join unnest($1::text[], $2::text[]) as asked ("group", stream)
+         using ("group", stream) order by partition`,
+      [different.map(({ group }) => group), different.map(({ stream }) => stream)],
+    )
+    for (const row of rows) asked.get(nameOf(row))!.rows.push(row)
+    return names.map((name) => asked.get(nameOf(name))!.rows)
+  }
+
   async #offsets(text: string, values: unknown[]): Promise<StoredOffset[]> {
-    const rows = await this.#query<Row>(text, values)
-    return rows.map(({ offset, epoch, updated_at, ...row }) => ({
-      ...row,
-      position: BigInt(offset) + 1n,
-      epoch: Number(epoch),
-      updatedAt: updated_at,
-    }))
+    return (await this.#query<OffsetRow>(text, values)).map(offsetOf)
   }
 
   async #query<R extends object>(text: string, values: unknown[]): Promise<R[]> {
@@ -141,4 +127,8 @@ export class PostgresOffsets implements OffsetStoreClient {
       throw postgresError(error, this.settings)
     }
   }
+}
+
+function nameOf({ group, stream }: GroupName): string {
+  return JSON.stringify([group, stream])
 }

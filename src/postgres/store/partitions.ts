@@ -1,9 +1,11 @@
 import pg from 'pg'
+import type { PartitionKey } from '../../model/partition.js'
 import type { DatabaseClient, NotedPartition, OffsetFilter } from '../../ports/index.js'
 import { answerTimeout, ask } from '../client/ask.js'
 import type { PostgresSettings } from '../client/options.js'
 import { postgresError } from '../client/pool.js'
 import { matching, pickedBy } from './changes.js'
+import { GatheredStatement, keyArrays, keyColumns } from './gathered-statement.js'
 
 /** pg gives bigints as text. */
 type Row = Omit<NotedPartition, 'position' | 'epoch'> & { readonly position: string; readonly epoch: string }
@@ -11,22 +13,30 @@ type Row = Omit<NotedPartition, 'position' | 'epoch'> & { readonly position: str
 /** The table `consumer_partitions`: where partitions stood when they were last opened, for stores that may lose it. */
 export class PostgresPartitions implements Partitions {
   readonly #table: string
+  readonly #notes: GatheredStatement<{ key: PartitionKey; noted: NotedPartition }, PartitionKey, void>
 
+  /** @param pool for control statements */
   constructor(
     private readonly pool: pg.Pool,
     private readonly settings: PostgresSettings,
   ) {
     this.#table = `${pg.escapeIdentifier(settings.schema)}.consumer_partitions`
+    this.#notes = new GatheredStatement(pool, settings, {
+      text: `
+        insert into ${this.#table} as noted (${keyColumns}, position, epoch, replay, identity)
+          select ${keyColumns}, position, epoch, replay, identity
+          from unnest(${keyArrays}, $4::bigint[], $5::bigint[], $6::int[], $7::text[])
+            as asked (${keyColumns}, position, epoch, replay, identity)
+          order by ${keyColumns}
+        on conflict (${keyColumns}) do update set position = excluded.position, epoch = excluded.epoch,
+          replay = excluded.replay, identity = coalesce(excluded.identity, noted.identity)`,
+      columns: ({ noted: { position, epoch, replay, identity } }) => [String(position), epoch, replay, identity],
+      answer: () => {},
+    })
   }
 
-  async note({ group, stream, partition, position, epoch, replay, identity }: NotedPartition): Promise<void> {
-    await this.#query(
-      `insert into ${this.#table} as noted ("group", stream, partition, position, epoch, replay, identity)
-         values ($1, $2, $3, $4, $5, $6, $7)
-       on conflict ("group", stream, partition) do update set position = excluded.position, epoch = excluded.epoch,
-         replay = excluded.replay, identity = coalesce(excluded.identity, noted.identity)`,
-      [group, stream, partition, String(position), epoch, replay, identity],
-    )
+  note(noted: NotedPartition): Promise<void> {
+    return this.#notes.ask({ key: noted, noted })
   }
 
   async list(filter: OffsetFilter): Promise<readonly NotedPartition[]> {

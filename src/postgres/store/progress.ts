@@ -1,32 +1,48 @@
-import { createHash } from 'node:crypto'
 import pg from 'pg'
-import { messageOf } from '../../model/errors.js'
 import { fenced } from '../../model/fenced.js'
 import type { PartitionKey } from '../../model/partition.js'
-import { compareTokens, describeToken, type FencingToken } from '../../model/token.js'
+import { compareTokens, type FencingToken } from '../../model/token.js'
 import type { Inbox, Log, Outbox, Progress, ProgressLog, Transaction } from '../../ports/index.js'
-import { answerTimeout, ask } from '../client/ask.js'
 import type { PostgresSettings } from '../client/options.js'
-import { postgresError } from '../client/pool.js'
+import { type PooledPostgres, postgresError } from '../client/pool.js'
 import { insertEvents, partsOf } from '../output/insert-events.js'
+import { ChunkSessions } from './chunk-sessions.js'
+import { GatheredStatement, type StatementOfMany } from './gathered-statement.js'
 import { PostgresInbox } from './inbox.js'
+import { advanceStatement, claimStatement, raiseStatement, readStatement } from './progress-statements.js'
 import { ChunkTransaction } from './transaction.js'
 
 /** Raised by advance_progress when the token is not the owner's. */
 const fencedState = 'TM001'
 
-/** The table `consumer_progress`: the fence that every chunk of a transactional handler passes through. */
+/**
+ * The table `consumer_progress`: the fence that every chunk of a transactional handler passes through. Only handlers'
+ * transactions use the handlers' pool.
+ */
 export class PostgresProgress implements ProgressLog {
   readonly inbox: Inbox
   readonly outbox: Outbox
   readonly #schema: string
+  readonly #sessions: ChunkSessions
+  readonly #reads: Statement<typeof readStatement>
+  readonly #claims: Statement<typeof claimStatement>
+  readonly #raises: Statement<typeof raiseStatement>
+  readonly #advances: Statement<typeof advanceStatement>
 
   constructor(
-    private readonly pool: pg.Pool,
+    private readonly pools: Pick<PooledPostgres, 'pool' | 'control'>,
     private readonly settings: PostgresSettings,
-    private readonly log: Log,
+    log: Log,
   ) {
+    const { pool, control } = pools
     this.#schema = pg.escapeIdentifier(settings.schema)
+    const table = `${this.#schema}.consumer_progress`
+    this.#sessions = new ChunkSessions(control, log)
+    this.#reads = new GatheredStatement(control, settings, readStatement(table))
+    this.#claims = new GatheredStatement(control, settings, claimStatement(table))
+    this.#raises = new GatheredStatement(control, settings, raiseStatement(table))
+    this.#advances = new GatheredStatement(control, settings, advanceStatement(table))
+    // Deletes in bulk, which may take long.
     this.inbox = new PostgresInbox(pool, settings)
     this.outbox = {
       append: async (tx, stream, events) => {
@@ -36,16 +52,8 @@ export class PostgresProgress implements ProgressLog {
     }
   }
 
-  async read({ group, stream, partition }: PartitionKey): Promise<Progress | null> {
-    const rows = await this.#query(
-      `select position, epoch, batch, attempt, replay from ${this.#schema}.consumer_progress
-       where "group" = $1 and stream = $2 and partition = $3`,
-      [group, stream, partition],
-    )
-    const [row] = rows
-    if (!row) return null
-    const token = { epoch: Number(row.epoch), batch: Number(row.batch), attempt: Number(row.attempt) }
-    return { position: BigInt(row.position as string), token, replay: Number(row.replay) }
+  read(key: PartitionKey): Promise<Progress | null> {
+    return this.#reads.ask({ key })
   }
 
   async claim(
@@ -53,30 +61,20 @@ export class PostgresProgress implements ProgressLog {
     token: FencingToken,
     { from, replay }: { from: bigint; replay: number },
   ): Promise<bigint> {
-    const rows = await this.#query(
-      `insert into ${this.#schema}.consumer_progress as stored
-         ("group", stream, partition, epoch, batch, attempt, position, replay, replay_from)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $7)
-       on conflict ("group", stream, partition) do update set
-         epoch = excluded.epoch, batch = excluded.batch, attempt = excluded.attempt, updated_at = now(),
-         position = case when stored.replay < excluded.replay then excluded.position else stored.position end,
-         replay_from = case when stored.replay < excluded.replay then excluded.replay_from else stored.replay_from end,
-         replay = greatest(stored.replay, excluded.replay)
-       where (stored.epoch, stored.batch, stored.attempt) < (excluded.epoch, excluded.batch, excluded.attempt)
-       returning position`,
-      [key.group, key.stream, key.partition, token.epoch, token.batch, token.attempt, String(from), replay],
-    )
-    if (rows.length === 0) throw fenced(key, token)
-    await this.#endOlder(key, token)
-    return BigInt(rows[0]!.position as string)
+    const position = await this.#claims.ask({ key, token, from, replay })
+    // In a statement of its own: a session that began before the claim was committed must be seen.
+    await this.#sessions.endOlder(key, token)
+    return position
+  }
+
+  async raise(key: PartitionKey, token: FencingToken): Promise<void> {
+    await this.#raises.ask({ key, token })
+    // Also where that changed nothing: an earlier try may have come no further.
+    await this.#sessions.endOlder(key, token)
   }
 
   async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
-    try {
-      await ask(this.pool, this.#advance(key, token, from, to), [], { within: answerTimeout })
-    } catch (error) {
-      throw (await this.#isFenced(error, key, token)) ? fenced(key, token) : postgresError(error, this.settings)
-    }
+    await this.#advances.ask({ key, token, from, to })
   }
 
   async transact(
@@ -86,10 +84,10 @@ export class PostgresProgress implements ProgressLog {
     to: bigint | (() => bigint),
     work: (tx: Transaction) => Promise<void>,
   ): Promise<void> {
-    const client = await this.pool.connect().catch((error) => {
+    const client = await this.pools.pool.connect().catch((error) => {
       throw postgresError(error, this.settings)
     })
-    const name = sessionName(key, token)
+    const name = ChunkSessions.nameOf(key, token)
     const transaction = new ChunkTransaction(client, name)
     let ofHandler: unknown
     const handled = async (tx: Transaction) => {
@@ -105,10 +103,10 @@ export class PostgresProgress implements ProgressLog {
       () => undefined,
       (error: unknown) => ({ error }),
     )
-    // First of all, since whoever asks why it failed needs a connection: with all of them held, everybody would wait for ever.
+    // Right away: other handlers wait for the connection.
     const clean = transaction.release()
     if (!failure) return
-    if (!clean) await this.#endSessions('application_name = $1', [name])
+    if (!clean) await this.#sessions.end(name)
     if (await this.#isFenced(failure.error, key, token)) throw fenced(key, token)
     // What the handler throws may look like an outage and be one of another server.
     throw failure.error === ofHandler ? ofHandler : postgresError(failure.error, this.settings)
@@ -130,58 +128,19 @@ export class PostgresProgress implements ProgressLog {
     return `select ${this.#schema}.advance_progress(${names}, ${partition}, ${epoch}, ${batch}, ${attempt}, ${from}, ${to})`
   }
 
-  /**
-   * Ends what older owners still have open. A worker that was stopped in the middle of a chunk (SIGSTOP, a frozen machine, a
-   * cut network) may hold locks on the user's rows for ever, and the new owner would wait for it. A newer owner may have
-   * claimed meanwhile, and is left alone.
-   */
-  #endOlder(key: PartitionKey, { epoch, batch, attempt }: FencingToken): Promise<void> {
-    return this.#endSessions(
-      `case when application_name ~ ('^' || $1 || '[0-9]+[.][0-9]+[.][0-9]+$')
-         then string_to_array(substr(application_name, length($1) + 1), '.')::bigint[] < $2::bigint[] end`,
-      [sessionPrefix(key), [epoch, batch, attempt]],
-    )
-  }
-
-  async #endSessions(condition: string, values: unknown[]): Promise<void> {
-    try {
-      await ask(
-        this.pool,
-        `select pg_terminate_backend(pid) from pg_stat_activity
-         where datname = current_database() and usename = current_user and pid <> pg_backend_pid() and ${condition}`,
-        values,
-        { within: answerTimeout },
-      )
-    } catch (error) {
-      this.log.warn({ error: messageOf(error) }, 'could not end the session of a chunk that is over; it may hold locks')
-    }
-  }
-
   /** Whether somebody newer owns the partition. It ends this owner's sessions, so any failure may mean no more than that. */
   async #isFenced(error: unknown, key: PartitionKey, token: FencingToken): Promise<boolean> {
     if (typeof error === 'object' && error !== null && Reflect.get(error, 'code') === fencedState) return true
     const owner = await this.read(key).catch(() => null)
     return owner !== null && compareTokens(owner.token, token) > 0
   }
-
-  async #query(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
-    try {
-      return await ask(this.pool, text, values, { within: answerTimeout })
-    } catch (error) {
-      throw postgresError(error, this.settings)
-    }
-  }
 }
 
-/** Names the database session of a chunk: which partition, and which of its owners. Fits Postgres's 63 bytes. */
-function sessionName(key: PartitionKey, token: FencingToken): string {
-  return `${sessionPrefix(key)}${describeToken(token)}`
-}
-
-function sessionPrefix({ group, stream, partition }: PartitionKey): string {
-  const hash = createHash('sha256')
-    .update(JSON.stringify([group, stream, partition]))
-    .digest('hex')
-    .slice(0, 16)
-  return `tidemark ${hash} `
-}
+type Statement<S extends (table: string) => unknown> =
+  ReturnType<S> extends StatementOfMany<
+    infer Q extends { readonly key: PartitionKey },
+    infer R extends PartitionKey,
+    infer A
+  >
+    ? GatheredStatement<Q, R, A>
+    : never

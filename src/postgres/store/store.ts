@@ -22,8 +22,8 @@ export function postgresStore(options: PostgresOptions): OffsetStore {
     describe: describePostgres(settings),
     database: databaseOf(settings),
     connect: async (context): Promise<OffsetStoreClient> => {
-      const { pool, close } = await openPool(settings, context)
-      return new PostgresOffsets(pool, settings, close)
+      const { control, close } = await openPool(settings, context)
+      return new PostgresOffsets(control, settings, close)
     },
   }
 }
@@ -42,18 +42,18 @@ function databaseOf(settings: PostgresSettings): Database {
     kind: 'postgres',
     describe: describePostgres(settings),
     connect: async (context: ConnectContext): Promise<DatabaseClient> => {
-      const { pool, close } = await openPool(settings, context)
+      const { pool, control, close } = await openPool(settings, context)
       try {
-        await migrate(pool, settings.schema)
+        await migrate(control, settings.schema)
       } catch (error) {
         await close()
         throw error
       }
       return {
-        progress: new PostgresProgress(pool, settings, context.log),
-        groups: new RuledGroupRecords(new PostgresGroups(pool, settings)),
-        changes: new PostgresChanges(pool, settings),
-        partitions: new PostgresPartitions(pool, settings),
+        progress: new PostgresProgress({ pool, control }, settings, context.log),
+        groups: new RuledGroupRecords(new PostgresGroups(control, settings)),
+        changes: new PostgresChanges(control, settings),
+        partitions: new PostgresPartitions(control, settings),
         close,
       }
     },

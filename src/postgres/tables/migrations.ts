@@ -3,6 +3,7 @@ import { groupsTable } from './groups-table.js'
 import { inboxTable } from './inbox-table.js'
 import { offsetChanges } from './offset-changes.js'
 import { partitionsTable } from './partitions-table.js'
+import { raisedTokens } from './raised-tokens.js'
 
 /** One step of the schema. Steps are never changed once released, only added. */
 export interface Migration {
@@ -107,5 +108,12 @@ end $$;
     // Code that does not know the records would work for a group that a person has stopped.
     breaking: true,
     sql: groupsTable,
+  },
+  {
+    id: 7,
+    name: 'raised tokens',
+    // Code that does not know them is fenced off by them all the same.
+    breaking: false,
+    sql: raisedTokens,
   },
 ]
