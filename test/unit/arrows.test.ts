@@ -51,6 +51,7 @@ const breaking: Record<string, { imports: string; breaks: string[] }> = {
     imports: '../postgres/store/fine.js',
     breaks: ['worker-gets-its-parts-from-config'],
   },
+  'src/worker/knows-reading.ts': { imports: '../reading/fine.js', breaks: ['worker-gets-its-parts-from-config'] },
   'src/worker/knows-workflows.ts': {
     imports: '../../workflows/fine.js',
     breaks: ['worker-gets-its-parts-from-config'],
@@ -92,7 +93,9 @@ const keeping: Record<string, string[]> = {
   'src/rabbitmq/source/fine.ts': ['../client/fine.js'],
   'src/temporal/fine.ts': ['../config/fine.js', '@temporalio/client'],
   'src/client/fine.ts': ['../config/fine.js', '../temporal/fine.js', '@temporalio/client', 'node:os'],
+  'src/reading/outage.ts': [],
   'src/worker/fine.ts': ['../client/fine.js', '../../activities/fine.js', '../config/fine.js', '@temporalio/activity'],
+  'src/worker/tells-outages.ts': ['../reading/outage.js'],
   'src/cli/fine.ts': ['../worker/fine.js'],
   'src/local/fine.ts': ['../model/fine.js', 'vitest'],
   'src/entry/kafka.ts': ['../kafka/source/fine.js'],
