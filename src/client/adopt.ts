@@ -1,8 +1,9 @@
 import type { TidemarkConfig } from '../config/define.js'
 import { parseConfig } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'
+import { offsetOutOfRange } from '../model/refusals.js'
 import { ranges, type Wanted } from './find.js'
-import { moveOf, outOfRange, type PositionPlan, planAll } from './plan.js'
+import { moveOf, type PositionPlan, planAll } from './plan.js'
 import { planWith } from './reset.js'
 
 export interface AdoptOptions extends Wanted {
@@ -61,7 +62,7 @@ export function planAdoption(
       )
     const moves = await planAll(places, async (place) => {
       const to = offsets.get(place.partition)!
-      if (to < place.first || to > place.head) throw outOfRange(place, to)
+      if (to < place.first || to > place.head) throw offsetOutOfRange(place, to, place)
       return moveOf(place, to)
     })
     return { ...name, kind: 'adopted', identities, moves }

@@ -1,5 +1,4 @@
 import { isTidemarkError, TidemarkError } from '../model/errors.js'
-import { describePartition } from '../model/partition.js'
 import type { Bounds, OffsetChange } from '../ports/index.js'
 
 /** Partitions that are planned at the same time: some targets are questions to the log. */
@@ -70,12 +69,4 @@ export async function planAll(
   if (!isTidemarkError(failure) || failure.code !== 'OUT_OF_RANGE') throw failure
   const others = failures.length > 1 ? ` (and it can't be done in ${failures.length - 1} other partitions)` : ''
   throw new TidemarkError(failure.code, `${failure.message}${others}; nothing was changed`, { place: failure.place })
-}
-
-export function outOfRange({ stream, partition, first, head }: Place, offset: bigint): TidemarkError {
-  return new TidemarkError(
-    'OUT_OF_RANGE',
-    `${describePartition({ stream, partition })} can't be put to offset ${offset}: it has ${first} to ${head}`,
-    { place: { stream, partition, offset: String(offset) } },
-  )
 }

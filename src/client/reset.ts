@@ -2,11 +2,12 @@ import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
 import { isTidemarkError, TidemarkError } from '../model/errors.js'
 import { describePartition } from '../model/partition.js'
+import { offsetOutOfRange } from '../model/refusals.js'
 import type { OffsetStoreClient, SourceClient } from '../ports/index.js'
 import { findConsumer, requirePartitions, type Wanted } from './find.js'
 import { answerWithin, placeOf } from './once.js'
 import { openSource, openStore, patience, using } from './open.js'
-import { type Move, moveOf, outOfRange, type Place, type PositionPlan, planAll } from './plan.js'
+import { type Move, moveOf, type Place, type PositionPlan, planAll } from './plan.js'
 import { isOfEarlierStream, logState } from './positions.js'
 import type { ResetTarget } from './target.js'
 
@@ -121,9 +122,9 @@ async function moveToOffset(source: SourceClient, place: Place, offset: bigint):
   const { first, head, partition } = place
   if (offset >= first && offset <= head) return moveOf(place, offset)
   // A log whose offsets begin anywhere takes 0 for its beginning; one that has lost its first messages does not.
-  if (offset > 0n) throw outOfRange(place, offset)
+  if (offset > 0n) throw offsetOutOfRange(place, offset, place)
   await source.resolve(partition, { offset }).catch((error) => {
-    throw isTidemarkError(error) && error.code === 'OUT_OF_RANGE' ? outOfRange(place, offset) : error
+    throw isTidemarkError(error) && error.code === 'OUT_OF_RANGE' ? offsetOutOfRange(place, offset, place) : error
   })
   return moveOf(place, offset, first > 1n ? `the log begins at ${first}` : '')
 }

@@ -1,5 +1,6 @@
 import { TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
+import { positionOfEarlierStream, positionOutOfRange } from '../../model/refusals.js'
 import type { ByteLoan, Log, ReadOptions } from '../../ports/index.js'
 import { Outage } from '../../reading/outage.js'
 import { rabbitmqError } from '../client/failures.js'
@@ -172,12 +173,7 @@ export class Fetcher {
     const before = this.#incarnation
     this.#incarnation ??= now
     if (before === null || now === null || before === now) return
-    const { key } = this.options
-    throw new TidemarkError(
-      'OUT_OF_RANGE',
-      `${describePartition(key)}, group ${key.group}: position ${from} belongs to a stream that was deleted; another one of the same name has been created since`,
-      { place: { ...key, offset: String(from) } },
-    )
+    throw positionOfEarlierStream(this.options.key, from)
   }
 
   /** Throws OUT_OF_RANGE where the broker would silently begin elsewhere, or stay silent. */
@@ -186,16 +182,7 @@ export class Fetcher {
     if (from >= first && from <= committed) return
     const bounds = await this.offsets.boundsOf(stream)
     if (from >= bounds.first && from <= bounds.head) return
-    const { key } = this.options
-    const why =
-      from < bounds.first
-        ? 'retention has deleted messages that were not handled yet'
-        : 'the log is shorter than what was handled: the stream was created again, or has lost messages'
-    throw new TidemarkError(
-      'OUT_OF_RANGE',
-      `${describePartition(key)}, group ${key.group}: position ${from} is not in the log, which goes from ${bounds.first} to ${bounds.head}; ${why}`,
-      { place: { ...key, offset: String(from) } },
-    )
+    throw positionOutOfRange(this.options.key, from, bounds)
   }
 
   #final(meaning: TidemarkError): TidemarkError {
