@@ -1,7 +1,7 @@
 import { type ErrorPlace, messageOf, TidemarkError } from '../../model/errors.js'
 import { accessDenied, streamNotFound, unreachable } from '../../model/peer-errors.js'
-import { meaningOf, nameOf } from './codes.js'
 import { failureType } from './driver.js'
+import { codeName, readerMeaningOf } from './error-codes.js'
 import type { KafkaSettings } from './options.js'
 
 /** What errors tell of a cluster. Without a topic they speak of the cluster alone. */
@@ -25,14 +25,14 @@ export function codeError(
 ): TidemarkError {
   const { topic } = settings
   const place = { stream: topic, ...(partition === undefined ? {} : { partition }) }
-  const meaning = meaningOf(code)
+  const meaning = readerMeaningOf(code)
   if (meaning === 'gone') {
     const what = partition === undefined ? `topic '${topic}'` : `partition ${partition} of topic '${topic}'`
     const toDo = `create it (kafka-topics.sh --create --topic ${topic}), or correct 'topic' in the config`
     return streamNotFound(what, { where: whereOf(settings), toDo, place })
   }
   if (meaning === 'denied') return refused(settings)
-  const text = `${whereOf(settings)} answered ${nameOf(code)} for topic '${topic}': it passes by itself as a rule`
+  const text = `${whereOf(settings)} answered ${codeName(code)} for topic '${topic}': it passes by itself as a rule`
   return new TidemarkError('UNREACHABLE', text, { place })
 }
 
