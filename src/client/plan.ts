@@ -1,3 +1,4 @@
+import { eachOf } from '../model/each-of.js'
 import { isTidemarkError, TidemarkError } from '../model/errors.js'
 import type { Bounds, OffsetChange } from '../ports/index.js'
 
@@ -51,20 +52,14 @@ export async function planAll(
   places: readonly Place[],
   planOne: (place: Place) => Promise<Move>,
 ): Promise<readonly Move[]> {
-  const moves = new Map<Place, Move>()
-  const refused = new Map<Place, unknown>()
-  const queue = [...places]
-  const plan = async () => {
-    for (let place = queue.shift(); place !== undefined; place = queue.shift())
-      try {
-        moves.set(place, await planOne(place))
-      } catch (error) {
-        refused.set(place, error)
-      }
-  }
-  await Promise.all(Array.from({ length: lanes }, plan))
-  const failures = places.filter((place) => refused.has(place)).map((place) => refused.get(place))
-  if (failures.length === 0) return places.map((place) => moves.get(place)!)
+  const planned = await eachOf(places, lanes, (place) =>
+    planOne(place).then(
+      (move) => ({ move }),
+      (error: unknown) => ({ error }),
+    ),
+  )
+  const failures = planned.flatMap((one) => ('error' in one ? [one.error] : []))
+  if (failures.length === 0) return planned.flatMap((one) => ('move' in one ? [one.move] : []))
   const [failure] = failures
   if (!isTidemarkError(failure) || failure.code !== 'OUT_OF_RANGE') throw failure
   const others = failures.length > 1 ? ` (and it can't be done in ${failures.length - 1} other partitions)` : ''
