@@ -135,7 +135,7 @@ module.exports = {
       '^src/ports/',
     ]),
     onlyAndNode('config-knows-ports', 'Config describes consumers; it starts and connects nothing.', '^src/config/', [
-      '^src/(config|handlers|model)/',
+      '^src/(config|handlers|model|options)/',
       '^src/ports/',
       ...npm('zod'),
     ]),
