@@ -56,7 +56,7 @@ export class Session {
 
   #once<T>(part: unknown, open: () => Promise<T>, closable: (opened: T) => { close(): Promise<void> }): Promise<T> {
     const known = this.#opened.get(part) as Promise<T> | undefined
-    if (known) return known
+    if (known !== undefined) return known
     const opening = open().then(
       (opened) => {
         this.#closing.push(() => closeSoon(closable(opened)))
