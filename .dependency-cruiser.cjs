@@ -135,7 +135,7 @@ module.exports = {
       '^src/ports/',
     ]),
     onlyAndNode('config-knows-ports', 'Config describes consumers; it starts and connects nothing.', '^src/config/', [
-      '^src/(config|handlers|model)/',
+      '^src/(config|handlers|model|options)/',
       '^src/ports/',
       ...npm('zod'),
     ]),
@@ -157,9 +157,9 @@ module.exports = {
     ),
     never(
       'worker-gets-its-parts-from-config',
-      'The worker runs whatever sources and stores the config brings, and workflows by their path or bundle.',
+      'The worker runs whatever sources and stores the config brings, and workflows by their path or bundle. It logs outages as they do.',
       '^src/worker/',
-      ['^workflows/', `^src/(${logs}|reading|storing|cli|console|local|testing|entry)/`],
+      ['^workflows/', '^src/reading/(?!outage\\.)', `^src/(${logs}|storing|cli|console|local|testing|entry)/`],
     ),
     onlyAndNode('local-knows-the-model', 'Starting local parts has nothing to do with consuming.', '^src/local/', [
       '^src/(local|model)/',

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { planAdoption } from '../client/adopt.js'
+import { planAdoptionIn } from '../client/adopt.js'
 import { TidemarkError } from '../model/errors.js'
 import { type MoveOptions, move, withMoveOptions } from './move.js'
 
@@ -29,8 +29,8 @@ Examples:
       const other = from === undefined ? {} : otherOf(from)
       const wanted = { group, ...(stream === undefined ? {} : { stream }) }
       const note = [`from ${from ?? group}`, ...(why ? [why] : [])].join(', ')
-      return move('adopt', { ...options, ...wanted, why: note }, (config) =>
-        planAdoption(config, { ...wanted, ...other, ...(partition ? { partitions: partition } : {}) }),
+      return move('adopt', { ...options, ...wanted, why: note }, (session) =>
+        planAdoptionIn(session, { ...wanted, ...other, ...(partition ? { partitions: partition } : {}) }),
       )
     })
 }

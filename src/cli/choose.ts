@@ -1,9 +1,8 @@
 import type { Client } from '@temporalio/client'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { findConsumers } from '../client/find.js'
-import { parseConfig } from '../config/parse.js'
+import { inSession } from '../client/session.js'
 import type { GroupName } from '../model/partition.js'
-import { connectClient } from '../temporal/connection.js'
 import { configOption, loadConfig } from './config.js'
 
 /** Which consumers a command is about. */
@@ -42,12 +41,9 @@ export async function withGroups<T>(
   options: GroupOptions,
   use: (client: Client, names: GroupName[]) => Promise<T>,
 ): Promise<T> {
-  const config = parseConfig(await loadConfig(options.config))
-  const named = findConsumers(config, options).map(({ settings: { group, stream } }) => ({ group, stream }))
-  const client = await connectClient(config.temporal)
-  try {
-    return await use(client, named)
-  } finally {
-    await client.connection.close()
-  }
+  return inSession(await loadConfig(options.config), async (session) => {
+    const found = findConsumers(session.config, options)
+    const named = found.map(({ settings: { group, stream } }) => ({ group, stream }))
+    return use(await session.temporal(), named)
+  })
 }

@@ -1,11 +1,9 @@
 import type { Command } from 'commander'
-import { applyReset } from '../client/apply.js'
+import { applyResetIn } from '../client/apply.js'
 import { findConsumer } from '../client/find.js'
 import type { Move, PositionPlan } from '../client/plan.js'
+import { inSession, type Session } from '../client/session.js'
 import { text } from '../client/view.js'
-import type { TidemarkConfig } from '../config/define.js'
-import { parseConfig } from '../config/parse.js'
-import { connectClient } from '../temporal/connection.js'
 import { jsonOption, partitionOption } from './choose.js'
 import { configOption, loadConfig } from './config.js'
 import { confirmed, requireSomebody } from './confirm.js'
@@ -44,15 +42,24 @@ export function withMoveOptions(command: Command): Command {
 export async function move(
   verb: 'reset' | 'adopt',
   options: MoveOptions,
-  plan: (config: TidemarkConfig) => Promise<PositionPlan>,
+  plan: (session: Session) => Promise<PositionPlan>,
 ): Promise<void> {
-  const { dryRun = false, yes = false, json = false } = options
   const config = await loadConfig(options.config)
-  const parsed = parseConfig(config)
-  findConsumer(parsed, options)
-  requireSomebody(`tidemark ${verb}`, options)
-  const planned = await plan(config)
-  if (!dryRun) await (await connectClient(parsed.temporal)).connection.close()
+  await inSession(config, async (session) => {
+    findConsumer(session.config, options)
+    requireSomebody(`tidemark ${verb}`, options)
+    await moveIn(session, verb, options, plan)
+  })
+}
+
+async function moveIn(
+  session: Session,
+  verb: 'reset' | 'adopt',
+  { dryRun = false, yes = false, json = false, why = '' }: MoveOptions,
+  plan: (session: Session) => Promise<PositionPlan>,
+): Promise<void> {
+  const planned = await plan(session)
+  if (!dryRun) await session.temporal()
 
   const aside = json ? process.stderr : process.stdout
   if (!json || !(yes || dryRun)) aside.write(show(planned, widthOf(aside)))
@@ -66,7 +73,7 @@ export async function move(
     process.exitCode = 1
     return
   }
-  finish((await applyReset(config, planned, { why: options.why ?? '' })).reopened)
+  finish((await applyResetIn(session, planned, { why })).reopened)
 }
 
 function show({ group, stream, moves }: PositionPlan, width: number | undefined): string {

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { planReset } from '../client/reset.js'
+import { planResetIn } from '../client/reset.js'
 import { parseTarget } from '../client/target.js'
 import { type MoveOptions, move, withMoveOptions } from './move.js'
 
@@ -34,8 +34,8 @@ Examples:
     .action(({ to: target, partition, group, stream, ...options }: MoveOptions & { to: string }) => {
       const to = parseTarget(target)
       const wanted = { group, ...(stream === undefined ? {} : { stream }) }
-      return move('reset', { ...options, ...wanted }, (config) =>
-        planReset(config, { ...wanted, to, ...(partition ? { partitions: partition } : {}) }),
+      return move('reset', { ...options, ...wanted }, (session) =>
+        planResetIn(session, { ...wanted, to, ...(partition ? { partitions: partition } : {}) }),
       )
     })
 }

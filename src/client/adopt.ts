@@ -1,9 +1,10 @@
 import type { TidemarkConfig } from '../config/define.js'
-import { parseConfig } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'
+import { offsetOutOfRange } from '../model/refusals.js'
 import { ranges, type Wanted } from './find.js'
-import { moveOf, outOfRange, type PositionPlan, planAll } from './plan.js'
+import { moveOf, type PositionPlan, planAll } from './plan.js'
 import { planWith } from './reset.js'
+import { inSession, type Session } from './session.js'
 
 export interface AdoptOptions extends Wanted {
   readonly group: string
@@ -23,12 +24,16 @@ export interface AdoptOptions extends Wanted {
  * @throws TidemarkError as `planReset`; CONFIG_INVALID where the log keeps no offsets of groups; UNKNOWN_CONSUMER where that group
  * has none; GROUP_ACTIVE where the source refuses a group that is still running
  */
-export function planAdoption(
-  config: TidemarkConfig,
+export function planAdoption(config: TidemarkConfig, options: AdoptOptions): Promise<PositionPlan> {
+  return inSession(config, (session) => planAdoptionIn(session, options))
+}
+
+export function planAdoptionIn(
+  session: Session,
   { from, kind, partitions, ...wanted }: AdoptOptions,
 ): Promise<PositionPlan> {
   const other = from ?? wanted.group
-  return planWith(parseConfig(config), wanted, async ({ source, consumer, name, identities, placesOf }) => {
+  return planWith(session, wanted, async ({ source, consumer, name, identities, placesOf }) => {
     if (kind !== undefined && kind !== consumer.source.kind)
       throw new TidemarkError(
         'CONFIG_INVALID',
@@ -61,7 +66,7 @@ export function planAdoption(
       )
     const moves = await planAll(places, async (place) => {
       const to = offsets.get(place.partition)!
-      if (to < place.first || to > place.head) throw outOfRange(place, to)
+      if (to < place.first || to > place.head) throw offsetOutOfRange(place, to, place)
       return moveOf(place, to)
     })
     return { ...name, kind: 'adopted', identities, moves }

@@ -1,3 +1,4 @@
+import { eachOf } from '../model/each-of.js'
 import type { PartitionKey } from '../model/partition.js'
 import type { ByteBudget, SourceClient } from '../ports/index.js'
 
@@ -19,15 +20,9 @@ export async function agesAt(
   source: SourceClient,
   positions: readonly { readonly key: PartitionKey; readonly position: bigint }[],
 ): Promise<Map<number, number | null>> {
-  const ages = new Map<number, number | null>()
-  const queue = [...positions]
   const signal = AbortSignal.timeout(longest)
-  const look = async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift())
-      ages.set(next.key.partition, await ageAt(source, next, signal))
-  }
-  await Promise.all(Array.from({ length: lanes }, look))
-  return ages
+  const look = async (one: (typeof positions)[number]) => [one.key.partition, await ageAt(source, one, signal)] as const
+  return new Map(await eachOf(positions, lanes, look))
 }
 
 async function ageAt(

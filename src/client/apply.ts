@@ -1,13 +1,12 @@
 import { hostname, userInfo } from 'node:os'
 import type { TidemarkConfig } from '../config/define.js'
-import { parseConfig } from '../config/parse.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
 import type { OffsetStoreClient } from '../ports/index.js'
-import { connectClient, temporalError } from '../temporal/connection.js'
+import { temporalError } from '../temporal/connection.js'
 import { reopenPartitions } from './commands.js'
 import { ranges } from './find.js'
-import { openStore, using } from './open.js'
 import type { PositionPlan } from './plan.js'
+import { inSession, type Session } from './session.js'
 
 export interface ApplyOptions {
   /** Default: `user@host` of this process. */
@@ -35,28 +34,31 @@ export interface AppliedReset {
 export async function applyReset(
   config: TidemarkConfig,
   plan: PositionPlan,
+  options: ApplyOptions = {},
+): Promise<AppliedReset> {
+  return inSession(config, (session) => applyResetIn(session, plan, options))
+}
+
+export async function applyResetIn(
+  session: Session,
+  plan: PositionPlan,
   { by = whoAmI(), why = '' }: ApplyOptions = {},
 ): Promise<AppliedReset> {
-  const parsed = parseConfig(config)
   const { group, stream } = plan
-  return using(openStore(parsed), async (store) => {
-    const client = await connectClient(parsed.temporal)
-    try {
-      const { done, failure } = await putAll(store, plan, { by, why })
-      const reopened = await reopenPartitions(client, plan, done).catch((error) => {
-        throw new TidemarkError(
-          'UNREACHABLE',
-          `the positions of ${group} on ${stream} are changed (partitions ${ranges(done)}), but those that run could not all be told: ` +
-            `${messageOf(temporalError(error, parsed.temporal))}; do it again, or 'tidemark resume' them`,
-          { cause: error, place: { group, stream } },
-        )
-      })
-      if (failure) throw failure
-      return { group, stream, partitions: done, reopened }
-    } finally {
-      await client.connection.close()
-    }
+  const store = await session.store()
+  // Before anything is changed: it may be missing.
+  const client = await session.temporal()
+  const { done, failure } = await putAll(store, plan, { by, why })
+  const reopened = await reopenPartitions(client, plan, done).catch((error) => {
+    throw new TidemarkError(
+      'UNREACHABLE',
+      `the positions of ${group} on ${stream} are changed (partitions ${ranges(done)}), but those that run could not all be told: ` +
+        `${messageOf(temporalError(error, session.config.temporal))}; do it again, or 'tidemark resume' them`,
+      { cause: error, place: { group, stream } },
+    )
   })
+  if (failure) throw failure
+  return { group, stream, partitions: done, reopened }
 }
 
 /** One after the other, up to the first that fails. */

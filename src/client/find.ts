@@ -1,5 +1,6 @@
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'
+import { noSuchPartition } from '../model/refusals.js'
 
 export interface Wanted {
   readonly group?: string
@@ -36,9 +37,7 @@ export function findConsumer(config: ParsedConfig, wanted: Wanted): ParsedConsum
 export function requirePartitions(stream: string, wanted: readonly number[], there: readonly number[]): void {
   const missing = wanted.find((partition) => !there.includes(partition))
   if (missing === undefined) return
-  throw new TidemarkError('UNKNOWN_CONSUMER', `${stream} has no partition ${missing}; it has ${ranges(there)}`, {
-    place: { stream, partition: missing },
-  })
+  throw noSuchPartition({ stream, partition: missing }, ranges(there))
 }
 
 function listed(consumers: readonly ParsedConsumer[]): string {

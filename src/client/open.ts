@@ -50,6 +50,6 @@ export async function using<C extends { close(): Promise<void> }, T>(
 }
 
 /** Nobody waits for a peer that is gone only to say goodbye. */
-async function closeSoon(client: { close(): Promise<void> }): Promise<void> {
+export async function closeSoon(client: { close(): Promise<void> }): Promise<void> {
   await answerWithin('it', client.close(), 1_000).catch(() => {})
 }

@@ -1,5 +1,5 @@
+import { eachOf } from '../model/each-of.js'
 import { isTidemarkError, TidemarkError } from '../model/errors.js'
-import { describePartition } from '../model/partition.js'
 import type { Bounds, OffsetChange } from '../ports/index.js'
 
 /** Partitions that are planned at the same time: some targets are questions to the log. */
@@ -52,30 +52,16 @@ export async function planAll(
   places: readonly Place[],
   planOne: (place: Place) => Promise<Move>,
 ): Promise<readonly Move[]> {
-  const moves = new Map<Place, Move>()
-  const refused = new Map<Place, unknown>()
-  const queue = [...places]
-  const plan = async () => {
-    for (let place = queue.shift(); place !== undefined; place = queue.shift())
-      try {
-        moves.set(place, await planOne(place))
-      } catch (error) {
-        refused.set(place, error)
-      }
-  }
-  await Promise.all(Array.from({ length: lanes }, plan))
-  const failures = places.filter((place) => refused.has(place)).map((place) => refused.get(place))
-  if (failures.length === 0) return places.map((place) => moves.get(place)!)
+  const planned = await eachOf(places, lanes, (place) =>
+    planOne(place).then(
+      (move) => ({ move }),
+      (error: unknown) => ({ error }),
+    ),
+  )
+  const failures = planned.flatMap((one) => ('error' in one ? [one.error] : []))
+  if (failures.length === 0) return planned.flatMap((one) => ('move' in one ? [one.move] : []))
   const [failure] = failures
   if (!isTidemarkError(failure) || failure.code !== 'OUT_OF_RANGE') throw failure
   const others = failures.length > 1 ? ` (and it can't be done in ${failures.length - 1} other partitions)` : ''
   throw new TidemarkError(failure.code, `${failure.message}${others}; nothing was changed`, { place: failure.place })
-}
-
-export function outOfRange({ stream, partition, first, head }: Place, offset: bigint): TidemarkError {
-  return new TidemarkError(
-    'OUT_OF_RANGE',
-    `${describePartition({ stream, partition })} can't be put to offset ${offset}: it has ${first} to ${head}`,
-    { place: { stream, partition, offset: String(offset) } },
-  )
 }

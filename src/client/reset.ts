@@ -1,13 +1,15 @@
 import type { TidemarkConfig } from '../config/define.js'
-import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
+import type { ParsedConsumer } from '../config/parse.js'
 import { isTidemarkError, TidemarkError } from '../model/errors.js'
 import { describePartition } from '../model/partition.js'
+import { offsetOutOfRange } from '../model/refusals.js'
 import type { OffsetStoreClient, SourceClient } from '../ports/index.js'
 import { findConsumer, requirePartitions, type Wanted } from './find.js'
 import { answerWithin, placeOf } from './once.js'
-import { openSource, openStore, patience, using } from './open.js'
-import { type Move, moveOf, outOfRange, type Place, type PositionPlan, planAll } from './plan.js'
+import { patience } from './open.js'
+import { type Move, moveOf, type Place, type PositionPlan, planAll } from './plan.js'
 import { isOfEarlierStream, logState } from './positions.js'
+import { inSession, type Session } from './session.js'
 import type { ResetTarget } from './target.js'
 
 export interface ResetOptions extends Wanted {
@@ -24,11 +26,12 @@ export interface ResetOptions extends Wanted {
  *
  * @throws TidemarkError UNKNOWN_CONSUMER, UNREACHABLE, STREAM_NOT_FOUND; OUT_OF_RANGE where a partition does not have the offset
  */
-export async function planReset(
-  config: TidemarkConfig,
-  { partitions, to, ...wanted }: ResetOptions,
-): Promise<PositionPlan> {
-  return planWith(parseConfig(config), wanted, async ({ source, placesOf, identities, earlier, name }) => {
+export async function planReset(config: TidemarkConfig, options: ResetOptions): Promise<PositionPlan> {
+  return inSession(config, (session) => planResetIn(session, options))
+}
+
+export function planResetIn(session: Session, { partitions, to, ...wanted }: ResetOptions): Promise<PositionPlan> {
+  return planWith(session, wanted, async ({ source, placesOf, identities, earlier, name }) => {
     const places = await placesOf(partitions)
     const moves = await planAll(places, (place) => moveTo(source, place, to, earlier.has(place.partition)))
     return { ...name, kind: 'reset', identities, moves }
@@ -50,19 +53,17 @@ export interface Ground {
 
 /** Opens the store, then the stream, and lends what they say. */
 export async function planWith(
-  config: ParsedConfig,
+  session: Session,
   wanted: Wanted,
   plan: (ground: Ground) => Promise<PositionPlan>,
 ): Promise<PositionPlan> {
-  const consumer = findConsumer(config, wanted)
-  return using(openStore(config), (store) =>
-    using(openSource(consumer), (source) =>
-      answerWithin(
-        placeOf(consumer.source),
-        survey(consumer, store, source).then((ground) => plan(ground)),
-        4 * patience,
-      ),
-    ),
+  const consumer = findConsumer(session.config, wanted)
+  const store = await session.store()
+  const source = await session.source(consumer)
+  return answerWithin(
+    placeOf(consumer.source),
+    survey(consumer, store, source).then((ground) => plan(ground)),
+    4 * patience,
   )
 }
 
@@ -121,9 +122,9 @@ async function moveToOffset(source: SourceClient, place: Place, offset: bigint):
   const { first, head, partition } = place
   if (offset >= first && offset <= head) return moveOf(place, offset)
   // A log whose offsets begin anywhere takes 0 for its beginning; one that has lost its first messages does not.
-  if (offset > 0n) throw outOfRange(place, offset)
+  if (offset > 0n) throw offsetOutOfRange(place, offset, place)
   await source.resolve(partition, { offset }).catch((error) => {
-    throw isTidemarkError(error) && error.code === 'OUT_OF_RANGE' ? outOfRange(place, offset) : error
+    throw isTidemarkError(error) && error.code === 'OUT_OF_RANGE' ? offsetOutOfRange(place, offset, place) : error
   })
   return moveOf(place, offset, first > 1n ? `the log begins at ${first}` : '')
 }

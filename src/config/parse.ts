@@ -4,11 +4,13 @@ import type { HandlerKind } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import { TidemarkError } from '../model/errors.js'
 import type { ConsumerSettings } from '../model/settings.js'
+import { invalid } from '../options/checked.js'
+import { count, duration, size } from '../options/fields.js'
 import type { Message, OffsetStore, Source } from '../ports/index.js'
 import type { TidemarkConfig } from './define.js'
 import { handler } from './handlers.js'
 import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
-import { count, duration, name, size, start } from './schema.js'
+import { name, start } from './schema.js'
 import { commit } from './strategy.js'
 
 /** A config that has been checked: what the rest of Tidemark works with. */
@@ -80,7 +82,8 @@ const consumerSchema = z.strictObject({
       key: z.custom<DedupeRule['key']>((value) => typeof value === 'function', {
         error: 'must be a function from a message to its key',
       }),
-      retention: duration('7d', 1000),
+      // Compared in the database: no timer.
+      retention: duration('7d', 1000, Number.POSITIVE_INFINITY),
     })
     .optional(),
   ...outputFields,
@@ -145,7 +148,7 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
       'the config must be what defineConfig({...}) returns, as the default export of its file',
     )
   const parsed = configSchema.safeParse(config.options)
-  if (!parsed.success) throw invalid(parsed.error, '')
+  if (!parsed.success) throw invalid(parsed.error, '', 'the config')
   const { temporal, ...options } = parsed.data
   const consumers = options.consumers.map((one, index) => parseConsumer(one, index))
   refuseTwins(consumers)
@@ -253,16 +256,4 @@ function versionOf(
     (_, value) => (typeof value === 'bigint' ? String(value) : value),
   )
   return createHash('sha256').update(whole).digest('hex').slice(0, 8)
-}
-
-/** One line a problem: where it is and what is allowed there. Zod's own messages stand where a field has none of its own. */
-function invalid(error: z.ZodError, prefix: string): TidemarkError {
-  const lines = error.issues.map((issue) => {
-    const path = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
-    const where = `${prefix}${path}`.replace(/^\./, '') || 'the config'
-    if (issue.code === 'unrecognized_keys')
-      return `${where}: unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}; check its spelling`
-    return `${where}: ${issue.message}`
-  })
-  return new TidemarkError('CONFIG_INVALID', lines.join('\n'))
 }

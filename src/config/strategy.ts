@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { CommitStrategy } from '../model/strategy.js'
 import type { Duration } from '../model/units.js'
-import { duration } from './schema.js'
+import { duration } from '../options/fields.js'
 
 /** The `commit` option of a consumer. */
 export type CommitOption =

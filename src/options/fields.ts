@@ -1,22 +1,72 @@
 import { z } from 'zod'
-import { type Duration, parseDuration } from '../model/units.js'
+import { type Duration, parseDuration, parseSize, type Size } from '../model/units.js'
 
-/* Fields that the options of several sources and stores have. */
+/* Fields that options of several parts have. An option that is left out has its `fallback`. */
 
-/** A duration of at least so many ms, parsed to ms. */
-export const duration = (fallback: Duration, least: number) =>
+const day = 24 * 3_600_000
+/** Node's timers count ms in 31 bits, 24.8 days, and fire at once when asked for more. */
+const longestTimer = 24 * day
+
+/**
+ * A duration of at least `least` ms, parsed to ms. No longer than a timer can be, unless it never goes into one.
+ *
+ * @param most ms
+ */
+export const duration = (fallback: Duration, least = 1, most = longestTimer) =>
   z
-    .union([z.number(), z.string()], { error: "must be a duration like '3s', or a number of milliseconds" })
+    .union([z.number(), z.string()], { error: "must be a duration like '30s', or a number of milliseconds" })
     .default(fallback)
     .transform((value, context) => {
       const ms = parseDuration(value)
       if (ms === undefined)
-        context.addIssue(`'${value}' is not a duration; use '500ms', '3s' or a number of milliseconds`)
-      else if (ms < least) context.addIssue(`must be at least ${least}ms`)
+        context.addIssue(
+          `${shown(value)} is not a duration; use '250ms', '30s', '5m', '2h', '7d' or a number of milliseconds`,
+        )
+      else if (ms < least) context.addIssue(`${shown(value)} is too short: must be at least ${durationText(least)}`)
+      else if (ms > most) context.addIssue(`${shown(value)} is too long: must be at most ${durationText(most)}`)
       return ms ?? z.NEVER
     })
+
+/** A size of at least `least` bytes, parsed to bytes. */
+export const size = (fallback: Size, least = 1) =>
+  z
+    .union([z.number(), z.string()], { error: "must be a size like '8MB', or a number of bytes" })
+    .default(fallback)
+    .transform((value, context) => {
+      const bytes = parseSize(value)
+      if (bytes === undefined)
+        context.addIssue(`${shown(value)} is not a size; use '512KB', '8MB', '1GB' or a number of bytes`)
+      else if (bytes < least) context.addIssue(`${shown(value)} is too small: must be at least ${sizeText(least)}`)
+      return bytes ?? z.NEVER
+    })
+
+/** A whole number from 1. */
+export const count = (fallback: number) =>
+  z
+    .number({ error: 'must be a whole number' })
+    .int('must be a whole number')
+    .min(1, 'must be at least 1')
+    .default(fallback)
 
 export const flag = z.boolean({ error: 'must be true or false' })
 
 /** On, off, or what Node takes for a TLS socket. */
 export const tls = z.union([z.boolean(), z.record(z.string(), z.unknown())], { error: 'must be true or TLS options' })
+
+/** A value that was given, for people: text in quotes. */
+export function shown(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : String(value)
+}
+
+function durationText(ms: number): string {
+  return inLargest(ms, [day, 'd'], [1_000, 's'], [1, 'ms'])
+}
+
+function sizeText(bytes: number): string {
+  return inLargest(bytes, [1024 ** 2, 'MB'], [1024, 'KB'], [1, 'B'])
+}
+
+function inLargest(amount: number, ...units: [size: number, name: string][]): string {
+  const [unit, name] = units.find(([unit]) => amount % unit === 0) ?? [1, '']
+  return `${amount / unit}${name}`
+}

@@ -17,8 +17,17 @@ export class Backoff {
   }
 }
 
+/** The pause after so many failed tries, from 1, ms. */
+export function pauseAfter(tries: number): number {
+  return Math.min(firstMs * 2 ** (tries - 1), longestMs) * (0.5 + Math.random() / 2)
+}
+
 /** The pause after so many failed tries, from 1. Resolves early when `signal` aborts. */
 export async function pause(tries: number, signal: AbortSignal): Promise<void> {
-  const ms = Math.min(firstMs * 2 ** (tries - 1), longestMs)
-  await sleep(ms * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {})
+  await rest(pauseAfter(tries), signal)
+}
+
+/** Waits so many milliseconds, or until `signal` aborts. Never rejects. */
+export async function rest(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {})
 }

@@ -1,4 +1,3 @@
-import { messageOf } from '../model/errors.js'
 import { describePartition, type PartitionKey } from '../model/partition.js'
 import type {
   CommitOutcome,
@@ -11,6 +10,7 @@ import type {
   OffsetStoreClient,
   StoredOffset,
 } from '../ports/index.js'
+import { Outage } from '../reading/outage.js'
 
 /**
  * An idle partition's offset is shown again after so long, ms. Brokers forget offsets that nobody commits, Kafka after a week by
@@ -33,14 +33,17 @@ interface Shown {
 export class MirroredStore implements OffsetStoreClient {
   readonly #shown = new Map<string, Shown>()
   #working: Promise<void> | null = null
-  #failing = false
+  readonly #outage: Outage
 
   constructor(
     private readonly store: OffsetStoreClient,
     private readonly mirrors: readonly OffsetMirror[],
-    private readonly log: Log,
+    log: Log,
     private readonly now: () => number = Date.now,
-  ) {}
+  ) {
+    const note = 'Nothing is lost: the store has the offsets'
+    this.#outage = new Outage(log, {}, 'mirroring offsets', { note, now })
+  }
 
   migrate(): Promise<void> {
     return this.store.migrate()
@@ -124,18 +127,12 @@ export class MirroredStore implements OffsetStoreClient {
     try {
       await Promise.all(this.mirrors.map((mirror) => mirror.assert(offset)))
       shown.at = this.now()
-      if (this.#failing) this.log.info({ group: offset.group }, 'the offsets are mirrored again')
-      this.#failing = false
+      this.#outage.worked()
     } catch (error) {
       shown.at = never
+      // Every commit tries again, without a pause.
       const { group, stream, partition } = offset
-      // Said once for an outage; every commit tries again.
-      if (!this.#failing)
-        this.log.warn(
-          { group, stream, partition, error: messageOf(error) },
-          `the offset of ${describePartition(offset)} could not be mirrored: ${messageOf(error)}. Nothing is lost: the store has it`,
-        )
-      this.#failing = true
+      this.#outage.failed(error, { group, stream, partition })
     }
   }
 }

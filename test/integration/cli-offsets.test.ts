@@ -216,7 +216,7 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
     // Only the partition of the last event reaches so far.
     const ran = await project.ask([...both, String(lastPosition! + 1n)])
     expect(ran.stderr).toMatch(
-      /^tidemark: \S+\[[01]\] can't be put to offset \d+: it has 6\d+ to 6\d+; nothing was changed\n$/,
+      /^tidemark: offset \d+ is out of range: \S+\[[01]\] holds offsets 6\d+ to 6\d+, and the next one is 6\d+; nothing was changed\n$/,
     )
     refused(ran, 1)
     expect(await stored()).toEqual(before)
@@ -233,8 +233,18 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
     ],
     ['an unknown partition', () => [...to('1'), '-p', '0', '-p', '4'], / has no partition 4; it has 0$/, 1],
     ['a malformed offset', () => to('5oo'), /'5oo' is no position: use first, last, next, an offset/, 2],
-    ['an offset beyond the head', () => to('6002'), /\[0\] can't be put to offset 6002: it has \d+ to 6001;/, 1],
-    ['an offset below the first', () => to('2'), /\[0\] can't be put to offset 2: it has 11 to 6001;/, 1],
+    [
+      'an offset beyond the head',
+      () => to('6002'),
+      /offset 6002 is out of range: \S+\[0\] holds offsets \d+ to 6000, and the next one is 6001;/,
+      1,
+    ],
+    [
+      'an offset below the first',
+      () => to('2'),
+      /offset 2 is out of range: \S+\[0\] holds offsets 11 to 6000, and the next one is 6001;/,
+      1,
+    ],
     ['a time to come', () => to('2999-01-01'), /2999-01-01 is still to come/, 2],
     ['nobody to ask', () => to('1').filter((word) => word !== '--yes'), /no terminal to ask: say --yes/, 2],
     ['no offsets to adopt', () => ['adopt', ...billing, '--yes'], /is a postgres stream, which keeps no offsets/, 2],

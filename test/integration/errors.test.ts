@@ -154,7 +154,9 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
     const url = new URL(database.connectionString)
     url.password = 'secret-word'
     const ran = await start(configOf({ topic }), { DATABASE_URL: url.href })
-    expect(ran.stderr).toMatch(/^tidemark: Postgres at \S+ refused: .*check the user, its password and its rights\n$/)
+    expect(ran.stderr).toMatch(
+      /^tidemark: Postgres at \S+ refused this user \(.+\): check the user, its password and its rights\n$/,
+    )
     expect(ran.stdout + ran.stderr).not.toContain('secret-word')
     refused(ran, 1)
   })

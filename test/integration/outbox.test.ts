@@ -93,7 +93,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'the outbox', () => {
   it('says which stream is missing, and goes on once it is there', async () => {
     const { log } = await start(async (_, { outbox }) => outbox('nowhere', [{ value: 1 }]))
     await order(1)
-    const said = "there is no stream 'nowhere'"
+    const said = "has no stream 'nowhere'"
     await waitFor(() => log.lines.some((line) => line.includes(said)), { what: said, timeout: 30_000 })
     await createStream(database.connectionString, { stream: 'nowhere', partitions: 1 })
     const there = () => rowsOf(database.connectionString, "select from tidemark.events where stream = 'nowhere'")

@@ -31,9 +31,9 @@ describe('the options of kafka()', () => {
   it.each([
     [{ brokers: [] }, 'kafka().brokers: must name at least one broker'],
     [{ brokers: 'b:9092' }, "kafka().brokers: must be a list like ['127.0.0.1:9092']"],
-    [{ brokers: ['b:9092', 'c'] }, "kafka().brokers.1: must be 'host:port'"],
-    [{ brokers: ['b:x'] }, "kafka().brokers.0: must be 'host:port'"],
-    [{ brokers: ['user:secret@b:9092'] }, "kafka().brokers.0: must be 'host:port'"],
+    [{ brokers: ['b:9092', 'c'] }, "kafka().brokers[1]: must be 'host:port'"],
+    [{ brokers: ['b:x'] }, "kafka().brokers[0]: must be 'host:port'"],
+    [{ brokers: ['user:secret@b:9092'] }, "kafka().brokers[0]: must be 'host:port'"],
     [{ topic: undefined }, 'kafka().topic: must be the name of a topic'],
     [{ topic: 'a b' }, 'kafka().topic: must be a legal topic name'],
     [{ topic: 'x'.repeat(250) }, 'kafka().topic: must be a legal topic name'],
@@ -49,10 +49,10 @@ describe('the options of kafka()', () => {
     ],
     [{ readUncommitted: 'yes' }, 'kafka().readUncommitted: must be true or false'],
     [{ groupOffsets: 'no' }, 'kafka().groupOffsets: must be true or false'],
-    [{ fetchMaxWait: 'soon' }, "kafka().fetchMaxWait: 'soon' is not a duration; use '500ms', '3s'"],
-    [{ fetchMaxWait: 0 }, 'kafka().fetchMaxWait: must be at least 10ms'],
-    [{ connectionTimeout: -1 }, "kafka().connectionTimeout: '-1' is not a duration"],
-    [{ requestTimeout: {} }, "kafka().requestTimeout: must be a duration like '3s', or a number of milliseconds"],
+    [{ fetchMaxWait: 'soon' }, "kafka().fetchMaxWait: 'soon' is not a duration; use '250ms', '30s'"],
+    [{ fetchMaxWait: 0 }, 'kafka().fetchMaxWait: 0 is too short: must be at least 10ms'],
+    [{ connectionTimeout: -1 }, 'kafka().connectionTimeout: -1 is not a duration'],
+    [{ requestTimeout: {} }, "kafka().requestTimeout: must be a duration like '30s', or a number of milliseconds"],
     [{ broker: 'b:9092' }, "kafka(): unknown option 'broker'; check its spelling"],
   ])('refuse %o and say where and why', (change, words) => {
     expect(problem({ ...least, ...change })).toContain(words)

@@ -84,7 +84,7 @@ describe('a store with mirrors', () => {
     await store.keep(key)
     await store.close()
     expect(positions()).toEqual([10n])
-    expect(log.lines.at(-1)).toContain('mirrored again')
+    expect(log.lines.at(-1)).toContain('mirroring offsets goes on')
   })
 
   it('shows an idle offset again after half an hour, and not before', async () => {

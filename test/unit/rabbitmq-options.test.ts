@@ -33,7 +33,7 @@ test.each([
   [{ stream: 'a', superStream: 'b' }, "needs one of 'stream' and 'superStream'"],
   [{ url: 'amqp://broker.example', stream: 'a' }, "'url' must be like"],
   [{ url: 'rabbitmq-stream://b.example', host: 'c', stream: 'a' }, "'url' says 'host' already"],
-  [{ stream: 'a', heartbeat: '10ms' }, 'rabbitmq().heartbeat: must be at least 1000ms'],
+  [{ stream: 'a', heartbeat: '10ms' }, "rabbitmq().heartbeat: '10ms' is too short: must be at least 1s"],
   [{ stream: 'a', prefetch: 5 }, "unknown option 'prefetch'"],
   [{ stream: 'a', port: 70_000 }, 'rabbitmq().port'],
 ])('%j is refused', (options, words) => {

@@ -2,8 +2,8 @@ import { TidemarkError } from '../../model/errors.js'
 import { pause } from '../../reading/backoff.js'
 import type { Brokers } from './brokers.js'
 import type { Address, RequestName } from './driver.js'
+import { codeName, groupDenied, groupMeaningOf } from './error-codes.js'
 import { kafkaError, whereOf } from './failures.js'
-import { groupCodeName, groupDenied, groupMeaningOf } from './group-codes.js'
 import type { LinkPool } from './link-pool.js'
 import type { KafkaSettings } from './options.js'
 
@@ -82,7 +82,7 @@ export class Coordinators {
   }
 
   #refused(code: number, what: string): TidemarkError {
-    const text = `${whereOf(this.settings)} answered ${groupCodeName(code)} for ${what}`
+    const text = `${whereOf(this.settings)} answered ${codeName(code)} for ${what}`
     if (groupMeaningOf(code) === 'denied')
       return new TidemarkError('AUTH_FAILED', `${text}: give this login the right to read and describe the group`)
     return new TidemarkError('UNREACHABLE', `${text}: it passes by itself as a rule`)

@@ -1,6 +1,7 @@
 import { type ErrorPlace, messageOf, TidemarkError } from '../../model/errors.js'
-import { meaningOf, nameOf } from './codes.js'
+import { accessDenied, streamNotFound, unreachable } from '../../model/peer-errors.js'
 import { failureType } from './driver.js'
+import { codeName, readerMeaningOf } from './error-codes.js'
 import type { KafkaSettings } from './options.js'
 
 /** What errors tell of a cluster. Without a topic they speak of the cluster alone. */
@@ -12,8 +13,8 @@ export function kafkaError(error: unknown, settings: Where): TidemarkError {
   if (/SASL|AUTHENTICATION|AUTHORIZATION/i.test(failureType(error))) return refused(settings, error)
   // A broker that wants TLS or a login, or doesn't, has no other way to say so.
   const hint = /closed|disconnected before secure/i.test(messageOf(error)) ? ", and 'ssl' and 'sasl'" : ''
-  const text = `${whereOf(settings)} can't be reached: is it running, and are 'brokers'${hint} right? (${messageOf(error)})`
-  return new TidemarkError('UNREACHABLE', text, { cause: error, place: placeOf(settings) })
+  const toDo = `is it running, and are 'brokers'${hint} right?`
+  return unreachable({ where: whereOf(settings), toDo, cause: error, place: placeOf(settings) })
 }
 
 /** The same for an error code that a broker gave for the topic or one of its partitions. */
@@ -24,28 +25,26 @@ export function codeError(
 ): TidemarkError {
   const { topic } = settings
   const place = { stream: topic, ...(partition === undefined ? {} : { partition }) }
-  const meaning = meaningOf(code)
+  const meaning = readerMeaningOf(code)
   if (meaning === 'gone') {
-    const what = partition === undefined ? `no topic '${topic}'` : `no partition ${partition} of topic '${topic}'`
-    return new TidemarkError(
-      'STREAM_NOT_FOUND',
-      `${whereOf(settings)} has ${what}: create it (kafka-topics.sh --create --topic ${topic}), or correct 'topic' in the config`,
-      { place },
-    )
+    const what = partition === undefined ? `topic '${topic}'` : `partition ${partition} of topic '${topic}'`
+    const toDo = `create it (kafka-topics.sh --create --topic ${topic}), or correct 'topic' in the config`
+    return streamNotFound(what, { where: whereOf(settings), toDo, place })
   }
   if (meaning === 'denied') return refused(settings)
-  const text = `${whereOf(settings)} answered ${nameOf(code)} for topic '${topic}': it passes by itself as a rule`
+  const text = `${whereOf(settings)} answered ${codeName(code)} for topic '${topic}': it passes by itself as a rule`
   return new TidemarkError('UNREACHABLE', text, { place })
 }
 
 function refused(settings: Where, cause?: unknown): TidemarkError {
   const { sasl, topic } = settings
   const right = topic === undefined ? '' : `, and the right to read topic '${topic}'`
-  return new TidemarkError(
-    'AUTH_FAILED',
-    `${whereOf(settings)} refused${sasl ? ` the ${sasl.mechanism} login` : ''}: check 'sasl' and 'ssl' in the config${right}`,
-    { cause, place: placeOf(settings) },
-  )
+  return accessDenied(sasl ? `the ${sasl.mechanism} login` : 'this client', {
+    where: whereOf(settings),
+    toDo: `check 'sasl' and 'ssl' in the config${right}`,
+    cause,
+    place: placeOf(settings),
+  })
 }
 
 function placeOf({ topic }: Where): ErrorPlace {

@@ -1,6 +1,6 @@
 import type { Coordinators } from './coordinators.js'
 import type { Address } from './driver.js'
-import { unknownServerError } from './group-codes.js'
+import { unknownServerError } from './error-codes.js'
 
 /** Where the cluster keeps all this. Asking for it tells the brokers, and nothing of other people's topics. */
 const ownTopic = '__consumer_offsets'

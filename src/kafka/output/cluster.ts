@@ -3,10 +3,10 @@ import type { Log } from '../../ports/index.js'
 import { pause } from '../../reading/backoff.js'
 import { Brokers } from '../client/brokers.js'
 import { type Address, Connector } from '../client/driver.js'
+import { codeName, producerHintOf, producerMeaningOf } from '../client/error-codes.js'
 import { kafkaError } from '../client/failures.js'
 import { Leaders } from '../client/leaders.js'
 import { LinkPool } from '../client/link-pool.js'
-import { hintOf, meaningOf, nameOf } from './codes.js'
 import type { OutputSettings } from './options.js'
 import { type Api, findCoordinator } from './protocol.js'
 
@@ -22,7 +22,7 @@ export class Refused extends Error {
     readonly code: number,
     what: string,
   ) {
-    super(`Kafka answered ${nameOf(code)} for ${what}${hintOf(code)}`)
+    super(`Kafka answered ${codeName(code)} for ${what}${producerHintOf(code)}`)
   }
 }
 
@@ -89,9 +89,9 @@ export class Cluster {
       let busy = false
       try {
         const answer = await this.ask(await this.#coordinator(of), api, args)
-        if (meaningOf(answer.code) === 'done') return answer
-        if (meaningOf(answer.code) !== 'again') throw new Refused(answer.code, what)
-        problem = nameOf(answer.code)
+        if (producerMeaningOf(answer.code) === 'done') return answer
+        if (producerMeaningOf(answer.code) !== 'again') throw new Refused(answer.code, what)
+        problem = codeName(answer.code)
         busy = answer.code === 51 || answer.code === 88
       } catch (error) {
         if (error instanceof Refused || this.signal.aborted) throw error
@@ -125,8 +125,8 @@ export class Cluster {
 
   async #find(of: Coordinated): Promise<Address> {
     const { code, host, port } = await this.askAny(findCoordinator, of)
-    if (meaningOf(code) === 'done') return { host, port }
-    if (meaningOf(code) === 'again') throw new Error(nameOf(code))
+    if (producerMeaningOf(code) === 'done') return { host, port }
+    if (producerMeaningOf(code) === 'again') throw new Error(codeName(code))
     throw new Refused(code, `${of.kind} '${of.id}'`)
   }
 }

@@ -1,10 +1,10 @@
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import type { OutputRecord } from '../../ports/index.js'
 import { pause } from '../../reading/backoff.js'
+import { codeName, producerHintOf, producerMeaningOf } from '../client/error-codes.js'
 import type { BrokerAddress } from '../client/leaders.js'
 import { encodeBatch, type ProducerIdentity, sizeOf } from './batch.js'
 import type { Cluster } from './cluster.js'
-import { hintOf, meaningOf, nameOf } from './codes.js'
 import { groupBy } from './group-by.js'
 import { type EncodedBatch, produce } from './protocol.js'
 
@@ -111,12 +111,12 @@ export async function deliver<P extends Placed>(
     for (const queue of heads) {
       const batch = queue[0]!
       const { code, reason } = problems.get(batch)!
-      const meaning = code === null ? 'again' : meaningOf(code)
+      const meaning = code === null ? 'again' : producerMeaningOf(code)
       if (meaning === 'done') {
         encoded.delete(queue.shift()!)
         continue
       }
-      const why = code === null ? reason : `Kafka answered ${nameOf(code)}${hintOf(code)}`
+      const why = code === null ? reason : `Kafka answered ${codeName(code)}${producerHintOf(code)}`
       if (meaning !== 'again') lose(queue, new DeliveryFailed(batch, why, meaning === 'fenced'))
       else if (Date.now() > until || cluster.signal.aborted) lose(queue, new DeliveryFailed(batch, why))
     }

@@ -1,5 +1,7 @@
-import { TidemarkError } from '../../model/errors.js'
-import { type Duration, parseDuration, parseSize, type Size } from '../../model/units.js'
+import { z } from 'zod'
+import type { Duration, Size } from '../../model/units.js'
+import { checked } from '../../options/checked.js'
+import { duration, size } from '../../options/fields.js'
 import { type KafkaOptions, type KafkaSettings, parseKafka } from '../client/options.js'
 import type { Compression } from './batch.js'
 
@@ -27,31 +29,30 @@ export interface OutputSettings {
   readonly transactionTimeoutMs: number
 }
 
+const schema = z.looseObject(
+  {
+    topic: z.undefined({ error: 'is named by produce(topic, ...) instead; leave it out' }).optional(),
+    compression: z.enum(['none', 'gzip'], { error: "must be 'none' or 'gzip'" }).default('none'),
+    deliveryTimeout: duration('30s', 1_000),
+    maxBuffered: size('16MB', 1024),
+    transactionTimeout: duration('60s', 1_000),
+  },
+  { error: 'must be an object with brokers' },
+)
+
 /** @throws TidemarkError CONFIG_INVALID */
 export function parseKafkaOutput(options: KafkaOutputOptions): OutputSettings {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'must be an object with brokers')
-  const { compression = 'none', deliveryTimeout, maxBuffered, transactionTimeout, ...connection } = options
-  if ('topic' in connection) throw invalid('topic', 'is named by produce(topic, ...) instead; leave it out')
-  if (compression !== 'none' && compression !== 'gzip') throw invalid('compression', "must be 'none' or 'gzip'")
-  const buffered = parseSize(maxBuffered ?? '16MB')
-  if (buffered === undefined || buffered < 1024)
-    throw invalid('maxBuffered', "must be a size of at least 1KB, like '16MB'")
+  const { compression, deliveryTimeout, maxBuffered, transactionTimeout, ...connection } = checked(
+    'kafkaOutput()',
+    schema,
+    options,
+  )
   return {
     // A topic has to be named there; what is not about one does not look at it.
     connection: parseKafka({ ...connection, topic: 'any' }, 'kafkaOutput'),
     compression,
-    deliveryTimeoutMs: duration('deliveryTimeout', deliveryTimeout ?? '30s'),
-    maxBufferedBytes: buffered,
-    transactionTimeoutMs: duration('transactionTimeout', transactionTimeout ?? '60s'),
+    deliveryTimeoutMs: deliveryTimeout,
+    maxBufferedBytes: maxBuffered,
+    transactionTimeoutMs: transactionTimeout,
   }
-}
-
-function duration(field: string, value: Duration): number {
-  const ms = parseDuration(value)
-  if (ms === undefined || ms < 1000) throw invalid(field, "must be a duration of at least 1s, like '30s'")
-  return ms
-}
-
-function invalid(field: string, problem: string): TidemarkError {
-  return new TidemarkError('CONFIG_INVALID', `kafkaOutput().${field}: ${problem}`)
 }

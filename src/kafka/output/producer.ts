@@ -1,9 +1,9 @@
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import type { OutputRecord } from '../../ports/index.js'
 import { pause } from '../../reading/backoff.js'
+import { codeName, producerMeaningOf } from '../client/error-codes.js'
 import type { ProducerIdentity } from './batch.js'
 import type { Cluster } from './cluster.js'
-import { meaningOf, nameOf } from './codes.js'
 import { batchesOf, deliver, type Placed, Sequences } from './deliver.js'
 import type { Placer } from './place.js'
 import { initProducerId } from './protocol.js'
@@ -82,8 +82,8 @@ async function begin(cluster: Cluster): Promise<ProducerIdentity> {
     let problem: string
     try {
       const { code, ...identity } = await cluster.askAny(initProducerId, { transactionalId: null, timeoutMs: 0 })
-      if (meaningOf(code) === 'done') return { ...identity, transactionalId: null }
-      problem = nameOf(code)
+      if (producerMeaningOf(code) === 'done') return { ...identity, transactionalId: null }
+      problem = codeName(code)
     } catch (error) {
       problem = messageOf(error)
     }

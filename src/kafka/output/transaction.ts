@@ -1,8 +1,8 @@
 import type { PartitionKey } from '../../model/partition.js'
 import type { OutputRecord } from '../../ports/index.js'
+import { producerMeaningOf } from '../client/error-codes.js'
 import type { ProducerIdentity } from './batch.js'
 import { type Cluster, type Coordinated, Refused } from './cluster.js'
-import { meaningOf } from './codes.js'
 import { batchesOf, DeliveryFailed, deliver, Sequences } from './deliver.js'
 import { groupBy } from './group-by.js'
 import type { Placer } from './place.js'
@@ -127,10 +127,12 @@ export class TransactionalProducer {
 
 /** Whether an error says that a newer producer of the same id has begun. */
 export function saysFenced(error: unknown): boolean {
-  return error instanceof Refused ? meaningOf(error.code) === 'fenced' : error instanceof DeliveryFailed && error.fenced
+  return error instanceof Refused
+    ? producerMeaningOf(error.code) === 'fenced'
+    : error instanceof DeliveryFailed && error.fenced
 }
 
 /** The same, in the words of a coordinator that is asked while the newer one begins: the transaction is in no state for it. */
 export function saysOutdone(error: unknown): boolean {
-  return saysFenced(error) || (error instanceof Refused && meaningOf(error.code) === 'broken')
+  return saysFenced(error) || (error instanceof Refused && producerMeaningOf(error.code) === 'broken')
 }

@@ -4,8 +4,8 @@ import type { MirroredOffset, OffsetMirror } from '../../ports/index.js'
 import { Gather } from '../../storing/gather.js'
 import type { Brokers } from '../client/brokers.js'
 import { Coordinators } from '../client/coordinators.js'
+import { codeName, groupMeaningOf } from '../client/error-codes.js'
 import { codeError, whereOf } from '../client/failures.js'
-import { groupCodeName, groupMeaningOf } from '../client/group-codes.js'
 import { type CommittedOffset, Groups } from '../client/groups.js'
 import type { LinkPool } from '../client/link-pool.js'
 import type { KafkaSettings } from '../client/options.js'
@@ -111,11 +111,11 @@ export class GroupOffsets implements OffsetMirror {
       case 'denied':
         return new TidemarkError(
           'AUTH_FAILED',
-          `${what}: ${whereOf(settings)} answered ${groupCodeName(code)}; give this login the right to read the group and the topic`,
+          `${what}: ${whereOf(settings)} answered ${codeName(code)}; give this login the right to read the group and the topic`,
           { place },
         )
       default:
-        return new TidemarkError('UNREACHABLE', `${what}: ${whereOf(settings)} answered ${groupCodeName(code)}`, {
+        return new TidemarkError('UNREACHABLE', `${what}: ${whereOf(settings)} answered ${codeName(code)}`, {
           place,
         })
     }

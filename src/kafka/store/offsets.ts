@@ -1,3 +1,4 @@
+import { eachOf } from '../../model/each-of.js'
 import type { PartitionKey } from '../../model/partition.js'
 import type {
   CommitOutcome,
@@ -45,13 +46,9 @@ export class KafkaOffsets implements OffsetStoreClient {
   /** Offsets of other consumers are listed only where their stream is asked for. */
   async list({ group, stream, partition }: OffsetFilter): Promise<readonly StoredOffset[]> {
     const groups = group === undefined ? await this.offsets.names() : [group]
-    const waiting = [...groups]
-    const found: Found[] = []
-    const some = Array.from({ length: atOnce }, async () => {
-      for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) found.push(...(await this.#all(name)))
-    })
-    await Promise.all(some)
+    const found = await eachOf(groups, atOnce, (name) => this.#all(name))
     return found
+      .flat()
       .filter((row) => (stream === undefined ? row.ours : row.stream === stream))
       .filter((row) => partition === undefined || row.partition === partition)
       .sort(byName)

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { z } from 'zod'
 import { checked } from '../../options/checked.js'
+import { count, tls } from '../../options/fields.js'
 
 /** How to reach a Postgres, as users write it. */
 export interface PostgresOptions {
@@ -36,8 +37,8 @@ export const postgresFields = {
     .max(63, 'must not be longer than 63 characters')
     .regex(/^[^'$\\]*$/, "must not contain ' or $ or \\")
     .default('tidemark'),
-  poolSize: z.number().int('must be a whole number').min(1, 'must be at least 1').default(10),
-  ssl: z.union([z.boolean(), z.record(z.string(), z.unknown())]).optional(),
+  poolSize: count(10),
+  ssl: tls.optional(),
 }
 
 /** Fields of a stream that several functions take. */

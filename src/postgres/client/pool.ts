@@ -1,5 +1,6 @@
 import pg from 'pg'
-import { messageOf, TidemarkError } from '../../model/errors.js'
+import { messageOf } from '../../model/errors.js'
+import { accessDenied, streamNotFound, unreachable } from '../../model/peer-errors.js'
 import type { ConnectContext } from '../../ports/index.js'
 import { ControlClient } from './control-client.js'
 import { describePostgres, type PostgresSettings } from './options.js'
@@ -87,23 +88,18 @@ export function postgresError(error: unknown, settings: PostgresSettings): unkno
   const code = typeof error === 'object' && error !== null ? String(Reflect.get(error, 'code') ?? '') : ''
   const where = `Postgres at ${host}:${port}`
   if (refused.has(code))
-    return new TidemarkError(
-      'AUTH_FAILED',
-      `${where} refused: ${messageOf(error)}; check the user, its password and its rights`,
-      { cause: error },
-    )
+    return accessDenied(`this user (${messageOf(error)})`, {
+      where,
+      toDo: 'check the user, its password and its rights',
+      cause: error,
+    })
   if (code === noDatabase)
-    return new TidemarkError(
-      'STREAM_NOT_FOUND',
-      `${where} has no database '${database}': create it, or correct the connection string`,
-      { cause: error },
-    )
-  if (isOutage(error))
-    return new TidemarkError(
-      'UNREACHABLE',
-      `${where} can't be reached: is it running, and is the address right? (${messageOf(error)})`,
-      { cause: error },
-    )
+    return streamNotFound(`database '${database}'`, {
+      where,
+      toDo: 'create it, or correct the connection string',
+      cause: error,
+    })
+  if (isOutage(error)) return unreachable({ where, toDo: 'is it running, and is the address right?', cause: error })
   return error
 }
 

@@ -1,6 +1,6 @@
 import { TidemarkError } from '../../model/errors.js'
 import type { NewEvent } from '../../ports/index.js'
-import { type Connection, tablesIn, withoutTables } from '../tables/event-tables.js'
+import { type Connection, noStream, tablesIn, withoutTables } from '../tables/event-tables.js'
 
 export interface Appended {
   readonly count: number
@@ -78,12 +78,7 @@ async function insert(
       throw withoutTables(error, schema)
     })
   const [row] = rows as { count: number; last: string | null }[]
-  if (!row?.last)
-    throw new TidemarkError(
-      'STREAM_NOT_FOUND',
-      `there is no stream '${stream}' in schema '${schema}': create it with createStream`,
-      { place: { stream } },
-    )
+  if (!row?.last) throw noStream(stream, schema)
   return { count: row.count, lastPosition: BigInt(row.last) }
 }
 

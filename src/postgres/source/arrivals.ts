@@ -1,7 +1,7 @@
 import type pg from 'pg'
+import { rest } from '../../reading/backoff.js'
+import type { Outage } from '../../reading/outage.js'
 import { ask } from '../client/ask.js'
-import type { Outage } from './outage.js'
-import { pause } from './pause.js'
 import { lookTimeout, type SafePosition } from './safe-position.js'
 
 interface Waiting {
@@ -64,19 +64,19 @@ export class Arrivals {
     let before = -1n
     while (this.#waiting.size > 0 && !this.closed.aborted) {
       this.#hinted = false
-      let rest = this.pollInterval
+      let restMs = this.pollInterval
       try {
         const { safe, taken } = await this.safe.look()
         await this.#tell(safe)
         this.outage.worked()
         short = safe > before ? shortPause : Math.min(short * 2, longestShortPause)
         before = safe
-        if (safe < taken) rest = Math.min(rest, short)
+        if (safe < taken) restMs = Math.min(restMs, short)
       } catch (error) {
         if (this.closed.aborted) break
-        rest = this.outage.failed(error)
+        restMs = this.outage.failed(error)
       }
-      if (this.#waiting.size > 0) await this.#rest(rest)
+      if (this.#waiting.size > 0) await this.#rest(restMs)
     }
     this.#looking = false
   }
@@ -106,7 +106,7 @@ export class Arrivals {
     const end = () => interrupted.abort()
     this.#interrupt = end
     this.closed.addEventListener('abort', end, { once: true })
-    await pause(ms, interrupted.signal)
+    await rest(ms, interrupted.signal)
     this.closed.removeEventListener('abort', end)
     this.#interrupt = () => {}
   }

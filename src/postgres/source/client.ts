@@ -1,13 +1,13 @@
 import { setMaxListeners } from 'node:events'
-import { TidemarkError } from '../../model/errors.js'
+import type { TidemarkError } from '../../model/errors.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Reader, ReadOptions, SourceClient } from '../../ports/index.js'
+import { Outage } from '../../reading/outage.js'
 import { type PooledPostgres, postgresError } from '../client/pool.js'
-import { tablesIn } from '../tables/event-tables.js'
+import { noStream, tablesIn } from '../tables/event-tables.js'
 import { Arrivals } from './arrivals.js'
 import { Listener } from './listener.js'
 import type { PostgresStreamSettings } from './options.js'
-import { Outage } from './outage.js'
 import { PostgresReader } from './reader.js'
 import { SafePosition } from './safe-position.js'
 import { resolveStart } from './start.js'
@@ -158,9 +158,5 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
 }
 
 export function streamNotFound({ stream, schema }: PostgresStreamSettings): TidemarkError {
-  return new TidemarkError(
-    'STREAM_NOT_FOUND',
-    `there is no stream '${stream}' in schema '${schema}': create it with createStream, or give postgresStream the option 'partitions'`,
-    { place: { stream } },
-  )
+  return noStream(stream, schema, "create it with createStream, or give postgresStream the option 'partitions'")
 }

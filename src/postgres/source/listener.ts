@@ -1,7 +1,7 @@
 import pg from 'pg'
+import { rest } from '../../reading/backoff.js'
+import type { Outage } from '../../reading/outage.js'
 import type { PostgresSettings } from '../client/options.js'
-import type { Outage } from './outage.js'
-import { pause } from './pause.js'
 
 /**
  * Keeps one connection that LISTENs. A notification is only a hint to look; so is every new connection, since something may
@@ -32,7 +32,7 @@ export class Listener {
       try {
         await this.#listen(signal)
       } catch (error) {
-        if (!signal.aborted) await pause(this.outage.failed(error), signal)
+        if (!signal.aborted) await this.outage.pause(error, signal)
       }
     }
   }
@@ -66,7 +66,7 @@ export class Listener {
     } finally {
       signal.removeEventListener('abort', end)
       // A server that is gone never answers the farewell.
-      await Promise.race([client.end().catch(() => {}), pause(1_000, new AbortController().signal)])
+      await Promise.race([client.end().catch(() => {}), rest(1_000, new AbortController().signal)])
     }
   }
 }

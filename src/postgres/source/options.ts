@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { type Duration, parseDuration } from '../../model/units.js'
+import type { Duration } from '../../model/units.js'
 import { checked } from '../../options/checked.js'
+import { duration } from '../../options/fields.js'
 import { codecOf, json, type ValueCodec, type ValueOption, valueOption } from '../../reading/value.js'
 import { type PostgresOptions, type PostgresSettings, postgresFields, streamFields } from '../client/options.js'
 
@@ -26,19 +27,12 @@ export interface PostgresStreamSettings<V = unknown> extends PostgresSettings {
   readonly pollInterval: number
 }
 
-const duration = z.union([z.string(), z.number()]).transform((value, context) => {
-  const ms = parseDuration(value)
-  if (ms !== undefined && ms >= 10) return ms
-  context.addIssue({ code: 'custom', message: "must be a duration of 10 ms or more, like '1s'" })
-  return z.NEVER
-})
-
 const streamOptions = z.strictObject({
   ...postgresFields,
   ...streamFields,
   partitions: streamFields.partitions.optional(),
   value: valueOption.optional(),
-  pollInterval: duration.default(1_000),
+  pollInterval: duration('1s', 10),
 })
 
 /** @throws TidemarkError CONFIG_INVALID */

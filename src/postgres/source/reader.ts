@@ -1,13 +1,13 @@
 import type pg from 'pg'
 import type { ByteLoan, Chunk, Reader, ReadOptions } from '../../ports/index.js'
+import type { Outage } from '../../reading/outage.js'
 import { isOutage, postgresError } from '../client/pool.js'
 import type { Arrivals } from './arrivals.js'
 import { bytesOf, fetchRows } from './fetch.js'
 import { Fetched } from './fetched.js'
 import type { PostgresStreamSettings } from './options.js'
-import type { Outage } from './outage.js'
-import { pause, unlessAborted, within } from './pause.js'
 import type { SafePosition } from './safe-position.js'
+import { unlessAborted, within } from './waiting.js'
 
 /** What all readers of a stream share. */
 export interface ReaderParts<V> {
@@ -112,7 +112,7 @@ export class PostgresReader<V> implements Reader<V> {
         loan?.release()
         if (signal.aborted) return null
         if (!isOutage(error)) throw postgresError(error, settings)
-        await pause(outage.failed(error), signal)
+        await outage.pause(error, signal)
       }
     }
     return null

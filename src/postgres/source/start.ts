@@ -1,5 +1,4 @@
-import { TidemarkError } from '../../model/errors.js'
-import { describePartition } from '../../model/partition.js'
+import { offsetOutOfRange } from '../../model/refusals.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds } from '../../ports/index.js'
 
@@ -26,11 +25,7 @@ export async function resolveStart(
     return (await find('select max(position) as position from :events and position <= $3', String(safe))) ?? next
   if ('offset' in start) {
     if (start.offset <= head) return start.offset
-    throw new TidemarkError(
-      'OUT_OF_RANGE',
-      `${describePartition(place)} ends at offset ${head}, so reading can't start at ${start.offset}: choose one from ${first} to ${head}`,
-      { place: { ...place, offset: String(start.offset) } },
-    )
+    throw offsetOutOfRange(place, start.offset, { first, head })
   }
   const found = await find(
     'select min(position) as position from :events and created_at >= to_timestamp($3::float8 / 1000)',

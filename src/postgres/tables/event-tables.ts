@@ -1,5 +1,6 @@
 import pg from 'pg'
-import { TidemarkError } from '../../model/errors.js'
+import type { TidemarkError } from '../../model/errors.js'
+import { streamNotFound } from '../../model/peer-errors.js'
 
 /** Anything that runs statements on one connection: a `pg` client, or the transaction that Tidemark gives a handler. */
 export interface Connection {
@@ -29,9 +30,14 @@ export function withoutTables(error: unknown, schema: string): unknown {
   const undefinedTable = '42P01'
   const code = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
   if (code !== undefinedTable) return error
-  return new TidemarkError(
-    'STREAM_NOT_FOUND',
-    `schema '${schema}' has no event streams yet: call createStream with a connection string or a pool once, which sets up the tables`,
-    { cause: error },
-  )
+  return streamNotFound('event streams yet', {
+    where: `schema '${schema}'`,
+    toDo: 'call createStream with a connection string or a pool once, which sets up the tables',
+    cause: error,
+  })
+}
+
+/** Nobody has created the stream. */
+export function noStream(stream: string, schema: string, toDo = 'create it with createStream'): TidemarkError {
+  return streamNotFound(`stream '${stream}'`, { where: `schema '${schema}'`, toDo, place: { stream } })
 }

@@ -1,4 +1,5 @@
 import { type ErrorPlace, messageOf, TidemarkError } from '../../model/errors.js'
+import { accessDenied, streamNotFound, unreachable } from '../../model/peer-errors.js'
 import type { RabbitmqSettings } from './options.js'
 import { WrongPort } from './strangers.js'
 
@@ -47,8 +48,8 @@ export function rabbitmqError(error: unknown, settings: RabbitmqSettings, partit
     return new TidemarkError('AUTH_FAILED', text, options)
   }
   if (error instanceof Refused && denied.has(error.code)) {
-    const text = `${where} refused user '${settings.username}' (${error.message}): check user name and password in the config, and the right to read stream '${settings.name}'`
-    return new TidemarkError('AUTH_FAILED', text, options)
+    const toDo = `check user name and password in the config, and the right to read stream '${settings.name}'`
+    return accessDenied(`user '${settings.username}' (${error.message})`, { where, toDo, ...options })
   }
   if (error instanceof WrongPort)
     return new TidemarkError('CONFIG_INVALID', `${where} is no broker's stream port: ${error.message}`, options)
@@ -61,20 +62,22 @@ export function rabbitmqError(error: unknown, settings: RabbitmqSettings, partit
     const text = `${where} has shown a certificate that is not trusted (${messageOf(error)}): name its authority with 'ssl: { ca }' in the config, and address the broker by the name in the certificate`
     return new TidemarkError('AUTH_FAILED', text, options)
   }
-  const hint =
-    error instanceof Refused ? '' : ': is it running with the plugin rabbitmq_stream, and is its address right?'
-  return new TidemarkError('UNREACHABLE', `${where} can't be reached${hint} (${messageOf(error)})`, options)
+  const toDo =
+    error instanceof Refused
+      ? 'it passes by itself as a rule'
+      : 'is it running with the plugin rabbitmq_stream, and is its address right?'
+  return unreachable({ where, toDo, ...options })
 }
 
 export function notFound(settings: RabbitmqSettings, partition?: number): TidemarkError {
   const { name, isSuper } = settings
   const kind = isSuper ? 'super stream' : 'stream'
-  const what = partition === undefined || !isSuper ? `no ${kind} '${name}'` : `no partition ${partition} of '${name}'`
-  return new TidemarkError(
-    'STREAM_NOT_FOUND',
-    `${whereOf(settings)} has ${what}: create it, or correct '${isSuper ? 'superStream' : 'stream'}' in the config`,
-    { place: { stream: name, ...(partition === undefined ? {} : { partition }) } },
-  )
+  const what = partition === undefined || !isSuper ? `${kind} '${name}'` : `partition ${partition} of '${name}'`
+  return streamNotFound(what, {
+    where: whereOf(settings),
+    toDo: `create it, or correct '${isSuper ? 'superStream' : 'stream'}' in the config`,
+    place: { stream: name, ...(partition === undefined ? {} : { partition }) },
+  })
 }
 
 /** `RabbitMQ at broker:5552`. */

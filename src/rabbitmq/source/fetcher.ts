@@ -1,7 +1,8 @@
-import { messageOf, TidemarkError } from '../../model/errors.js'
+import { TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
+import { positionOfEarlierStream, positionOutOfRange } from '../../model/refusals.js'
 import type { ByteLoan, Log, ReadOptions } from '../../ports/index.js'
-import { Backoff } from '../../reading/backoff.js'
+import { Outage } from '../../reading/outage.js'
 import { rabbitmqError } from '../client/failures.js'
 import type { Delivered, Subscription } from '../client/link.js'
 import type { Links } from '../client/links.js'
@@ -28,7 +29,7 @@ const share = 0.75
 
 /** Fetches one partition chunk by chunk. Gets over everything that passes by itself. */
 export class Fetcher {
-  readonly #backoff = new Backoff()
+  readonly #outage: Outage
   #subscription: { readonly of: Subscription; next: bigint } | null = null
   #window: Window | null = null
   /** Bytes of the largest chunk among those last asked for. */
@@ -37,16 +38,16 @@ export class Fetcher {
   #incarnation: string | null
   /** When that was last asked for. */
   #asked: Subscription | null = null
-  /** What keeps it from reading now. */
-  #trouble: string | null = null
 
   constructor(
     private readonly links: Links,
     private readonly offsets: Offsets,
     private readonly incarnations: Incarnations,
     private readonly options: ReadOptions,
-    private readonly log: Log,
+    log: Log,
   ) {
+    const { key } = options
+    this.#outage = new Outage(log, { ...key }, `reading ${describePartition(key)}`)
     this.#incarnation = options.identity ?? null
   }
 
@@ -99,7 +100,7 @@ export class Fetcher {
       const delivered = await subscription.of.next(signal)
       signal.throwIfAborted()
       const chunk = readChunk(delivered.chunk)
-      this.#recovered()
+      this.#outage.worked()
       // The broker begins with the chunk that holds the position, and may send others before it.
       if (!chunk.user || chunk.next <= from) {
         this.#lent(subscription.of, delivered, 0)
@@ -121,7 +122,7 @@ export class Fetcher {
       const meaning = error instanceof DamagedChunk ? null : rabbitmqError(error, this.links.settings, key.partition)
       const enough = meaning?.code === 'OUT_OF_RANGE' ? rangePatience : patience
       if (meaning?.effect === 'stop' && ++tries.final > enough) return this.#final(meaning)
-      await this.#failed(error)
+      await this.#outage.pause(error, signal)
       return null
     }
   }
@@ -172,12 +173,7 @@ export class Fetcher {
     const before = this.#incarnation
     this.#incarnation ??= now
     if (before === null || now === null || before === now) return
-    const { key } = this.options
-    throw new TidemarkError(
-      'OUT_OF_RANGE',
-      `${describePartition(key)}, group ${key.group}: position ${from} belongs to a stream that was deleted; another one of the same name has been created since`,
-      { place: { ...key, offset: String(from) } },
-    )
+    throw positionOfEarlierStream(this.options.key, from)
   }
 
   /** Throws OUT_OF_RANGE where the broker would silently begin elsewhere, or stay silent. */
@@ -186,16 +182,7 @@ export class Fetcher {
     if (from >= first && from <= committed) return
     const bounds = await this.offsets.boundsOf(stream)
     if (from >= bounds.first && from <= bounds.head) return
-    const { key } = this.options
-    const why =
-      from < bounds.first
-        ? 'retention has deleted messages that were not handled yet'
-        : 'the log is shorter than what was handled: the stream was created again, or has lost messages'
-    throw new TidemarkError(
-      'OUT_OF_RANGE',
-      `${describePartition(key)}, group ${key.group}: position ${from} is not in the log, which goes from ${bounds.first} to ${bounds.head}; ${why}`,
-      { place: { ...key, offset: String(from) } },
-    )
+    throw positionOutOfRange(this.options.key, from, bounds)
   }
 
   #final(meaning: TidemarkError): TidemarkError {
@@ -203,23 +190,6 @@ export class Fetcher {
     const { key } = this.options
     const text = `${describePartition(key)}, group ${key.group}: ${meaning.message}`
     return new TidemarkError(meaning.code, text, { place: { ...key }, cause: meaning })
-  }
-
-  async #failed(error: unknown): Promise<void> {
-    const { key, signal } = this.options
-    const trouble = messageOf(error)
-    // A wrong password is another matter than the outage that it was noticed after.
-    if (this.#trouble !== trouble)
-      this.log.warn({ ...key, error: trouble }, `reading ${describePartition(key)} is interrupted; trying again`)
-    this.#trouble = trouble
-    await this.#backoff.pause(signal)
-  }
-
-  #recovered(): void {
-    if (this.#trouble !== null)
-      this.log.info({ ...this.options.key }, `reading ${describePartition(this.options.key)} goes on`)
-    this.#trouble = null
-    this.#backoff.reset()
   }
 
   #damaged({ offset, message }: DamagedChunk, from: bigint): TidemarkError {

@@ -1,5 +1,4 @@
-import { TidemarkError } from '../../model/errors.js'
-import { describePartition } from '../../model/partition.js'
+import { offsetOutOfRange } from '../../model/refusals.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds } from '../../ports/index.js'
 import { requests, type StartAt } from '../client/driver.js'
@@ -43,11 +42,7 @@ export class Offsets {
       const { offset } = start
       if (offset >= first && offset <= head) return offset
       const { name } = this.links.settings
-      throw new TidemarkError(
-        'OUT_OF_RANGE',
-        `${describePartition({ stream: name, partition })}: offset ${offset} is not in the log, which goes from ${first} to ${head}`,
-        { place: { stream: name, partition, offset: String(offset) } },
-      )
+      throw offsetOutOfRange({ stream: name, partition }, offset, { first, head })
     })
   }
 

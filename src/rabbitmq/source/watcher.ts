@@ -1,6 +1,5 @@
-import { messageOf } from '../../model/errors.js'
 import type { Log } from '../../ports/index.js'
-import { Backoff } from '../../reading/backoff.js'
+import { Outage } from '../../reading/outage.js'
 import { rabbitmqError } from '../client/failures.js'
 import type { Links } from '../client/links.js'
 import { readChunk } from './chunk.js'
@@ -22,20 +21,17 @@ export class Watcher {
   async wait(partition: number, position: bigint, signal: AbortSignal): Promise<boolean> {
     const either = AbortSignal.any([signal, this.#end.signal])
     const { settings } = this.links
-    const backoff = new Backoff()
-    let trouble: string | null = null
+    const outage = new Outage(this.log, { stream: settings.name, partition }, 'waiting for new messages')
     for (let finals = 0; !either.aborted; ) {
       try {
         await this.#arrival(partition, position, either)
+        outage.worked()
         return true
       } catch (error) {
         if (either.aborted) break
         // Nothing will ever come; the reader says why.
         if (rabbitmqError(error, settings, partition).effect === 'stop' && ++finals > patience) return true
-        const fields = { stream: settings.name, partition, error: messageOf(error) }
-        if (trouble !== fields.error) this.log.warn(fields, 'waiting for new messages is interrupted; trying again')
-        trouble = fields.error
-        await backoff.pause(either)
+        await outage.pause(error, either)
       }
     }
     return false

@@ -1,3 +1,4 @@
+import { eachOf } from '../../model/each-of.js'
 import type { PartitionKey } from '../../model/partition.js'
 import type {
   CommitOutcome,
@@ -56,13 +57,8 @@ export class RabbitmqOffsets implements OffsetStoreClient {
   async list({ partition, ...filter }: OffsetFilter): Promise<readonly StoredOffset[]> {
     const { group, stream } = filter
     const noted = group !== undefined && stream !== undefined ? [{ group, stream }] : await this.#noted(filter)
-    const waiting = [...new Map(noted.map((one) => [JSON.stringify([one.group, one.stream]), one])).values()]
-    const found: StoredOffset[] = []
-    const some = Array.from({ length: atOnce }, async () => {
-      for (let next = waiting.pop(); next; next = waiting.pop())
-        found.push(...(await this.read(next.group, next.stream)))
-    })
-    await Promise.all(some)
+    const waiting = new Map(noted.map((one) => [JSON.stringify([one.group, one.stream]), one])).values()
+    const found = (await eachOf(waiting, atOnce, (one) => this.read(one.group, one.stream))).flat()
     return found.filter((row) => partition === undefined || row.partition === partition).sort(byName)
   }
 

@@ -1,16 +1,4 @@
-/** Waits so many milliseconds, or until the signal aborts; never rejects. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
-  })
-}
+import { rest } from '../../reading/backoff.js'
 
 /** What `promise` gives if it does so within `ms` and before the signal aborts, else undefined. It goes on by itself. */
 export function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): Promise<T | undefined> {
@@ -18,7 +6,7 @@ export function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal):
   const abort = () => over.abort()
   signal.addEventListener('abort', abort, { once: true })
   if (signal.aborted) abort()
-  return Promise.race([promise, pause(ms, over.signal).then(() => undefined)]).finally(() => {
+  return Promise.race([promise, rest(ms, over.signal).then(() => undefined)]).finally(() => {
     signal.removeEventListener('abort', abort)
     abort()
   })

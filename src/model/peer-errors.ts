@@ -1,0 +1,28 @@
+import { type ErrorPlace, messageOf, TidemarkError } from './errors.js'
+
+/* What a server that Tidemark talks to can answer, or fail to: the same words for brokers and databases. */
+
+interface Said {
+  /** The server: `Kafka at broker:9092`. */
+  readonly where: string
+  /** What people should do about it: `check 'sasl' in the config`. */
+  readonly toDo: string
+  readonly cause?: unknown
+  readonly place?: ErrorPlace
+}
+
+/** Nobody answers there, or not yet. */
+export function unreachable({ where, toDo, ...options }: Said & { readonly cause: unknown }): TidemarkError {
+  const text = `${where} can't be reached: ${toDo} (${messageOf(options.cause)})`
+  return new TidemarkError('UNREACHABLE', text, options)
+}
+
+/** @param whom what the server does not accept: `user 'bank'`; it may say why */
+export function accessDenied(whom: string, { where, toDo, ...options }: Said): TidemarkError {
+  return new TidemarkError('AUTH_FAILED', `${where} refused ${whom}: ${toDo}`, options)
+}
+
+/** @param what what is missing there: `topic 'orders'` */
+export function streamNotFound(what: string, { where, toDo, ...options }: Said): TidemarkError {
+  return new TidemarkError('STREAM_NOT_FOUND', `${where} has no ${what}: ${toDo}`, options)
+}
