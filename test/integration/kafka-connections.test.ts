@@ -5,6 +5,7 @@ import type { Reader } from '../../src/ports/index.js'
 import { SharedBudget } from '../../src/worker/budget.js'
 import { KafkaGround, readOptions } from '../support/kafka-ground.js'
 import { describeWith, part } from '../support/parts.js'
+import { waitFor } from '../support/wait-for.js'
 
 const count = 256
 const each = 20
@@ -28,6 +29,10 @@ describeWith(['kafka'], `a topic of ${count} partitions`, () => {
           Array.from({ length: each }, (_, i) => ({ partition, value: `${partition}/${from + i}` })),
         ),
       })
+    // A producer that finds a partition without a leader writes again what the other partitions have already.
+    const first = await ground.connect({ topic })
+    await waitFor(() => first.bounds(partitions), { what: 'a leader for every partition' })
+    await first.close()
     await write(0)
     const others = await connections(ground.brokers)
     let most = 0
