@@ -20,6 +20,11 @@ export function groupWorkflowId(group: string, stream: string): string {
   return `tidemark/${group}/${stream}`
 }
 
+/** Names one consumer's partition everywhere: a transactional ID in Kafka, for example. */
+export function partitionPath({ group, stream, partition }: PartitionKey): string {
+  return `tidemark/${group}/${stream}/${partition}`
+}
+
 /** The slice workflow's ID. Temporal runs one workflow of an ID at a time, so a partition has one owner. */
 export function sliceWorkflowId({ group, stream }: GroupName, slice: number): string {
   return `${groupWorkflowId(group, stream)}/${slice}`

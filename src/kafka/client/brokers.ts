@@ -2,7 +2,7 @@ import { TidemarkError } from '../../model/errors.js'
 import type { BrokerLink } from './broker-link.js'
 import type { Address } from './driver.js'
 import { kafkaError } from './failures.js'
-import type { LinkPool } from './link-pool.js'
+import type { Links } from './link-pool.js'
 import type { KafkaSettings } from './options.js'
 
 /** A cluster's brokers, for questions that any of them can answer. */
@@ -10,13 +10,14 @@ export class Brokers {
   #known: readonly Address[] = []
 
   constructor(
-    private readonly links: LinkPool,
+    private readonly links: Links,
     private readonly settings: Pick<KafkaSettings, 'brokers' | 'sasl'> & { readonly topic?: string },
   ) {}
 
   /** Notes where the cluster's brokers are, as one of them said. They are asked before those of the config. */
   know(brokers: Iterable<Address>): void {
     this.#known = [...brokers]
+    void this.links.keep?.(this.#known)
   }
 
   /**

@@ -4,7 +4,7 @@ import type { Brokers } from './brokers.js'
 import type { Address, RequestName } from './driver.js'
 import { codeName, groupDenied, groupMeaningOf } from './error-codes.js'
 import { kafkaError, whereOf } from './failures.js'
-import type { LinkPool } from './link-pool.js'
+import type { Links } from './link-pool.js'
 import type { KafkaSettings } from './options.js'
 
 /** So often somebody who answers that they are not ready is asked again: some 15 seconds. */
@@ -25,7 +25,7 @@ export class Coordinators {
   readonly #known = new Map<string, Address>()
 
   constructor(
-    private readonly links: LinkPool,
+    private readonly links: Links,
     readonly brokers: Brokers,
     private readonly settings: Pick<KafkaSettings, 'brokers' | 'sasl'>,
   ) {}

@@ -1,7 +1,7 @@
 import { Brokers } from './brokers.js'
 import type { Address } from './driver.js'
 import { codeError } from './failures.js'
-import type { LinkPool } from './link-pool.js'
+import type { Links } from './link-pool.js'
 import type { KafkaSettings } from './options.js'
 
 export interface BrokerAddress extends Address {
@@ -22,7 +22,7 @@ export class Leaders {
   readonly brokers: Brokers
 
   constructor(
-    links: LinkPool,
+    links: Links,
     private readonly settings: KafkaSettings,
   ) {
     this.brokers = new Brokers(links, settings)

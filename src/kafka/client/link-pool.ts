@@ -2,8 +2,20 @@ import { setMaxListeners } from 'node:events'
 import { BrokerLink } from './broker-link.js'
 import type { Address, Connector } from './driver.js'
 
-/** Connections for requests that come and go: one for every request under way, kept for the next ones. */
-export class LinkPool {
+/** Where requests find a connection to a broker. */
+export interface Links {
+  /** Aborted by `close`. */
+  readonly signal: AbortSignal
+  /** Runs `work` over a connection to that broker. One on which `work` fails is not used again. */
+  use<T>(address: Address, work: (link: BrokerLink) => Promise<T>): Promise<T>
+  /** Forgets connections to other addresses: a broker that the config calls by another name would have two. */
+  keep?(addresses: Iterable<Address>): Promise<void>
+  /** Ends all connections; what is under way is rejected. */
+  close(): Promise<void>
+}
+
+/** One connection for every request under way, kept for the next requests. */
+export class LinkPool implements Links {
   readonly #idle = new Map<string, BrokerLink[]>()
   readonly #open = new Set<BrokerLink>()
   readonly #end = new AbortController()
@@ -13,12 +25,10 @@ export class LinkPool {
     setMaxListeners(0, this.#end.signal)
   }
 
-  /** Aborted by `close`. */
   get signal(): AbortSignal {
     return this.#end.signal
   }
 
-  /** Runs `work` over a connection to that broker. One on which `work` fails is not used again. */
   async use<T>(address: Address, work: (link: BrokerLink) => Promise<T>): Promise<T> {
     const link = this.#takeIdle(address) ?? (await this.#connect(address))
     try {
@@ -33,7 +43,6 @@ export class LinkPool {
     }
   }
 
-  /** Ends all connections; what is under way is rejected. */
   async close(): Promise<void> {
     this.#end.abort(new Error('the source was closed'))
     this.#idle.clear()
@@ -58,6 +67,6 @@ export class LinkPool {
   }
 }
 
-function nameOf({ host, port }: Address): string {
+export function nameOf({ host, port }: Address): string {
   return `${host}:${port}`
 }

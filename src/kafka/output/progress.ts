@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isTidemarkError, messageOf, TidemarkError } from '../../model/errors.js'
 import { fenced } from '../../model/fenced.js'
-import { describePartition, type PartitionKey, partitionWorkflowId } from '../../model/partition.js'
+import { describePartition, type PartitionKey, partitionPath } from '../../model/partition.js'
 import { compareTokens, type FencingToken } from '../../model/token.js'
 import type { Inbox, Outbox, OutputRecord, Progress, ProgressLog, Transaction } from '../../ports/index.js'
 import { type Cluster, Refused } from './cluster.js'
@@ -70,7 +70,7 @@ export class KafkaProgress implements ProgressLog {
     return this.#contend(key, async () => {
       if (done(await this.#fetch(key, null))) return
       // Ends every older producer. A writer that begins one later is refused by the note.
-      const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionWorkflowId(key))
+      const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionPath(key))
       const stored = await this.#fetch(key, this.cluster.settings.deliveryTimeoutMs)
       if (done(stored)) return
       const { position, replay } = stored ?? { position: 0n, replay: -1 }
@@ -80,7 +80,7 @@ export class KafkaProgress implements ProgressLog {
 
   /** Runs what begins a producer, again and again while others begin one at the same time. */
   #contend<T>(key: PartitionKey, work: () => Promise<T>): Promise<T> {
-    const id = partitionWorkflowId(key)
+    const id = partitionPath(key)
     // Those of one process wait for each other: each would abort what the other has begun.
     const before = this.#claims.get(id) ?? Promise.resolve()
     const mine = before.catch(() => {}).then(() => this.#outlast(key, work))
@@ -111,7 +111,7 @@ export class KafkaProgress implements ProgressLog {
 
   /** Begins a producer, which ends every older one, and writes down whose it is. */
   async #begin(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint> {
-    const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionWorkflowId(key))
+    const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionPath(key))
     const stored = await this.#fetch(key, this.cluster.settings.deliveryTimeoutMs)
     refuse(stored, key, token)
     const goOn = stored !== null && stored.replay >= start.replay
@@ -120,7 +120,7 @@ export class KafkaProgress implements ProgressLog {
     const replay = goOn ? stored.replay : start.replay
     const owner: Owner = { producer, token, replay, position, turn: Promise.resolve() }
     await this.#store(key, owner, position)
-    this.#owners.set(partitionWorkflowId(key), owner)
+    this.#owners.set(partitionPath(key), owner)
     return position
   }
 
@@ -135,7 +135,7 @@ export class KafkaProgress implements ProgressLog {
     to: bigint | (() => bigint),
     work: (tx: Transaction) => Promise<void>,
   ): Promise<void> {
-    const owner = this.#owners.get(partitionWorkflowId(key))
+    const owner = this.#owners.get(partitionPath(key))
     if (!owner || compareTokens(owner.token, token) !== 0) throw fenced(key, token)
     const turn = owner.turn.catch(() => {}).then(() => this.#transact(key, owner, from, to, work))
     owner.turn = turn
@@ -197,7 +197,7 @@ export class KafkaProgress implements ProgressLog {
     try {
       // A newer owner's producer is to be left alone.
       await check(null)
-      const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionWorkflowId(key))
+      const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionPath(key))
       await check(this.cluster.settings.deliveryTimeoutMs)
       owner.producer = producer
     } catch (error) {

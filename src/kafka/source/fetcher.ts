@@ -3,10 +3,10 @@ import { messageOf, TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
 import type { ByteLoan, Log, ReadOptions } from '../../ports/index.js'
 import { Backoff } from '../../reading/backoff.js'
-import { everything } from '../client/broker-link.js'
 import { meaningOf, nameOf } from '../client/codes.js'
-import type { PartitionLink } from '../client/partition-link.js'
-import { type FetchedPartition, readFetchResponse } from './fetch.js'
+import type { Ask } from './ask.js'
+import type { FetchedPartition } from './fetch.js'
+import type { PartitionLink } from './partition-link.js'
 import { DamagedBatch, type RecordBatch, readBatches } from './record-batch.js'
 import { visibleBatches } from './visible.js'
 
@@ -33,6 +33,8 @@ interface Tries {
   damaged: number
   /** What the next request asks for. */
   bytes: number
+  /** An answer was empty, though the partition goes on. */
+  missed: boolean
 }
 
 /** Fetches one partition, from position to position. Gets over everything that passes by itself. */
@@ -57,7 +59,7 @@ export class Fetcher {
    */
   async fetch(from: bigint): Promise<Fetched | null> {
     const { signal, budget, fetchBytes } = this.options
-    const tries: Tries = { refused: 0, damaged: 0, bytes: fetchBytes }
+    const tries: Tries = { refused: 0, damaged: 0, bytes: fetchBytes, missed: false }
     let loan: ByteLoan | null = null
     try {
       while (!signal.aborted) {
@@ -87,10 +89,16 @@ export class Fetcher {
     return from >= this.#end ? Math.min(tailBytes, this.options.fetchBytes) : bytes
   }
 
+  #expects(from: bigint, { missed }: Tries): Ask['expects'] {
+    if (this.#end === null) return 'unseen'
+    if (from >= this.#end) return 'nothing'
+    return missed ? 'missed' : 'more'
+  }
+
   /** One request: what it brought, null to try again, or the error that ends the reading. */
   async #try(from: bigint, wanted: number, tries: Tries): Promise<Omit<Fetched, 'loan'> | TidemarkError | null> {
     try {
-      const answer = await this.#ask(from, wanted)
+      const answer = await this.link.fetch({ from, maxBytes: wanted, expects: this.#expects(from, tries) })
       if (!answer || this.options.signal.aborted) return null
       if (answer.errorCode !== 0) return await this.#refused(answer, from, ++tries.refused)
       // A topic may have been deleted and created again while nobody answered, and may be longer than what was handled.
@@ -100,6 +108,7 @@ export class Fetcher {
       const { batches, rest } = readBatches(answer.records)
       this.#recovered()
       if (batches.length > 0) return { batches, visible: this.#visible(batches, answer), head: answer.highWatermark }
+      tries.missed = from < this.#end
       await this.#nothing(answer, from)
       // The broker sends a first batch whole since KIP-74; an old one cuts it, and has to be asked for more.
       if (rest > 0) tries.bytes = Math.max(tries.bytes, rest) * 2
@@ -111,26 +120,6 @@ export class Fetcher {
       await this.#failed(error)
       return null
     }
-  }
-
-  /** The partition's answer; null when the broker only said that it throttles: the next request then waits by itself. */
-  async #ask(from: bigint, bytes: number): Promise<FetchedPartition | null> {
-    const { settings } = this.link
-    const { partition } = this.options.key
-    const link = await this.link.open()
-    const raw = await link.fetch(settings.topic, {
-      maxWaitMs: settings.fetchMaxWaitMs,
-      maxBytes: bytes,
-      rackId: settings.rackId,
-      partitions: [{ partition, from, maxBytes: bytes }],
-    })
-    const { partitions, errorCode, throttleMs } = readFetchResponse(raw)
-    if (throttleMs > 0) this.log.debug({ ...this.options.key, throttleMs }, 'the broker throttles this client')
-    if (errorCode !== 0) throw new Error(`the broker answered ${nameOf(errorCode)}`)
-    const [answer] = partitions
-    if (!answer && throttleMs > 0) return null
-    if (!answer) throw new Error('the broker answered without the partition')
-    return answer
   }
 
   /** An empty answer, as a rule after the broker has waited. Where it has not, asking at once would be a busy loop. */
@@ -176,15 +165,7 @@ export class Fetcher {
 
   async #outOfRange(from: bigint): Promise<TidemarkError> {
     const { key } = this.options
-    const { topic } = this.link.settings
-    const link = await this.link.open()
-    const [first, head] = await Promise.all(
-      [-2, -1].map(async (timestamp) => {
-        const [listed] = await link.listOffsets(topic, everything, [{ partition: key.partition, timestamp }])
-        return listed?.errorCode === 0 ? listed.offset : null
-      }),
-    )
-    if (first == null || head == null) throw new Error('the broker does not say which offsets the log has')
+    const { first, head } = await this.link.bounds()
     const why =
       from < first
         ? 'retention has deleted messages that were not handled yet'

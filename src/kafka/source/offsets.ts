@@ -5,7 +5,7 @@ import type { Bounds } from '../../ports/index.js'
 import { committed, everything } from '../client/broker-link.js'
 import { codeError, kafkaError } from '../client/failures.js'
 import type { BrokerAddress, Leaders } from '../client/leaders.js'
-import type { LinkPool } from '../client/link-pool.js'
+import type { Links } from '../client/link-pool.js'
 import type { KafkaSettings } from '../client/options.js'
 
 /** ListOffsets' names for the ends of a partition. KIP-79. */
@@ -21,7 +21,7 @@ interface Listing {
 /** Looks up offsets, with one request per leader. */
 export class Offsets {
   constructor(
-    private readonly links: LinkPool,
+    private readonly links: Links,
     private readonly leaders: Leaders,
     private readonly settings: KafkaSettings,
   ) {}

@@ -5,8 +5,8 @@ import { FetchAhead } from '../../reading/fetch-ahead.js'
 import { Lent } from '../../reading/lent.js'
 import { LogMessage, type Origin } from '../../reading/message.js'
 import { undecodable, type ValueCodec, type ValueInfo } from '../../reading/value.js'
-import type { PartitionLink } from '../client/partition-link.js'
 import { type Fetched, Fetcher } from './fetcher.js'
+import type { PartitionLink } from './partition-link.js'
 import type { RecordBatch } from './record-batch.js'
 import { type RawRecord, RecordCursor } from './records.js'
 
@@ -62,10 +62,9 @@ export class KafkaReader<V> implements Reader<V> {
     this.#stop.abort()
     this.#current?.drop()
     this.#current = null
-    // Closing the connection ends the fetch under way, so this does not wait for the broker.
-    const ended = this.#ahead.end()
-    await this.link.close()
-    await ended
+    // Leaving the link ends the fetch under way, so this does not wait for the broker.
+    this.link.close()
+    await this.#ahead.end()
   }
 
   async #fetch(): Promise<Piece | null> {

@@ -7,9 +7,11 @@ import { codeError } from '../client/failures.js'
 import { Leaders } from '../client/leaders.js'
 import { LinkPool } from '../client/link-pool.js'
 import { type KafkaOptions, parseKafka } from '../client/options.js'
-import { PartitionLink } from '../client/partition-link.js'
+import { SharedLinks } from '../client/shared-links.js'
 import { GroupOffsets } from '../store/group-offsets.js'
+import { FetchLinks } from './fetch-links.js'
 import { Offsets } from './offsets.js'
+import { PartitionLink } from './partition-link.js'
 import { KafkaReader } from './reader.js'
 import { Watcher } from './watcher.js'
 
@@ -39,7 +41,10 @@ export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
 }
 
 class KafkaClient<V> implements SourceClient<V> {
-  readonly #links: LinkPool
+  /** For questions, for the watcher's long polls, and for the readers. */
+  readonly #links: SharedLinks
+  readonly #polls: LinkPool
+  readonly #fetches: FetchLinks
   readonly #leaders: Leaders
   readonly #offsets: Offsets
   readonly #watcher: Watcher
@@ -53,10 +58,12 @@ class KafkaClient<V> implements SourceClient<V> {
     private readonly log: Log,
   ) {
     const { settings } = connector
-    this.#links = new LinkPool(connector)
+    this.#links = new SharedLinks(connector)
+    this.#polls = new LinkPool(connector)
+    this.#fetches = new FetchLinks(connector, log)
     this.#leaders = new Leaders(this.#links, settings)
     this.#offsets = new Offsets(this.#links, this.#leaders, settings)
-    this.#watcher = new Watcher(this.#links, this.#leaders, this.#offsets, settings, log)
+    this.#watcher = new Watcher(this.#polls, this.#leaders, this.#offsets, settings, log)
     if (settings.groupOffsets) this.groupOffsets = GroupOffsets.over(this.#links, this.#leaders.brokers, settings)
   }
 
@@ -93,7 +100,7 @@ class KafkaClient<V> implements SourceClient<V> {
   }
 
   read(from: bigint, options: ReadOptions): Reader<V> {
-    const link = new PartitionLink(this.connector, this.#leaders, options.key.partition)
+    const link = new PartitionLink(this.#fetches, this.#leaders, this.#offsets, options.key.partition)
     const closed = (reader: KafkaReader<V>) => this.#readers.delete(reader)
     const reader = new KafkaReader(from, options, link, this.codec, this.log, closed, () => this.identity())
     if (!options.signal.aborted) this.#readers.add(reader)
@@ -102,6 +109,7 @@ class KafkaClient<V> implements SourceClient<V> {
 
   async close(): Promise<void> {
     this.#watcher.close()
-    await Promise.all([...[...this.#readers].map((reader) => reader.close()), this.#links.close()])
+    await Promise.all([...this.#readers].map((reader) => reader.close()))
+    await Promise.all([this.#links.close(), this.#polls.close(), this.#fetches.close()])
   }
 }

@@ -5,7 +5,7 @@ import { pause } from '../../reading/backoff.js'
 import { meaningOf } from '../client/codes.js'
 import { codeError, kafkaError } from '../client/failures.js'
 import type { BrokerAddress, Leaders } from '../client/leaders.js'
-import type { LinkPool } from '../client/link-pool.js'
+import type { Links } from '../client/link-pool.js'
 import type { KafkaSettings } from '../client/options.js'
 import { readFetchResponse } from './fetch.js'
 import type { Offsets } from './offsets.js'
@@ -28,8 +28,10 @@ interface Waiter {
   tries: number
 }
 
-/** Long polls to one broker at a time: a partition that begins to wait gets one at once, and joins the others afterwards. */
-const lanes = 3
+/** Long polls to one broker at a time, each with a connection: one for most, one for those that have begun to wait since. */
+const lanes = 2
+/** The smaller poll ends early, so that the next partition that begins to wait finds a lane soon. Milliseconds. */
+const smallPollMs = 100
 /** So often an answer that retrying may mend is believed to be final. */
 const patience = 8
 
@@ -40,13 +42,13 @@ const patience = 8
 export class Watcher {
   readonly #waiters = new Set<Waiter>()
   readonly #troubled = new Set<Waiter>()
-  /** Long polls under way, by node. */
-  readonly #busy = new Map<number, number>()
+  /** Long polls under way: how many partitions wait in each, by node. */
+  readonly #polls = new Map<number, number[]>()
   readonly #end = new AbortController()
   #scheduled = false
 
   constructor(
-    private readonly links: LinkPool,
+    private readonly links: Links,
     private readonly leaders: Leaders,
     private readonly offsets: Offsets,
     private readonly settings: KafkaSettings,
@@ -133,21 +135,23 @@ export class Watcher {
     }
     for (const { leader, waiters } of byLeader.values()) {
       const { nodeId } = leader
-      const busy = this.#busy.get(nodeId) ?? 0
+      const polls = this.#polls.get(nodeId) ?? []
       // Others may have come or gone meanwhile.
       const still = waiters.filter((waiter) => waiter.state === 'idle' && this.#waiters.has(waiter))
-      if (busy >= lanes || still.length === 0) continue
-      this.#busy.set(nodeId, busy + 1)
-      this.#poll(leader, still)
+      if (polls.length >= lanes || still.length === 0) continue
+      this.#polls.set(nodeId, [...polls, still.length])
+      const small = polls.some((others) => others > still.length)
+      this.#poll(leader, still, small)
         .catch((error) => this.#rest(still, error))
         .finally(() => {
-          this.#busy.set(nodeId, this.#busy.get(nodeId)! - 1)
+          const ended = this.#polls.get(nodeId)!
+          this.#polls.set(nodeId, ended.toSpliced(ended.indexOf(still.length), 1))
           this.#schedule()
         })
     }
   }
 
-  async #poll(leader: BrokerAddress, waiters: readonly Waiter[]): Promise<void> {
+  async #poll(leader: BrokerAddress, waiters: readonly Waiter[], small: boolean): Promise<void> {
     for (const waiter of waiters) waiter.state = 'polled'
     // Two that wait for one partition ask for the lower position; the other one looks again.
     const lowest = new Map<number, bigint>()
@@ -155,7 +159,7 @@ export class Watcher {
       if (!(lowest.get(partition)! <= position)) lowest.set(partition, position)
     const { topic, fetchMaxWaitMs, readUncommitted } = this.settings
     const request = {
-      maxWaitMs: fetchMaxWaitMs,
+      maxWaitMs: small ? Math.min(smallPollMs, fetchMaxWaitMs) : fetchMaxWaitMs,
       // The answer is only looked at: one batch of one partition is the least a broker sends.
       maxBytes: 1,
       rackId: '',

@@ -7,7 +7,7 @@ import { Coordinators } from '../client/coordinators.js'
 import { codeName, groupMeaningOf } from '../client/error-codes.js'
 import { codeError, whereOf } from '../client/failures.js'
 import { type CommittedOffset, Groups } from '../client/groups.js'
-import type { LinkPool } from '../client/link-pool.js'
+import type { Links } from '../client/link-pool.js'
 import type { KafkaSettings } from '../client/options.js'
 import { writeNote } from './offset-note.js'
 
@@ -33,7 +33,7 @@ export class GroupOffsets implements OffsetMirror {
     private readonly settings: Cluster,
   ) {}
 
-  static over(links: LinkPool, brokers: Brokers, { brokers: addresses, sasl }: Cluster): GroupOffsets {
+  static over(links: Links, brokers: Brokers, { brokers: addresses, sasl }: Cluster): GroupOffsets {
     // Without the topic: what goes wrong with a group is not about the one that is read.
     const cluster = { brokers: addresses, ...(sasl ? { sasl } : {}) }
     return new GroupOffsets(new Groups(new Coordinators(links, brokers, cluster)), cluster)
