@@ -1,6 +1,7 @@
 import type { Enrolled, EnrollInput, NoteInput, Pauses } from '../src/model/batch.js'
 import { defaultSlices } from '../src/model/partition.js'
 import type { GroupRecord, Pause } from '../src/ports/index.js'
+import { stopText } from '../src/ports/stop-text.js'
 import { reporting } from './failure.js'
 import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
@@ -24,7 +25,7 @@ export function createEnroll({ source, records, settings }: ConsumerRuntime) {
           partitions,
           added,
           pauses: pausesOf(record),
-          stopped: record.stopped && stopText(record),
+          stopped: stopText(record),
         }
       }),
     )
@@ -51,12 +52,4 @@ function pausesOf({ paused }: GroupRecord): Pauses {
     group: paused.group && noteOf(paused.group),
     partitions: [...paused.partitions].map(([partition, pause]) => ({ partition, ...noteOf(pause) })),
   }
-}
-
-function stopText({ group, stream, stopped }: GroupRecord): string {
-  const { how, by, at, why } = stopped!
-  return (
-    `group ${group} on ${stream} was ${how} in Temporal at ${at.toISOString()} (${by}: ${why}), and stays stopped: ` +
-    `'tidemark resume --group ${group} --stream ${stream}' starts it again`
-  )
 }

@@ -51,7 +51,8 @@ async function openOne(
   const reached = ({ position, replay }: Pick<StoredOffset, 'position' | 'replay'>) =>
     done !== null && done.replay === replay && done.position > position ? done.position : position
   if (stored) await relocate(runtime, key, { ...stored, position: reached(stored) }, identity)
-  const start = stored?.position ?? done?.position ?? (await source.resolve(partition, added ? 'first' : settings.start))
+  const start =
+    stored?.position ?? done?.position ?? (await source.resolve(partition, added ? 'first' : settings.start))
   const owned = await store.open(key, { above: Math.max(above, done?.token.epoch ?? 0), start, identity })
   return {
     epoch: owned.epoch,

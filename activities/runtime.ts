@@ -4,14 +4,7 @@ import type { SliceMemo } from '../src/model/commands.js'
 import type { PartitionKey } from '../src/model/partition.js'
 import type { Queues } from '../src/model/revision.js'
 import type { ConsumerSettings } from '../src/model/settings.js'
-import type {
-  ByteBudget,
-  GroupRecords,
-  Log,
-  OffsetStoreClient,
-  ProgressLog,
-  SourceClient,
-} from '../src/ports/index.js'
+import type { ByteBudget, GroupRecords, Log, OffsetStoreClient, ProgressLog, SourceClient } from '../src/ports/index.js'
 import type { Slots } from './batch/slots.js'
 import type { Deduplicator } from './handling/dedupe.js'
 import type { RuntimeOutput } from './handling/outputs.js'

@@ -193,7 +193,8 @@ export class BatchRun implements Listener {
 
   async #end(run: PartitionRun, end: 'more' | 'rest' | 'released' | 'finished' | 'slow'): Promise<void> {
     await run.close(end === 'more')
-    if (end === 'slow') await this.#depart(run, run.outcome('slow', 'one call of its handler outlasts the batches of its neighbours'))
+    if (end === 'slow')
+      await this.#depart(run, run.outcome('slow', 'one call of its handler outlasts the batches of its neighbours'))
     else if (end === 'released') await this.#depart(run, run.outcome('released'))
     else {
       this.#outcomes.push(run.outcome(end))

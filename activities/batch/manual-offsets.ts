@@ -23,7 +23,9 @@ export class ManualOffsets {
     if (this.runtime.settings.commit.after !== 'manual') return undefined
     const owner = { key, token, replay }
     const old = this.#stored.get(key.partition)
-    const stored = old?.followedBy(replay, BigInt(from), claimed) ? old : new StoredOffsets(this.runtime, owner, claimed)
+    const stored = old?.followedBy(replay, BigInt(from), claimed)
+      ? old
+      : new StoredOffsets(this.runtime, owner, claimed)
     stored.handOver(owner)
     this.#stored.set(key.partition, stored)
     return stored

@@ -56,7 +56,7 @@ export class Orders {
       return
     }
     const look = this.#last
-    if (!look || look.status !== 'running' || look.cancelled.has(this.activityId)) listener.end()
+    if (look?.status !== 'running' || look.cancelled.has(this.activityId)) listener.end()
     else if (look.memo.letGo) {
       const asked = look.memo.letGo
       listener.release((partition, epoch, batch) => {

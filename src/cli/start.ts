@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { groupsFinished } from '../client/finished.js'
-import { startGroups } from '../client/groups.js'
+import { type StartedGroup, startGroups } from '../client/groups.js'
 import { parseConfig, type TemporalSettings } from '../config/parse.js'
 import type { GroupStatus } from '../model/commands.js'
 import type { Log } from '../ports/index.js'
@@ -14,12 +14,14 @@ export function startCommand(): Command {
       'Run the consumers of a config in this process, until Ctrl-C. Start it on more machines to share the partitions.',
     )
     .addOption(configOption())
+    .option('--resume-stopped', 'also start groups that a person has stopped in Temporal')
     .addHelpText(
       'after',
       `
 The database tables are made and brought up to date first. Parts that are not up yet are waited for.
 Starting again with a changed config puts it in force from the next batch on, for the whole group.
 Where every consumer has an end ('until'), it ends by itself when all of them are there.
+A group that a person has cancelled or terminated in Temporal stays stopped, until 'tidemark resume' or --resume-stopped.
 The first Ctrl-C (or SIGTERM) finishes the chunks in hand, the second one ends at once.
 
 Examples:
@@ -27,7 +29,7 @@ Examples:
   $ tidemark start --config billing.config.ts
   $ LOG_LEVEL=debug tidemark start`,
     )
-    .action(async (options: { config?: string }) => {
+    .action(async (options: { config?: string; resumeStopped?: boolean }) => {
       const config = await loadConfig(options.config)
       const { temporal } = parseConfig(config)
       const log = cliLog()
@@ -35,11 +37,14 @@ Examples:
       const ending = endOnSignal()
       const worker = await createWorker(config, { log, signal: ending })
       const running = worker.run()
-      const started = startGroups(config, { consumers: worker.consumers }).then(async (groups) => {
-        announce(worker, temporal, log)
+      const started = startGroups(config, {
+        consumers: worker.consumers,
+        ...(options.resumeStopped ? { resumeStopped: true } : {}),
+      }).then(async (groups) => {
+        announce(worker, groups, temporal, log)
         await groupsFinished(config, groups, { onFinished: (group) => announceEnd(group, log) })
         // Others read for ever.
-        if (groups.every(({ bounded }) => bounded)) worker.shutdown()
+        if (groups.every(({ bounded, stopped }) => bounded && stopped === null)) worker.shutdown()
       })
       await Promise.race([running, started])
       // A group that can't be started leaves a worker that nobody needs.
@@ -56,9 +61,19 @@ Examples:
 }
 
 /** Says what runs, a line for each consumer. */
-function announce({ consumers }: TidemarkWorker, { address, namespace }: TemporalSettings, log: Log): void {
+function announce(
+  { consumers }: TidemarkWorker,
+  groups: readonly StartedGroup[],
+  { address, namespace }: TemporalSettings,
+  log: Log,
+): void {
   log.info({}, `connected to Temporal at ${address}, namespace ${namespace}`)
   for (const { group, stream, partitions, version } of consumers) {
+    const stopped = groups.find((one) => one.group === group && one.stream === stream)?.stopped
+    if (stopped) {
+      log.warn({ group, stream, version }, stopped)
+      continue
+    }
     const of = partitions === 1 ? '1 partition' : `${partitions} partitions`
     log.info(
       { group, stream, partitions, version },

@@ -1,12 +1,12 @@
-import { hostname, userInfo } from 'node:os'
 import type { TidemarkConfig } from '../config/define.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
+import { ranges } from '../model/partition.js'
 import type { OffsetStoreClient } from '../ports/index.js'
 import { temporalError } from '../temporal/connection.js'
 import { reopenPartitions } from './commands.js'
-import { ranges } from './find.js'
 import type { PositionPlan } from './plan.js'
 import { inSession, type Session } from './session.js'
+import { whoAmI } from './who.js'
 
 export interface ApplyOptions {
   /** Default: `user@host` of this process. */
@@ -88,13 +88,4 @@ async function putAll(
     done.push(partition)
   }
   return { done }
-}
-
-/** `user@host`. A container may run as a user that has no name. */
-export function whoAmI(): string {
-  try {
-    return `${userInfo().username}@${hostname()}`
-  } catch {
-    return `${process.env.USER || process.getuid?.() || 'somebody'}@${hostname()}`
-  }
 }

@@ -1,50 +1,56 @@
 import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
-import { type GroupStatus, names, type PauseCommand, type ResumeCommand } from '../model/commands.js'
+import {
+  type GroupStatus,
+  names,
+  type PauseCommand,
+  type ReopenCommand,
+  type ResumeCommand,
+} from '../model/commands.js'
 import { TidemarkError } from '../model/errors.js'
-import { type GroupName, groupWorkflowId, partitionWorkflowId } from '../model/partition.js'
+import { type GroupName, groupWorkflowId } from '../model/partition.js'
 import { answered } from '../temporal/answers.js'
+import { whoAmI } from './who.js'
 
 /**
- * Stops a group, or some of its partitions, after the chunk in hand. Durable from the moment this resolves: restarts of
- * workers, Temporal or brokers do not undo it.
+ * Stops a group, or some of its partitions, after the chunk in hand. Durable from the moment this resolves, in the store's database:
+ * restarts of workers, Temporal or brokers do not undo it.
  *
  * @throws TidemarkError UNKNOWN_CONSUMER for a group that was never started or a partition it does not have; UNREACHABLE when
  * no worker answers, and then it may still happen once one does
  */
 export function pauseGroup(client: Client, name: GroupName, command: PauseCommand): Promise<GroupStatus> {
-  return update(client, name, names.pause, command)
+  return update(client, name, names.pause, { by: whoAmI(), ...command })
 }
 
-/** Lets paused, blocked and fenced partitions go on from where they are. */
+/**
+ * Lets paused, blocked and fenced partitions continue from where they are.
+ *
+ * @throws TidemarkError as `pauseGroup`; CONFIG_INVALID for single partitions while the whole group is paused
+ */
 export function resumeGroup(client: Client, name: GroupName, command: ResumeCommand = {}): Promise<GroupStatus> {
-  return update(client, name, names.resume, command)
+  return update(client, name, names.resume, { by: whoAmI(), ...command })
 }
 
 /**
  * Makes partitions take their position from the store again, after it was changed there: what is under way ends after the chunk in
  * hand. Needs no worker. A partition that does not run begins at the new position anyway.
  *
- * @returns the partitions that were told
+ * @returns the partitions that were told: none where the group does not run
  */
 export async function reopenPartitions(
   client: Client,
   { group, stream }: GroupName,
   partitions: readonly number[],
-): Promise<number[]> {
-  const told = await Promise.all(
-    partitions.map(async (partition) => {
-      const handle = client.workflow.getHandle(partitionWorkflowId({ group, stream, partition }))
-      try {
-        await handle.signal(names.reopen)
-        return [partition]
-      } catch (error) {
-        if (error instanceof WorkflowNotFoundError) return []
-        throw error
-      }
-    }),
-  )
-  return told.flat()
+): Promise<readonly number[]> {
+  try {
+    const command: ReopenCommand = { partitions }
+    await client.workflow.getHandle(groupWorkflowId(group, stream)).signal(names.reopen, command)
+    return partitions
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return []
+    throw error
+  }
 }
 
 async function update(
@@ -59,8 +65,10 @@ async function update(
       handle.executeUpdate<GroupStatus, [typeof argument]>(command, { args: [argument] }),
     )
   } catch (error) {
-    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure)
-      throw new TidemarkError('UNKNOWN_CONSUMER', error.cause.message, { place: name })
+    if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
+      const code = error.cause.type === 'GROUP_PAUSED' ? 'CONFIG_INVALID' : 'UNKNOWN_CONSUMER'
+      throw new TidemarkError(code, error.cause.message, { place: name })
+    }
     throw error
   }
 }

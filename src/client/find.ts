@@ -1,5 +1,6 @@
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'
+import { ranges } from '../model/partition.js'
 import { noSuchPartition } from '../model/refusals.js'
 
 export interface Wanted {
@@ -42,15 +43,4 @@ export function requirePartitions(stream: string, wanted: readonly number[], the
 
 function listed(consumers: readonly ParsedConsumer[]): string {
   return consumers.map(({ settings: { group, stream } }) => `${group} on ${stream}`).join(', ')
-}
-
-/** `0 to 3, 7`, of numbers in their order. */
-export function ranges(numbers: readonly number[]): string {
-  const parts: { from: number; to: number }[] = []
-  for (const number of numbers) {
-    const last = parts.at(-1)
-    if (last && number === last.to + 1) last.to = number
-    else parts.push({ from: number, to: number })
-  }
-  return parts.map(({ from, to }) => (from === to ? `${from}` : `${from} to ${to}`)).join(', ') || 'none'
 }

@@ -32,7 +32,7 @@ export async function groupsFinished(
   options: FinishedOptions = {},
 ): Promise<GroupStatus[]> {
   const { temporal } = parseConfig(config)
-  const bounded = started.filter((group) => group.bounded)
+  const bounded = started.filter((group) => group.bounded && group.stopped === null)
   if (bounded.length === 0) return []
   const client = options.client ?? (await connectClient(temporal))
   try {

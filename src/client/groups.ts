@@ -1,23 +1,26 @@
 import { hostname } from 'node:os'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
-import { type ParsedConsumer, parseConfig } from '../config/parse.js'
+import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
 import { type GroupInput, names, workflowTypes } from '../model/commands.js'
 import { TidemarkError } from '../model/errors.js'
-import { groupWorkflowId } from '../model/partition.js'
+import { type GroupName, groupWorkflowId } from '../model/partition.js'
 import { queuesOf, type Revision } from '../model/revision.js'
+import { stopText } from '../ports/stop-text.js'
 import { ensureSearchAttributes } from '../temporal/attributes.js'
 import { connectClient, temporalError } from '../temporal/connection.js'
+import { openDatabase, using } from './open.js'
+import { whoAmI } from './who.js'
 
 export interface StartOptions {
   /** Default: a connection of its own, as the config says. */
   readonly client?: Client
   /** `worker.consumers` of a worker with the same config: what it found out need not be looked up again. */
-  readonly consumers?: readonly {
-    readonly group: string
-    readonly stream: string
-    readonly partitions: number
-  }[]
+  readonly consumers?: readonly { readonly group: string; readonly stream: string; readonly stopped: string | null }[]
+  /** Also starts groups that a person has stopped in Temporal. */
+  readonly resumeStopped?: boolean
+  /** Only these of the config's groups. */
+  readonly only?: readonly GroupName[]
 }
 
 export interface StartedGroup {
@@ -26,30 +29,33 @@ export interface StartedGroup {
   /** Version of the config that is in force now. */
   readonly version: string
   readonly workflowId: string
-  /** The run of the workflow that has taken the config over. */
+  /** The run of the workflow that has taken the config over; empty where the group stays stopped. */
   readonly runId: string
   /** Whether it ends by itself: see `groupsFinished`. */
   readonly bounded: boolean
+  /** Why the group was not started: a person has stopped it in Temporal. Null where it runs. */
+  readonly stopped: string | null
 }
 
 /**
  * Starts the group workflow of each consumer, or tells the running one that this config is in force from its next batch on.
- * Safe to repeat, and from many machines: the last one to start wins.
+ * Safe to repeat, and from many machines: the last one to start wins. A group that a person has stopped in Temporal stays so.
  *
  * @throws TidemarkError CONFIG_INVALID, UNREACHABLE, AUTH_FAILED
  */
 export async function startGroups(config: TidemarkConfig, options: StartOptions = {}): Promise<StartedGroup[]> {
   const parsed = parseConfig(config)
   const client = options.client ?? (await connectClient(parsed.temporal))
+  const wanted = ({ settings: { group, stream } }: ParsedConsumer) =>
+    options.only?.some((one) => one.group === group && one.stream === stream) ?? true
   try {
     const searchAttributes = ensureSearchAttributes(client)
     return await Promise.all(
-      parsed.consumers.map(async (consumer) => {
-        const { group, stream } = consumer.settings
+      parsed.consumers.filter(wanted).map(async (consumer) => {
         // Beside the search attributes: both are questions to the server.
-        await refuseOtherQueue(client, groupWorkflowId(group, stream), parsed.taskQueue)
-        const ready = options.consumers?.find((other) => other.group === group && other.stream === stream)
-        return startGroup(client, parsed.taskQueue, consumer, await searchAttributes, ready?.partitions ?? 0)
+        const stopped = await stopOf(client, parsed, consumer, options)
+        if (stopped !== null) return notStarted(consumer, stopped)
+        return startGroup(client, parsed.taskQueue, consumer, await searchAttributes)
       }),
     )
   } catch (error) {
@@ -66,57 +72,85 @@ async function startGroup(
   taskQueue: string,
   consumer: ParsedConsumer,
   searchAttributes: boolean,
-  partitions: number,
 ): Promise<StartedGroup> {
   const { group, stream } = consumer.settings
-  const workflowId = groupWorkflowId(group, stream)
   const revision = revisionOf(taskQueue, consumer)
-  const seen = Array.from({ length: partitions }, (_, partition) => partition)
-  const input: GroupInput = { group, stream, revision, searchAttributes, known: [], seen, paused: null, reports: [] }
+  const input: GroupInput = { group, stream, revision, searchAttributes }
   const handle = await client.workflow.signalWithStart(workflowTypes.group, {
-    workflowId,
+    workflowId: groupWorkflowId(group, stream),
     taskQueue,
     args: [input],
     signal: names.configure,
     signalArgs: [revision],
     staticSummary: `${group} reads ${stream}`,
-    staticDetails: `The consumer group ${group} of the stream ${stream}: starts a workflow for each partition and hands commands on to them.`,
+    staticDetails: `The consumer group ${group} of the stream ${stream}: gives its partitions to slices, waits for messages on behalf of those that are at rest, and hands commands on.`,
   })
-  return {
-    group,
-    stream,
-    version: consumer.version,
-    workflowId,
-    runId: handle.signaledRunId,
-    bounded: revision.until !== undefined,
-  }
+  return { ...startedOf(consumer), runId: handle.signaledRunId, stopped: null }
 }
 
-/** Workflows stay on the queue they were started on. A worker on another one would wait for ever. */
-async function refuseOtherQueue(client: Client, workflowId: string, wanted: string): Promise<void> {
-  const running = await client.workflow
+function notStarted(consumer: ParsedConsumer, stopped: string): StartedGroup {
+  return { ...startedOf(consumer), runId: '', stopped }
+}
+
+function startedOf({ settings: { group, stream }, version, until }: ParsedConsumer) {
+  return { group, stream, version, workflowId: groupWorkflowId(group, stream), bounded: until !== undefined }
+}
+
+/** Why a group must not be started; null where it may be. Workflows that were terminated could not write it down themselves. */
+async function stopOf(
+  client: Client,
+  config: ParsedConfig,
+  { settings: { group, stream } }: ParsedConsumer,
+  { consumers, resumeStopped = false }: StartOptions,
+): Promise<string | null> {
+  const name = { group, stream }
+  const status = await statusOf(client, groupWorkflowId(group, stream), config.taskQueue)
+  if (status === 'RUNNING') return null
+  const known = consumers?.find((other) => other.group === group && other.stream === stream)
+  if (known?.stopped === null && status !== 'TERMINATED' && !resumeStopped) return null
+  return using(openDatabase(config), async ({ groups }) => {
+    let record = await groups.read(name)
+    if (record && resumeStopped) {
+      if (record.stopped) await groups.resume(name, { by: whoAmI(), why: 'started again' })
+      return null
+    }
+    if (record && !record.stopped && status === 'TERMINATED')
+      record = await groups.stop(name, {
+        by: 'Temporal',
+        why: 'its workflow was terminated in Temporal',
+        how: 'terminated',
+      })
+    return record && stopText(record)
+  })
+}
+
+/** Of the group's last workflow; null where there never was one. Workflows stay on the queue they were started on, so another one is refused. */
+async function statusOf(client: Client, workflowId: string, wanted: string): Promise<string | null> {
+  const last = await client.workflow
     .getHandle(workflowId)
     .describe()
     .catch((error) => {
       if (error instanceof WorkflowNotFoundError) return null
       throw error
     })
-  if (running?.status.name !== 'RUNNING' || running.taskQueue === wanted) return
-  throw new TidemarkError(
-    'CONFIG_INVALID',
-    `${workflowId} runs on task queue '${running.taskQueue}'; this config says '${wanted}'. Keep the old taskQueue, or terminate ` +
-      `the workflows ${workflowId} and ${workflowId}/* first: positions are in the store, so nothing is lost`,
-  )
+  if (last?.status.name === 'RUNNING' && last.taskQueue !== wanted)
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      `${workflowId} runs on task queue '${last.taskQueue}'; this config says '${wanted}'. Keep the old taskQueue, or terminate ` +
+        `the workflows ${workflowId} and ${workflowId}/* first, and start with --resume-stopped: positions are in the store, so nothing is lost`,
+    )
+  return last?.status.name ?? null
 }
 
 function revisionOf(base: string, { settings, version, until }: ParsedConsumer): Revision {
-  const { group, stream, heartbeatTimeoutMs } = settings
+  const { group, stream, heartbeatTimeoutMs, batch, slices } = settings
   return {
     version,
     startedAt: new Date().toISOString(),
     startedBy: `${process.pid}@${hostname()}`,
     queues: queuesOf(base, group, stream),
-    timing: { heartbeatTimeoutMs },
+    timing: { heartbeatTimeoutMs, batchMs: batch.maxDurationMs },
+    ...(slices === undefined ? {} : { slices }),
     ...(until && { until: until === 'head' ? ('head' as const) : ('message' as const) }),
   }
 }

@@ -1,15 +1,32 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
-import { type GroupStatus, type Mode, names, type PartitionStatus } from '../model/commands.js'
-import { type GroupName, groupWorkflowId, partitionWorkflowId } from '../model/partition.js'
+import {
+  type GroupStatus,
+  names,
+  type PartitionReport,
+  type PartitionStatus,
+  type SliceStatus,
+} from '../model/commands.js'
+import type { Condition } from '../model/condition.js'
+import { eachOf } from '../model/each-of.js'
+import { bySlice, describePartition, type GroupName, groupWorkflowId, sliceWorkflowId } from '../model/partition.js'
 import { answered } from '../temporal/answers.js'
+import { type PendingBatch, pendingBatches } from '../temporal/pending.js'
 
+/** Slices asked at the same time. */
 const lanes = 16
 
 /** One partition, as people want to see it. */
 export interface PartitionView {
   readonly partition: number
-  /** `retrying` is a running partition whose batch has failed at least once. */
-  readonly state: Mode | 'retrying' | 'not running'
+  /**
+   * A partition's condition, where people have not paused it; and besides
+   *
+   * - `running`     healthy
+   * - `retrying`    its batch has failed at least once and is tried again
+   * - `pausing`     paused, with a chunk still in hand
+   * - `not running` its workflow is gone
+   */
+  readonly state: Exclude<Condition, 'healthy'> | 'running' | 'pausing' | 'paused' | 'not running'
   readonly reason: string
   readonly since: string
   /** Whether a batch is under way; else it waits for messages, or does nothing. */
@@ -21,7 +38,7 @@ export interface PartitionView {
   readonly epoch?: number
   readonly batch?: number
   readonly messages?: number
-  /** Version of the config that the next batch is worked with. */
+  /** Version of the config of its batch, or of the next one. */
   readonly config?: string
 }
 
@@ -45,80 +62,110 @@ export async function groupStatus(client: Client, name: GroupName, patienceMs?: 
   const handle = client.workflow.getHandle(groupWorkflowId(name.group, name.stream))
   const ended = async () => (await handle.describe()).status.name === 'COMPLETED'
   const finished = await answered(client, name, ended, patienceMs)
-  const ask = (): Promise<GroupStatus> => (finished ? handle.result() : handle.query<GroupStatus>(names.status))
-  const { revision, paused, partitions, reports } = await answered(client, name, ask, patienceMs)
+  const ask = (): Promise<GroupStatus> => (finished ? handle.result() : statusOf(client, name))
+  const { revision, pauses, partitions, slices, reports } = await answered(client, name, ask, patienceMs)
   const { version, startedAt, startedBy } = revision
   const group = {
     ...name,
     config: { version, startedAt, startedBy },
-    paused: paused ? paused.reason || 'no reason given' : null,
+    paused: pauses.group ? pauses.group.reason || 'no reason given' : null,
   }
   if (finished) {
-    const views = reports.map(({ mode, ...report }) => ({ ...report, state: mode, working: false, config: version }))
+    const views = reports.map((report) => ({ ...viewOf(report), working: false, config: version }))
     return { ...group, partitions: views }
   }
-  const views: PartitionView[] = []
-  const queue = [...partitions]
-  const look = async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift())
-      views.push(await partitionStatus(client, name, next))
-  }
-  await answered(client, name, () => Promise.all(Array.from({ length: lanes }, look)), patienceMs)
-  return { ...group, partitions: views.sort((a, b) => a.partition - b.partition) }
+  const owned = [...bySlice(partitions, slices)]
+  const views = await answered(
+    client,
+    name,
+    () => eachOf(owned, lanes, ([slice, theirs]) => sliceViews(client, name, slice, theirs)),
+    patienceMs,
+  )
+  return { ...group, partitions: views.flat().sort((a, b) => a.partition - b.partition) }
 }
 
-async function partitionStatus(client: Client, name: GroupName, partition: number): Promise<PartitionView> {
-  const handle = client.workflow.getHandle(partitionWorkflowId({ ...name, partition }))
+/** A group that is just starting has no status yet. */
+async function statusOf(client: Client, { group, stream }: GroupName): Promise<GroupStatus> {
+  const handle = client.workflow.getHandle(groupWorkflowId(group, stream))
+  for (;;) {
+    const status = await handle.query<GroupStatus | null>(names.status)
+    if (status) return status
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
+async function sliceViews(
+  client: Client,
+  name: GroupName,
+  slice: number,
+  partitions: readonly number[],
+): Promise<PartitionView[]> {
+  const handle = client.workflow.getHandle(sliceWorkflowId(name, slice))
   try {
-    const [status, description] = await Promise.all([handle.query<PartitionStatus>(names.status), handle.describe()])
-    const pending = description.raw.pendingActivities ?? []
-    const failing = pending.find(({ lastFailure, attempt }) => lastFailure && Number(attempt) > 1)
-    const { mode, reason, since, version, progress } = status
-    return {
-      partition,
-      ...(mode === 'running' && failing
-        ? {
-            state: 'retrying' as const,
-            reason: `attempt ${failing.attempt}: ${failing.lastFailure?.message ?? ''}`,
-            since: (await scheduledAt(client, handle.workflowId, failing.activityId)) ?? since,
-          }
-        : { state: mode, reason, since }),
-      working: pending.some(({ activityType }) => activityType?.name === 'process'),
-      config: version,
-      ...(progress
-        ? {
-            position: progress.position,
-            committed: progress.committed,
-            head: progress.head,
-            epoch: progress.epoch,
-            batch: progress.batch,
-            messages: progress.messages,
-          }
-        : {}),
-    }
+    const [status, batches] = await Promise.all([
+      handle.query<SliceStatus>(names.status),
+      pendingBatches(client, handle.workflowId),
+    ])
+    const told = new Map(status.partitions.map((one) => [one.partition, one]))
+    return partitions.map((partition) => {
+      const one = told.get(partition)
+      return one ? partitionView(one, name, batches) : notRunning(partition)
+    })
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error
-    return {
-      partition,
-      state: 'not running',
-      reason: 'its workflow is gone; the group starts it again within minutes',
-      since: '',
-      working: false,
-    }
+    return partitions.map(notRunning)
   }
 }
 
-/** When an activity that is still trying was begun. It is among a workflow's last events. */
-async function scheduledAt(
-  client: Client,
-  workflowId: string,
-  activityId: string | null | undefined,
-): Promise<string | null> {
-  const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
-    namespace: client.options.namespace,
-    execution: { workflowId },
-    maximumPageSize: 50,
-  })
-  const begun = history?.events?.find((event) => event.activityTaskScheduledEventAttributes?.activityId === activityId)
-  return begun?.eventTime ? new Date(Number(begun.eventTime.seconds) * 1000).toISOString() : null
+function partitionView(status: PartitionStatus, name: GroupName, batches: readonly PendingBatch[]): PartitionView {
+  const { paused, place, progress, version } = status
+  // A batch apart has its partition's name as its activity's ID.
+  const path = describePartition({ stream: name.stream, partition: status.partition })
+  const apart = (batch: PendingBatch) => batch.id.startsWith(`${path} `)
+  const batch = batches.find((one) => (place === 'apart' ? apart(one) : !one.id.includes(' ')))
+  const failing = place === 'none' ? undefined : batch?.failing
+  const view = viewOf(status)
+  return {
+    ...view,
+    ...(failing && view.state !== 'blocked' && view.state !== 'fenced'
+      ? {
+          state: 'retrying' as const,
+          reason: `attempt ${failing.attempt}: ${failing.reason}`,
+          since: batch!.since ?? view.since,
+        }
+      : {}),
+    ...(paused
+      ? {
+          state: place === 'none' ? ('paused' as const) : ('pausing' as const),
+          reason: view.reason === '' ? paused.reason : `${paused.reason} (and ${view.state}: ${view.reason})`,
+          since: paused.since,
+        }
+      : {}),
+    working: place !== 'none',
+    config: version,
+    ...(progress
+      ? {
+          position: progress.position,
+          committed: progress.committed,
+          head: progress.head,
+          epoch: progress.epoch,
+          batch: progress.batch,
+          messages: progress.messages,
+        }
+      : {}),
+  }
+}
+
+function viewOf({ partition, condition, reason, since }: PartitionReport): Omit<PartitionView, 'working'> {
+  return { partition, state: condition === 'healthy' ? 'running' : condition, reason, since }
+}
+
+function notRunning(partition: number): PartitionView {
+  return {
+    partition,
+    state: 'not running',
+    reason: 'the workflow of its slice is gone; the group starts it again within a minute',
+    since: '',
+    working: false,
+  }
 }

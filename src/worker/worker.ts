@@ -1,12 +1,19 @@
 import { hostname } from 'node:os'
 import { Client } from '@temporalio/client'
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
-import { batchActivities, type ConsumerRuntime, controlActivities, Deduplicator, Slots } from '../../activities/index.js'
+import {
+  batchActivities,
+  type ConsumerRuntime,
+  controlActivities,
+  Deduplicator,
+  Slots,
+} from '../../activities/index.js'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, parseConfig } from '../config/parse.js'
 import { messageOf } from '../model/errors.js'
 import { batchQueue, queuesOf } from '../model/revision.js'
 import type { Log } from '../ports/index.js'
+import { stopText } from '../ports/stop-text.js'
 import { TemporalCluster } from '../temporal/cluster.js'
 import { connectionOptions, requireNamespace, temporalError } from '../temporal/connection.js'
 import { SharedBudget } from './budget.js'
@@ -46,6 +53,8 @@ export interface ReadyConsumer {
   readonly partitions: number
   /** Version of its config. */
   readonly version: string
+  /** Why the group does not run: a person has stopped it in Temporal. Null otherwise. */
+  readonly stopped: string | null
 }
 
 /**
@@ -117,8 +126,10 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
     const consumers = await Promise.all(
       parsed.consumers.map(async (consumer): Promise<ReadyConsumer> => {
         const { group, stream } = consumer.settings
-        const partitions = await resources.of(consumer).source.partitions()
-        return { group, stream, partitions: partitions.length, version: consumer.version }
+        const { source, records } = resources.of(consumer)
+        const [partitions, record] = await Promise.all([source.partitions(), records.read({ group, stream })])
+        const stopped = record && stopText(record)
+        return { group, stream, partitions: partitions.length, version: consumer.version, stopped }
       }),
     )
     connection = await connectTemporal(parsed, log, signal)
