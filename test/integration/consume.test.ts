@@ -5,7 +5,7 @@ import { consumer, defineConfig } from '../../src/config/define.js'
 import type { ConsumerOptions } from '../../src/config/options.js'
 import { transactional } from '../../src/handlers/handler.js'
 import { kafka } from '../../src/kafka/source/source.js'
-import { groupWorkflowId, partitionWorkflowId } from '../../src/model/partition.js'
+import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
 import { postgresStore } from '../../src/postgres/store/store.js'
 import { text } from '../../src/reading/value.js'
 import { createTopic, kafkaClient, produce, type Running, rowsOf, run, temporalClient } from '../support/consume.js'
@@ -128,7 +128,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
     expect(failures).toBeGreaterThan(3)
     const ids = [
       groupWorkflowId(group, topic),
-      ...[0, 1].map((partition) => partitionWorkflowId({ group, stream: topic, partition })),
+      ...[0, 1].map((partition) => sliceWorkflowId({ group, stream: topic }, partition)),
     ]
     for (const id of ids) {
       const handle = client.workflow.getHandle(id)
@@ -262,12 +262,23 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
     const first = await start(configOf())
     await committed(20)
     await first.stop()
-    // Nothing is left of the workflows: as after a new Temporal, whose first runs find only what the store knows.
-    for (const id of [
+    // Nothing is left of the workflows: as with a new Temporal, whose first runs find only what the store knows.
+    for (const workflowId of [
       groupWorkflowId(group, topic),
-      ...[0, 1].map((partition) => partitionWorkflowId({ group, stream: topic, partition })),
-    ])
-      await client.workflow.getHandle(id).terminate()
+      ...[0, 1].map((slice) => sliceWorkflowId({ group, stream: topic }, slice)),
+    ]) {
+      const { namespace } = client.options
+      await client.workflowService.deleteWorkflowExecution({ namespace, workflowExecution: { workflowId } })
+      const gone = () =>
+        client.workflow
+          .getHandle(workflowId)
+          .describe()
+          .then(
+            () => false,
+            () => true,
+          )
+      await waitFor(gone, { what: `${workflowId} to be deleted` })
+    }
     await produce(topic, values(20, 20), partitions)
     await start(configOf())
     await handled(40)

@@ -1,9 +1,22 @@
+import { Context } from '@temporalio/activity'
 import { TestWorkflowEnvironment } from '@temporalio/testing'
 import { DefaultLogger, type NativeConnection, Runtime, Worker } from '@temporalio/worker'
-import type { BatchActivities, BatchInput, BatchResult, ControlActivities } from '../../src/model/batch.js'
-import type { GroupInput, ModeState, PartitionInput } from '../../src/model/commands.js'
+import type {
+  BatchActivities,
+  BatchInput,
+  BatchResult,
+  CommitInput,
+  CommitOutcome,
+  ControlActivities,
+  OpenInput,
+  OpenOutcome,
+  Ownership,
+  PartitionBatch,
+  PartitionOutcome,
+  Pauses,
+} from '../../src/model/batch.js'
+import type { GroupInput, PartitionRecord, SliceInput } from '../../src/model/commands.js'
 import type { Revision } from '../../src/model/revision.js'
-import { unknownRhythm } from '../../src/model/rhythm.js'
 import { workflowBundle } from '../../src/worker/bundle.js'
 import { part } from './parts.js'
 import { unique } from './unique.js'
@@ -63,8 +76,6 @@ export async function workOn<T>(
   return worker.runUntil(test(queue))
 }
 
-export const running: ModeState = { mode: 'running', reason: '', since: '2026-01-01T00:00:00.000Z' }
-
 /** A revision whose queues are all `queue`. */
 export function revisionOn(queue: string, version = ''): Revision {
   return {
@@ -72,41 +83,121 @@ export function revisionOn(queue: string, version = ''): Revision {
     startedAt: '2026-01-01T00:00:00.000Z',
     startedBy: 'test',
     queues: { control: queue, batches: queue },
-    timing: { heartbeatTimeoutMs: 10_000 },
+    timing: { heartbeatTimeoutMs: 10_000, batchMs: 30_000 },
   }
 }
 
-export function partitionInput(queue: string, change: Partial<PartitionInput> = {}): PartitionInput {
-  const key = { group: unique('group'), stream: 'orders', partition: 0 }
-  return { key, revision: revisionOn(queue), state: running, searchAttributes: false, ...change }
+/** A slice that owns the given partitions of a stream. */
+export function sliceInput(
+  queue: string,
+  partitions: readonly number[] = [0],
+  change: Partial<SliceInput> = {},
+): SliceInput {
+  const records = partitions.map(
+    (partition): PartitionRecord => ({
+      partition,
+      condition: 'healthy',
+      reason: '',
+      since: '2026-01-01T00:00:00.000Z',
+      paused: null,
+      owned: false,
+    }),
+  )
+  return {
+    name: { group: unique('group'), stream: 'orders' },
+    slice: 0,
+    generation: 1,
+    revision: revisionOn(queue),
+    searchAttributes: false,
+    partitions: records,
+    ...change,
+  }
 }
 
-export function groupInput(queue: string): GroupInput {
-  const revision = revisionOn(queue)
+export function groupInput(queue: string, change: Partial<Revision> = {}): GroupInput {
   return {
     group: unique('group'),
     stream: 'orders',
-    revision,
+    revision: { ...revisionOn(queue), ...change },
     searchAttributes: false,
-    known: [],
-    paused: null,
-    reports: [],
   }
 }
 
-/** What process returns for a batch that handled `count` messages. */
-export function handled(input: BatchInput, count: number, change: Partial<BatchResult> = {}): BatchResult {
-  const to = String(BigInt(input.from) + BigInt(count))
-  return { to, messages: count, end: 'full', head: to, rhythm: unknownRhythm, ...change }
+/** What a batch says of one partition that handled `count` messages. */
+export function worked(
+  { partition, from, batch }: PartitionBatch,
+  count: number,
+  change: Partial<PartitionOutcome> = {},
+): PartitionOutcome {
+  const to = String(BigInt(from) + BigInt(count))
+  return { partition, batch, to, messages: count, head: to, end: 'more', ...change } as PartitionOutcome
 }
 
-/** Activities of a partition where nothing ever happens. */
+/** What process returns for a batch that handled `count` messages of each partition. */
+export function handled(input: BatchInput, count: number, change: Partial<PartitionOutcome> = {}): BatchResult {
+  return { partitions: input.partitions.map((batch) => worked(batch, count, change)) }
+}
+
+/** What open returns where every partition begins at `position`. */
+export function opened(input: OpenInput, position = '0', change: Partial<Ownership> = {}): OpenOutcome[] {
+  return input.partitions.map(({ partition, above }) => ({
+    partition,
+    outcome: 'owned',
+    epoch: above + 1,
+    position,
+    committed: position,
+    replay: 0,
+    identity: null,
+    ...change,
+  }))
+}
+
+export function committed(input: CommitInput): CommitOutcome[] {
+  return input.partitions.map(({ partition }) => ({ partition, outcome: 'committed' }))
+}
+
+/** A group's record in the memory of the test: enroll and note, of a stream whose partitions a test can change. */
+export function memoryRecord(partitions: number[], slices = 16): Pick<Activities, 'enroll' | 'note'> {
+  let known: readonly number[] | undefined
+  let pauses: Pauses = { group: null, partitions: [] }
+  let stopped: string | null = null
+  return {
+    enroll: async () => {
+      const added = known ? partitions.filter((partition) => !known!.includes(partition)) : []
+      known = [...partitions]
+      return { slices, generation: 1, partitions: [...partitions], added, pauses, stopped }
+    },
+    note: async ({ what, by, reason, partitions: some }) => {
+      const note = { by, reason, since: new Date().toISOString() }
+      if (what === 'stopped') stopped = reason
+      else if (!some) pauses = { group: what === 'paused' ? note : null, partitions: [] }
+      else {
+        const others = pauses.partitions.filter(({ partition }) => !some.includes(partition))
+        const theirs = what === 'paused' ? some.map((partition) => ({ partition, ...note })) : []
+        pauses = { ...pauses, partitions: [...others, ...theirs] }
+      }
+      return pauses
+    },
+  }
+}
+
+/** Heartbeats until the activity is cancelled. */
+export async function untilCancelled(): Promise<void> {
+  const context = Context.current()
+  while (!context.cancellationSignal.aborted) {
+    context.heartbeat()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Activities of a group where nothing ever happens. */
 const calm: Activities = {
-  open: async ({ above }) => ({ epoch: above + 1, position: '0', replay: 0 }),
-  poll: ({ position }) => new Promise((resolve) => setTimeout(() => resolve({ from: position, found: false }), 50)),
-  process: async (input) => handled(input, 0, { end: 'idle' }),
-  commit: async () => ({ committed: true }),
-  discover: ({ known }) =>
-    new Promise((resolve) => setTimeout(() => resolve({ partitions: [...known], missing: [] }), 50)),
+  ...memoryRecord([0]),
+  open: async (input) => opened(input),
+  poll: () => new Promise((resolve) => setTimeout(() => resolve({ added: [], missing: [], stopped: [] }), 50)),
+  process: async (input) => handled(input, 0, { end: 'rest' }),
+  commit: async (input) => committed(input),
+  raise: async () => {},
+  ended: async () => [],
   fallback: async ({ wanted }) => ({ version: wanted }),
 }
