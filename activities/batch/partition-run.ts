@@ -145,6 +145,13 @@ export class PartitionRun {
     if (this.#idleIn > 0 || this.#committedIdle) return false
     await commits.idle()
     this.#committedIdle = true
+    // A log that could not name its stream as long as it was empty may be able to now: the name is stored with the position.
+    if (
+      this.batch.identity === null &&
+      this.messages > 0 &&
+      (await outdated(this.runtime.source, this.key.partition, null))
+    )
+      throw new PositionChanged('the log can name its stream now')
     return (await this.#bound?.idle(this.position)) ?? false
   }
 
