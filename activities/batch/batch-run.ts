@@ -15,9 +15,11 @@ const quickMs = 250
 const longestWaitMs = 60_000
 
 /** How a batch reaches its slice while it runs. */
-export interface Departures {
-  /** Tells the slice that partitions have left the batch. Resolves when it knows. */
+export interface Reach {
+  /** Tells the slice that partitions have left the batch. Resolves when it knows, or can't be told. */
   tell(outcomes: readonly PartitionOutcome[]): Promise<void>
+  /** Whether Temporal answers. Where it does not, the end of a batch would not be followed by another one. */
+  readonly heard: boolean
 }
 
 /**
@@ -28,6 +30,8 @@ export interface Departures {
  *   closing  it is full or old or quiet, or has to let go: each partition stops at its next boundary. As long as a neighbour is in
  *            a slow call of its handler, the others go on; the slow one leaves the batch after that call
  *   closed   every partition has an outcome
+ *
+ * While Temporal does not answer, an open batch does not close. It commits by itself, as often as it would have ended.
  */
 export class BatchRun implements Listener {
   readonly #live = new Set<PartitionRun>()
@@ -49,7 +53,7 @@ export class BatchRun implements Listener {
     private readonly input: BatchInput,
     lasting: Lasting,
     private readonly attempt: number,
-    private readonly departures: Departures,
+    private readonly reach: Reach,
   ) {
     for (const batch of input.partitions) {
       const key = { ...input.name, partition: batch.partition }
@@ -117,7 +121,7 @@ export class BatchRun implements Listener {
       const chunk = await run.next(maxMessages - run.messages, this.#waitMs())
       if (!chunk) {
         if (await run.idle()) return this.#end(run, 'finished')
-        this.#consider(run)
+        await this.#consider(run)
         continue
       }
       if (chunk.messages.length > 0) {
@@ -129,7 +133,7 @@ export class BatchRun implements Listener {
       this.#trouble.succeeded(run)
       if (last) return this.#end(run, 'finished')
       this.#lastMessageAt = performance.now()
-      this.#consider(run)
+      await this.#consider(run)
     }
   }
 
@@ -156,12 +160,13 @@ export class BatchRun implements Listener {
   }
 
   /** Whether the batch is to close: it is full, old, or quiet. */
-  #consider(run: PartitionRun): void {
+  async #consider(run: PartitionRun): Promise<void> {
     const { maxMessages, maxDurationMs, restAfterMs } = this.runtime.settings.batch
     const now = performance.now()
-    // Who waits at the boundary may go on now, or end.
-    if (this.#closing) {
+    if (this.#closing || !this.reach.heard) {
+      // Who waits at the boundary may go on now, or end.
       if (!this.#inHand()) for (const other of this.#boundary) other.interrupt.fire()
+      if (this.#closing !== 'released') await run.commitEvery(maxDurationMs)
       return
     }
     const longest = Math.min(maxDurationMs, this.input.closesInMs ?? Number.POSITIVE_INFINITY)
@@ -206,7 +211,7 @@ export class BatchRun implements Listener {
   async #depart(run: PartitionRun, outcome: PartitionOutcome): Promise<void> {
     this.#outcomes.push(outcome)
     this.#gone(run)
-    if (this.#live.size > 0 && this.#closing !== 'released') await this.departures.tell([outcome])
+    if (this.#live.size > 0 && this.#closing !== 'released') await this.reach.tell([outcome])
   }
 
   #gone(run: PartitionRun): void {

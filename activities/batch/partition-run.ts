@@ -35,6 +35,7 @@ export class PartitionRun {
   #committed: bigint | undefined
   #idleSince = performance.now()
   #committedIdle = false
+  #checkpointAt = performance.now()
   #lease: Lease | undefined
   #commits: Commits | undefined
   #deliver: DeliverChunk | undefined
@@ -153,6 +154,13 @@ export class PartitionRun {
     )
       throw new PositionChanged('the log can name its stream now')
     return (await this.#bound?.idle(this.position)) ?? false
+  }
+
+  /** Commits what is done, in a batch that stays open for longer than it should, ms after the last time. */
+  async commitEvery(ms: number): Promise<void> {
+    if (performance.now() - this.#checkpointAt < ms) return
+    this.#checkpointAt = performance.now()
+    await this.#commits!.idle()
   }
 
   /** Ends the partition's part in the batch. Its reader is kept for the batch that follows at once. */
