@@ -15,9 +15,11 @@ const quickMs = 250
 const longestWaitMs = 60_000
 
 /** How a batch reaches its slice while it runs. */
-export interface Departures {
-  /** Tells the slice that partitions have left the batch. Resolves when it knows. */
+export interface Reach {
+  /** Tells the slice that partitions have left the batch. Resolves when it knows, or can't be told. */
   tell(outcomes: readonly PartitionOutcome[]): Promise<void>
+  /** Whether Temporal answers. Where it does not, the end of a batch would not be followed by another one. */
+  readonly heard: boolean
 }
 
 /**
@@ -29,6 +31,8 @@ export interface Departures {
  *   held     a call of a handler has lasted longer than `quickMs` since: the others go on, the slow one leaves the batch after that
  *            call, and then the batch is closing again
  *   closed   every partition has an outcome
+ *
+ * While Temporal does not answer, an open batch does not close. It commits by itself, as often as it would have ended.
  */
 export class BatchRun implements Listener {
   readonly #live = new Set<PartitionRun>()
@@ -50,7 +54,7 @@ export class BatchRun implements Listener {
     private readonly input: BatchInput,
     lasting: Lasting,
     private readonly attempt: number,
-    private readonly departures: Departures,
+    private readonly reach: Reach,
   ) {
     for (const batch of input.partitions) {
       const key = { ...input.name, partition: batch.partition }
@@ -118,7 +122,7 @@ export class BatchRun implements Listener {
       const chunk = await run.next(maxMessages - run.messages, this.#waitMs())
       if (!chunk) {
         if (await run.idle()) return this.#end(run, 'finished')
-        this.#consider(run)
+        await this.#consider(run)
         continue
       }
       if (chunk.messages.length > 0) {
@@ -130,7 +134,7 @@ export class BatchRun implements Listener {
       this.#trouble.succeeded(run)
       if (last) return this.#end(run, 'finished')
       this.#lastMessageAt = performance.now()
-      this.#consider(run)
+      await this.#consider(run)
     }
   }
 
@@ -174,12 +178,13 @@ export class BatchRun implements Listener {
   }
 
   /** Whether the batch is to close: it is full, old, or quiet. */
-  #consider(run: PartitionRun): void {
+  async #consider(run: PartitionRun): Promise<void> {
     const { maxMessages, maxDurationMs, restAfterMs } = this.runtime.settings.batch
     const now = performance.now()
-    // Who waits at the boundary may go on now, or end.
-    if (this.#closing) {
+    if (this.#closing || !this.reach.heard) {
+      // Who waits at the boundary may go on now, or end.
       if (!this.#inHand()) for (const other of this.#boundary) other.interrupt.fire()
+      if (this.#closing !== 'released') await run.commitEvery(maxDurationMs)
       return
     }
     const longest = Math.min(maxDurationMs, this.input.closesInMs ?? Number.POSITIVE_INFINITY)
@@ -229,7 +234,7 @@ export class BatchRun implements Listener {
   async #depart(run: PartitionRun, outcome: PartitionOutcome): Promise<void> {
     this.#outcomes.push(outcome)
     this.#gone(run)
-    if (this.#live.size > 0 && this.#closing !== 'released') await this.departures.tell([outcome])
+    if (this.#live.size > 0 && this.#closing !== 'released') await this.reach.tell([outcome])
   }
 
   #gone(run: PartitionRun): void {

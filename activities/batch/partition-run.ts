@@ -39,6 +39,7 @@ export class PartitionRun {
   #committed: bigint | undefined
   #idleSince = performance.now()
   #committedIdle = false
+  #checkpointAt = performance.now()
   #lease: Lease | undefined
   #commits: Commits | undefined
   #deliver: DeliverChunk | undefined
@@ -153,7 +154,21 @@ export class PartitionRun {
     if (this.#idleIn > 0 || this.#committedIdle) return false
     await commits.idle()
     this.#committedIdle = true
+    // A log that could not name its stream as long as it was empty may be able to now: the name is stored with the position.
+    if (
+      this.batch.identity === null &&
+      this.messages > 0 &&
+      (await outdated(this.runtime.source, this.key.partition, null))
+    )
+      throw new PositionChanged('the log can name its stream now')
     return (await this.#bound?.idle(this.position)) ?? false
+  }
+
+  /** Commits what is done, in a batch that stays open for longer than it should, ms after the last time. */
+  async commitEvery(ms: number): Promise<void> {
+    if (performance.now() - this.#checkpointAt < ms) return
+    this.#checkpointAt = performance.now()
+    await this.#commits!.idle()
   }
 
   /** Ends the partition's part in the batch. Its reader is kept for the batch that follows at once. */
