@@ -144,8 +144,10 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     if (enrolled.stopped !== null) throw ApplicationFailure.nonRetryable(enrolled.stopped, 'STOPPED')
     const known = new Set(members.partitions)
     const fresh = enrolled.partitions.filter((partition) => !known.has(partition))
-    await fleet().own(members.starts(fresh, enrolled.added), revision)
+    const starts = members.starts(fresh, enrolled.added)
+    // Known from here on: a command, or a stop, that comes while the slices are started concerns them as well.
     members.add(fresh)
+    await fleet().own(starts, revision)
   }
 
   /** Begins to wait for something to do. */
@@ -199,8 +201,14 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
 
   /** A person has cancelled the group: it stays stopped until a person resumes it. */
   async function stop(): Promise<void> {
-    if (!members) return
-    await note({ what: 'stopped', by: 'Temporal', reason: 'its workflow was cancelled in Temporal' })
+    const reason = 'its workflow was cancelled in Temporal'
+    await control(revision, 'write down: stopped').note({ name, what: 'stopped', by: 'Temporal', reason })
+    if (!members) {
+      // Slices of an earlier run may be there, though this run has not come to know them.
+      const enrolled = await control(revision, 'read the group record').enroll({ name })
+      members = new Membership({ ...input, revision }, stateOf(enrolled))
+      members.add(enrolled.partitions)
+    }
     await release()
   }
 }

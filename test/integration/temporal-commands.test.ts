@@ -1,17 +1,25 @@
-import { Context } from '@temporalio/activity'
 import { NativeConnection } from '@temporalio/worker'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { BatchInput, CommitInput } from '../../src/model/batch.js'
-import { names, type PartitionStatus, workflowTypes } from '../../src/model/commands.js'
-import { groupWorkflowId, partitionWorkflowId } from '../../src/model/partition.js'
+import type { CommitInput, NoteInput } from '../../src/model/batch.js'
+import { names, type SliceStatus, workflowTypes } from '../../src/model/commands.js'
+import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
 import { temporalClient } from '../support/consume.js'
 import { describeWith, part } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { type Activities, groupInput, handled, partitionInput, workOn } from '../support/workflow-env.js'
+import {
+  type Activities,
+  committed,
+  groupInput,
+  handled,
+  memoryRecord,
+  sliceInput,
+  untilCancelled,
+  workOn,
+} from '../support/workflow-env.js'
 
 /*
- * What the buttons of the Temporal UI do. A workflow that swallows its cancellation loops without an await, and takes the whole worker
- * down with it: every other workflow of the task queue stops answering.
+ * What the buttons of the Temporal UI do to workflows. A workflow that swallows its cancellation loops without an await, and takes the whole
+ * worker down with it: every other workflow of the task queue stops answering.
  */
 describeWith(['temporal'], 'a person cancels a workflow in Temporal', () => {
   let client: Awaited<ReturnType<typeof temporalClient>>
@@ -26,67 +34,141 @@ describeWith(['temporal'], 'a person cancels a workflow in Temporal', () => {
   })
   const withActivities = (activities: Partial<Activities>, test: (queue: string) => Promise<void>) =>
     workOn({ nativeConnection, namespace: part('temporal').namespace }, activities, test)
-  const ended = (id: string) => async () => (await client.workflow.getHandle(id).describe()).status.name === 'CANCELLED'
+  const statusOf = async (id: string) => (await client.workflow.getHandle(id).describe()).status.name
+  const ended = (id: string) => async () => (await statusOf(id)) === 'CANCELLED'
+  const lookAt = async (id: string) => (await client.workflow.getHandle(id).query<SliceStatus>(names.status)).partitions
 
-  async function startPartition(queue: string): Promise<string> {
-    const input = partitionInput(queue)
-    const workflowId = partitionWorkflowId(input.key)
-    await client.workflow.start(workflowTypes.partition, { workflowId, taskQueue: queue, args: [input] })
+  async function startSlice(queue: string, partitions?: readonly number[]): Promise<string> {
+    const input = sliceInput(queue, partitions)
+    const workflowId = sliceWorkflowId(input.name, input.slice)
+    await client.workflow.start(workflowTypes.slice, { workflowId, taskQueue: queue, args: [input] })
     return workflowId
   }
 
-  it('partition: ends after the chunk in hand, with its offset committed, and other workflows go on', async () => {
-    const committed: CommitInput[] = []
+  async function startGroup(queue: string) {
+    const input = groupInput(queue)
+    const id = groupWorkflowId(input.group, input.stream)
+    await client.workflow.start(workflowTypes.group, { workflowId: id, taskQueue: queue, args: [input] })
+    return { id, sliceId: (slice: number) => sliceWorkflowId(input, slice) }
+  }
+
+  it('slice: ends after the chunks in hand, with their offsets committed, and other workflows go on', async () => {
+    const commits: CommitInput[] = []
     let running = 0
-    const activities = {
-      process: async (input: BatchInput) => {
+    const activities: Partial<Activities> = {
+      process: async (input) => {
         running++
-        const { cancellationSignal } = Context.current()
-        while (!cancellationSignal.aborted) {
-          Context.current().heartbeat()
-          await new Promise((resolve) => setTimeout(resolve, 20))
-        }
-        return handled(input, 7, { end: 'stopped' })
+        await untilCancelled()
+        return handled(input, 7, { end: 'released' })
       },
-      commit: async (input: CommitInput) => {
-        committed.push(input)
-        return { committed: true as const }
+      commit: async (input) => {
+        commits.push(input)
+        return committed(input)
       },
     }
     await withActivities(activities, async (queue) => {
-      const [cancelled, other] = [await startPartition(queue), await startPartition(queue)]
+      const [cancelled, other] = [await startSlice(queue, [0, 16]), await startSlice(queue)]
       await waitFor(() => running === 2, { what: 'both batches' })
       await client.workflow.getHandle(cancelled).cancel()
       await waitFor(ended(cancelled), { what: 'the workflow to end' })
-      expect(committed).toMatchObject([{ position: '7' }])
-      const status = await client.workflow.getHandle(other).query<PartitionStatus>(names.status)
-      expect(status.mode).toBe('running')
+      expect(commits.flatMap(({ partitions }) => partitions)).toMatchObject([
+        { partition: 0, position: '7' },
+        { partition: 16, position: '7' },
+      ])
+      expect(await lookAt(other)).toMatchObject([{ condition: 'healthy', place: 'slice' }])
       await client.workflow.getHandle(other).terminate()
     })
   })
 
-  it('partition: ends while it is paused', async () => {
+  it('slice: ends while it is paused', async () => {
     await withActivities({}, async (queue) => {
-      const id = await startPartition(queue)
+      const id = await startSlice(queue)
       const handle = client.workflow.getHandle(id)
-      await handle.signal(names.pause, { reason: 'look into it' })
-      await waitFor(async () => (await handle.query<PartitionStatus>(names.status)).mode === 'paused', {
-        what: 'a pause',
+      await handle.signal(names.pause, {
+        note: { by: 'ada', reason: 'look into it', since: '2026-01-01T00:00:00.000Z' },
       })
+      const paused = async () => {
+        const [one] = await lookAt(id)
+        return one?.paused && one.place === 'none'
+      }
+      await waitFor(paused, { what: 'a pause' })
       await handle.cancel()
       await waitFor(ended(id), { what: 'the workflow to end' })
     })
   })
 
-  it('group: ends', async () => {
+  it('slice: ends while it is at rest', async () => {
     await withActivities({}, async (queue) => {
-      const input = groupInput(queue)
-      const workflowId = groupWorkflowId(input.group, input.stream)
-      await client.workflow.start(workflowTypes.group, { workflowId, taskQueue: queue, args: [input] })
-      const handle = client.workflow.getHandle(workflowId)
-      await waitFor(() => handle.query(names.status), { what: 'an answer' })
-      await handle.cancel()
-      await waitFor(ended(workflowId), { what: 'the workflow to end' })
+      const id = await startSlice(queue)
+      const rests = async () => (await client.workflow.getHandle(id).describe()).memo?.rest !== undefined
+      await waitFor(rests, { what: 'a rest' })
+      await client.workflow.getHandle(id).cancel()
+      await waitFor(ended(id), { what: 'the workflow to end' })
+    })
+  })
+
+  it('group: writes down that it was stopped, waits until its slices have ended, and ends', async () => {
+    const notes: NoteInput[] = []
+    const commits: CommitInput[] = []
+    let running = 0
+    const record = memoryRecord([0, 1])
+    let sliceId: (slice: number) => string = () => ''
+    const activities: Partial<Activities> = {
+      ...record,
+      note: (input) => {
+        notes.push(input)
+        return record.note(input)
+      },
+      process: async (input) => {
+        running++
+        await untilCancelled()
+        return handled(input, 7, { end: 'released' })
+      },
+      commit: async (input) => {
+        commits.push(input)
+        return committed(input)
+      },
+      ended: async ({ slices }) => {
+        const left = []
+        for (const slice of slices) if ((await statusOf(sliceId(slice))) === 'RUNNING') left.push(slice)
+        return left
+      },
+    }
+    await withActivities(activities, async (queue) => {
+      const group = await startGroup(queue)
+      sliceId = group.sliceId
+      await waitFor(() => running === 2, { what: 'the batches of both slices' })
+      await client.workflow.getHandle(group.id).cancel()
+      await waitFor(ended(group.id), { what: 'the group to end' })
+      expect(notes).toMatchObject([{ what: 'stopped', by: 'Temporal' }])
+      // They ended in good order: only the group was cancelled.
+      expect(await Promise.all([0, 1].map((slice) => statusOf(sliceId(slice))))).toEqual(['COMPLETED', 'COMPLETED'])
+      const offsets = commits.flatMap(({ partitions }) => partitions.map((one) => `${one.partition}:${one.position}`))
+      expect(offsets.sort()).toEqual(['0:7', '1:7'])
+    })
+  })
+
+  it('group: is stopped also before it has read its record', async () => {
+    const notes: NoteInput[] = []
+    const record = memoryRecord([0])
+    let looks = 0
+    const activities: Partial<Activities> = {
+      ...record,
+      enroll: async (input) => {
+        if (looks++ === 0) await untilCancelled()
+        return record.enroll(input)
+      },
+      note: (input) => {
+        notes.push(input)
+        return record.note(input)
+      },
+    }
+    await withActivities(activities, async (queue) => {
+      const { id } = await startGroup(queue)
+      await waitFor(() => looks > 0, { what: 'the group to read its record' })
+      await client.workflow.getHandle(id).cancel()
+      await waitFor(ended(id), { what: 'the group to end' })
+      expect(notes).toMatchObject([{ what: 'stopped' }])
     })
   })
 })
