@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import type { Client } from '@temporalio/client'
+import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
 import { type GroupInput, names, workflowTypes } from '../model/commands.js'
@@ -81,19 +81,40 @@ async function startGroup(
   consumer: ParsedConsumer,
   searchAttributes: boolean,
 ): Promise<StartedGroup> {
+  const { revision, ...options } = workflowOf(taskQueue, consumer, searchAttributes)
+  const handle = await client.workflow.signalWithStart(workflowTypes.group, {
+    ...options,
+    signal: names.configure,
+    signalArgs: [revision],
+  })
+  return { ...startedOf(consumer), runId: handle.signaledRunId, stopped: null }
+}
+
+/** Starts a group whose workflow is gone. Returns false, and changes nothing, where another worker was first. */
+export async function startAgain(client: Client, taskQueue: string, consumer: ParsedConsumer): Promise<boolean> {
+  const { revision: _, ...options } = workflowOf(taskQueue, consumer, await ensureSearchAttributes(client))
+  try {
+    await client.workflow.start(workflowTypes.group, { ...options, workflowIdConflictPolicy: 'FAIL' })
+    return true
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return false
+    throw error
+  }
+}
+
+/** How Temporal starts a group's workflow. */
+function workflowOf(taskQueue: string, consumer: ParsedConsumer, searchAttributes: boolean) {
   const { group, stream } = consumer.settings
   const revision = revisionOf(taskQueue, consumer)
   const input: GroupInput = { group, stream, revision, searchAttributes }
-  const handle = await client.workflow.signalWithStart(workflowTypes.group, {
+  return {
+    revision,
     workflowId: groupWorkflowId(group, stream),
     taskQueue,
     args: [input],
-    signal: names.configure,
-    signalArgs: [revision],
     staticSummary: `${group} reads ${stream}`,
     staticDetails: `The consumer group ${group} of the stream ${stream}: gives its partitions to slices, waits for messages on behalf of those that are at rest, and hands commands on.`,
-  })
-  return { ...startedOf(consumer), runId: handle.signaledRunId, stopped: null }
+  }
 }
 
 function notStarted(consumer: ParsedConsumer, stopped: string): StartedGroup {

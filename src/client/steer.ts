@@ -17,6 +17,7 @@ import { whoAmI } from './who.js'
  *   its workflow   pause                    resume
  *   runs           asks the workflow        asks the workflow
  *   was stopped    in the record            ends the stop and starts the group; pauses stay
+ *   has finished   UNKNOWN_CONSUMER         in the record
  *   does not run   in the record            in the record
  *   never ran      UNKNOWN_CONSUMER         UNKNOWN_CONSUMER
  *
@@ -46,6 +47,14 @@ export async function pauseIn(session: Session, consumer: ParsedConsumer, comman
     const { partitions } = await pauseGroup(client, name, command)
     return { ...name, partitions: command.partitions ?? partitions, paused: true, ...quiet }
   }
+  if (workflow?.state === 'finished')
+    throw new TidemarkError(
+      'UNKNOWN_CONSUMER',
+      `group ${name.group} on ${name.stream} has finished: there is nothing to pause`,
+      {
+        place: name,
+      },
+    )
   const { groups } = await session.database()
   const record = required(name, await groups.read(name))
   refuseUnknown(record, command.partitions)

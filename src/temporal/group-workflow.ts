@@ -14,6 +14,8 @@ import { type GroupName, groupWorkflowId } from '../model/partition.js'
 export interface GroupWorkflow {
   readonly state: 'running' | 'finished' | 'cancelled' | 'terminated' | 'failed'
   readonly runId: string
+  /** The first of the runs that have continued one another up to this one. */
+  readonly firstRunId: string
   readonly taskQueue: string
   readonly endedAt: Date | null
   /** What became of a finished run. */
@@ -26,8 +28,9 @@ export interface GroupWorkflow {
 export async function lookAtGroup(client: Client, { group, stream }: GroupName): Promise<GroupWorkflow | null> {
   const workflowId = groupWorkflowId(group, stream)
   try {
-    const { status, runId, taskQueue, closeTime } = await client.workflow.getHandle(workflowId).describe()
-    const found = { runId, taskQueue, endedAt: closeTime ?? null, result: null }
+    const { status, runId, taskQueue, closeTime, raw } = await client.workflow.getHandle(workflowId).describe()
+    const firstRunId = raw.workflowExecutionInfo?.firstRunId || runId
+    const found = { runId, firstRunId, taskQueue, endedAt: closeTime ?? null, result: null }
     switch (status.name) {
       case 'CANCELLED':
       case 'TERMINATED': {

@@ -10,6 +10,7 @@ const workflow = (state: GroupWorkflow['state'], why = ''): GroupWorkflow => ({
   state,
   why,
   runId: 'run',
+  firstRunId: 'run',
   taskQueue: 'queue',
   endedAt: null,
   result: null,
