@@ -52,6 +52,8 @@ export interface PauseCommand {
 }
 
 export interface ResumeCommand {
+  readonly reason?: string
+  /** For people: `user@host`. */
   readonly by?: string
   readonly partitions?: readonly number[]
 }
