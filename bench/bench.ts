@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { type Stack, startStack } from '../src/local/stack.js'
 import { Child } from './child.js'
 import { Effects, type Tally } from './effects.js'
-import type { ContenderName, Job, LogJob, Usage } from './job.js'
+import type { ContenderName, Job, Usage } from './job.js'
 import type { Log } from './log.js'
 import { Streams } from './streams.js'
 import { Topics } from './topics.js'
 
 /** What one run of one contender came to. */
 export interface Run extends Tally, Usage {
+  readonly partitions: number
   readonly messages: number
   /** The same, with those of the warm-up: what the history is spread over. */
   readonly handled: number
@@ -21,32 +22,34 @@ export interface Run extends Tally, Usage {
 export interface Bench {
   readonly effects: Effects
   readonly log: Log
-  readonly partitions: number
   readonly say: (line: string) => void
   /** Gives the whole of one run its own group and table: `work` is called with the contender connected but not going. */
-  contend<T>(contender: ContenderName, name: string, work: (child: Child, table: string) => Promise<T>): Promise<T>
+  contend<T>(contender: ContenderName, topic: Topic, work: (child: Child, table: string) => Promise<T>): Promise<T>
 }
 
-export interface BenchOptions {
+/** A topic of Kafka, or a super stream of RabbitMQ. */
+export interface Topic {
+  readonly name: string
   readonly partitions: number
-  readonly say: (line: string) => void
 }
+
+type Say = Bench['say']
 
 /** Starts the parts with Kafka, hands them to `work`, and removes them again. */
-export function withKafka(options: BenchOptions, work: (bench: Bench) => Promise<void>): Promise<void> {
-  return withBench('kafka', (stack) => Topics.connect(stack.kafka.brokers), options, work)
+export function withKafka(say: Say, work: (bench: Bench) => Promise<void>): Promise<void> {
+  return withBench('kafka', (stack) => Topics.connect(stack.kafka.brokers), say, work)
 }
 
 /** The same with RabbitMQ. */
-export function withRabbitmq(options: BenchOptions, work: (bench: Bench) => Promise<void>): Promise<void> {
-  return withBench('rabbitmq', (stack) => Streams.connect(stack.rabbitmq.url), options, work)
+export function withRabbitmq(say: Say, work: (bench: Bench) => Promise<void>): Promise<void> {
+  return withBench('rabbitmq', (stack) => Streams.connect(stack.rabbitmq.url), say, work)
 }
 
 /** One broker at a time: none takes memory and time from the runs with another. */
 async function withBench(
   broker: 'kafka' | 'rabbitmq',
   connect: (stack: Stack) => Promise<Log>,
-  { partitions, say }: BenchOptions,
+  say: Say,
   work: (bench: Bench) => Promise<void>,
 ): Promise<void> {
   const stack = await startStack({ temporal: true, postgres: true, [broker]: true }, { onProgress: say })
@@ -55,9 +58,9 @@ async function withBench(
     try {
       const log = await connect(stack)
       try {
-        const contend: Bench['contend'] = (contender, name, work) =>
-          contendOnce(jobOf(contender, log.jobOf(name), partitions, stack, effects), effects, work)
-        await work({ effects, log, partitions, say, contend })
+        const contend: Bench['contend'] = (contender, topic, work) =>
+          contendOnce(jobOf(contender, log, topic, stack, effects), effects, work)
+        await work({ effects, log, say, contend })
       } finally {
         await log.close()
       }
@@ -69,6 +72,7 @@ async function withBench(
   }
 }
 
+/** Runs a contender in a process of its own, with a table of its own. */
 async function contendOnce<T>(
   job: Job,
   effects: Effects,
@@ -84,13 +88,13 @@ async function contendOnce<T>(
   }
 }
 
-function jobOf(contender: ContenderName, log: LogJob, partitions: number, stack: Stack, effects: Effects): Job {
+export function jobOf(contender: ContenderName, log: Log, topic: Topic, stack: Stack, effects: Effects): Job {
   const name = `${contender.replace('+', '_')}_${randomBytes(4).toString('hex')}`
   const { address, namespace } = stack.temporal
   return {
     contender,
-    log,
-    partitions,
+    log: log.jobOf(topic.name),
+    partitions: topic.partitions,
     group: name,
     connectionString: effects.connectionString,
     table: `effects_${name}`,
