@@ -14,7 +14,7 @@ const patience = 30_000
 export function drain(bench: Bench, contender: ContenderName, topic: Topic, messages: number): Promise<Run> {
   const { effects } = bench
   const { partitions } = topic
-  return bench.contend(contender, topic, async (child, table) => {
+  return bench.contend(contender, topic, async (child, { table }) => {
     const began = Date.now()
     await child.go()
     await emptied(bench, table, messages)

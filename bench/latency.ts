@@ -15,7 +15,7 @@ export async function latency(bench: Bench, contender: ContenderName, topic: Top
   const { effects, log } = bench
   const { name, partitions } = topic
   await log.create(name, partitions)
-  return bench.contend(contender, topic, async (child, table) => {
+  return bench.contend(contender, topic, async (child, { table }) => {
     await child.go()
     let sent = 0
     const pace = async (count: number) => {

@@ -15,6 +15,8 @@ export interface Options {
   readonly workloads: readonly Workload[]
   /** Whether the drains have a third contender: Tidemark with an inbox. */
   readonly dedupe: boolean
+  /** Instead of all that: counts billable actions, for so many minutes each. Null: not asked for. */
+  readonly actions: { readonly minutes: number } | null
   /** One JSON object a line instead of a table. */
   readonly json: boolean
 }
@@ -34,6 +36,14 @@ running ones.
   --dedupe                  the drains also with the option dedupe, a key for each message
   --json                    one JSON object a line for each contender and workload, then one of ratios
   --help                    this text
+
+npm run bench -- --actions [--minutes N]
+
+Counts what Temporal Cloud would bill, by the dev server's own count: a group at rest with 12, 256 and 1,024 partitions, a busy slice, and
+one message a second over 256 partitions. With CPU (1 is one core) and memory of the worker's process, and what 'tidemark cost' computes.
+One JSON object a line. Temporal is started here.
+
+  --minutes N               how long each is measured (5)
 `
 
 /** Reads the command line; null when help was asked for. Throws an error that names the option and what is allowed. */
@@ -46,6 +56,8 @@ export function parseOptions(args: readonly string[]): Options | null {
       rounds: { type: 'string', default: '3' },
       only: { type: 'string' },
       dedupe: { type: 'boolean', default: false },
+      actions: { type: 'boolean', default: false },
+      minutes: { type: 'string', default: '5' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -57,6 +69,7 @@ export function parseOptions(args: readonly string[]): Options | null {
     rounds: count('rounds', values.rounds),
     workloads: values.only === undefined ? workloads : [workload(values.only)],
     dedupe: values.dedupe,
+    actions: values.actions ? { minutes: count('minutes', values.minutes) } : null,
     json: values.json,
   }
 }

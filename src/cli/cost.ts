@@ -23,10 +23,11 @@ export function costCommand(): Command {
     .addHelpText(
       'after',
       `
-REST is when no messages come, BUSY when they never stop in any slice; a group costs something in between.
+REST is when no messages come, BUSY when they never stop in any slice. Most groups cost something in between.
 The figures are computed, not measured: from heartbeatTimeout, batch.maxDuration, commit and slices of the config, and from
 the number of partitions. A group that was started before keeps its number of slices, whatever the config says now.
-Not in them: storage, batches that are full before batch.maxDuration, partitions in trouble, commands, 'tidemark status'.
+Not in them: storage, batches that are full before batch.maxDuration, partitions in trouble, commands, 'tidemark status', and slices
+that come to rest and are woken again: 2 actions and a batch each time, which adds up where batch.restAfter is short.
 
 Examples:
   $ tidemark cost

@@ -2,8 +2,8 @@ import { defaultSlices } from '../model/partition.js'
 import type { ConsumerSettings } from '../model/settings.js'
 
 /*
- * What a group costs in Temporal Cloud, computed from its settings. Billable are activities that are scheduled, heartbeats, and signals;
- * questions to Temporal, timers of workers, and what a batch does with its log and its database are not. `npm run bench -- --actions`
+ * What a group costs in Temporal Cloud, computed from its settings. Billable are activities that are scheduled, heartbeats, signals, and
+ * memos; looking at workflows, and what a batch does with its log and its database, are not. `npm run bench -- --actions`
  * measures the same.
  */
 
@@ -23,7 +23,7 @@ export interface GroupActions {
   readonly busySlicePerMinute: number
   /** The whole group per minute, when no slice has messages: the group's one activity that waits for them. */
   readonly restPerMinute: number
-  /** The whole group per minute, when messages never stop in any slice: the most that its settings allow. */
+  /** The whole group per minute, when messages never stop in any slice. */
   readonly busyPerMinute: number
 }
 
@@ -37,7 +37,8 @@ const minutesPerMonth = 730 * 60
 
 /**
  * Computes the actions of a group whose stream has so many partitions. A busy slice's batches last `batch.maxDuration`; batches that
- * reach `batch.maxMessages` before that, partitions in trouble, and commands cost more.
+ * reach `batch.maxMessages` before that, partitions in trouble, and commands cost more. A slice that comes to rest and is woken costs a
+ * memo, a signal and a batch each time; only where `batch.restAfter` is short can that be more than a busy slice costs.
  */
 export function groupActions(settings: CostSettings, partitions: number): GroupActions {
   const slices = Math.min(partitions, settings.slices ?? defaultSlices(partitions))

@@ -90,9 +90,12 @@ describe('the bench report', () => {
     )
     expect(parseOptions(['--only', 'rabbitmq-drain'])?.workloads).toEqual(['rabbitmq-drain'])
     expect(parseOptions([])).toMatchObject({
+      actions: null,
       partitions: 256,
       workloads: ['drain', 'latency', 'many-partitions-drain', 'rabbitmq-drain', 'rabbitmq-latency'],
     })
+    expect(parseOptions(['--actions'])?.actions).toEqual({ minutes: 5 })
+    expect(parseOptions(['--actions', '--minutes', '1'])?.actions).toEqual({ minutes: 1 })
     expect(parseOptions(['--help'])).toBeNull()
   })
 })
