@@ -13,8 +13,8 @@ export const mostLinks = 5
 const mostPolls = 3
 /** All long polls of that time end together, at every such tick, so that their partitions share one afterwards. Milliseconds. */
 const tickMs = 200
-/** A poll that would be shorter ends at the next tick. */
-const shortestPollMs = 50
+/** Those beside the first end at shorter ticks, so that a reader that finds all polls under way soon has its turn. Milliseconds. */
+const shortTickMs = 50
 /** After a tick, the time in which the other polls end, too. */
 const gatherMs = 5
 
@@ -109,7 +109,8 @@ export class BrokerFetches {
     }
     const idle = this.#pending.filter(({ ask }) => ask.expects === 'nothing')
     const polls = [...this.#links].filter(({ fetch }) => fetch && fetch.maxWaitMs > 0 && !abandoned(fetch)).length
-    if (idle.length > 0 && polls < mostPolls) this.#begin({ asks: firsts(idle), maxWaitMs: this.#untilTick() })
+    if (idle.length > 0 && polls < mostPolls)
+      this.#begin({ asks: firsts(idle), maxWaitMs: this.#untilTick(polls === 0 ? tickMs : shortTickMs) })
     const there = this.#pending.filter(({ ask }) => ask.expects !== 'nothing')
     if (there.length > 0)
       for (const asks of split(there, Math.max(1, this.#available()))) if (!this.#begin({ asks, maxWaitMs: 0 })) break
@@ -121,7 +122,7 @@ export class BrokerFetches {
     if (expects === 'unseen') return 0
     const { fetchMaxWaitMs } = this.connector.settings
     // Nor shall the next reader that comes, for long.
-    return this.#readers.size === mostLinks ? Math.min(fetchMaxWaitMs, this.#untilTick()) : fetchMaxWaitMs
+    return this.#readers.size === mostLinks ? Math.min(fetchMaxWaitMs, this.#untilTick(tickMs)) : fetchMaxWaitMs
   }
 
   /** Starts a fetch where a connection is to be had. */
@@ -217,10 +218,11 @@ export class BrokerFetches {
     )
   }
 
-  #untilTick(): number {
-    const tick = Math.min(tickMs, this.connector.settings.fetchMaxWaitMs)
+  #untilTick(ms: number): number {
+    const tick = Math.min(ms, this.connector.settings.fetchMaxWaitMs)
     const left = Math.ceil(tick - (performance.now() % tick))
-    return left < Math.min(shortestPollMs, tick) ? left + tick : left
+    // A poll that ended at once would be a busy loop.
+    return left < tick / 4 ? left + tick : left
   }
 }
 
