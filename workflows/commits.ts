@@ -11,8 +11,8 @@ import type { SliceState } from './slice-state.js'
  */
 export class Commits {
   #running = false
-  /** What the store did not take is not offered again before something changes. */
-  readonly #refused = new Set<string>()
+  /** By partition, what the store did not take. It is not offered again while the partition is blocked by that. */
+  readonly #refused = new Map<number, string>()
 
   constructor(private readonly state: SliceState) {}
 
@@ -61,7 +61,7 @@ export class Commits {
         else if (outcome.outcome === 'reopen') partition.reopen()
         else if (outcome.outcome === 'fenced') partition.fence(outcome.reason)
         else {
-          this.#refused.add(nameOf(partition))
+          this.#refused.set(partition.index, nameOf(partition))
           partition.change('blocked', outcome.reason)
         }
       }
@@ -69,7 +69,11 @@ export class Commits {
   }
 
   #due(): Partition[] {
-    return [...this.state.partitions.values()].filter((one) => one.uncommitted && !this.#refused.has(nameOf(one)))
+    return [...this.state.partitions.values()].filter((one) => one.uncommitted && !this.#isRefused(one))
+  }
+
+  #isRefused(partition: Partition): boolean {
+    return partition.condition === 'blocked' && this.#refused.get(partition.index) === nameOf(partition)
   }
 }
 

@@ -4,17 +4,17 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
 import { NativeConnection } from '@temporalio/worker'
 import { startStack } from '../../src/local/stack.js'
 import { workflowTypes } from '../../src/model/commands.js'
-import { groupWorkflowId, partitionWorkflowId } from '../../src/model/partition.js'
-import { groupInput, partitionInput, revisionOn, workOn } from '../support/workflow-env.js'
+import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
+import { groupInput, revisionOn, sliceInput, workOn } from '../support/workflow-env.js'
 import { scenarios } from './scenarios.js'
 
 /*
  * Records the scenarios' histories into test/replay/histories. Old files stay: workflows that began with them still run
- * somewhere. Run it when a release changes what workflows do: `npm run record -- v0.2`.
+ * somewhere. Run it when a release changes what workflows do: `npm run record -- v0.3`.
  */
 const version = process.argv[2]
 if (!version) {
-  process.stderr.write('name the version that is recorded: npm run record -- v0.2\n')
+  process.stderr.write('name the version that is recorded: npm run record -- v0.3\n')
   process.exit(2)
 }
 const folder = new URL('./histories/', import.meta.url)
@@ -28,11 +28,11 @@ try {
     await workOn({ nativeConnection, namespace: 'default' }, scenario.activities(), async (queue) => {
       const bounded = scenario.until ? { until: scenario.until } : {}
       const group = { ...groupInput(queue), revision: { ...revisionOn(queue), ...bounded } }
-      const partition = partitionInput(queue)
+      const slice = sliceInput(queue, scenario.partitions)
       const [type, workflowId, input] =
         scenario.workflow === 'group'
           ? [workflowTypes.group, groupWorkflowId(group.group, group.stream), group]
-          : [workflowTypes.partition, partitionWorkflowId(partition.key), partition]
+          : [workflowTypes.slice, sliceWorkflowId(slice.name, slice.slice), slice]
       const handle = await client.workflow.start(type, { workflowId, taskQueue: queue, args: [input] })
       await scenario.live(handle, queue)
       const history = await handle.fetchHistory()

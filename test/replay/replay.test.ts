@@ -21,7 +21,7 @@ describe('workflows that began with an older Tidemark', () => {
 
   it('would fail when a workflow did something else', async () => {
     const history = JSON.parse(
-      readFileSync(new URL(recorded.find((file) => file.startsWith('partition-batches-and-idle'))!, folder), 'utf8'),
+      readFileSync(new URL(recorded.find((file) => file.startsWith('slice-batches-rest-and-wake'))!, folder), 'utf8'),
     )
     for (const event of history.events) {
       const scheduled = event.activityTaskScheduledEventAttributes

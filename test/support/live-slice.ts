@@ -83,8 +83,8 @@ class Desk {
   }
 
   /** The next batch that was taken, in the order of their coming. */
-  next(what = 'a batch'): Promise<TakenBatch> {
-    return waitFor(() => this.taken.length > this.#given && this.taken[this.#given++], { what })
+  next(what = 'a batch', timeout = 20_000): Promise<TakenBatch> {
+    return waitFor(() => this.taken.length > this.#given && this.taken[this.#given++], { what, timeout })
   }
 
   end(): void {
@@ -99,7 +99,7 @@ export interface LiveSlice {
   readonly queue: string
   readonly revision: Revision
   /** The next batch that the slice hands out. Only without a `process` of the test's own. */
-  batch(what?: string): Promise<TakenBatch>
+  batch(what?: string, timeoutMs?: number): Promise<TakenBatch>
   /** Every batch that was handed out so far. */
   readonly taken: readonly TakenBatch[]
   status(): Promise<SliceStatus>
@@ -139,7 +139,7 @@ export async function withSlice(
         handle,
         queue,
         revision: input.revision,
-        batch: (what) => desk.next(what),
+        batch: (what, timeoutMs) => desk.next(what, timeoutMs),
         taken: desk.taken,
         status,
         partition,

@@ -1,13 +1,24 @@
+import type { WorkflowHandle } from '@temporalio/client'
 import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { CommitInput, OpenInput } from '../../src/model/batch.js'
+import type { BatchInput, CommitInput, OpenInput } from '../../src/model/batch.js'
 import { names } from '../../src/model/commands.js'
 import { withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { committed, opened, timeSkippingEnvironment } from '../support/workflow-env.js'
+import { committed, opened, revisionOn, timeSkippingEnvironment } from '../support/workflow-env.js'
 
 const note = { by: 'anna@desk', reason: 'bad deploy', since: '2026-01-02T00:00:00.000Z' }
+
+/** The batches that a slice has handed out, by its history. */
+async function batchesOf(handle: WorkflowHandle): Promise<{ readonly queue: string; readonly input: BatchInput }[]> {
+  const { events } = await handle.fetchHistory()
+  return (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) => {
+    if (scheduled?.activityType?.name !== 'process') return []
+    const input = Buffer.from(scheduled.input?.payloads?.[0]?.data ?? '').toString()
+    return [{ queue: scheduled.taskQueue?.name ?? '', input: JSON.parse(input) as BatchInput }]
+  })
+}
 
 describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of it', () => {
   let env: TestWorkflowEnvironment
@@ -52,7 +63,11 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
   })
 
   it('joins partitions again whose batches end together', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, until }) => {
+    const change = (queue: string) => {
+      const revision = revisionOn(queue)
+      return { revision: { ...revision, timing: { ...revision.timing, batchMs: 4_000 } } }
+    }
+    await withSlice(env, { partitions: [0, 1], change }, async ({ batch, handle, until }) => {
       const first = await batch()
       await handle.signal(names.pause, { partitions: [1], note })
       await handle.signal(names.leave, [first.outcome(1, 7, { end: 'released' })])
@@ -65,7 +80,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       late.answer(1)
       expect((await batch()).partitions).toBe('0, 1')
     })
-  }, 150_000)
+  })
 
   it('cancels the batch when all its partitions are paused, and continues from where it came', async () => {
     await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, taken, partition, untilCommitted }) => {
@@ -126,19 +141,18 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
     })
   })
 
-  it('ends the batch under way for a new config, and works the next one with that', async () => {
-    const activities = { fallback: async () => ({ version: '' }) }
-    await withSlice(env, { activities }, async ({ batch, handle, revision, partition, until }) => {
+  it('ends the batch under way for a new config, and hands the next one to workers that have that', async () => {
+    await withSlice(env, {}, async ({ batch, handle, queue, revision, partition, until }) => {
       const first = await batch()
       await handle.signal(names.configure, { ...revision, version: '-newer' })
       await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
-      // What was under way ends as it began.
+      // What is under way ends as it began.
       expect((await partition(0)).version).toBe('')
       first.answer(5, { end: 'released' })
       await until(0, 'a batch of the newer version', ({ version, place }) => version === '-newer' && place === 'slice')
-      // Nobody here has that version, so the rest of it comes to the test's worker by way of the fallback.
-      await env.sleep('1 minute')
-      expect((await batch()).input.partitions).toMatchObject([{ from: '5' }])
+      const scheduled = await waitFor(async () => (await batchesOf(handle))[1], { what: 'the next batch' })
+      expect(scheduled.queue).toBe(`${queue}-newer`)
+      expect(scheduled.input.partitions).toMatchObject([{ from: '5', epoch: 1, batch: 2 }])
     })
   })
 
