@@ -37,7 +37,7 @@ export function createNote({ source, records, settings }: ConsumerRuntime) {
     reporting(undefined, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         // The record may have been lost with its database.
-        const there = partitions ?? (await records.read(name))?.partitions ?? (await source.partitions())
+        const there = (await records.read(name))?.partitions ?? (await source.partitions())
         await records.ensure(name, { slices: settings.slices ?? defaultSlices(there.length), partitions: there })
         const request = { by, why: reason, ...(partitions ? { partitions } : {}) }
         if (what === 'stopped') return pausesOf(await records.stop(name, { by, why: reason, how: 'cancelled' }))

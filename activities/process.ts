@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
-import type { BatchInput, BatchResult } from '../src/model/batch.js'
+import type { BatchInput, BatchResult, PartitionOutcome } from '../src/model/batch.js'
 import { names } from '../src/model/commands.js'
 import { sliceWorkflowId } from '../src/model/partition.js'
-import { BatchRun, type Departures } from './batch/batch-run.js'
+import { BatchRun, type Reach } from './batch/batch-run.js'
 import { ManualOffsets } from './batch/manual-offsets.js'
 import { Orders } from './batch/orders.js'
 import { pauseBefore } from './batch/pause.js'
@@ -13,8 +13,8 @@ import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
 
-/** How long the end of a batch waits until Temporal has taken a departure, ms. */
-const departureRetryMs = 1_000
+/** Pause before a slice is told for the second time that partitions have left its batch, ms. */
+const tellAgainMs = 1_000
 
 /**
  * Works one batch of many partitions: claims them, reads from the position of their progress (which is ahead of the plan when an
@@ -28,7 +28,7 @@ export function createProcess(runtime: ConsumerRuntime) {
     const context = Context.current()
     const { attempt, activityId } = context.info
     const orders = new Orders(cluster, runtime.log, input.name, input.slice, activityId)
-    const batch = new BatchRun(runtime, input, lasting, attempt, departuresOf(input))
+    const batch = new BatchRun(runtime, input, lasting, attempt, reachOf(input, orders))
     const stopHeartbeats = heartbeats(settings.heartbeatTimeoutMs, () => batch.progress)
     const end = () => batch.end()
     const cancelled = () => void ended(context, orders).then(end)
@@ -60,16 +60,18 @@ export function createProcess(runtime: ConsumerRuntime) {
     while (!orders.heard && !draining.aborted) await sleep(100)
   }
 
-  function departuresOf({ name, slice }: BatchInput): Departures {
+  function reachOf({ name, slice }: BatchInput, orders: Orders): Reach {
+    const tell = (outcomes: readonly PartitionOutcome[]) =>
+      cluster.signal(sliceWorkflowId(name, slice), names.leave, outcomes)
     return {
-      tell: async (outcomes) => {
-        const { signal } = cluster
-        // What the slice can't be told now, the batch's result says.
-        await signal.call(cluster, sliceWorkflowId(name, slice), names.leave, outcomes).catch(async () => {
-          await sleep(departureRetryMs)
-          await signal.call(cluster, sliceWorkflowId(name, slice), names.leave, outcomes).catch(() => {})
-        })
+      get heard() {
+        return orders.heard
       },
+      // What the slice can't be told now, the batch's result says.
+      tell: (outcomes) =>
+        tell(outcomes)
+          .catch(() => sleep(tellAgainMs).then(() => tell(outcomes)))
+          .catch(() => {}),
     }
   }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { FromChild, Job, ToChild, Usage } from './job.js'
+import type { FromChild, Job, Look, ToChild, Usage } from './job.js'
 
 const entry = fileURLToPath(new URL('./contender.ts', import.meta.url))
 
@@ -44,6 +44,13 @@ export class Child {
   /** Resolves when it has begun to consume. */
   async go(): Promise<void> {
     await this.#tell({ do: 'go' })
+  }
+
+  /** What it has used so far. */
+  async look(): Promise<Look> {
+    const answer = await this.#tell({ do: 'look' })
+    if (answer.did !== 'look') throw new Error(`the contender answered ${answer.did} to look`)
+    return answer.look
   }
 
   /** Ends the contender in order, then its process. */

@@ -27,10 +27,12 @@ async function obey(order: ToChild): Promise<FromChild> {
     return { did: 'go' }
   }
   const { user, system } = process.cpuUsage(cpuAtGo)
+  const cpuSeconds = (user + system) / 1e6
+  if (order.do === 'look') return { did: 'look', look: { cpuSeconds, rssMb: process.memoryUsage.rss() / 1024 / 1024 } }
   // maxRSS is in kilobytes on every platform Node knows.
   const { maxRSS } = process.resourceUsage()
   const { historyEvents } = await contender.stop()
-  return { did: 'stop', usage: { cpuSeconds: (user + system) / 1e6, peakRssMb: maxRSS / 1024, historyEvents } }
+  return { did: 'stop', usage: { cpuSeconds, peakRssMb: maxRSS / 1024, historyEvents } }
 }
 
 function tell(message: FromChild): void {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Bench, Run } from './bench.js'
+import type { Bench, Run, Topic } from './bench.js'
 import type { ContenderName } from './job.js'
 
 /** How often the table is looked at, ms. Its exact end comes from the rows themselves, so this may be coarse. */
@@ -7,10 +7,14 @@ const lookEvery = 100
 /** A drain that writes nothing for so long has ended: what is missing is lost, ms. */
 const patience = 30_000
 
-/** Lets a contender empty a backlog of `messages` in the topic or super stream of that name. */
-export function drain(bench: Bench, contender: ContenderName, name: string, messages: number): Promise<Run> {
+/**
+ * Lets a contender empty a topic of `messages`. The time runs from the order to go, so it includes what a group does before its first
+ * message: joining it in Kafka, or starting its workflows and taking ownership of its partitions.
+ */
+export function drain(bench: Bench, contender: ContenderName, topic: Topic, messages: number): Promise<Run> {
   const { effects } = bench
-  return bench.contend(contender, name, async (child, table) => {
+  const { partitions } = topic
+  return bench.contend(contender, topic, async (child, { table }) => {
     const began = Date.now()
     await child.go()
     await emptied(bench, table, messages)
@@ -18,7 +22,8 @@ export function drain(bench: Bench, contender: ContenderName, name: string, mess
     const seconds = ((await effects.lastAt(table)) - began) / 1000
     const tally = await effects.tally(table, messages)
     const msgsPerSecond = (messages - tally.lost) / seconds
-    return { messages, handled: messages, msgsPerSecond, ...tally, ...usage, p50Ms: null, p99Ms: null }
+    const figures = { msgsPerSecond, p50Ms: null, p99Ms: null }
+    return { partitions, messages, handled: messages, ...figures, ...tally, ...usage }
   })
 }
 

@@ -1,4 +1,14 @@
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
+import { bySlice, defaultSlices, sliceWorkflowId } from '../src/model/partition.js'
+import type { Job } from './job.js'
+
+/** IDs of the workflows that own the partitions of a job's group. */
+export function sliceIds({ group, log, partitions, settings }: Job): string[] {
+  const stream = log.kind === 'kafka' ? log.topic : log.superStream
+  const all = Array.from({ length: partitions }, (_, partition) => partition)
+  const slices = settings?.slices ?? defaultSlices(partitions)
+  return [...bySlice(all, slices).keys()].map((slice) => sliceWorkflowId({ group, stream }, slice))
+}
 
 /** Events in the histories of all runs of these workflows: what Temporal had to write. */
 export async function historyEvents(client: Client, workflowIds: readonly string[]): Promise<number> {

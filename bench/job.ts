@@ -17,6 +17,8 @@ export interface Job {
   readonly contender: ContenderName
   readonly log: LogJob
   readonly partitions: number
+  /** Tidemark's settings where the bench does not leave them at their defaults. */
+  readonly settings?: { readonly slices?: number; readonly batch?: { readonly restAfter: string } }
   /** Consumer group; new for each run. */
   readonly group: string
   readonly connectionString: string
@@ -33,7 +35,11 @@ export interface Contender {
   stop(): Promise<{ readonly historyEvents: number }>
 }
 
-export type ToChild = { readonly do: 'prepare'; readonly job: Job } | { readonly do: 'go' } | { readonly do: 'stop' }
+export type ToChild =
+  | { readonly do: 'prepare'; readonly job: Job }
+  | { readonly do: 'go' }
+  | { readonly do: 'look' }
+  | { readonly do: 'stop' }
 
 /** What the process used. CPU from `go` to `stop`, user and system; memory over its whole life. */
 export interface Usage {
@@ -42,8 +48,16 @@ export interface Usage {
   readonly historyEvents: number
 }
 
+/** What the process has used so far, and holds now. */
+export interface Look {
+  /** From `go`, user and system. */
+  readonly cpuSeconds: number
+  readonly rssMb: number
+}
+
 export type FromChild =
   | { readonly did: 'prepare' }
   | { readonly did: 'go' }
+  | { readonly did: 'look'; readonly look: Look }
   | { readonly did: 'stop'; readonly usage: Usage }
   | { readonly did: 'fail'; readonly error: string }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Bench, Run } from './bench.js'
+import type { Bench, Run, Topic } from './bench.js'
 import type { ContenderName } from './job.js'
 import { percentile } from './statistics.js'
 
@@ -11,10 +11,11 @@ const warmUpSeconds = 5
 const patience = 30_000
 
 /** Sends single messages at an even pace and measures the time from sending to the effect. */
-export async function latency(bench: Bench, contender: ContenderName, name: string): Promise<Run> {
-  const { effects, log, partitions } = bench
+export async function latency(bench: Bench, contender: ContenderName, topic: Topic): Promise<Run> {
+  const { effects, log } = bench
+  const { name, partitions } = topic
   await log.create(name, partitions)
-  return bench.contend(contender, name, async (child, table) => {
+  return bench.contend(contender, topic, async (child, { table }) => {
     await child.go()
     let sent = 0
     const pace = async (count: number) => {
@@ -38,9 +39,9 @@ export async function latency(bench: Bench, contender: ContenderName, name: stri
     await handled(bench, table, sent)
     const usage = await child.stop()
     const times = await effects.latencies(table, since)
-    const figures = { p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99) }
+    const figures = { msgsPerSecond: perSecond, p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99) }
     const tally = await effects.tally(table, sent)
-    return { messages: perSecond * seconds, handled: sent, msgsPerSecond: perSecond, ...tally, ...usage, ...figures }
+    return { partitions, messages: perSecond * seconds, handled: sent, ...figures, ...tally, ...usage }
   })
 }
 

@@ -1,35 +1,49 @@
 import { parseArgs } from 'node:util'
 
-export const workloads = ['drain', 'latency', 'rabbitmq-drain', 'rabbitmq-latency'] as const
+/** Partitions of every workload but the one with many. */
+export const fewPartitions = 4
+export const workloads = ['drain', 'latency', 'many-partitions-drain', 'rabbitmq-drain', 'rabbitmq-latency'] as const
 export type Workload = (typeof workloads)[number]
 
 export interface Options {
   /** Messages of the backlog. */
   readonly messages: number
+  /** Partitions of the drain with many. */
   readonly partitions: number
   /** Times each contender runs each workload. */
   readonly rounds: number
   readonly workloads: readonly Workload[]
   /** Whether the drains have a third contender: Tidemark with an inbox. */
   readonly dedupe: boolean
+  /** Instead of all that: counts billable actions, for so many minutes each. Null: not asked for. */
+  readonly actions: { readonly minutes: number } | null
   /** One JSON object a line instead of a table. */
   readonly json: boolean
 }
 
 export const help = `npm run bench -- [options]
 
-Drains a backlog of messages of 200 bytes from Kafka into Postgres, measures the latency of single messages at 20 a second for 30
-seconds, and does both with a super stream of RabbitMQ: the plain client (kafkajs or rabbitmq-stream-js-client,
-hand-tuned) and Tidemark, by turns, each run in a process of its own. Medians of the rounds. The parts are started here unless
-KAFKA_BROKERS, RABBITMQ_URL, DATABASE_URL and TEMPORAL_ADDRESS name running ones.
+Drains a backlog of messages of 200 bytes from Kafka into Postgres, from ${fewPartitions} partitions and from many, measures the latency of single
+messages at 20 a second for 30 seconds, and does drain and latency with a super stream of RabbitMQ, too: the plain client (kafkajs or
+rabbitmq-stream-js-client, hand-tuned) and Tidemark, by turns, each run in a process of its own. Medians of the rounds. A drain's time
+includes the start of the group. The parts are started here unless KAFKA_BROKERS, RABBITMQ_URL, DATABASE_URL and TEMPORAL_ADDRESS name
+running ones.
 
   --messages N              messages of the backlog (500000)
-  --partitions N            partitions of each topic or super stream (4)
+  --partitions N            partitions of the drain with many (256); all others have ${fewPartitions}
   --rounds N                runs of each contender (3)
-  --only WORKLOAD           only this one: drain, latency, rabbitmq-drain or rabbitmq-latency
+  --only WORKLOAD           only this one: ${workloads.join(', ')}
   --dedupe                  the drains also with the option dedupe, a key for each message
-  --json                    one JSON object for each contender and workload, then one of ratios (Tidemark / plain)
+  --json                    one JSON object a line for each contender and workload, then one of ratios
   --help                    this text
+
+npm run bench -- --actions [--minutes N]
+
+Counts what Temporal Cloud would bill, by the dev server's own count: a group at rest with 12, 256 and 1,024 partitions, a busy slice, and
+one message a second over 256 partitions. With CPU (1 is one core) and memory of the worker's process, and what 'tidemark cost' computes.
+One JSON object a line. Temporal is started here.
+
+  --minutes N               how long each is measured (5)
 `
 
 /** Reads the command line; null when help was asked for. Throws an error that names the option and what is allowed. */
@@ -38,10 +52,12 @@ export function parseOptions(args: readonly string[]): Options | null {
     args: [...args],
     options: {
       messages: { type: 'string', default: '500000' },
-      partitions: { type: 'string', default: '4' },
+      partitions: { type: 'string', default: '256' },
       rounds: { type: 'string', default: '3' },
       only: { type: 'string' },
       dedupe: { type: 'boolean', default: false },
+      actions: { type: 'boolean', default: false },
+      minutes: { type: 'string', default: '5' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -53,6 +69,7 @@ export function parseOptions(args: readonly string[]): Options | null {
     rounds: count('rounds', values.rounds),
     workloads: values.only === undefined ? workloads : [workload(values.only)],
     dedupe: values.dedupe,
+    actions: values.actions ? { minutes: count('minutes', values.minutes) } : null,
     json: values.json,
   }
 }

@@ -1,12 +1,13 @@
 import type { Run } from './bench.js'
 import { type ContenderName, withDedupe } from './job.js'
-import type { Workload } from './options.js'
+import { type Workload, workloads } from './options.js'
 import { median } from './statistics.js'
 
 /** The figures of one contender in one workload, over all rounds: medians, but of lost and duplicates the sum. */
 export interface Line {
   readonly contender: ContenderName
   readonly workload: Workload
+  readonly partitions: number
   readonly messages: number
   readonly msgsPerSecond: number
   readonly lost: number
@@ -18,8 +19,15 @@ export interface Line {
   readonly p99Ms: number | null
 }
 
-/** Tidemark's figure divided by plain's, for each workload; for `dedupe` Tidemark's with it divided by that without, in each drain. */
-export type Ratios = Partial<Record<Workload | 'dedupe' | 'rabbitmq-dedupe', Record<string, number>>>
+type Comparison = Workload | 'dedupe' | 'rabbitmq-dedupe' | 'many-partitions'
+
+/**
+ * Tidemark's figure divided by plain's, for each workload; for `dedupe` Tidemark's with it divided by that without, in each drain; for
+ * `many-partitions` Tidemark's with many partitions divided by that with few.
+ */
+export type Ratios = Partial<Record<Comparison, Record<string, number>>>
+
+type Side = readonly [contender: ContenderName, workload: Workload]
 
 export function lineOf(contender: ContenderName, workload: Workload, runs: readonly Run[]): Line {
   const middle = (read: (run: Run) => number) => median(runs.map(read))
@@ -28,6 +36,7 @@ export function lineOf(contender: ContenderName, workload: Workload, runs: reado
   return {
     contender,
     workload,
+    partitions: runs[0]!.partitions,
     messages: runs[0]!.messages,
     msgsPerSecond: Math.round(middle((run) => run.msgsPerSecond)),
     lost: sum((run) => run.lost),
@@ -58,21 +67,19 @@ export function lineOf(contender: ContenderName, workload: Workload, runs: reado
 
 export function ratiosOf(lines: readonly Line[]): Ratios {
   const ratios: Ratios = {}
-  const compare = (name: keyof Ratios, workload: Workload, one: ContenderName, other: ContenderName) => {
-    const [above, below] = [one, other].map((contender) =>
+  const compare = (name: Comparison, one: Side, other: Side) => {
+    const [above, below] = [one, other].map(([contender, workload]) =>
       lines.find((line) => line.contender === contender && line.workload === workload),
     )
     if (!above || !below) return
-    const compared = workload.endsWith('latency') ? (['p50Ms', 'p99Ms'] as const) : (['msgsPerSecond'] as const)
+    const compared = above.workload.endsWith('latency') ? (['p50Ms', 'p99Ms'] as const) : (['msgsPerSecond'] as const)
     const names = [...compared, 'cpuSeconds', 'peakRssMb'] as const
     ratios[name] = Object.fromEntries(names.map((figure) => [figure, round(above[figure]! / below[figure]!, 2)]))
   }
-  compare('drain', 'drain', 'tidemark', 'plain')
-  compare('latency', 'latency', 'tidemark', 'plain')
-  compare('rabbitmq-drain', 'rabbitmq-drain', 'tidemark', 'plain')
-  compare('rabbitmq-latency', 'rabbitmq-latency', 'tidemark', 'plain')
-  compare('dedupe', 'drain', withDedupe, 'tidemark')
-  compare('rabbitmq-dedupe', 'rabbitmq-drain', withDedupe, 'tidemark')
+  for (const workload of workloads) compare(workload, ['tidemark', workload], ['plain', workload])
+  compare('many-partitions', ['tidemark', 'many-partitions-drain'], ['tidemark', 'drain'])
+  compare('dedupe', [withDedupe, 'drain'], ['tidemark', 'drain'])
+  compare('rabbitmq-dedupe', [withDedupe, 'rabbitmq-drain'], ['tidemark', 'rabbitmq-drain'])
   return ratios
 }
 
@@ -81,6 +88,7 @@ export function tableOf(lines: readonly Line[], ratios: Ratios): string {
   const names = [
     'workload',
     'contender',
+    'partitions',
     'messages',
     'msgsPerSecond',
     'lost',
@@ -97,15 +105,18 @@ export function tableOf(lines: readonly Line[], ratios: Ratios): string {
       .join('  ')
       .trimEnd(),
   )
-  const compared = Object.entries(ratios).map(
-    ([name, figures]) =>
-      `${name.endsWith('dedupe') ? `${name.replace('dedupe', 'drain')}, with dedupe / without` : `${name}, Tidemark / plain`}: ${Object.entries(
-        figures,
-      )
-        .map(([figure, ratio]) => `${figure} ${ratio}`)
-        .join(', ')}`,
-  )
+  const compared = Object.entries(ratios).map(([name, figures]) => {
+    const values = Object.entries(figures).map(([figure, ratio]) => `${figure} ${ratio}`)
+    return `${titleOf(name)}: ${values.join(', ')}`
+  })
   return [...table, '', ...compared].join('\n')
+}
+
+/** Says what is divided by what. */
+function titleOf(name: string): string {
+  if (name === 'many-partitions') return 'drain, Tidemark with many partitions / with few'
+  if (name.endsWith('dedupe')) return `${name.replace('dedupe', 'drain')}, with dedupe / without`
+  return `${name}, Tidemark / plain`
 }
 
 function round(value: number, digits: number): number {

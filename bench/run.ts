@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { messageOf } from '../src/model/errors.js'
+import { measureActions } from './actions.js'
 import { type Bench, type Run, withKafka, withRabbitmq } from './bench.js'
 import { drain } from './drain.js'
 import { type ContenderName, contenders, withDedupe } from './job.js'
 import { latency } from './latency.js'
-import { help, type Options, parseOptions, type Workload } from './options.js'
+import { fewPartitions, help, type Options, parseOptions, type Workload } from './options.js'
 import { type Line, lineOf, ratiosOf, tableOf } from './report.js'
+import { situations } from './situations.js'
 
 /** The first run of anything is slower: the broker compiles itself, files are read into memory. It is not counted. */
 const warmUpMessages = 20_000
@@ -19,16 +21,20 @@ async function main(): Promise<void> {
     process.stdout.write(help)
     return
   }
+  if (options.actions) return countActions(options.actions.minutes)
   const lines: Line[] = []
-  const { partitions, workloads } = options
+  const { workloads } = options
   const wanted = (workload: Workload) => workloads.includes(workload)
-  if (wanted('drain') || wanted('latency'))
-    await withKafka({ partitions, say }, async (bench) => {
+  if (wanted('drain') || wanted('latency') || wanted('many-partitions-drain'))
+    await withKafka(say, async (bench) => {
       if (wanted('drain')) lines.push(...(await drains(bench, 'drain', options)))
       if (wanted('latency')) lines.push(...(await latencies(bench, 'latency', options)))
+      // The last one: a broker with many partitions is another broker.
+      if (wanted('many-partitions-drain'))
+        lines.push(...(await drains(bench, 'many-partitions-drain', options, options.partitions)))
     })
   if (wanted('rabbitmq-drain') || wanted('rabbitmq-latency'))
-    await withRabbitmq({ partitions, say }, async (bench) => {
+    await withRabbitmq(say, async (bench) => {
       if (wanted('rabbitmq-drain')) lines.push(...(await drains(bench, 'rabbitmq-drain', options)))
       if (wanted('rabbitmq-latency')) lines.push(...(await latencies(bench, 'rabbitmq-latency', options)))
     })
@@ -45,26 +51,42 @@ async function main(): Promise<void> {
   if (wrong.length > 0) process.exitCode = 1
 }
 
-async function drains(bench: Bench, workload: Workload, { messages, rounds, dedupe }: Options): Promise<Line[]> {
-  const who = dedupe ? ([...contenders, withDedupe] as const) : contenders
+/** Each line is printed when it is known: all of them take half an hour. */
+async function countActions(minutes: number): Promise<void> {
+  const count = async (bench: Bench) => {
+    for (const situation of situations) {
+      say(`${situation.name} with ${situation.partitions} partitions`)
+      process.stdout.write(`${JSON.stringify(await measureActions(bench, situation, minutes))}\n`)
+    }
+  }
+  await withKafka(say, count, true)
+}
+
+async function drains(
+  bench: Bench,
+  workload: Workload,
+  { messages, rounds, dedupe }: Options,
+  partitions = fewPartitions,
+): Promise<Line[]> {
+  const who = dedupe && workload !== 'many-partitions-drain' ? ([...contenders, withDedupe] as const) : contenders
   const name = `bench-${workload}-${randomBytes(4).toString('hex')}`
   const backlogs = [
-    { name: `${name}-warm-up`, count: Math.min(messages, warmUpMessages) },
-    { name, count: messages },
+    { name: `${name}-warm-up`, partitions, count: Math.min(messages, warmUpMessages) },
+    { name, partitions, count: messages },
   ] as const
   for (const { name, count } of backlogs) {
-    say(`writing ${count} messages to ${name}`)
-    await bench.log.create(name, bench.partitions)
-    await bench.log.fill(name, bench.partitions, count)
+    say(`writing ${count} messages to ${partitions} partitions of ${name}`)
+    await bench.log.create(name, partitions)
+    await bench.log.fill(name, partitions, count)
   }
   const [warmUp, backlog] = backlogs
-  for (const contender of who) await drain(bench, contender, warmUp.name, warmUp.count)
-  return byTurns(workload, who, rounds, (contender) => drain(bench, contender, backlog.name, backlog.count))
+  for (const contender of who) await drain(bench, contender, warmUp, warmUp.count)
+  return byTurns(workload, who, rounds, (contender) => drain(bench, contender, backlog, backlog.count))
 }
 
 function latencies(bench: Bench, workload: Workload, { rounds }: Options): Promise<Line[]> {
   return byTurns(workload, contenders, rounds, (contender) =>
-    latency(bench, contender, `bench-latency-${randomBytes(4).toString('hex')}`),
+    latency(bench, contender, { name: `bench-latency-${randomBytes(4).toString('hex')}`, partitions: fewPartitions }),
   )
 }
 

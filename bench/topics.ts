@@ -4,6 +4,8 @@ import type { Log } from './log.js'
 import { message } from './message.js'
 
 const perRequest = 1_000
+/** Messages of one partition in a request. The same for few and for many partitions, since larger record batches are cheaper to read. */
+const perRecordBatch = 250
 
 /** Makes topics in Kafka and writes to them. */
 export class Topics implements Log {
@@ -37,9 +39,15 @@ export class Topics implements Log {
   }
 
   async fill(topic: string, partitions: number, count: number): Promise<void> {
+    const perPartition = Math.ceil(count / partitions)
+    // Whole rounds over the partitions, so that all of them hold the same.
+    const inTurn = Math.ceil(perPartition / Math.ceil(perPartition / perRecordBatch))
     for (let from = 0; from < count; from += perRequest) {
       const numbers = Array.from({ length: Math.min(perRequest, count - from) }, (_, index) => from + index)
-      const messages = numbers.map((number) => ({ partition: number % partitions, ...message(number) }))
+      const messages = numbers.map((number) => ({
+        partition: Math.floor(number / inTurn) % partitions,
+        ...message(number),
+      }))
       await this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None })
     }
   }

@@ -84,8 +84,8 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   )
   setHandler(
     resumeUpdate,
-    async ({ partitions, by = 'unknown' }) => {
-      await note({ what: 'resumed', by, reason: '', ...(partitions ? { partitions } : {}) })
+    async ({ partitions, reason = '', by = 'unknown' }) => {
+      await note({ what: 'resumed', by, reason, ...(partitions ? { partitions } : {}) })
       await fleet().tell(partitions ?? members!.partitions, resumeSignal, (theirs) => [{ partitions: theirs }])
       return members!.status()
     },

@@ -25,6 +25,7 @@ export class Partition {
   #follows: boolean
   #apartFor: number
   #run: Run | undefined
+  #uncommitted: boolean
 
   constructor(record: PartitionRecord) {
     this.index = record.partition
@@ -39,6 +40,7 @@ export class Partition {
     this.#follows = record.follows ?? false
     this.#apartFor = record.apartFor ?? 0
     this.#run = record.run
+    this.#uncommitted = record.uncommitted ?? false
   }
 
   static begin({ partition, added, paused }: PartitionStart): Partition {
@@ -89,9 +91,9 @@ export class Partition {
     return this.#progress
   }
 
-  /** Handled further than the store knows. */
+  /** Handled further than the store knows, and the batch has left the commit to the workflow. */
   get uncommitted(): boolean {
-    return this.#owned && this.#progress !== undefined && this.#progress.position !== this.#progress.committed
+    return this.#owned && this.#uncommitted
   }
 
   get #workable(): boolean {
@@ -151,6 +153,7 @@ export class Partition {
     const old = this.#progress
     this.#owned = true
     this.#follows = false
+    this.#uncommitted = false
     this.#run = runOf(until, ownership, this.#run)
     this.#progress = {
       epoch,
@@ -193,6 +196,8 @@ export class Partition {
       messages: this.#progress!.messages + messages,
       ...(committed === undefined ? {} : { committed }),
     }
+    // A batch that says what it has committed has left nothing to commit, even if it read further.
+    this.#uncommitted = committed === undefined && to !== this.#progress.committed
     this.#follows = outcome.end !== 'finished'
     this.#resting = outcome.end === 'rest'
     if (outcome.end === 'failed') this.change('troubled', outcome.reason)
@@ -208,7 +213,10 @@ export class Partition {
 
   committed({ epoch }: { readonly epoch: number }, position: string): void {
     // Meanwhile the partition may have been opened again.
-    if (this.#owned && this.#progress?.epoch === epoch) this.#progress = { ...this.#progress, committed: position }
+    if (!this.#owned || this.#progress?.epoch !== epoch) return
+    this.#progress = { ...this.#progress, committed: position }
+    // Unless another batch has come further by now.
+    if (this.#progress.position === position) this.#uncommitted = false
   }
 
   /** Another owner has it now. To take it back needs a new epoch, and a person who wants it. */
@@ -232,6 +240,7 @@ export class Partition {
       ...(this.#follows ? { follows: true } : {}),
       ...(this.#apartFor > 0 ? { apartFor: this.#apartFor } : {}),
       ...(this.#run ? { run: this.#run } : {}),
+      ...(this.#uncommitted ? { uncommitted: true } : {}),
     }
   }
 }

@@ -15,9 +15,11 @@ const quickMs = 250
 const longestWaitMs = 60_000
 
 /** How a batch reaches its slice while it runs. */
-export interface Departures {
-  /** Tells the slice that partitions have left the batch. Resolves when it knows. */
+export interface Reach {
+  /** Tells the slice that partitions have left the batch. Resolves when it knows, or can't be told. */
   tell(outcomes: readonly PartitionOutcome[]): Promise<void>
+  /** Whether Temporal answers. Where it does not, the end of a batch would not be followed by another one. */
+  readonly heard: boolean
 }
 
 /**
@@ -25,9 +27,12 @@ export interface Departures {
  * of one that fails.
  *
  *   open     it has not ended: partitions read, handle, and wait at the tail of the log
- *   closing  it is full or old or quiet, or has to let go: each partition stops at its next boundary. As long as a neighbour is in
- *            a slow call of its handler, the others go on; the slow one leaves the batch after that call
+ *   closing  it is full or old or quiet, or has to let go: no chunk is begun any more, and each partition stops at its boundary
+ *   held     a call of a handler has lasted longer than `quickMs` since: the others go on, the slow one leaves the batch after that
+ *            call, and then the batch is closing again
  *   closed   every partition has an outcome
+ *
+ * While Temporal does not answer, an open batch does not close. It commits by itself, as often as it would have ended.
  */
 export class BatchRun implements Listener {
   readonly #live = new Set<PartitionRun>()
@@ -49,7 +54,7 @@ export class BatchRun implements Listener {
     private readonly input: BatchInput,
     lasting: Lasting,
     private readonly attempt: number,
-    private readonly departures: Departures,
+    private readonly reach: Reach,
   ) {
     for (const batch of input.partitions) {
       const key = { ...input.name, partition: batch.partition }
@@ -89,7 +94,7 @@ export class BatchRun implements Listener {
   async #follow(run: PartitionRun): Promise<void> {
     for (let tries = 0; ; tries++) {
       try {
-        await this.#work(run, tries)
+        await this.#work(run)
         return
       } catch (error) {
         // A partition of a batch that fails as a whole has nothing to say.
@@ -106,8 +111,8 @@ export class BatchRun implements Listener {
     }
   }
 
-  async #work(run: PartitionRun, tries: number): Promise<void> {
-    if (tries > 0) await run.again()
+  async #work(run: PartitionRun): Promise<void> {
+    if (run.opened) await run.again()
     else if (!this.#released.has(run) && this.#closing !== 'released' && (await run.open()))
       return this.#end(run, 'finished')
     for (;;) {
@@ -117,37 +122,54 @@ export class BatchRun implements Listener {
       const chunk = await run.next(maxMessages - run.messages, this.#waitMs())
       if (!chunk) {
         if (await run.idle()) return this.#end(run, 'finished')
-        this.#consider(run)
+        await this.#consider(run)
         continue
       }
       if (chunk.messages.length > 0) {
         this.#firstMessageAt ??= performance.now()
         this.#lastMessageAt = performance.now()
       }
-      const last = await run.handle(chunk)
+      const last = await run.handle(chunk, () => this.#stops(run))
       if (last === null) continue
       this.#trouble.succeeded(run)
       if (last) return this.#end(run, 'finished')
       this.#lastMessageAt = performance.now()
-      this.#consider(run)
+      await this.#consider(run)
     }
   }
 
   /** Whether the partition ends here. Where the batch closes, it waits a little for neighbours that are in a call of their handler. */
   async #boundaryOf(run: PartitionRun): Promise<'more' | 'rest' | 'released' | 'slow' | null> {
-    if (this.#released.has(run) || this.#closing === 'released') return 'released'
-    if (run.slow) return 'slow'
-    if (!this.#closing) return null
-    if (!this.#inHand()) return this.#closing
-    this.#boundary.add(run)
-    const left = this.#closingSince + quickMs - performance.now()
-    if (left > 0) await run.interrupt.or(sleep(left, undefined, { ref: false }))
-    this.#boundary.delete(run)
-    if (this.#released.has(run)) return 'released'
-    if (!this.#inHand()) return this.#closing
-    // They keep the batch open, so this partition goes on; and they leave it, since they are too slow for their neighbours.
-    for (const other of this.#live) if (other.handlingSince !== null) other.slow = true
-    return null
+    for (;;) {
+      if (this.#released.has(run) || this.#closing === 'released') return 'released'
+      if (run.slow) return 'slow'
+      if (!this.#stops(run)) return null
+      if (!this.#inHand()) return this.#closing
+      const left = this.#closesIn()
+      if (left > 0) {
+        this.#boundary.add(run)
+        await run.interrupt.or(sleep(left, undefined, { ref: false }))
+        this.#boundary.delete(run)
+      } else {
+        // All of them began before the batch was closing: they are too slow for their neighbours, which go on now.
+        for (const other of this.#live) if (other.handlingSince !== null) other.slow = true
+      }
+    }
+  }
+
+  /** Whether the partition is to begin no other chunk. */
+  #stops(run: PartitionRun): boolean {
+    return this.#released.has(run) || (this.#closing !== null && !this.#held())
+  }
+
+  /** Whether a slow partition has still to leave. Until then its neighbours go on. */
+  #held(): boolean {
+    return this.#closing !== 'released' && [...this.#live].some(({ slow }) => slow)
+  }
+
+  /** How long a batch that is closing waits for calls of handlers, ms. */
+  #closesIn(): number {
+    return Math.max(0, this.#closingSince + quickMs - performance.now())
   }
 
   /** Whether any partition is in a call of its handler. */
@@ -156,12 +178,13 @@ export class BatchRun implements Listener {
   }
 
   /** Whether the batch is to close: it is full, old, or quiet. */
-  #consider(run: PartitionRun): void {
+  async #consider(run: PartitionRun): Promise<void> {
     const { maxMessages, maxDurationMs, restAfterMs } = this.runtime.settings.batch
     const now = performance.now()
-    // Who waits at the boundary may go on now, or end.
-    if (this.#closing) {
+    if (this.#closing || !this.reach.heard) {
+      // Who waits at the boundary may go on now, or end.
       if (!this.#inHand()) for (const other of this.#boundary) other.interrupt.fire()
+      if (this.#closing !== 'released') await run.commitEvery(maxDurationMs)
       return
     }
     const longest = Math.min(maxDurationMs, this.input.closesInMs ?? Number.POSITIVE_INFINITY)
@@ -187,6 +210,11 @@ export class BatchRun implements Listener {
   #close(why: 'more' | 'rest' | 'released'): void {
     if (this.#closing === 'released' || this.#closing === why) return
     this.#closing = why
+    this.#stop()
+  }
+
+  /** From now on, partitions are to stop at their boundaries. */
+  #stop(): void {
     this.#closingSince = performance.now()
     for (const run of this.#live) run.interrupt.fire()
   }
@@ -206,13 +234,14 @@ export class BatchRun implements Listener {
   async #depart(run: PartitionRun, outcome: PartitionOutcome): Promise<void> {
     this.#outcomes.push(outcome)
     this.#gone(run)
-    if (this.#live.size > 0 && this.#closing !== 'released') await this.departures.tell([outcome])
+    if (this.#live.size > 0 && this.#closing !== 'released') await this.reach.tell([outcome])
   }
 
   #gone(run: PartitionRun): void {
-    this.#live.delete(run)
+    const wasLive = this.#live.delete(run)
     this.#trouble.gone(run)
-    for (const other of this.#boundary) other.interrupt.fire()
+    if (run.slow && wasLive && this.#closing && !this.#held()) this.#stop()
+    else for (const other of this.#boundary) other.interrupt.fire()
   }
 
   /**
@@ -227,8 +256,8 @@ export class BatchRun implements Listener {
     if (isTidemarkError(error) && error.effect === 'stop') return this.#stopped(run, error.code, error.message)
     if (this.input.apart || this.#live.size === 1) return this.#fail(error)
     this.#trouble.failed(run)
-    // Its neighbours have a moment to succeed, or to fail for the same reason.
-    await sleep(quickMs)
+    // Its neighbours have a moment to succeed, or to fail for the same reason; no longer than the batch takes to close.
+    await this.#wait(run, quickMs, () => this.#closesIn())
     if (this.#failure !== undefined) return true
     const verdict = this.#trouble.judge(run)
     if (verdict === 'all') return this.#fail(error)
@@ -268,7 +297,17 @@ export class BatchRun implements Listener {
   }
 
   async #pause(run: PartitionRun, tries: number): Promise<void> {
-    const pause = pauseBefore(this.attempt + tries + 1, this.runtime.settings.retry)
-    await run.interrupt.or(sleep(pause, undefined, { ref: false }))
+    await this.#wait(run, pauseBefore(this.attempt + tries + 1, this.runtime.settings.retry), () => 0)
+  }
+
+  /** Waits after a failure. Where the partition is to stop, neighbours may be waiting for it: it waits `most` ms then. */
+  async #wait(run: PartitionRun, ms: number, most: () => number): Promise<void> {
+    const until = performance.now() + ms
+    for (;;) {
+      const rest = until - performance.now()
+      const left = this.#stops(run) ? Math.min(rest, most()) : rest
+      if (left <= 0) return
+      await run.interrupt.or(sleep(left, undefined, { ref: false }))
+    }
   }
 }

@@ -1,6 +1,7 @@
 import type { PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
+import { isTidemarkError } from '../../src/model/errors.js'
 import type { PartitionKey } from '../../src/model/partition.js'
-import type { FencingToken } from '../../src/model/token.js'
+import { compareTokens, type FencingToken } from '../../src/model/token.js'
 import type { Chunk } from '../../src/ports/index.js'
 import { PositionChanged } from '../committing/commit-as.js'
 import { type Commits, commitsOf } from '../committing/commits.js'
@@ -31,10 +32,14 @@ export class PartitionRun {
   handlingSince: number | null = null
   /** One call of its handler has outlasted the batch of its neighbours. */
   slow = false
+  /** It has claimed the partition, and knows where to begin. */
+  opened = false
+  #claiming = false
   #head: bigint
   #committed: bigint | undefined
   #idleSince = performance.now()
   #committedIdle = false
+  #checkpointAt = performance.now()
   #lease: Lease | undefined
   #commits: Commits | undefined
   #deliver: DeliverChunk | undefined
@@ -67,13 +72,15 @@ export class PartitionRun {
     const { replay, identity, epoch } = batch
     if (await outdated(runtime.source, key.partition, identity))
       throw new PositionChanged(`the stream of partition ${key.partition} was deleted and made again`)
-    const claimed = await runtime.progress.claim(key, token, { from: BigInt(batch.from), replay })
+    const claimed = await this.#claim()
     const stored = this.lasting.manual.take(key, token, batch, claimed)
     this.position = stored?.read ?? claimed
     this.#begin(stored)
     this.#commits = commitsOf(runtime, { key, epoch, replay }, this.position, stored)
     this.#bound = runEnd(runtime, key, batch, this.attempt)
-    return (await this.#bound?.reached(this.position)) ?? false
+    const reached = (await this.#bound?.reached(this.position)) ?? false
+    this.opened = true
+    return reached
   }
 
   /** Reads and handles again what failed, where progress says. */
@@ -103,11 +110,13 @@ export class PartitionRun {
   /**
    * Handles a chunk.
    *
-   * @returns whether a bounded run ends here; null where it was put back, since the batch closes before a slot was free
+   * @param stops whether no chunk is to be begun any more, since the batch closes
+   * @returns whether a bounded run ends here; null where it was put back, since it was not begun in time
    */
-  async handle(whole: Chunk): Promise<boolean | null> {
+  async handle(whole: Chunk, stops: () => boolean): Promise<boolean | null> {
     const giveBack = await this.runtime.slots.take(this.interrupt)
-    if (!giveBack) {
+    if (!giveBack || stops()) {
+      giveBack?.()
       this.#lease!.putBack(whole)
       return null
     }
@@ -145,7 +154,21 @@ export class PartitionRun {
     if (this.#idleIn > 0 || this.#committedIdle) return false
     await commits.idle()
     this.#committedIdle = true
+    // A log that could not name its stream as long as it was empty may be able to now: the name is stored with the position.
+    if (
+      this.batch.identity === null &&
+      this.messages > 0 &&
+      (await outdated(this.runtime.source, this.key.partition, null))
+    )
+      throw new PositionChanged('the log can name its stream now')
     return (await this.#bound?.idle(this.position)) ?? false
+  }
+
+  /** Commits what is done, in a batch that stays open for longer than it should, ms after the last time. */
+  async commitEvery(ms: number): Promise<void> {
+    if (performance.now() - this.#checkpointAt < ms) return
+    this.#checkpointAt = performance.now()
+    await this.#commits!.idle()
   }
 
   /** Ends the partition's part in the batch. Its reader is kept for the batch that follows at once. */
@@ -183,6 +206,21 @@ export class PartitionRun {
   get #idleIn(): number {
     if (this.#committedIdle) return Number.POSITIVE_INFINITY
     return this.#idleSince + this.runtime.settings.batch.idleGapMs - performance.now()
+  }
+
+  /** Claims the partition. A claim of this run whose answer was lost counts: nobody else has its token. */
+  async #claim(): Promise<bigint> {
+    const { key, batch, token } = this
+    const { progress } = this.runtime
+    const repeated = this.#claiming
+    this.#claiming = true
+    try {
+      return await progress.claim(key, token, { from: BigInt(batch.from), replay: batch.replay })
+    } catch (error) {
+      const claimed = repeated && isTidemarkError(error) && error.effect === 'lost' ? await progress.read(key) : null
+      if (!claimed || compareTokens(claimed.token, token) !== 0) throw error
+      return claimed.position
+    }
   }
 
   #begin(stored: StoredOffsets | undefined): void {

@@ -90,7 +90,7 @@ class AfterBatch extends Inside {
   }
 
   override async end(): Promise<bigint | undefined> {
-    return this.committed ?? undefined
+    return this.pending ? undefined : (this.committed ?? undefined)
   }
 }
 

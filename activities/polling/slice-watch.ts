@@ -1,19 +1,23 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { SliceMemo } from '../../src/model/commands.js'
 import { names } from '../../src/model/commands.js'
 import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
+import { outdatedOrGone } from '../batch/identity.js'
 import type { ConsumerRuntime } from '../runtime.js'
 
 /** A slice that was woken and rests still is woken again after so long, ms: the signal may have been lost. */
 const wakeAgainAfter = 10_000
 /** A workflow that is not there counts as missing after so long, ms: it may be just starting, or between two runs. */
 const missingAfter = 10_000
+/** How often a stream that nobody reads is looked at, ms: it may be gone, or another one of its name be there. */
+const streamEvery = 60_000
 
 /**
  * - `unknown` not looked at yet
  * - `working` it runs, and has batches under way
  * - `resting` it waits: this watch waits for messages on its behalf
  * - `missing` its workflow is not there
- * - `stopped` a person has ended its workflow
+ * - `cancelled`, `terminated` a person has ended its workflow
  */
 export type SliceState = 'unknown' | 'working' | 'resting' | 'missing' | 'cancelled' | 'terminated'
 
@@ -66,14 +70,14 @@ export class SliceWatch {
     if (!rest) return
     const end = new AbortController()
     this.#end = end
-    for (const [partition, [position, identity]] of Object.entries(rest.partitions))
-      void this.#wait(Number(partition), BigInt(position), identity, rest, end)
+    for (const [partition, [position]] of Object.entries(rest.partitions))
+      void this.#wait(Number(partition), BigInt(position), rest, end)
+    void this.#watchStream(rest, end)
   }
 
   async #wait(
     partition: number,
     position: bigint,
-    _identity: string | null,
     rest: NonNullable<SliceMemo['rest']>,
     end: AbortController,
   ): Promise<void> {
@@ -83,6 +87,22 @@ export class SliceWatch {
     // One is enough: the slice wakes as a whole.
     end.abort()
     await this.#wake(rest)
+  }
+
+  /** Positions mean nothing in another stream of the same name: nothing may ever come at them. The slice finds out when it wakes. */
+  async #watchStream(rest: NonNullable<SliceMemo['rest']>, end: AbortController): Promise<void> {
+    const { source } = this.runtime
+    const { signal } = end
+    while (!signal.aborted) {
+      for (const [partition, [, identity]] of Object.entries(rest.partitions)) {
+        const changed = await outdatedOrGone(source, Number(partition), identity, signal).catch(() => true)
+        if (signal.aborted) return
+        if (!changed) continue
+        end.abort()
+        return this.#wake(rest)
+      }
+      await sleep(streamEvery, undefined, { signal }).catch(() => {})
+    }
   }
 
   async #wakeAgain(rest: NonNullable<SliceMemo['rest']>): Promise<void> {

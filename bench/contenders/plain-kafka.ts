@@ -3,12 +3,15 @@ import pg from 'pg'
 import { columnsOf, insertInto, type Payload } from '../insert.js'
 import type { Contender, Job, LogJob } from '../job.js'
 
+/** Batches that are inserted at the same time. More of them would only wait for the database. */
+const atATime = 16
+
 /**
- * What somebody who knows kafkajs and Postgres would write by hand: all partitions at once, one insert of many rows for each
+ * What an engineer who knows kafkajs and Postgres would write by hand: up to 16 partitions at once, one insert of many rows for each
  * batch, and the offset committed by hand after it. At least once: a crash between insert and commit repeats the batch.
  */
 export async function startPlainKafka(job: Job, log: LogJob & { kind: 'kafka' }): Promise<Contender> {
-  const pool = new pg.Pool({ connectionString: job.connectionString, max: 10 })
+  const pool = new pg.Pool({ connectionString: job.connectionString, max: atATime })
   const kafka = new Kafka({ clientId: 'plain', brokers: [...log.brokers], logLevel: logLevel.ERROR })
   // Larger fetches make larger inserts; waiting shorter for an empty partition is quicker to see the others.
   const consumer = kafka.consumer({ groupId: job.group, maxBytesPerPartition: 2_000_000, maxWaitTimeInMs: 100 })
@@ -22,7 +25,7 @@ export async function startPlainKafka(job: Job, log: LogJob & { kind: 'kafka' })
       consumer.run({
         autoCommit: false,
         eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: job.partitions,
+        partitionsConsumedConcurrently: Math.min(job.partitions, atATime),
         eachBatch: async ({ batch, resolveOffset, commitOffsetsIfNecessary }) => {
           const { topic, partition } = batch
           await pool.query(insert, columnsOf(partition, decoded(batch.messages)))

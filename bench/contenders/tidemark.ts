@@ -2,7 +2,7 @@ import { Client, Connection } from '@temporalio/client'
 import { DefaultLogger, Runtime } from '@temporalio/worker'
 import { consumer, createWorker, defineConfig, type Source, startGroups, transactional } from 'tidemark'
 import { postgresStore } from 'tidemark/postgres'
-import { historyEvents, terminate } from '../history.js'
+import { historyEvents, sliceIds, terminate } from '../history.js'
 import { columnsOf, insertInto, type Payload } from '../insert.js'
 import { type Contender, type Job, type LogJob, withDedupe } from '../job.js'
 
@@ -20,6 +20,7 @@ export async function startTidemark(job: Job): Promise<Contender> {
         group: job.group,
         source: await sourceOf(job.log),
         start: 'first',
+        ...job.settings,
         // Each message has a key of its own: all of them get a row, and none is left out.
         ...(job.contender === withDedupe && { dedupe: { key: (message) => message.idempotencyKey } }),
         handler: transactional<Payload>(async (messages, { partition, tx }) => {
@@ -38,10 +39,7 @@ export async function startTidemark(job: Job): Promise<Contender> {
   return {
     go: async () => {
       const groups = await startGroups(config, { client, consumers: worker.consumers })
-      workflowIds = groups.flatMap(({ workflowId }) => [
-        workflowId,
-        ...Array.from({ length: job.partitions }, (_, partition) => `${workflowId}/${partition}`),
-      ])
+      workflowIds = [...groups.map(({ workflowId }) => workflowId), ...sliceIds(job)]
     },
     stop: async () => {
       worker.shutdown()

@@ -1,9 +1,5 @@
-import type { Client } from '@temporalio/client'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { findConsumers } from '../client/find.js'
-import { inSession } from '../client/session.js'
-import type { GroupName } from '../model/partition.js'
-import { configOption, loadConfig } from './config.js'
+import { configOption } from './config.js'
 
 /** Which consumers a command is about. */
 export interface GroupOptions {
@@ -34,16 +30,4 @@ function addPartition(text: string, before: number[] = []): number[] {
 export function partitionIndex(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('a partition is a whole number from 0 up')
   return Number(text)
-}
-
-/** Runs a command for the groups of the config that the options name. */
-export async function withGroups<T>(
-  options: GroupOptions,
-  use: (client: Client, names: GroupName[]) => Promise<T>,
-): Promise<T> {
-  return inSession(await loadConfig(options.config), async (session) => {
-    const found = findConsumers(session.config, options)
-    const named = found.map(({ settings: { group, stream } }) => ({ group, stream }))
-    return use(await session.temporal(), named)
-  })
 }

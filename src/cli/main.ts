@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { Command } from 'commander'
 import { adoptCommand } from './adopt.js'
 import { completionCommand } from './completion.js'
+import { costCommand } from './cost.js'
 import { exitCodes, fail, wrongUse } from './fail.js'
 import { groupsCommand } from './groups.js'
 import { historyCommand } from './history.js'
@@ -24,6 +25,7 @@ const program = new Command('tidemark')
   .addCommand(statusCommand())
   .addCommand(lagCommand())
   .addCommand(groupsCommand())
+  .addCommand(costCommand())
   .addCommand(pauseCommand())
   .addCommand(resumeCommand())
   .addCommand(resetCommand())
@@ -38,6 +40,7 @@ Examples:
   $ tidemark start                                       run the consumers of ./tidemark.config.ts
   $ tidemark status --watch                              what every partition is doing, and how far it is behind
   $ tidemark lag --json | jq '.[] | {group, lag}'        needs no worker
+  $ tidemark cost                                        actions and dollars that Temporal Cloud would bill
   $ tidemark pause --group billing --reason 'bad deploy'
   $ tidemark reset --group billing --to -1000 --dry-run  what would be handled again
   $ tidemark history --group billing                     who moved which position, and why`,

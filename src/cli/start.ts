@@ -4,9 +4,10 @@ import { type StartedGroup, startGroups } from '../client/groups.js'
 import { parseConfig, type TemporalSettings } from '../config/parse.js'
 import type { GroupStatus } from '../model/commands.js'
 import type { Log } from '../ports/index.js'
-import { createWorker, type TidemarkWorker } from '../worker/worker.js'
+import { createWorker } from '../worker/create.js'
+import type { TidemarkWorker } from '../worker/worker.js'
 import { configOption, loadConfig } from './config.js'
-import { cliLog, quietTemporal } from './log.js'
+import { cliLog } from './log.js'
 
 export function startCommand(): Command {
   return new Command('start')
@@ -33,7 +34,6 @@ Examples:
       const config = await loadConfig(options.config)
       const { temporal } = parseConfig(config)
       const log = cliLog()
-      quietTemporal(log)
       const ending = endOnSignal()
       const worker = await createWorker(config, { log, signal: ending })
       const running = worker.run()

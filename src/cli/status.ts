@@ -19,8 +19,12 @@ export function statusCommand(): Command {
       'after',
       `
 Shows what the workers say, and positions and lag by the store and the log. Where no worker runs, it says so and shows
-positions all the same. Where Temporal, the store or the stream can't be reached, it shows what the others know, and the
-exit code is 1.
+positions, pauses and stops all the same. Where Temporal, the store or the stream can't be reached, it shows what the
+others know.
+
+The exit code is 1 where something can't be reached, and where a group that should run does not: nobody answers, its
+workflow or a slice is gone, it was never started. A group that a person has paused or stopped, and a bounded run that has
+finished, are as they should be.
 
 LAG is head - committed. Offsets may have gaps (those of Postgres streams always do): then it is an upper bound.
 BEHIND is the age of the oldest message that is not committed yet.
@@ -46,6 +50,9 @@ Examples:
           process.stderr.write(`tidemark: shown is only what could be reached: ${[...notes].join('; ')}\n`)
           process.exitCode = 1
         }
+        const problems = options.watch === undefined ? views.flatMap(({ problem }) => problem ?? []) : []
+        for (const problem of problems) process.stderr.write(`tidemark: ${problem}\n`)
+        if (problems.length > 0) process.exitCode = 1
         if (options.json) return `${JSON.stringify(views)}\n`
         return views.map((view) => show(view, rates.of(view))).join('\n')
       }, options)
@@ -58,15 +65,20 @@ const colours: Partial<Record<PartitionLine['state'], Colour>> = {
   retrying: 'red',
   'not running': 'red',
   paused: 'yellow',
+  stopped: 'yellow',
   running: 'green',
 }
 
 function show(view: ConsumerView, rate: string | null): string {
-  const { group, stream, config, paused, notes, partitions } = view
+  const { group, stream, config, paused, stopped, notes, partitions } = view
   const paint = painter()
   const inForce = config ? `  config ${config.version}, started ${config.startedAt} by ${config.startedBy}` : ''
   const moving = rate === null ? '' : `${rate} messages/s\n`
-  const said = [...notes, ...(paused ? [`paused: ${paused}`] : [])].map((note) => `${paint(note, 'yellow')}\n`)
+  const halted = [
+    ...(stopped ? [`${stopped}: 'tidemark resume --group ${group} --stream ${stream}' starts it again`] : []),
+    ...(paused ? [`paused: ${paused}`] : []),
+  ]
+  const said = [...notes, ...halted].map((note) => `${paint(note, 'yellow')}\n`)
   const rows = partitions.map((line) => [
     line.partition,
     line.state,

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { type Client, WorkflowNotFoundError } from '@temporalio/client'
+import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
 import { type GroupInput, names, workflowTypes } from '../model/commands.js'
@@ -9,7 +9,9 @@ import { queuesOf, type Revision } from '../model/revision.js'
 import { stopText } from '../ports/stop-text.js'
 import { ensureSearchAttributes } from '../temporal/attributes.js'
 import { connectClient, temporalError } from '../temporal/connection.js'
+import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
 import { openDatabase, using } from './open.js'
+import { recordStop } from './stopped.js'
 import { whoAmI } from './who.js'
 
 export interface StartOptions {
@@ -19,6 +21,8 @@ export interface StartOptions {
   readonly consumers?: readonly { readonly group: string; readonly stream: string; readonly stopped: string | null }[]
   /** Also starts groups that a person has stopped in Temporal. */
   readonly resumeStopped?: boolean
+  /** Why, for the history of groups that were stopped. */
+  readonly why?: string
   /** Only these of the config's groups. */
   readonly only?: readonly GroupName[]
 }
@@ -43,8 +47,12 @@ export interface StartedGroup {
  *
  * @throws TidemarkError CONFIG_INVALID, UNREACHABLE, AUTH_FAILED
  */
-export async function startGroups(config: TidemarkConfig, options: StartOptions = {}): Promise<StartedGroup[]> {
-  const parsed = parseConfig(config)
+export function startGroups(config: TidemarkConfig, options: StartOptions = {}): Promise<StartedGroup[]> {
+  return startParsed(parseConfig(config), options)
+}
+
+/** As `startGroups`, for a config that is checked already. */
+export async function startParsed(parsed: ParsedConfig, options: StartOptions): Promise<StartedGroup[]> {
   const client = options.client ?? (await connectClient(parsed.temporal))
   const wanted = ({ settings: { group, stream } }: ParsedConsumer) =>
     options.only?.some((one) => one.group === group && one.stream === stream) ?? true
@@ -73,19 +81,40 @@ async function startGroup(
   consumer: ParsedConsumer,
   searchAttributes: boolean,
 ): Promise<StartedGroup> {
+  const { revision, ...options } = workflowOf(taskQueue, consumer, searchAttributes)
+  const handle = await client.workflow.signalWithStart(workflowTypes.group, {
+    ...options,
+    signal: names.configure,
+    signalArgs: [revision],
+  })
+  return { ...startedOf(consumer), runId: handle.signaledRunId, stopped: null }
+}
+
+/** Starts a group whose workflow is gone. Returns false, and changes nothing, where another worker was first. */
+export async function startAgain(client: Client, taskQueue: string, consumer: ParsedConsumer): Promise<boolean> {
+  const { revision: _, ...options } = workflowOf(taskQueue, consumer, await ensureSearchAttributes(client))
+  try {
+    await client.workflow.start(workflowTypes.group, { ...options, workflowIdConflictPolicy: 'FAIL' })
+    return true
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return false
+    throw error
+  }
+}
+
+/** How Temporal starts a group's workflow. */
+function workflowOf(taskQueue: string, consumer: ParsedConsumer, searchAttributes: boolean) {
   const { group, stream } = consumer.settings
   const revision = revisionOf(taskQueue, consumer)
   const input: GroupInput = { group, stream, revision, searchAttributes }
-  const handle = await client.workflow.signalWithStart(workflowTypes.group, {
+  return {
+    revision,
     workflowId: groupWorkflowId(group, stream),
     taskQueue,
     args: [input],
-    signal: names.configure,
-    signalArgs: [revision],
     staticSummary: `${group} reads ${stream}`,
     staticDetails: `The consumer group ${group} of the stream ${stream}: gives its partitions to slices, waits for messages on behalf of those that are at rest, and hands commands on.`,
-  })
-  return { ...startedOf(consumer), runId: handle.signaledRunId, stopped: null }
+  }
 }
 
 function notStarted(consumer: ParsedConsumer, stopped: string): StartedGroup {
@@ -101,45 +130,34 @@ async function stopOf(
   client: Client,
   config: ParsedConfig,
   { settings: { group, stream } }: ParsedConsumer,
-  { consumers, resumeStopped = false }: StartOptions,
+  { consumers, resumeStopped = false, why = 'started again' }: StartOptions,
 ): Promise<string | null> {
   const name = { group, stream }
-  const status = await statusOf(client, groupWorkflowId(group, stream), config.taskQueue)
-  if (status === 'RUNNING') return null
+  const workflow = await lookAtGroup(client, name)
+  if (workflow?.state === 'running') {
+    requireQueue(workflow, name, config.taskQueue)
+    return null
+  }
   const known = consumers?.find((other) => other.group === group && other.stream === stream)
-  if (known?.stopped === null && status !== 'TERMINATED' && !resumeStopped) return null
+  if (known?.stopped === null && workflow?.state !== 'terminated' && !resumeStopped) return null
   return using(openDatabase(config), async ({ groups }) => {
     let record = await groups.read(name)
-    if (record && resumeStopped) {
-      if (record.stopped) await groups.resume(name, { by: whoAmI(), why: 'started again' })
-      return null
-    }
-    if (record && !record.stopped && status === 'TERMINATED')
-      record = await groups.stop(name, {
-        by: 'Temporal',
-        why: 'its workflow was terminated in Temporal',
-        how: 'terminated',
-      })
+    if (record && !record.stopped && workflow?.state === 'terminated')
+      record = await recordStop(client, groups, name, workflow)
+    if (record?.stopped && resumeStopped) record = await groups.resume(name, { by: whoAmI(), why })
     return record && stopText(record)
   })
 }
 
-/** Of the group's last workflow; null where there never was one. Workflows stay on the queue they were started on, so another one is refused. */
-async function statusOf(client: Client, workflowId: string, wanted: string): Promise<string | null> {
-  const last = await client.workflow
-    .getHandle(workflowId)
-    .describe()
-    .catch((error) => {
-      if (error instanceof WorkflowNotFoundError) return null
-      throw error
-    })
-  if (last?.status.name === 'RUNNING' && last.taskQueue !== wanted)
-    throw new TidemarkError(
-      'CONFIG_INVALID',
-      `${workflowId} runs on task queue '${last.taskQueue}'; this config says '${wanted}'. Keep the old taskQueue, or terminate ` +
-        `the workflows ${workflowId} and ${workflowId}/* first, and start with --resume-stopped: positions are in the store, so nothing is lost`,
-    )
-  return last?.status.name ?? null
+/** Workflows stay on the queue they were started on, so a config with another one is refused. */
+function requireQueue({ taskQueue }: GroupWorkflow, { group, stream }: GroupName, wanted: string): void {
+  if (taskQueue === wanted) return
+  const workflowId = groupWorkflowId(group, stream)
+  throw new TidemarkError(
+    'CONFIG_INVALID',
+    `${workflowId} runs on task queue '${taskQueue}'; this config says '${wanted}'. Keep the old taskQueue, or terminate ` +
+      `the workflows ${workflowId} and ${workflowId}/* first, and start with --resume-stopped: positions are in the store, so nothing is lost`,
+  )
 }
 
 function revisionOf(base: string, { settings, version, until }: ParsedConsumer): Revision {

@@ -1,9 +1,9 @@
 import type { Client } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig, type TemporalSettings } from '../config/parse.js'
-import type { OffsetStoreClient, SourceClient } from '../ports/index.js'
+import type { DatabaseClient, OffsetStoreClient, SourceClient } from '../ports/index.js'
 import { connectClient } from '../temporal/connection.js'
-import { closeSoon, openSource, openStore } from './open.js'
+import { closeSoon, openDatabase, openSource, openStore } from './open.js'
 
 /**
  * A checked config, and the parts of it that one command needs. Each part is opened with its first use, once, and stays open until
@@ -25,6 +25,15 @@ export class Session {
       this.config.store,
       () => openStore(this.config),
       (store) => store,
+    )
+  }
+
+  /** The database of the config's store, where groups keep their records. Throws as `openDatabase`. */
+  database(): Promise<DatabaseClient> {
+    return this.#once(
+      this.config.store.database,
+      () => openDatabase(this.config),
+      (database) => database,
     )
   }
 

@@ -8,8 +8,10 @@ import {
 } from '../model/commands.js'
 import type { Condition } from '../model/condition.js'
 import { eachOf } from '../model/each-of.js'
+import { TidemarkError } from '../model/errors.js'
 import { bySlice, describePartition, type GroupName, groupWorkflowId, sliceWorkflowId } from '../model/partition.js'
-import { answered } from '../temporal/answers.js'
+import { answered, neverStarted } from '../temporal/answers.js'
+import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
 import { type PendingBatch, pendingBatches } from '../temporal/pending.js'
 
 /** Slices asked at the same time. */
@@ -56,32 +58,50 @@ export interface GroupView {
  * finished run has become is known without.
  *
  * @param patienceMs how long it may take
- * @throws TidemarkError UNKNOWN_CONSUMER where it was never started, UNREACHABLE when no worker answers
+ * @throws TidemarkError UNKNOWN_CONSUMER where it does not run, UNREACHABLE when no worker answers
  */
 export async function groupStatus(client: Client, name: GroupName, patienceMs?: number): Promise<GroupView> {
-  const handle = client.workflow.getHandle(groupWorkflowId(name.group, name.stream))
-  const ended = async () => (await handle.describe()).status.name === 'COMPLETED'
-  const finished = await answered(client, name, ended, patienceMs)
-  const ask = (): Promise<GroupStatus> => (finished ? handle.result() : statusOf(client, name))
-  const { revision, pauses, partitions, slices, reports } = await answered(client, name, ask, patienceMs)
-  const { version, startedAt, startedBy } = revision
-  const group = {
-    ...name,
-    config: { version, startedAt, startedBy },
-    paused: pauses.group ? pauses.group.reason || 'no reason given' : null,
+  const workflow = await answered(client, name, () => lookAtGroup(client, name), patienceMs)
+  const view = await statusBy(client, name, workflow, patienceMs)
+  if (view) return view
+  if (!workflow) throw neverStarted(name)
+  throw new TidemarkError('UNKNOWN_CONSUMER', `group ${name.group} on ${name.stream} does not run: ${workflow.why}`, {
+    place: name,
+  })
+}
+
+/** As `groupStatus`, after a look at the group's workflow; null where it does not run. */
+export async function statusBy(
+  client: Client,
+  name: GroupName,
+  workflow: GroupWorkflow | null,
+  patienceMs?: number,
+): Promise<GroupView | null> {
+  if (workflow?.state === 'finished') {
+    const { reports, ...status } = workflow.result!
+    const partitions = reports.map((report) => ({
+      ...viewOf(report),
+      working: false,
+      config: status.revision.version,
+    }))
+    return { ...groupOf(status), partitions }
   }
-  if (finished) {
-    const views = reports.map((report) => ({ ...viewOf(report), working: false, config: version }))
-    return { ...group, partitions: views }
-  }
-  const owned = [...bySlice(partitions, slices)]
+  if (workflow?.state !== 'running') return null
+  const status = await answered(client, name, () => statusOf(client, name), patienceMs)
+  const owned = [...bySlice(status.partitions, status.slices)]
   const views = await answered(
     client,
     name,
     () => eachOf(owned, lanes, ([slice, theirs]) => sliceViews(client, name, slice, theirs)),
     patienceMs,
   )
-  return { ...group, partitions: views.flat().sort((a, b) => a.partition - b.partition) }
+  return { ...groupOf(status), partitions: views.flat().sort((a, b) => a.partition - b.partition) }
+}
+
+function groupOf({ group, stream, revision, pauses }: Omit<GroupStatus, 'reports'>): Omit<GroupView, 'partitions'> {
+  const { version, startedAt, startedBy } = revision
+  const paused = pauses.group ? pauses.group.reason || 'no reason given' : null
+  return { group, stream, config: { version, startedAt, startedBy }, paused }
 }
 
 /** A group that is just starting has no status yet. */

@@ -2,12 +2,18 @@ import type { Client } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig, type TemporalSettings } from '../config/parse.js'
 import { isTidemarkError, messageOf } from '../model/errors.js'
+import type { GroupName } from '../model/partition.js'
+import type { GroupRecord, Stop } from '../ports/index.js'
+import { answered } from '../temporal/answers.js'
 import { connectClient, temporalError } from '../temporal/connection.js'
+import { lookAtGroup } from '../temporal/group-workflow.js'
 import { findConsumers, type Wanted } from './find.js'
 import { answerWithin, placeOf } from './once.js'
-import { openSource, openStore, patience, using } from './open.js'
+import { openDatabase, openSource, openStore, patience, using } from './open.js'
 import { greatestAge, type PartitionPosition, readPositions, sumOfLag } from './positions.js'
-import { type GroupView, groupStatus, type PartitionView } from './status.js'
+import { type Findings, problemOf } from './problem.js'
+import { type GroupView, type PartitionView, statusBy } from './status.js'
+import { describeStop, stopInForce } from './stopped.js'
 
 /** A consumer as people see it: what its workers say, and how far it has come by its store and its log. Fit for JSON. */
 export interface ConsumerView {
@@ -17,9 +23,14 @@ export interface ConsumerView {
   readonly notes: readonly string[]
   /** False where Temporal, the store or the stream could not be reached. That no worker runs is a state like others. */
   readonly complete: boolean
+  /** Why the group does not run though it should, in a sentence. Null where it runs, has finished, or a person has paused or stopped it. */
+  readonly problem: string | null
   /** The config in force; null where no worker says. */
   readonly config: GroupView['config'] | null
+  /** Why the whole group is paused; null where it is not. */
   readonly paused: string | null
+  /** How, when and why a person has stopped the group in Temporal; null where nobody has. */
+  readonly stopped: string | null
   readonly lag: string | null
   readonly timeLagMs: number | null
   readonly partitions: readonly PartitionLine[]
@@ -28,8 +39,8 @@ export interface ConsumerView {
 /** Offsets are decimal text, times ISO text. Null where nobody says. */
 export interface PartitionLine {
   readonly partition: number
-  /** `idle` runs and waits for messages; `unknown` where no worker says. */
-  readonly state: PartitionView['state'] | 'idle' | 'unknown'
+  /** `idle` runs and waits for messages; `stopped` with its group; `unknown` where no worker says. */
+  readonly state: PartitionView['state'] | 'idle' | 'stopped' | 'unknown'
   readonly reason: string
   readonly since: string | null
   /** Where the next batch begins: ahead of `committed` by what is not committed yet. */
@@ -63,21 +74,39 @@ export async function viewGroups(config: TidemarkConfig, wanted: Wanted = {}): P
 /**
  * Looks at a consumer from all sides at once. What does not answer is named in `notes`, and the rest is shown.
  *
- * @throws what the store threw, when the workers don't answer either
+ * @throws what the store threw, when Temporal doesn't answer either
  */
 export async function viewConsumer(config: ParsedConfig, consumer: ParsedConsumer): Promise<ConsumerView> {
   const { group, stream } = consumer.settings
-  const [workers, positions] = await Promise.all([
-    asked(withTemporal(config.temporal, (client) => groupStatus(client, { group, stream }, patience))),
+  const name = { group, stream }
+  const [temporal, positions, record] = await Promise.all([
+    asked(withTemporal(config.temporal, (client) => workersOf(client, name))),
     asked(positionsOf(config, consumer)),
+    asked(using(openDatabase(config), ({ groups }) => groups.read(name))),
   ])
-  if (!workers.answer && !positions.answer) throw positions.why
+  if (!temporal.answer && !positions.answer) throw positions.why
+  const findings: Findings = {
+    workflow: temporal.answer?.workflow ?? null,
+    view: temporal.answer?.view ?? null,
+    unanswered: temporal.answer ? temporal.answer.unanswered : temporal.why,
+    record: record.answer,
+  }
   const notes = [
-    ...(workers.answer ? [] : [noteOf(workers.why)]),
+    ...noteOf(findings),
     ...(positions.answer ? positions.answer.notes : [`from the workers alone: ${messageOf(positions.why)}`]),
+    ...(record.why === null || !positions.answer ? [] : [`pauses and stops are unknown: ${messageOf(record.why)}`]),
   ]
-  const complete = positions.answer?.why === null && (workers.answer !== null || silent(workers.why))
-  return merge({ group, stream, notes, complete }, workers.answer, positions.answer?.positions ?? [])
+  const complete = positions.answer?.why === null && record.why === null && temporal.why === null
+  const problem = temporal.why === null && record.why === null ? problemOf(name, findings) : null
+  return merge({ group, stream, notes, complete, problem }, findings, positions.answer?.positions ?? [])
+}
+
+/** The group's workflow, and what its workers say where they answer. */
+async function workersOf(client: Client, name: GroupName): Promise<Omit<Findings, 'record'>> {
+  const workflow = await answered(client, name, () => lookAtGroup(client, name), patience)
+  const view = await asked(statusBy(client, name, workflow, patience))
+  if (view.why !== null && !silent(view.why)) throw view.why
+  return { workflow, view: view.answer, unanswered: view.why }
 }
 
 /** Whether Temporal answered, and only the group's workers did not: then the error is about the group. */
@@ -86,10 +115,11 @@ function silent(why: unknown): boolean {
 }
 
 /** Why only half of it is shown. */
-function noteOf(why: unknown): string {
-  const message = messageOf(why)
-  if (isTidemarkError(why) && why.code === 'UNKNOWN_CONSUMER') return 'not started: from the store and the broker'
-  return `${silent(why) ? 'no worker answers' : message}: from the store and the broker`
+function noteOf({ workflow, record, view, unanswered }: Findings): string[] {
+  if (view || stopInForce(record, workflow)) return []
+  if (unanswered !== null)
+    return [`${silent(unanswered) ? 'no worker answers' : messageOf(unanswered)}: from the store and the broker`]
+  return [`${workflow || record ? 'does not run' : 'not started'}: from the store and the broker`]
 }
 
 /** Positions by the store, and by the log as far as it answers. Throws where the store does not. */
@@ -131,24 +161,41 @@ async function asked<T>(asking: Promise<T>): Promise<Asked<T>> {
 }
 
 function merge(
-  base: Pick<ConsumerView, 'group' | 'stream' | 'notes' | 'complete'>,
-  workers: GroupView | null,
+  base: Pick<ConsumerView, 'group' | 'stream' | 'notes' | 'complete' | 'problem'>,
+  { workflow, record, view }: Findings,
   positions: readonly PartitionPosition[],
 ): ConsumerView {
+  const stop = stopInForce(record, workflow)
   const stored = new Map(positions.map((one) => [one.partition, one]))
-  const told = new Map((workers?.partitions ?? []).map((one) => [one.partition, one]))
-  const partitions = [...new Set([...stored.keys(), ...told.keys()])].sort((a, b) => a - b)
+  const told = new Map((view?.partitions ?? []).map((one) => [one.partition, one]))
+  const recorded = view ? [] : (record?.partitions ?? [])
+  const partitions = [...new Set([...stored.keys(), ...told.keys(), ...recorded])].sort((a, b) => a - b)
+  const paused = view ? view.paused : (record?.paused.group?.why ?? null)
   return {
     ...base,
-    config: workers?.config ?? null,
-    paused: workers?.paused ?? null,
+    config: view?.config ?? null,
+    paused: paused === '' ? 'no reason given' : paused,
+    stopped: stop && describeStop(stop),
     lag: text(sumOfLag(positions)),
     timeLagMs: greatestAge(positions),
-    partitions: partitions.map((partition) => lineOf(partition, told.get(partition), stored.get(partition))),
+    partitions: partitions.map((partition) => {
+      const theirs = told.get(partition) ?? byRecord(partition, stop, record)
+      return lineOf(partition, theirs, stored.get(partition))
+    }),
   }
 }
 
-function lineOf(partition: number, told?: PartitionView, stored?: PartitionPosition): PartitionLine {
+/** A partition's state where no worker says it: what people have decided holds even so. */
+function byRecord(partition: number, stop: Stop | null, record: GroupRecord | null): LineState | undefined {
+  const pause = record?.paused.partitions.get(partition) ?? record?.paused.group
+  const decided = stop ?? pause
+  if (!decided) return undefined
+  return { state: stop ? 'stopped' : 'paused', reason: decided.why, since: decided.at.toISOString(), working: false }
+}
+
+type LineState = Omit<PartitionView, 'state' | 'partition'> & { readonly state: PartitionLine['state'] }
+
+function lineOf(partition: number, told?: LineState, stored?: PartitionPosition): PartitionLine {
   // Each of them was asked at another moment. A position never lies behind what is committed.
   const committed = text(stored?.committed) ?? told?.committed ?? null
   return {

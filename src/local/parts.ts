@@ -50,7 +50,7 @@ export async function findTemporal(options: TemporalOptions & Own, progress: Pro
   const address = options.own ? undefined : process.env.TEMPORAL_ADDRESS
   if (address) {
     const namespace = process.env.TEMPORAL_NAMESPACE || 'default'
-    return external({ address, namespace, uiUrl: null, ...notOurs('Temporal', 'TEMPORAL_ADDRESS') })
+    return external({ address, namespace, uiUrl: null, metricsUrl: null, ...notOurs('Temporal', 'TEMPORAL_ADDRESS') })
   }
   const { server, ...addresses } = await startTemporal(await temporalProgram(progress), options)
   return ours({ ...addresses, ...controlsOf(server) }, server)

@@ -13,14 +13,16 @@ export interface TemporalAddress {
   readonly namespace: string
   /** Null for a server we did not start. */
   readonly uiUrl: string | null
+  /** Where the server shows its metrics, in Prometheus' text format. Null for a server we did not start. */
+  readonly metricsUrl: string | null
 }
 
 /** What Tidemark's workflows write about themselves, so that the Temporal UI can filter by it. */
 export const searchAttributes = {
   TidemarkGroup: 'Keyword',
   TidemarkStream: 'Keyword',
-  TidemarkPartition: 'Int',
-  TidemarkState: 'Keyword',
+  TidemarkSlice: 'Int',
+  TidemarkState: 'KeywordList',
 } as const
 
 const namespace = 'default'
@@ -32,8 +34,14 @@ export interface LocalTemporal extends TemporalAddress {
 /** Starts a Temporal dev server with its UI; resolves when it takes workflows and knows the search attributes. */
 export async function startTemporal(program: string, options: TemporalOptions = {}): Promise<LocalTemporal> {
   const server = await Server.start(temporalServer(program, options))
-  const [port, uiPort] = server.ports
-  return { address: `127.0.0.1:${port}`, namespace, uiUrl: `http://127.0.0.1:${uiPort}`, server }
+  const [port, uiPort, metricsPort] = server.ports
+  return {
+    address: `127.0.0.1:${port}`,
+    namespace,
+    uiUrl: `http://127.0.0.1:${uiPort}`,
+    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
+    server,
+  }
 }
 
 function temporalServer(program: string, options: TemporalOptions): ServerKind {

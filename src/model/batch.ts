@@ -134,7 +134,7 @@ export type PartitionOutcome = {
   readonly messages: number
   /** The partition's head as last seen, decimal. */
   readonly head: string
-  /** What the batch has committed itself, decimal. */
+  /** What the batch has committed itself, decimal, where it has left nothing to commit. */
   readonly committed?: string
 } & (
   | {

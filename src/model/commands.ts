@@ -52,6 +52,8 @@ export interface PauseCommand {
 }
 
 export interface ResumeCommand {
+  readonly reason?: string
+  /** For people: `user@host`. */
   readonly by?: string
   readonly partitions?: readonly number[]
 }
@@ -122,6 +124,8 @@ export interface PartitionRecord extends PartitionReport {
   readonly resting?: boolean
   /** True if the previous batch ended exactly at the position and did not end the run. */
   readonly follows?: boolean
+  /** Handled further than the store knows. */
+  readonly uncommitted?: boolean
   /** Batches that it is still worked apart, after its handler was too slow for its neighbours. */
   readonly apartFor?: number
   /** Present once a bounded run has begun. */

@@ -42,7 +42,8 @@ function isUnanswered(error: unknown): boolean {
   return isGrpcServiceError(cause) && nobody.has(cause.code)
 }
 
-function neverStarted({ group, stream }: GroupName): TidemarkError {
+/** Nobody has started a group yet. */
+export function neverStarted({ group, stream }: GroupName): TidemarkError {
   return new TidemarkError(
     'UNKNOWN_CONSUMER',
     `no group '${group}' runs on stream '${stream}' in this Temporal namespace; start it with 'tidemark start'`,

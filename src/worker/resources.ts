@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RuntimeOutput } from '../../activities/handling/outputs.js'
 import { placeOf } from '../client/once.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
+import { TidemarkError } from '../model/errors.js'
 import type {
   ConnectContext,
   Database,
@@ -45,12 +46,20 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
     describe: object
     connect: () => Promise<T>
   }): Promise<T> => {
-    const client = await connectWithin(placeOf({ kind, describe }), connect, waiting)
+    const place = placeOf({ kind, describe })
+    const client = await connectWithin(place, connect, waiting)
+    if (closed) {
+      await client.close()
+      throw new TidemarkError('UNREACHABLE', `ended before ${place} was connected`)
+    }
     closers.push(() => client.close())
     return client
   }
   const mirroring: MirroredStore[] = []
+  // What is being opened while another part can't be had is closed as soon as it is there.
+  let closed = false
   const close = async () => {
+    closed = true
     await Promise.race([
       Promise.all(mirroring.map((store) => store.close())),
       sleep(mirrorsMayTake, undefined, { ref: false }),

@@ -183,7 +183,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
 
   it('shows its version, and in the help of each command examples and exit codes', async () => {
     expect((await project.run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+/)
-    const commands = 'start status lag groups pause resume reset adopt history migrate completion'.split(' ')
+    const commands = 'start status lag groups cost pause resume reset adopt history migrate completion'.split(' ')
     for (const command of [[], ...commands.map((name) => [name])]) {
       const { code, stdout } = await project.ask([...command, '--help'])
       expect(code).toBe(0)

@@ -3,8 +3,8 @@ import type { Deduplicator } from '../../activities/handling/dedupe.js'
 import { delivererOf } from '../../activities/handling/deliverer.js'
 import type { ConsumerRuntime } from '../../activities/runtime.js'
 import type { HandlerKind } from '../../src/handlers/handler.js'
-import { MemoryProgress } from '../../src/memory/store/progress.js'
-import type { Chunk, Message, OutputRecord, Progress, ProgressLog } from '../../src/ports/index.js'
+import { MemoryProgress, type ProgressRow } from '../../src/memory/store/progress.js'
+import type { Chunk, Message, OutputRecord, ProgressLog } from '../../src/ports/index.js'
 import { LogHeaders } from '../../src/reading/message.js'
 import { silentLog } from './silent-log.js'
 
@@ -43,7 +43,7 @@ interface Given {
 
 /** What delivers chunks to a handler over progress in memory, which stands at `start`. */
 export async function delivered({ handler, send, transactional = false, dedupe, manual = false }: Given) {
-  const rows = new Map<string, Progress>()
+  const rows = new Map<string, ProgressRow>()
   const written: unknown[] = []
   const memory = new MemoryProgress(rows, written)
   await memory.claim(key, token, { from: start, replay: 0 })
@@ -89,6 +89,7 @@ function withOutputs(memory: MemoryProgress, sent: OutputRecord[]): ProgressLog 
   return {
     read: (of) => memory.read(of),
     claim: (of, by, from) => memory.claim(of, by, from),
+    raise: (of, by) => memory.raise(of, by),
     advance: (of, by, from, to) => memory.advance(of, by, from, to),
     transact: async (of, by, from, to, work) => {
       const staged: OutputRecord[] = []

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import type { Run } from '../../bench/bench.js'
 import { parseOptions } from '../../bench/options.js'
-import { lineOf, ratiosOf } from '../../bench/report.js'
+import { lineOf, ratiosOf, tableOf } from '../../bench/report.js'
 import { median, percentile } from '../../bench/statistics.js'
 
 const run: Run = {
+  partitions: 4,
   messages: 2_000,
   handled: 2_000,
   msgsPerSecond: 100,
@@ -58,6 +59,24 @@ describe('the bench report', () => {
     expect(ratiosOf(lines)).toEqual({ dedupe: { msgsPerSecond: 0.5, cpuSeconds: 1, peakRssMb: 1 } })
   })
 
+  it('compares Tidemark with many partitions to plain, and to Tidemark with few', () => {
+    const many = { ...run, partitions: 256, peakRssMb: 150 }
+    const lines = [
+      lineOf('tidemark', 'drain', [{ ...run, msgsPerSecond: 200 }]),
+      lineOf('plain', 'many-partitions-drain', [{ ...many, msgsPerSecond: 25 }]),
+      lineOf('tidemark', 'many-partitions-drain', [many]),
+    ]
+    expect(lines.map(({ partitions }) => partitions)).toEqual([4, 256, 256])
+    const ratios = ratiosOf(lines)
+    expect(ratios).toEqual({
+      'many-partitions-drain': { msgsPerSecond: 4, cpuSeconds: 1, peakRssMb: 1 },
+      'many-partitions': { msgsPerSecond: 0.5, cpuSeconds: 1, peakRssMb: 1.5 },
+    })
+    expect(tableOf(lines, ratios)).toContain(
+      'drain, Tidemark with many partitions / with few: msgsPerSecond 0.5, cpuSeconds 1, peakRssMb 1.5',
+    )
+  })
+
   it('reads medians and percentiles by nearest rank', () => {
     expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5])
     const hundred = Array.from({ length: 100 }, (_, index) => index + 1)
@@ -67,10 +86,16 @@ describe('the bench report', () => {
   it('names the option it cannot read', () => {
     expect(() => parseOptions(['--messages', 'many'])).toThrow('--messages is "many"; it must be a whole number from 1')
     expect(() => parseOptions(['--only', 'cpu'])).toThrow(
-      '--only is "cpu"; it must be drain, latency, rabbitmq-drain, rabbitmq-latency',
+      '--only is "cpu"; it must be drain, latency, many-partitions-drain, rabbitmq-drain, rabbitmq-latency',
     )
     expect(parseOptions(['--only', 'rabbitmq-drain'])?.workloads).toEqual(['rabbitmq-drain'])
-    expect(parseOptions([])?.workloads).toEqual(['drain', 'latency', 'rabbitmq-drain', 'rabbitmq-latency'])
+    expect(parseOptions([])).toMatchObject({
+      actions: null,
+      partitions: 256,
+      workloads: ['drain', 'latency', 'many-partitions-drain', 'rabbitmq-drain', 'rabbitmq-latency'],
+    })
+    expect(parseOptions(['--actions'])?.actions).toEqual({ minutes: 5 })
+    expect(parseOptions(['--actions', '--minutes', '1'])?.actions).toEqual({ minutes: 1 })
     expect(parseOptions(['--help'])).toBeNull()
   })
 })

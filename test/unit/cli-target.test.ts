@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import { ranges } from '../../src/client/find.js'
 import { moveOf } from '../../src/client/plan.js'
 import { parseTarget } from '../../src/client/target.js'
+import { ranges } from '../../src/model/partition.js'
 
 const now = Date.parse('2026-07-01T12:00:00Z')
 

@@ -42,7 +42,7 @@ describe('a config', () => {
       start: 'first',
       commit: { after: 'batch' },
       outOfRange: 'fail',
-      batch: { maxMessages: 1_000_000, maxDurationMs: 30_000, idleGapMs: 2_000 },
+      batch: { maxMessages: 1_000_000, maxDurationMs: 30_000, idleGapMs: 2_000, restAfterMs: 60_000 },
       chunk: { maxMessages: 10_000, fetchBytes: 2 * 1024 ** 2 },
       concurrency: 100,
       heartbeatTimeoutMs: 10_000,

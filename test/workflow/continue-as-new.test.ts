@@ -1,34 +1,51 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing'
 import { expect, it } from 'vitest'
-import type { BatchInput } from '../../src/model/batch.js'
-import { names, type PartitionStatus, workflowTypes } from '../../src/model/commands.js'
-import { partitionWorkflowId } from '../../src/model/partition.js'
+import type { BatchInput, CommitInput, OpenInput } from '../../src/model/batch.js'
+import { names, type SliceStatus, workflowTypes } from '../../src/model/commands.js'
+import { sliceWorkflowId } from '../../src/model/partition.js'
 import { describeWith, part } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { handled, partitionInput, quiet, withWorker } from '../support/workflow-env.js'
+import { committed, handled, opened, quiet, sliceInput, withWorker } from '../support/workflow-env.js'
 
 // On a real server: it is the one that says when a history is long enough.
-describeWith(['temporal'], 'a long-lived partition', () => {
-  it('carries its position, epoch and batch number over to a new run, and nothing is worked twice', async () => {
+describeWith(['temporal'], 'a long-lived slice', () => {
+  it('carries positions, epochs and batch numbers over to a new run, and nothing is worked twice', async () => {
     quiet()
     const env = await TestWorkflowEnvironment.createFromExistingServer({ address: part('temporal').address })
-    let batches = 0
+    const partitions = [0, 16]
+    const batches = new Map<number, number>()
+    let opens = 0
+    let furthest = 0
     // A history is long enough by its events or by its bytes. These come sooner: each batch is told the log's identity.
-    const identity = 'x'.repeat(30_000)
+    const identity = 'x'.repeat(15_000)
     const activities = {
-      open: async ({ above }: { above: number }) => ({ epoch: above + 1, position: '0', replay: 0, identity }),
-      poll: async ({ position }: { position: string }) => ({ from: position, found: true }),
+      open: async (input: OpenInput) => {
+        opens++
+        return opened(input, '0', { identity })
+      },
       process: async (input: BatchInput) => {
-        batches++
-        expect(input.from).toBe(String(batches - 1))
+        for (const { partition, from, batch, epoch } of input.partitions) {
+          const before = batches.get(partition) ?? 0
+          expect({ partition, from, batch, epoch }).toEqual({
+            partition,
+            from: String(before),
+            batch: before + 1,
+            epoch: 1,
+          })
+          batches.set(partition, before + 1)
+        }
         return handled(input, 1)
+      },
+      commit: async (input: CommitInput) => {
+        for (const { position } of input.partitions) furthest = Math.max(furthest, Number(position))
+        return committed(input)
       },
     }
     try {
       await withWorker(env, activities, async (queue) => {
-        const input = partitionInput(queue)
-        const workflowId = partitionWorkflowId(input.key)
-        const started = await env.client.workflow.start(workflowTypes.partition, {
+        const input = sliceInput(queue, partitions)
+        const workflowId = sliceWorkflowId(input.name, input.slice)
+        const started = await env.client.workflow.start(workflowTypes.slice, {
           workflowId,
           taskQueue: queue,
           args: [input],
@@ -38,12 +55,16 @@ describeWith(['temporal'], 'a long-lived partition', () => {
           what: 'a new run',
           timeout: 90_000,
         })
-        const after = await waitFor(async () => (await handle.query<PartitionStatus>(names.status)).progress, {
-          what: 'its status',
-        })
-        expect(after.epoch).toBe(1)
-        expect(after.batch).toBeGreaterThan(100)
-        expect(Number(after.position)).toBe(after.messages)
+        const atStart = batches.get(0)!
+        await waitFor(() => batches.get(0)! > atStart + 5 && furthest > atStart, { what: 'batches of the new run' })
+        const status = await waitFor(() => handle.query<SliceStatus>(names.status), { what: 'its status' })
+        for (const { progress, condition } of status.partitions) {
+          expect(condition).toBe('healthy')
+          expect(progress!.epoch).toBe(1)
+          expect(progress!.batch).toBeGreaterThan(50)
+          expect(Number(progress!.position)).toBe(progress!.messages)
+        }
+        expect(opens).toBe(1)
         await handle.terminate()
       })
     } finally {

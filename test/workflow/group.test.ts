@@ -1,9 +1,17 @@
+import { Context } from '@temporalio/activity'
 import type { WorkflowHandle } from '@temporalio/client'
 import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { BatchInput, DiscoverInput } from '../../src/model/batch.js'
-import { type GroupStatus, names, type PartitionStatus, workflowTypes } from '../../src/model/commands.js'
-import { groupWorkflowId, partitionWorkflowId } from '../../src/model/partition.js'
+import type { BatchInput, OpenInput, PollInput, PollResult } from '../../src/model/batch.js'
+import {
+  type GroupStatus,
+  names,
+  type PartitionStatus,
+  type SliceStatus,
+  workflowTypes,
+} from '../../src/model/commands.js'
+import { bySlice, groupWorkflowId, sliceOf, sliceWorkflowId } from '../../src/model/partition.js'
+import type { Revision } from '../../src/model/revision.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
 import {
@@ -11,9 +19,30 @@ import {
   answer,
   groupInput,
   handled,
+  memoryRecord,
+  opened,
   timeSkippingEnvironment,
   withWorker,
 } from '../support/workflow-env.js'
+
+/** A stream and its group's record, both of which a test can change, and what the group's poll finds. */
+function world(partitions: number[], slices = 2) {
+  const news: Partial<PollResult>[] = []
+  const polls = { begun: 0, running: 0 }
+  const poll = async ({ partitions: known }: PollInput): Promise<PollResult> => {
+    polls.begun++
+    polls.running++
+    const added = () => partitions.filter((partition) => !known.includes(partition))
+    const { cancellationSignal, heartbeat } = Context.current()
+    while (news.length === 0 && added().length === 0 && !cancellationSignal.aborted) {
+      heartbeat()
+      await new Promise((resolve) => setTimeout(resolve, 25))
+    }
+    polls.running--
+    return { added: added(), missing: [], stopped: [], ...news.shift() }
+  }
+  return { partitions, slices, news, polls, activities: { ...memoryRecord(partitions, slices), poll } }
+}
 
 describeWith(['timeSkipping'], 'group workflow', () => {
   let env: TestWorkflowEnvironment
@@ -22,157 +51,288 @@ describeWith(['timeSkipping'], 'group workflow', () => {
   })
   afterEach(() => env?.teardown())
 
-  /** A stream whose partitions a test can change. */
-  function stream(...initial: number[]) {
-    const partitions = [...initial]
-    const missing: number[] = []
-    const discover = async ({ known, verify }: DiscoverInput) => {
-      const news = () => partitions.some((partition) => !known.includes(partition))
-      for (let looks = 0; looks < 20 && !news() && !verify; looks++)
-        await new Promise((resolve) => setTimeout(resolve, 25))
-      return { partitions: [...partitions], missing: verify ? missing.splice(0) : [] }
-    }
-    return { partitions, missing, activities: { discover } }
+  interface LiveGroup {
+    readonly handle: WorkflowHandle
+    readonly revision: Revision
+    slice(slice: number): WorkflowHandle
+    status(): Promise<GroupStatus>
+    /** The partitions that a slice owns. */
+    owned(slice: number): Promise<number[]>
+    partition(index: number): Promise<PartitionStatus>
+    /** Waits until a partition looks like this. */
+    until(index: number, what: string, looks: (partition: PartitionStatus) => boolean): Promise<PartitionStatus>
   }
 
-  async function play(
-    given: { readonly partitions: readonly number[]; readonly activities: Partial<Activities> },
-    test: (group: Playing) => Promise<void>,
+  async function withGroup(
+    { partitions, slices, activities }: ReturnType<typeof world>,
+    test: (group: LiveGroup) => Promise<void>,
+    given: { readonly activities?: Partial<Activities>; readonly change?: Partial<Revision> } = {},
   ): Promise<void> {
-    await withWorker(env, given.activities, async (queue) => {
-      const input = groupInput(queue)
+    await withWorker(env, { ...activities, ...given.activities }, async (queue) => {
+      const input = groupInput(queue, given.change)
       const handle = await env.client.workflow.start(workflowTypes.group, {
         workflowId: groupWorkflowId(input.group, input.stream),
         taskQueue: queue,
         args: [input],
       })
-      const partition = (index: number) => {
-        const workflowId = partitionWorkflowId({ group: input.group, stream: input.stream, partition: index })
-        return env.client.workflow.getHandle(workflowId)
+      const slice = (index: number) => env.client.workflow.getHandle(sliceWorkflowId(input, index))
+      const look = (index: number) => answer(env, () => slice(index).query<SliceStatus>(names.status))
+      const partition = async (index: number) =>
+        (await look(sliceOf(index, slices))).partitions.find((one) => one.partition === index)!
+      try {
+        await test({
+          handle,
+          revision: input.revision,
+          slice,
+          status: () => answer(env, () => handle.query<GroupStatus>(names.status)),
+          owned: async (index) => (await look(index)).partitions.map((one) => one.partition),
+          partition,
+          until: (index, what, looks) =>
+            waitFor(() => partition(index).then((one) => looks(one) && one), { what: `partition ${index}: ${what}` }),
+        })
+      } finally {
+        await handle.terminate().catch(() => {})
+        for (const index of bySlice(partitions, slices).keys())
+          await slice(index)
+            .terminate()
+            .catch(() => {})
       }
-      const look = (index: number) => answer(env, () => partition(index).query<PartitionStatus>(names.status))
-      const group = {
-        handle,
-        revision: input.revision,
-        partition,
-        status: () => answer(env, () => handle.query<GroupStatus>(names.status)),
-        look,
-        mode: async (index: number) => (await look(index)).mode,
-      }
-      await waitFor(async () => (await group.status()).partitions.length === given.partitions.length, {
-        what: 'all partitions',
-      })
-      await test(group)
-      for (const index of given.partitions) await partition(index).terminate()
-      await handle.terminate()
     })
   }
-  interface Playing {
-    readonly handle: WorkflowHandle
-    readonly revision: ReturnType<typeof groupInput>['revision']
-    partition(index: number): WorkflowHandle
-    status(): Promise<GroupStatus>
-    look(index: number): Promise<PartitionStatus>
-    mode(index: number): Promise<string>
-  }
+  const works = ({ progress }: PartitionStatus) => progress !== null
 
-  async function configured(handle: WorkflowHandle, version: string): Promise<boolean> {
-    const { events } = await handle.fetchHistory()
-    const signals = (events ?? [])
-      .map((event) => event.workflowExecutionSignaledEventAttributes)
-      .filter((signal) => signal?.signalName === names.configure)
-    return signals.some((signal) =>
-      Buffer.from(signal?.input?.payloads?.[0]?.data ?? '')
-        .toString()
-        .includes(`"version":"${version}"`),
-    )
-  }
-
-  it('hears of a partition that stops in the middle of a turn, and wakes it when a worker starts with the same config', async () => {
-    const given = stream(0)
-    let tries = 0
-    const process = async (input: BatchInput) =>
-      handled(input, 0, { end: 'stopped', blocked: `the message can't be decoded, try ${++tries}` })
-    await play({ ...given, activities: { ...given.activities, process } }, async ({ handle, status, revision }) => {
-      const reason = async () => (await status()).reports[0]?.reason
-      await waitFor(async () => (await reason()) === "the message can't be decoded, try 1", { what: 'the report' })
-      await handle.signal(names.configure, revision)
-      await waitFor(async () => (await reason()) === "the message can't be decoded, try 2", { what: 'another try' })
+  it('gives each partition to the slice that its number says', async () => {
+    await withGroup(world([0, 1, 2, 3, 4]), async ({ until, owned, status }) => {
+      for (const index of [0, 1, 2, 3, 4]) await until(index, 'to be opened', works)
+      expect(await owned(0)).toEqual([0, 2, 4])
+      expect(await owned(1)).toEqual([1, 3])
+      expect(await status()).toMatchObject({ partitions: [0, 1, 2, 3, 4], slices: 2, generation: 1, reports: [] })
     })
   })
 
-  it('starts a workflow for each partition, and for those added later', async () => {
-    const given = stream(0, 1)
-    await play(given, async ({ status, mode }) => {
-      given.partitions.push(2)
-      await waitFor(async () => (await status()).partitions.length === 3, { what: 'the third partition' })
-      expect(await mode(2)).toBe('running')
+  it('starts no slice without partitions', async () => {
+    await withGroup(world([0, 3], 16), async ({ until, slice }) => {
+      for (const index of [0, 3]) await until(index, 'to be opened', works)
+      await expect(slice(1).describe()).rejects.toThrow()
     })
+  })
+
+  it('gives partitions that are added to slices, new ones and running ones, and says that they came later', async () => {
+    const requests: OpenInput['partitions'][number][] = []
+    const open = async (input: OpenInput) => {
+      requests.push(...input.partitions)
+      return opened(input)
+    }
+    const given = world([0])
+    await withGroup(
+      given,
+      async ({ until, owned }) => {
+        await until(0, 'to be opened', works)
+        given.partitions.push(1, 2)
+        await waitFor(async () => (await owned(0)).includes(2), { what: 'slice 0 to have partition 2' })
+        for (const index of [1, 2]) await until(index, 'to be opened', works)
+      },
+      { activities: { open } },
+    )
+    const byPartition = [...requests].sort((a, b) => a.partition - b.partition)
+    expect(byPartition).toEqual([
+      { partition: 0, above: 0 },
+      { partition: 1, above: 0, added: true },
+      { partition: 2, above: 0, added: true },
+    ])
   })
 
   it('pauses and resumes all of them, and an added one starts paused', async () => {
-    const given = stream(0, 1)
-    await play(given, async ({ handle, status, mode }) => {
-      await handle.executeUpdate(names.pause, { args: [{ reason: 'maintenance' }] })
+    const given = world([0, 1])
+    await withGroup(given, async ({ handle, status, until }) => {
+      for (const index of [0, 1]) await until(index, 'to be opened', works)
+      await handle.executeUpdate(names.pause, { args: [{ reason: 'maintenance', by: 'anna@desk' }] })
       given.partitions.push(2)
       await waitFor(async () => (await status()).partitions.length === 3, { what: 'the third partition' })
       for (const index of [0, 1, 2])
-        await waitFor(async () => (await mode(index)) === 'paused', { what: `${index} to pause` })
+        expect((await until(index, 'to pause', ({ paused }) => paused !== null)).paused).toMatchObject({
+          reason: 'maintenance',
+          by: 'anna@desk',
+        })
+      expect((await status()).pauses.group).toMatchObject({ reason: 'maintenance', by: 'anna@desk' })
       await handle.executeUpdate(names.resume, { args: [{}] })
       for (const index of [0, 1, 2])
-        await waitFor(async () => (await mode(index)) === 'running', { what: `${index} to run` })
-      expect((await status()).paused).toBeNull()
+        await until(index, 'to run', ({ paused, progress }) => paused === null && progress !== null)
+      expect((await status()).pauses).toEqual({ group: null, partitions: [] })
     })
   })
 
-  it('pauses one partition alone, lists it, and refuses one that is not there', async () => {
-    await play(stream(0, 1), async ({ handle, status, mode }) => {
-      await handle.executeUpdate(names.pause, { args: [{ reason: 'look at it', partitions: [1] }] })
-      await waitFor(async () => (await mode(1)) === 'paused', { what: 'partition 1 to pause' })
-      expect(await mode(0)).toBe('running')
-      expect((await status()).reports).toMatchObject([{ partition: 1, mode: 'paused', reason: 'look at it' }])
-      const refused = handle.executeUpdate(names.pause, { args: [{ reason: '', partitions: [7] }] })
-      await expect(refused).rejects.toMatchObject({
-        cause: { message: 'orders has no partition 7; this group has 0 to 1' },
+  it('pauses one partition alone, and lists it', async () => {
+    await withGroup(world([0, 1, 2]), async ({ handle, status, until, partition }) => {
+      for (const index of [0, 1, 2]) await until(index, 'to be opened', works)
+      await handle.executeUpdate(names.pause, { args: [{ reason: 'look at it', partitions: [2] }] })
+      await until(2, 'to pause', ({ paused }) => paused?.reason === 'look at it')
+      for (const index of [0, 1]) expect((await partition(index)).paused).toBeNull()
+      expect((await status()).pauses).toMatchObject({
+        group: null,
+        partitions: [{ partition: 2, reason: 'look at it' }],
       })
     })
   })
 
-  it('hands a new config on to every partition', async () => {
-    await play(stream(0, 1), async ({ handle, revision, partition, look }) => {
-      // Nobody here serves batches of the newer version, so the partitions shall be waiting for messages.
-      for (const index of [0, 1])
-        await waitFor(async () => (await look(index)).progress?.more === false, {
-          what: `partition ${index} to wait`,
+  it('refuses commands for a partition that is not there', async () => {
+    await withGroup(world([0, 1]), async ({ handle, status }) => {
+      await waitFor(async () => (await status()).partitions.length === 2, { what: 'the partitions' })
+      const args = [{ reason: '', partitions: [7] }] as const
+      for (const command of [names.pause, names.resume])
+        await expect(handle.executeUpdate(command, { args: [...args] })).rejects.toMatchObject({
+          cause: { message: 'orders has no partition 7; this group has 0 to 1', type: 'UNKNOWN_PARTITION' },
         })
+    })
+  })
+
+  it('refuses to resume single partitions while the whole group is paused', async () => {
+    await withGroup(world([0, 1]), async ({ handle, until }) => {
+      await until(1, 'to be opened', works)
+      await handle.executeUpdate(names.pause, { args: [{ reason: 'maintenance' }] })
+      const refused = handle.executeUpdate(names.resume, { args: [{ partitions: [1] }] })
+      await expect(refused).rejects.toMatchObject({ cause: { type: 'GROUP_PAUSED' } })
+      await until(1, 'to stay paused', ({ paused }) => paused?.reason === 'maintenance')
+    })
+  })
+
+  it('hands a new config on to every slice', async () => {
+    await withGroup(world([0, 1]), async ({ handle, revision, until, status }) => {
+      for (const index of [0, 1]) await until(index, 'to be opened', works)
       await handle.signal(names.configure, { ...revision, version: 'newer' })
-      // Looked up in the histories: a query that meets a signal can hang on the test server.
+      for (const index of [0, 1]) await until(index, 'to be told', ({ version }) => version === 'newer')
+      expect((await status()).revision.version).toBe('newer')
+    })
+  })
+
+  it('hears of a partition that is blocked, and has it try again when a worker starts with the same config', async () => {
+    let tries = 0
+    const process = async (input: BatchInput) =>
+      handled(input, 0, { end: 'blocked', reason: `the message can't be decoded, try ${++tries}` })
+    await withGroup(
+      world([0]),
+      async ({ handle, status, revision }) => {
+        const report = async () => (await status()).reports[0]
+        await waitFor(async () => (await report())?.reason === "the message can't be decoded, try 1", {
+          what: 'the report',
+        })
+        expect(await report()).toMatchObject({ partition: 0, condition: 'blocked' })
+        await handle.signal(names.configure, revision)
+        await waitFor(async () => (await report())?.reason === "the message can't be decoded, try 2", {
+          what: 'another try',
+        })
+      },
+      { activities: { process } },
+    )
+  })
+
+  it('forgets the report of a partition that is healthy again', async () => {
+    let mended = false
+    const process = async (input: BatchInput) =>
+      mended ? handled(input, 0, { end: 'rest' }) : handled(input, 0, { end: 'blocked', reason: 'not JSON' })
+    await withGroup(
+      world([0]),
+      async ({ handle, status }) => {
+        await waitFor(async () => (await status()).reports.length === 1, { what: 'the report' })
+        mended = true
+        await handle.executeUpdate(names.resume, { args: [{ partitions: [0] }] })
+        await waitFor(async () => (await status()).reports.length === 0, { what: 'the report to go' })
+      },
+      { activities: { process } },
+    )
+  })
+
+  it('starts a slice again whose workflow is gone', async () => {
+    const given = world([0, 1])
+    await withGroup(given, async ({ slice, until, status }) => {
+      await until(1, 'to be opened', works)
+      const before = (await slice(1).describe()).runId
+      await slice(1).terminate('by accident')
+      given.news.push({ missing: [1] })
+      await waitFor(async () => (await slice(1).describe()).runId !== before, { what: 'a new run' })
+      expect((await until(1, 'to be opened again', works)).paused).toBeNull()
+      expect((await status()).pauses.partitions).toEqual([])
+    })
+  })
+
+  it('keeps the partitions of a slice paused that a person has ended in Temporal, and says why', async () => {
+    const given = world([0, 1, 3])
+    await withGroup(given, async ({ handle, slice, until, status, partition }) => {
+      for (const index of [0, 1, 3]) await until(index, 'to be opened', works)
+      const before = (await slice(1).describe()).runId
+      await slice(1).terminate('a person did')
+      given.news.push({ stopped: [{ slice: 1, how: 'terminated' }] })
+      await waitFor(async () => (await slice(1).describe()).runId !== before, { what: 'a new run' })
+      for (const index of [1, 3]) {
+        const { paused, progress } = await until(index, 'to be there', () => true)
+        expect(paused).toMatchObject({ by: 'Temporal', reason: 'slice 1 was terminated in Temporal' })
+        expect(progress).toBeNull()
+      }
+      expect((await partition(0)).paused).toBeNull()
+      expect((await status()).pauses.partitions.map((one) => one.partition)).toEqual([1, 3])
+      await handle.executeUpdate(names.resume, { args: [{ partitions: [1, 3] }] })
+      for (const index of [1, 3]) await until(index, 'to be opened', works)
+    })
+  })
+
+  it('runs one poll at a time, which commands and reports do not end', async () => {
+    const given = world([0])
+    await withGroup(given, async ({ handle, status, revision }) => {
+      await waitFor(() => given.polls.running === 1, { what: 'the poll' })
+      await handle.executeUpdate(names.pause, { args: [{ reason: 'maintenance' }] })
+      await handle.executeUpdate(names.resume, { args: [{}] })
+      await handle.signal(names.configure, { ...revision, startedBy: 'another worker' })
+      await waitFor(async () => (await status()).revision.startedBy === 'another worker', { what: 'the config' })
+      expect(given.polls).toEqual({ begun: 1, running: 1 })
+      given.news.push({})
+      await waitFor(() => given.polls.begun === 2, { what: 'the next poll' })
+      expect(given.polls.running).toBe(1)
+    })
+  })
+
+  it('does not run when its record says that a person has stopped it', async () => {
+    const given = world([0])
+    await given.activities.note({
+      name: { group: 'any', stream: 'orders' },
+      what: 'stopped',
+      by: 'anna@desk',
+      reason: 'anna@desk stopped the group',
+    })
+    await withGroup(given, async ({ handle, slice }) => {
+      await expect(handle.result()).rejects.toMatchObject({
+        cause: { type: 'STOPPED', message: 'anna@desk stopped the group' },
+      })
+      await expect(slice(0).describe()).rejects.toThrow()
+    })
+  })
+
+  it('ends its slices when a person cancels it, and its record says that it was stopped', async () => {
+    const given = world([0, 1])
+    await withGroup(given, async ({ handle, slice, until }) => {
+      for (const index of [0, 1]) await until(index, 'to be opened', works)
+      await handle.cancel()
+      await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } })
       for (const index of [0, 1])
-        await waitFor(() => configured(partition(index), 'newer'), { what: `partition ${index} to be told` })
+        await waitFor(async () => (await slice(index).describe()).status.name === 'COMPLETED', { what: 'the end' })
+      const name = { group: 'any', stream: 'orders' }
+      expect((await given.activities.enroll({ name })).stopped).toBe('its workflow was cancelled in Temporal')
     })
   })
 
-  it('starts a partition again whose workflow is gone, when a worker starts', async () => {
-    const given = stream(0, 1)
-    await play(given, async ({ handle, revision, partition, mode }) => {
-      const before = (await partition(1).describe()).runId
-      await partition(1).terminate('by accident')
-      given.missing.push(1)
-      await handle.signal(names.configure, revision)
-      await waitFor(async () => (await partition(1).describe()).runId !== before, { what: 'a new run' })
-      expect(await mode(1)).toBe('running')
-    })
-  })
-
-  it('gives partitions beyond 500 to shards, which pass commands on', async () => {
-    await play(stream(0, 500, 1_000), async ({ handle, mode }) => {
-      for (const index of [0, 500, 1_000])
-        await waitFor(async () => (await mode(index)) === 'running', { what: `partition ${index}` })
-      await handle.executeUpdate(names.pause, { args: [{ reason: 'all of them' }] })
-      for (const index of [0, 500, 1_000])
-        await waitFor(async () => (await mode(index)) === 'paused', { what: `partition ${index}` })
-      const { workflowId } = handle
-      for (const shard of [1, 2]) await env.client.workflow.getHandle(`${workflowId}/shard-${shard}`).terminate()
-    })
+  it('ends with its slices when every partition is where a bounded run ends', async () => {
+    const process = async (input: BatchInput) => handled(input, 10, { end: 'finished' })
+    await withGroup(
+      world([0, 1]),
+      async ({ handle, slice }) => {
+        const { reports } = (await handle.result()) as GroupStatus
+        expect(reports).toMatchObject([
+          { partition: 0, condition: 'finished', reason: 'read to 10, where the run ends' },
+          { partition: 1, condition: 'finished', reason: 'read to 10, where the run ends' },
+        ])
+        for (const index of [0, 1])
+          await waitFor(async () => (await slice(index).describe()).status.name === 'COMPLETED', { what: 'the end' })
+      },
+      { activities: { process }, change: { until: 'message' } },
+    )
   })
 })

@@ -68,7 +68,8 @@ export class KafkaProgress implements ProgressLog {
   raise(key: PartitionKey, token: FencingToken): Promise<void> {
     const done = (stored: Stored | null) => stored !== null && compareTokens(stored.token, token) >= 0
     return this.#contend(key, async () => {
-      if (done(await this.#fetch(key, null))) return
+      // A claim that was committed just now must be seen: beginning a producer would end its owner's.
+      if (done(await this.#read(key))) return
       // Ends every older producer. A writer that begins one later is refused by the note.
       const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionPath(key))
       const stored = await this.#fetch(key, this.cluster.settings.deliveryTimeoutMs)
@@ -151,8 +152,10 @@ export class KafkaProgress implements ProgressLog {
   ): Promise<void> {
     const { token } = owner
     if (owner.position !== from) throw fenced(key, token)
-    if (owner.producer.broken)
+    if (owner.producer.broken) {
+      if (await this.#isFenced(undefined, key, token)) throw fenced(key, token)
       throw new TidemarkError('OUTPUT_FAILED', `${describePartition(key)}: its Kafka producer has to begin anew`)
+    }
     if (owner.producer.doubtful) await this.#renew(key, owner)
     const { producer } = owner
     let over = false

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { translate } from '../../src/cli/log.js'
+import { translate } from '../../src/worker/temporal-log.js'
 
 it('a failed activity is logged with its reason, and without what only the SDK understands', () => {
   const meta = { workflowId: 'tidemark/bank/deposits/0', activityType: 'process', attempt: 3, taskToken: 'CiQw' }

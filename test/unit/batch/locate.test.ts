@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { misplaced } from '../../activities/batch/locate.js'
-import type { Bounds, SourceClient } from '../../src/ports/index.js'
+import { misplaced } from '../../../activities/batch/locate.js'
+import type { Bounds, SourceClient } from '../../../src/ports/index.js'
 
 const key = { group: 'g', stream: 's', partition: 2 }
 

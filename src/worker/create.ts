@@ -1,0 +1,129 @@
+import { Client } from '@temporalio/client'
+import { NativeConnection } from '@temporalio/worker'
+import type { TidemarkConfig } from '../config/define.js'
+import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
+import { TidemarkError } from '../model/errors.js'
+import type { Log } from '../ports/index.js'
+import { stopText } from '../ports/stop-text.js'
+import { connectionOptions, requireNamespace, temporalError } from '../temporal/connection.js'
+import { connectWithin } from './connect.js'
+import { createLog } from './log.js'
+import { openResources, type Resources } from './resources.js'
+import { createSdkWorkers } from './sdk-workers.js'
+import { sendTemporalLogTo } from './temporal-log.js'
+import { createWatchdog } from './watchdog.js'
+import { type ReadyConsumer, TidemarkWorker } from './worker.js'
+
+export interface WorkerContext {
+  /**
+   * Default: JSON lines on standard error, level LOG_LEVEL or `info`. The lines of Temporal's SDK go there, too, unless the process has
+   * installed a `Runtime` of its own before. The SDK has one log for a process: a line that is about no single worker goes to the
+   * log of the worker that was created last.
+   */
+  readonly log?: Log
+  /** Ends connecting, and later the worker. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Connects to everything the config names and makes a worker of it, which does nothing before `run`. Waits for parts that
+ * are not up yet, for `connectTimeout`. Leaves nothing open when it rejects.
+ *
+ * @throws TidemarkError CONFIG_INVALID, AUTH_FAILED, STREAM_NOT_FOUND, SCHEMA_TOO_NEW; UNREACHABLE, also where the signal aborts
+ */
+export async function createWorker(config: TidemarkConfig, context: WorkerContext = {}): Promise<TidemarkWorker> {
+  const parsed = parseConfig(config)
+  const log = context.log ?? createLog()
+  const draining = new AbortController()
+  const stopped = new AbortController()
+  const watching = new AbortController()
+  const signal = context.signal ?? draining.signal
+  requireWanted(signal)
+  const forgetLog = sendTemporalLogTo(log, parsed.taskQueue)
+  let resources: Resources | undefined
+  let connection: NativeConnection | undefined
+  let closing: Promise<void> | undefined
+  const close = () => {
+    closing ??= closeAll([() => resources?.close(), () => connection?.close(), forgetLog])
+    return closing
+  }
+  try {
+    resources = await openResources(parsed, { log, signal })
+    const opened = resources
+    const consumers = await Promise.all(parsed.consumers.map((consumer) => readyConsumer(consumer, opened, log)))
+    connection = await connectTemporal(parsed, log, signal)
+    const client = new Client({ connection, namespace: parsed.temporal.namespace })
+    requireWanted(signal)
+    const life = { log, draining: draining.signal, stopped: stopped.signal }
+    const workers = await createSdkWorkers(parsed, { connection, client, resources }, life)
+    const watchdog = createWatchdog(parsed.consumers, {
+      client,
+      taskQueue: parsed.taskQueue,
+      records: resources.of(parsed.consumers[0]!).records,
+      log,
+      signal: watching.signal,
+    })
+    const graceMs = parsed.shutdownTimeoutMs
+    const end = async () => {
+      context.signal?.removeEventListener('abort', shutdown)
+      await close()
+    }
+    const parts = { consumers, workers, watchdog, watching, end, draining, stopped, graceMs, log }
+    const worker = new TidemarkWorker(parts)
+    const shutdown = () => worker.shutdown()
+    context.signal?.addEventListener('abort', shutdown, { once: true })
+    if (!signal.aborted) return worker
+    worker.shutdown()
+    await worker.run()
+    throw endedEarly()
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function closeAll(closers: readonly (() => unknown)[]): Promise<void> {
+  for (const close of closers) await close()
+}
+
+async function readyConsumer(consumer: ParsedConsumer, resources: Resources, log: Log): Promise<ReadyConsumer> {
+  const { group, stream, slices } = consumer.settings
+  const { source, records } = resources.of(consumer)
+  const [partitions, record] = await Promise.all([source.partitions(), records.read({ group, stream })])
+  if (record && slices !== undefined && record.slices !== slices)
+    log.warn(
+      { group, stream, slices: record.slices },
+      `group ${group} on ${stream} keeps the ${record.slices} slices that it was started with, though its config says ${slices}: ` +
+        `'tidemark reslice --group ${group} --stream ${stream}' changes that, or put slices: ${record.slices} into the config`,
+    )
+  const stopped = record && stopText(record)
+  return { group, stream, partitions: partitions.length, version: consumer.version, stopped }
+}
+
+async function connectTemporal(
+  { temporal, connectTimeoutMs }: ParsedConfig,
+  log: Log,
+  signal: AbortSignal,
+): Promise<NativeConnection> {
+  const connect = async () => {
+    const connection = await NativeConnection.connect(connectionOptions(temporal)).catch((error) => {
+      throw temporalError(error, temporal)
+    })
+    try {
+      await requireNamespace(connection, temporal)
+      return connection
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
+  }
+  return connectWithin(`Temporal at ${temporal.address}`, connect, { timeoutMs: connectTimeoutMs, log, signal })
+}
+
+function requireWanted(signal: AbortSignal): void {
+  if (signal.aborted) throw endedEarly()
+}
+
+function endedEarly(): TidemarkError {
+  return new TidemarkError('UNREACHABLE', 'the worker was told to end before it was ready')
+}

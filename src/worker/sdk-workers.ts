@@ -1,0 +1,131 @@
+import { hostname } from 'node:os'
+import type { Client } from '@temporalio/client'
+import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
+import {
+  batchActivities,
+  type ConsumerRuntime,
+  controlActivities,
+  Deduplicator,
+  Slots,
+} from '../../activities/index.js'
+import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
+import { messageOf } from '../model/errors.js'
+import { batchQueue, queuesOf } from '../model/revision.js'
+import type { Log } from '../ports/index.js'
+import { TemporalCluster } from '../temporal/cluster.js'
+import { SharedBudget } from './budget.js'
+import { workflowBundle } from './bundle.js'
+import type { Resources } from './resources.js'
+
+/** Polls, commits and other short activities at the same time; each is only a promise. */
+const controlSlots = 1_000
+/** Batches at the same time. How many handlers they run is bounded by the consumer's `concurrency`. */
+const batchSlots = 1_000
+/** Slice workflows kept in memory; others are replayed from their short histories when something happens to them. */
+const cachedWorkflows = 500
+/** The SDK sends heartbeats that often at least, ms; as a rule it waits for 0.8 heartbeat timeouts. Temporal bills each. */
+const heartbeatThrottle = 60_000
+/** Time between the end of `shutdownTimeout` and giving up on the SDK's own shutdown, ms. */
+const shutdownMargin = 5_000
+
+/** What one worker's parts have in common. */
+interface Life {
+  readonly log: Log
+  readonly draining: AbortSignal
+  readonly stopped: AbortSignal
+}
+
+/**
+ * The SDK's workers: one for all workflows; for each consumer, one that works batches and one for everything that must not wait behind them.
+ * Each holds the connection until it has run. Leaves none behind when one of them can't be made.
+ */
+export async function createSdkWorkers(
+  config: ParsedConfig,
+  { connection, client, resources }: { connection: NativeConnection; client: Client; resources: Resources },
+  life: Life,
+): Promise<Worker[]> {
+  const common = {
+    connection,
+    namespace: config.temporal.namespace,
+    identity: `${process.pid}@${hostname()}`,
+    shutdownGraceTime: config.shutdownTimeoutMs + shutdownMargin,
+    shutdownForceTime: config.shutdownTimeoutMs + 2 * shutdownMargin,
+    // Slices begin together, so several tasks come at once.
+    activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 5, maximum: 20 },
+  } satisfies Partial<WorkerOptions>
+  const throttled = {
+    ...common,
+    maxHeartbeatThrottleInterval: heartbeatThrottle,
+    defaultHeartbeatThrottleInterval: heartbeatThrottle,
+  }
+  const workers: Worker[] = []
+  const budget = new SharedBudget(config.memoryBytes)
+  const cluster = new TemporalCluster(client)
+  try {
+    workers.push(
+      await Worker.create({
+        ...common,
+        taskQueue: config.taskQueue,
+        workflowBundle: await workflowBundle(),
+        maxCachedWorkflows: cachedWorkflows,
+        // A worker that was killed is missed after so long, when it was about to decide what comes next.
+        stickyQueueScheduleToStartTimeout:
+          Math.min(...config.consumers.map(({ settings }) => settings.heartbeatTimeoutMs)) / 2,
+      }),
+    )
+    for (const consumer of config.consumers) {
+      const runtime = { ...runtimeOf(config, consumer, resources, life), budget, cluster, ...life }
+      workers.push(
+        await Worker.create({
+          ...throttled,
+          taskQueue: runtime.queues.control,
+          activities: controlActivities(runtime),
+          maxConcurrentActivityTaskExecutions: controlSlots,
+        }),
+        await Worker.create({
+          ...throttled,
+          taskQueue: batchQueue(runtime.queues, consumer.version),
+          activities: batchActivities(runtime),
+          maxConcurrentActivityTaskExecutions: batchSlots,
+        }),
+      )
+    }
+    return workers
+  } catch (error) {
+    await releaseSdkWorkers(workers)
+    throw error
+  }
+}
+
+/** Lets go of workers that have never run: the SDK releases the connection only at the end of a run. */
+export async function releaseSdkWorkers(workers: readonly Worker[]): Promise<void> {
+  await Promise.allSettled(workers.map((worker) => worker.runUntil(Promise.resolve())))
+}
+
+function runtimeOf(
+  config: ParsedConfig,
+  consumer: ParsedConsumer,
+  resources: Resources,
+  life: Life,
+): Omit<ConsumerRuntime, 'budget' | 'cluster' | keyof Life> {
+  const { settings, handler, version, dedupe, until } = consumer
+  const { source, progress, store, output, records } = resources.of(consumer)
+  return {
+    settings,
+    version,
+    queues: queuesOf(config.taskQueue, settings.group, settings.stream),
+    handler,
+    source,
+    store,
+    records,
+    slots: new Slots(settings.concurrency),
+    keepOffset: (key) =>
+      store
+        .keep(key)
+        .catch((error) => life.log.debug({ ...key, error: messageOf(error) }, 'could not show the offset again')),
+    progress,
+    ...(output && { output }),
+    ...(until && { until }),
+    ...(dedupe && { dedupe: new Deduplicator(dedupe, progress, life.log, life.draining) }),
+  }
+}

@@ -1,0 +1,69 @@
+import { DefaultLogger, type LogLevel, type LogMetadata, Runtime } from '@temporalio/worker'
+import { messageOf } from '../model/errors.js'
+import type { Log } from '../ports/index.js'
+
+/** Logs of this process's workers, by their task queue; the newest is the last. */
+const logs: { readonly log: Log; readonly taskQueue: string }[] = []
+let installed = false
+
+/**
+ * Sends the SDK's own log to a worker's, until the returned function is called. Its routine news are only for debugging. The SDK has one
+ * log for a process, which can be set once and before anything else: where somebody has set it before, it stays as it is.
+ */
+export function sendTemporalLogTo(log: Log, taskQueue: string): () => void {
+  install(log)
+  const entry = { log, taskQueue }
+  logs.push(entry)
+  return () => {
+    const index = logs.indexOf(entry)
+    if (index >= 0) logs.splice(index, 1)
+  }
+}
+
+function install(log: Log): void {
+  if (installed) return
+  const logger = new DefaultLogger('INFO', ({ level, message, meta }) => {
+    const line = translate(level, message, meta ?? {})
+    // A worker's other task queues have names that begin with its own.
+    const queue = String(meta?.taskQueue ?? '')
+    const about = logs.findLast(({ taskQueue }) => queue === taskQueue || queue.startsWith(`${taskQueue}/`))
+    const to = (about ?? logs.at(-1))?.log
+    to?.[line.level](line.fields, line.text)
+  })
+  try {
+    Runtime.install({ logger, telemetryOptions: { logging: { forward: {}, filter: 'ERROR' } } })
+  } catch (error) {
+    log.debug({ error: messageOf(error) }, "Temporal's own log stays where this process has sent it before")
+  }
+  installed = true
+}
+
+interface Line {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly fields: object
+  readonly text: string
+}
+
+const levelOf: Record<LogLevel, Line['level']> = {
+  TRACE: 'debug',
+  DEBUG: 'debug',
+  INFO: 'debug',
+  WARN: 'warn',
+  ERROR: 'error',
+}
+
+/** The SDK's news in words that mean something to somebody who knows consumers, not workers. */
+export function translate(level: LogLevel, message: string, meta: LogMetadata): Line {
+  // By design: workflows have a worker of their own.
+  if (/^No (workflows|activities) registered/.test(message)) return { level: 'debug', fields: {}, text: message }
+  const { error, workflowId, activityType, attempt } = meta
+  if (message === 'Activity failed')
+    return {
+      level: levelOf[level],
+      fields: { workflowId, attempt },
+      text: `${activityType} failed, try ${attempt}: ${messageOf(error)}`,
+    }
+  // pino shows an Error only under `err`, and then with the stack.
+  const fields = error === undefined ? meta : { ...meta, error: messageOf(error) }
+  return { level: levelOf[level], fields, text: `temporal: ${message}` }
+}

@@ -1,0 +1,177 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from '@temporalio/client'
+import { startAgain } from '../client/groups.js'
+import { recordStop } from '../client/stopped.js'
+import type { ParsedConsumer } from '../config/parse.js'
+import { messageOf } from '../model/errors.js'
+import type { GroupName } from '../model/partition.js'
+import type { GroupRecord, GroupRecords, Log } from '../ports/index.js'
+import { stopText } from '../ports/stop-text.js'
+import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
+
+/** When a worker looks at its groups for the first time, and how often after that, ms. */
+const firstLook = 2_000
+const lookEvery = 20_000
+/** How long Temporal may take to answer one look, ms. */
+const patience = 5_000
+/** Waiting times before a group that keeps failing is started again, ms: the first, doubled each time, and the longest. */
+const firstPause = 60_000
+const longestPause = 32 * 60_000
+/** A group that has run for so long is in order again, ms. */
+const inOrderAfter = 10 * 60_000
+
+/** What a watchdog sees and does. */
+export interface Surroundings {
+  look(name: GroupName): Promise<GroupWorkflow | null>
+  readonly records: Pick<GroupRecords, 'read'>
+  /** Writes down that a person has ended the group's workflow. */
+  stop(name: GroupName, workflow: GroupWorkflow): Promise<GroupRecord>
+  /** Returns false where somebody else was first. */
+  start(consumer: ParsedConsumer): Promise<boolean>
+  readonly log: Log
+}
+
+/** What a watchdog remembers of one group. */
+interface Watched {
+  readonly consumer: ParsedConsumer
+  readonly name: GroupName
+  /** Seen running, and not seen to finish since. */
+  watched: boolean
+  /** First run of the workflow that a person has ended. */
+  stopped: string | null
+  /** The run that has failed, or `missing`; null while none has since the last start. */
+  failure: string | null
+  failures: number
+  failedAt: number
+  runningSince: number | null
+}
+
+/**
+ * A worker that runs keeps its groups running. It looks at their workflows now and then:
+ *
+ *   the workflow                        what happens
+ *   runs                                the group is watched from now on
+ *   is gone, or has failed              it is started again at once; if it keeps failing, after 1, 2, 4 ... minutes
+ *   was terminated or cancelled         the stop is written down, and the group stays stopped until a person resumes it
+ *   has finished a bounded run          the group is not watched any more
+ *
+ * Which groups: a watchdog never starts a group that it has not seen running. So a worker without `startGroups` starts nothing by
+ * itself; and a group that runs, whichever process has started it, is watched by all workers that have it in their config. The first
+ * one to notice starts the group with its own config.
+ */
+export class Watchdog {
+  readonly #groups: readonly Watched[]
+
+  constructor(
+    consumers: readonly ParsedConsumer[],
+    private readonly around: Surroundings,
+  ) {
+    this.#groups = consumers.map((consumer) => ({
+      consumer,
+      name: { group: consumer.settings.group, stream: consumer.settings.stream },
+      watched: false,
+      stopped: null,
+      failure: null,
+      failures: 0,
+      failedAt: 0,
+      runningSince: null,
+    }))
+  }
+
+  /** Looks again and again until the signal aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (let pause = firstLook; ; pause = lookEvery) {
+      await sleep(pause, undefined, { signal, ref: false }).catch(() => {})
+      if (signal.aborted) return
+      await this.look()
+    }
+  }
+
+  /** Looks at every group once. Never rejects: what can't be asked now is asked at the next look. */
+  async look(): Promise<void> {
+    await Promise.all(
+      this.#groups.map((one) =>
+        this.#look(one).catch((error) => {
+          this.around.log.debug({ ...one.name, error: messageOf(error) }, 'could not look after a group; trying again')
+        }),
+      ),
+    )
+  }
+
+  async #look(one: Watched): Promise<void> {
+    const workflow = await this.around.look(one.name)
+    if (workflow?.state === 'running') return seenRunning(one)
+    one.runningSince = null
+    if (workflow?.state === 'finished') one.watched = false
+    if (!one.watched) return
+    const record = await this.around.records.read(one.name)
+    if (record?.stopped) return this.#staysStopped(one, workflow, record)
+    const ended = workflow?.state === 'terminated' || workflow?.state === 'cancelled'
+    // A stop that was written down and is not there any more was ended by a person, who wants the group to run.
+    if (ended && one.stopped !== workflow.firstRunId)
+      return this.#staysStopped(one, workflow, await this.around.stop(one.name, workflow))
+    await this.#startAgain(one, workflow)
+  }
+
+  #staysStopped(one: Watched, workflow: GroupWorkflow | null, record: GroupRecord): void {
+    const stopped = workflow?.firstRunId ?? one.stopped ?? 'missing'
+    if (one.stopped !== stopped) this.around.log.warn(one.name, stopText(record) ?? '')
+    one.stopped = stopped
+    one.failure = null
+  }
+
+  async #startAgain(one: Watched, workflow: GroupWorkflow | null): Promise<void> {
+    const failure = workflow?.runId ?? 'missing'
+    if (one.failure !== failure) {
+      one.failure = failure
+      one.failedAt = Date.now()
+      one.failures++
+    }
+    if (Date.now() - one.failedAt < pauseAfter(one.failures)) return
+    // Whatever is found at the next look is another failure.
+    one.failure = null
+    const { name, consumer } = one
+    const why = `group ${name.group} on ${name.stream} did not run any more (${workflow?.why ?? 'its workflow is not in Temporal'})`
+    try {
+      if (await this.around.start(consumer))
+        this.around.log.warn({ ...name, version: consumer.version }, `${why}: started again`)
+    } catch (error) {
+      this.around.log.warn({ ...name, error: messageOf(error) }, `${why}, and could not be started again yet`)
+    }
+  }
+}
+
+function seenRunning(one: Watched): void {
+  one.watched = true
+  one.stopped = null
+  one.failure = null
+  one.runningSince ??= Date.now()
+  if (Date.now() - one.runningSince >= inOrderAfter) one.failures = 0
+}
+
+function pauseAfter(failures: number): number {
+  return failures < 2 ? 0 : Math.min(firstPause * 2 ** (failures - 2), longestPause)
+}
+
+/** A watchdog over a worker's groups. The signal ends its questions to Temporal, too. */
+export function createWatchdog(
+  consumers: readonly ParsedConsumer[],
+  parts: {
+    readonly client: Client
+    readonly taskQueue: string
+    readonly records: GroupRecords
+    readonly log: Log
+    readonly signal: AbortSignal
+  },
+): Watchdog {
+  const { client, taskQueue, records, log, signal } = parts
+  const ask = <T>(question: () => Promise<T>) =>
+    client.withAbortSignal(signal, () => client.withDeadline(Date.now() + patience, question))
+  return new Watchdog(consumers, {
+    records,
+    log,
+    look: (name) => ask(() => lookAtGroup(client, name)),
+    stop: (name, workflow) => ask(() => recordStop(client, records, name, workflow)),
+    start: (consumer) => ask(() => startAgain(client, taskQueue, consumer)),
+  })
+}

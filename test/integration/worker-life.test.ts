@@ -1,0 +1,198 @@
+import type { Client } from '@temporalio/client'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { startGroups } from '../../src/client/groups.js'
+import { inSession } from '../../src/client/session.js'
+import { resumeIn } from '../../src/client/steer.js'
+import { consumer, defineConfig, type TidemarkConfig } from '../../src/config/define.js'
+import { createStream, postgresStore, postgresStream } from '../../src/entry/postgres.js'
+import { type GroupInput, workflowTypes } from '../../src/model/commands.js'
+import { groupWorkflowId } from '../../src/model/partition.js'
+import type { Log } from '../../src/ports/index.js'
+import { createWorker } from '../../src/worker/create.js'
+import { rowsOf, temporalClient } from '../support/consume.js'
+import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
+import { describeWith, part } from '../support/parts.js'
+import { unique } from '../support/unique.js'
+import { waitFor } from '../support/wait-for.js'
+
+/** Keeps every line with its level. The SDK's own log must not have been set in this process before: see `sendTemporalLogTo`. */
+function everyLine(): Log & { readonly lines: { level: string; text: string }[] } {
+  const lines: { level: string; text: string }[] = []
+  const at = (level: string) => (_: object, text: string) => void lines.push({ level, text })
+  return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+describeWith(['temporal', 'postgres'], 'a worker as a library', () => {
+  let database: FreshDatabase
+  let client: Client & { close(): Promise<void> }
+
+  beforeAll(async () => {
+    client = await temporalClient()
+    database = await freshDatabase()
+  })
+  afterAll(async () => {
+    await database?.drop()
+    await client?.close()
+  })
+
+  async function configOf(options: { stream?: string; queue?: string; slices?: number } = {}): Promise<TidemarkConfig> {
+    const { connectionString } = database
+    const { stream = unique('orders'), queue = unique('queue'), slices } = options
+    if (!options.stream) await createStream(connectionString, { stream, partitions: 2 })
+    const { address, namespace } = part('temporal')
+    return defineConfig({
+      store: postgresStore({ connectionString }),
+      temporal: { address, namespace },
+      taskQueue: queue,
+      consumers: [
+        consumer({
+          group: 'bank',
+          source: postgresStream({ connectionString, stream }),
+          handler: async () => {},
+          ...(slices === undefined ? {} : { slices }),
+        }),
+      ],
+    })
+  }
+
+  /** Waits until nothing in this process is connected to the database. */
+  function waitForNoConnections(): Promise<unknown> {
+    const text = `select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`
+    return waitFor(async () => (await rowsOf(database.connectionString, text)).length === 0, {
+      what: 'the database to be left alone',
+      timeout: 20_000,
+    })
+  }
+
+  it('ends before it has run: run resolves, and everything is closed', async () => {
+    const worker = await createWorker(await configOf(), { log: everyLine() })
+    expect(worker.state).toBe('created')
+    const stopped = new Promise((resolve) => worker.on('stopped', resolve))
+    worker.shutdown()
+    expect(await stopped).toBeNull()
+    await worker.run()
+    expect(worker.state).toBe('stopped')
+    await waitForNoConnections()
+  })
+
+  it('ends right after it was started, saying so, and everything is closed', async () => {
+    const log = everyLine()
+    const worker = await createWorker(await configOf(), { log })
+    const events: string[] = []
+    worker.on('started', () => events.push(`started ${worker.state}`))
+    worker.on('stopped', () => events.push(`stopped ${worker.state}`))
+    const running = worker.run()
+    worker.shutdown()
+    expect(worker.state).toBe('stopping')
+    await running
+    expect(events).toEqual(['started running', 'stopped stopped'])
+    await waitForNoConnections()
+    // The SDK speaks through the same log, and its routine is for debugging.
+    expect(log.lines).toContainEqual({ level: 'debug', text: 'temporal: Worker state changed' })
+    expect(log.lines.filter(({ level, text }) => level !== 'debug' && text.startsWith('temporal:'))).toEqual([])
+  })
+
+  it.each([0, 5, 20, 60, 120, 250])(
+    'hears a signal that aborts %i ms after the beginning, and leaves nothing open',
+    async (ms) => {
+      const ending = new AbortController()
+      const config = await configOf()
+      setTimeout(() => ending.abort(), ms)
+      const outcome = await createWorker(config, { log: everyLine(), signal: ending.signal }).then(
+        // It was ready before.
+        async (worker) => {
+          await waitFor(() => worker.state !== 'created', { what: 'the worker to end' })
+          await worker.run()
+          return worker.state
+        },
+        (error: Error) => error.message,
+      )
+      expect(outcome).toMatch(/^stopped$|was told to end|ended before/)
+      await waitForNoConnections()
+    },
+  )
+
+  it('says at its start that a group keeps the number of slices that it has', async () => {
+    const stream = unique('orders')
+    await createStream(database.connectionString, { stream, partitions: 2 })
+    const queue = unique('queue')
+    const first = await createWorker(await configOf({ stream, queue, slices: 2 }), { log: everyLine() })
+    const running = first.run()
+    const [started] = await startGroups(await configOf({ stream, queue, slices: 2 }))
+    await waitFor(() => client.workflow.getHandle(started!.workflowId).query('status'), { what: 'the group to run' })
+    first.shutdown()
+    await running
+
+    const warnings = async (slices?: number) => {
+      const log = everyLine()
+      const worker = await createWorker(await configOf({ stream, queue, ...(slices ? { slices } : {}) }), { log })
+      worker.shutdown()
+      await worker.run()
+      return log.lines.filter(({ level }) => level === 'warn').map(({ text }) => text)
+    }
+    expect(await warnings(4)).toEqual([
+      `group bank on ${stream} keeps the 2 slices that it was started with, though its config says 4: ` +
+        `'tidemark reslice --group bank --stream ${stream}' changes that, or put slices: 2 into the config`,
+    ])
+    expect(await warnings(2)).toEqual([])
+    expect(await warnings()).toEqual([])
+  })
+
+  it('starts a group again that has ended by itself, and leaves one stopped that a person has terminated', async () => {
+    const stream = unique('orders')
+    await createStream(database.connectionString, { stream, partitions: 2 })
+    const config = await configOf({ stream })
+    const log = everyLine()
+    const worker = await createWorker(config, { log })
+    const running = worker.run()
+    const [started] = await startGroups(config)
+    const workflowId = groupWorkflowId('bank', stream)
+    const handle = client.workflow.getHandle(workflowId)
+    const warned = (text: string) =>
+      waitFor(() => log.lines.find((line) => line.level === 'warn' && line.text.includes(text)), {
+        what: `'${text}'`,
+        timeout: 60_000,
+      })
+    try {
+      // The first look sees it running.
+      await new Promise((resolve) => setTimeout(resolve, 4_000))
+      // A run of the same group that times out, as no run of Tidemark's does.
+      const { args } = await inputOf(handle)
+      const taskQueue = (await handle.describe()).taskQueue
+      await client.workflow.start(workflowTypes.group, {
+        workflowId,
+        taskQueue,
+        args,
+        workflowRunTimeout: '2s',
+        workflowIdConflictPolicy: 'TERMINATE_EXISTING',
+      })
+      await warned(`group bank on ${stream} did not run any more (its workflow timed out): started again`)
+      const again = await handle.describe()
+      expect(again.status.name).toBe('RUNNING')
+      expect(again.runId).not.toBe(started!.runId)
+
+      // Seen running again by the next look.
+      await new Promise((resolve) => setTimeout(resolve, 21_000))
+      await handle.terminate()
+      await warned(`'tidemark resume --group bank --stream ${stream}' starts it again`)
+      await new Promise((resolve) => setTimeout(resolve, 21_000))
+      expect((await handle.describe()).status.name).toBe('TERMINATED')
+      expect(log.lines.filter(({ text }) => text.includes('tidemark resume'))).toHaveLength(1)
+
+      await inSession(config, async (session) => {
+        await resumeIn(session, session.config.consumers[0]!, {})
+      })
+      expect((await handle.describe()).status.name).toBe('RUNNING')
+      await waitFor(() => handle.query('status'), { what: 'the group to answer', timeout: 30_000 })
+    } finally {
+      worker.shutdown()
+      await running
+    }
+  }, 180_000)
+
+  async function inputOf(handle: ReturnType<Client['workflow']['getHandle']>): Promise<{ args: [GroupInput] }> {
+    const { events } = await handle.fetchHistory()
+    const payload = events![0]!.workflowExecutionStartedEventAttributes!.input!.payloads![0]!
+    return { args: [JSON.parse(Buffer.from(payload.data!).toString()) as GroupInput] }
+  }
+})

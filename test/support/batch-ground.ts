@@ -1,0 +1,123 @@
+import { BatchRun } from '../../activities/batch/batch-run.js'
+import { ManualOffsets } from '../../activities/batch/manual-offsets.js'
+import type { Lasting } from '../../activities/batch/partition-run.js'
+import { Readers } from '../../activities/batch/readers.js'
+import { Slots } from '../../activities/batch/slots.js'
+import type { ConsumerRuntime } from '../../activities/runtime.js'
+import type { HandlerContext } from '../../src/handlers/handler.js'
+import type { Until } from '../../src/handlers/until.js'
+import { memoryStore } from '../../src/memory/store/store.js'
+import type { BatchInput, BatchResult, PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
+import type { BatchLimits, ConsumerSettings } from '../../src/model/settings.js'
+import type { Message } from '../../src/ports/index.js'
+import { SharedBudget } from '../../src/worker/budget.js'
+import { FakeLog } from './fake-log.js'
+import { silentLog } from './silent-log.js'
+
+export const name = { group: 'billing', stream: 'orders' }
+
+interface Given {
+  readonly handle?: (messages: readonly Message[], context: HandlerContext) => Promise<void> | void
+  readonly until?: Until
+  readonly batch?: Partial<BatchLimits>
+  readonly settings?: Partial<ConsumerSettings>
+}
+
+/** What one call of the handler got, and when, ms. */
+export interface Call {
+  readonly partition: number
+  readonly offsets: readonly number[]
+  readonly begun: number
+  ended?: number
+}
+
+/** A consumer without Temporal: a log, a store and progress in memory, and batches that a test runs by itself. */
+export async function batchGround({ handle = () => {}, until, batch, settings }: Given = {}) {
+  const log = new FakeLog()
+  const store = memoryStore()
+  const context = { log: silentLog(), signal: new AbortController().signal }
+  const [offsets, { progress, groups }] = await Promise.all([store.connect(context), store.database.connect(context)])
+  const calls: Call[] = []
+  const told: PartitionOutcome[] = []
+  const draining = new AbortController()
+  const runtime: ConsumerRuntime = {
+    settings: {
+      ...name,
+      start: 'first',
+      commit: { after: 'batch' },
+      outOfRange: 'fail',
+      batch: { maxMessages: 1_000, maxDurationMs: 30_000, idleGapMs: 2_000, restAfterMs: 60_000, ...batch },
+      chunk: { maxMessages: 10, fetchBytes: 1_000 },
+      concurrency: 100,
+      heartbeatTimeoutMs: 10_000,
+      retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
+      ...settings,
+    },
+    version: 'v1',
+    queues: { control: 'control', batches: 'process@' },
+    handler: {
+      kind: 'chunk',
+      handle: async (messages, context) => {
+        const { partition } = messages[0]!
+        const offsets = messages.map(({ offset }) => Number(offset))
+        const call: Call = { partition, offsets, begun: performance.now() }
+        calls.push(call)
+        try {
+          await handle(messages, context)
+        } finally {
+          call.ended = performance.now()
+        }
+      },
+    },
+    source: log.client,
+    store: offsets,
+    records: groups,
+    keepOffset: async () => {},
+    progress,
+    ...(until && { until }),
+    budget: new SharedBudget(1_000_000),
+    slots: new Slots(settings?.concurrency ?? 100),
+    cluster: { hasPollers: async () => true, look: async () => null, signal: async () => {} },
+    log: context.log,
+    draining: draining.signal,
+    stopped: new AbortController().signal,
+  }
+  const lasting: Lasting = { readers: new Readers(runtime), manual: new ManualOffsets(runtime) }
+
+  /** Begins a batch of partitions that are owned already. */
+  function begin(
+    partitions: readonly PartitionBatch[],
+    { attempt = 1, ...change }: Partial<BatchInput> & { readonly attempt?: number } = {},
+  ): { readonly batch: BatchRun; readonly result: Promise<BatchResult> } {
+    const input: BatchInput = { name, slice: 0, partitions, mayLeave: 4, ...change }
+    const tell = async (outcomes: readonly PartitionOutcome[]) => void told.push(...outcomes)
+    const batch = new BatchRun(runtime, input, lasting, attempt, { tell })
+    const result = batch.run()
+    // A test may look later.
+    result.catch(() => {})
+    return { batch, result }
+  }
+
+  /** Partitions with so many messages each, of epoch 1. */
+  async function own(heads: Readonly<Record<number, number>>): Promise<PartitionBatch[]> {
+    const owned: PartitionBatch[] = []
+    for (const [index, count] of Object.entries(heads)) {
+      const partition = Number(index)
+      if (count > 0) log.append(partition, count)
+      await offsets.open({ ...name, partition }, { above: 0, start: 0n })
+      owned.push({ partition, from: '0', epoch: 1, batch: 1, replay: 0, identity: null })
+    }
+    return owned
+  }
+
+  /** The offsets that the handler got of a partition, call by call. */
+  const handled = (partition: number) =>
+    calls.filter((call) => call.partition === partition).map((call) => call.offsets)
+  const stored = async (partition: number) => (await offsets.list({ ...name, partition }))[0]?.position
+  return { log, runtime, calls, told, draining, begin, own, handled, stored, lasting }
+}
+
+/** Outcomes by partition. */
+export function byPartition({ partitions }: BatchResult): Record<number, PartitionOutcome> {
+  return Object.fromEntries(partitions.map((outcome) => [outcome.partition, outcome]))
+}

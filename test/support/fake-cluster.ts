@@ -1,0 +1,48 @@
+import type { Cluster, WorkflowLook } from '../../activities/runtime.js'
+import type { SliceMemo } from '../../src/model/commands.js'
+
+type Rest = NonNullable<SliceMemo['rest']>
+
+/** Temporal, as far as activities ask it something: tests say what it shows of each workflow. */
+export class FakeCluster implements Cluster {
+  readonly workflows = new Map<string, WorkflowLook>()
+  /** `workflow ID: signal`, in their order. */
+  readonly signals: string[] = []
+  readonly looks: string[] = []
+  /** Temporal does not answer. */
+  away = false
+
+  /** The workflow has a batch under way. */
+  working(id: string, memo: SliceMemo = {}): void {
+    this.workflows.set(id, { status: 'running', memo, cancelled: new Set(), pending: ['process'] })
+  }
+
+  /** The workflow came to rest for the n-th time, with partitions at these positions. */
+  resting(id: string, count: number, partitions: Rest['partitions']): void {
+    const memo = { rest: { count, partitions } }
+    this.workflows.set(id, { status: 'running', memo, cancelled: new Set(), pending: [] })
+  }
+
+  ended(id: string, status: Exclude<WorkflowLook['status'], 'running'>): void {
+    this.workflows.set(id, { status, memo: {}, cancelled: new Set(), pending: [] })
+  }
+
+  async hasPollers(): Promise<boolean> {
+    return true
+  }
+
+  async look(id: string): Promise<WorkflowLook | null> {
+    this.#answer()
+    this.looks.push(id)
+    return this.workflows.get(id) ?? null
+  }
+
+  async signal(id: string, signal: string): Promise<void> {
+    this.#answer()
+    this.signals.push(`${id}: ${signal}`)
+  }
+
+  #answer(): void {
+    if (this.away) throw new Error('connection refused')
+  }
+}

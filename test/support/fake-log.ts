@@ -1,0 +1,124 @@
+import type { TidemarkError } from '../../src/model/errors.js'
+import { idempotencyKey } from '../../src/model/partition.js'
+import type { Bounds, Chunk, Message, Poison, Reader, ReadOptions, SourceClient } from '../../src/ports/index.js'
+import { LogHeaders, type Origin } from '../../src/reading/message.js'
+
+type Limits = Parameters<Reader['next']>[0]
+
+/** A log in memory. Tests say when messages come, and what can't be read. */
+export class FakeLog {
+  /** Chunks that were handed out and not released yet. */
+  lent = 0
+  /** Readers that were opened, and those that are open now. */
+  readonly opened: { readonly partition: number; readonly from: bigint }[] = []
+  open = 0
+  readonly identities = new Map<number, string>()
+  readonly #heads = new Map<number, bigint>()
+  readonly #errors = new Map<number, { readonly at: bigint; readonly error: Error }>()
+  readonly #poisons = new Map<number, { readonly at: bigint; readonly error: TidemarkError }>()
+  readonly #arrived = new Set<() => void>()
+
+  /** Adds messages to a partition, now. */
+  append(partition: number, count = 1): void {
+    this.#heads.set(partition, this.head(partition) + BigInt(count))
+    for (const arrived of [...this.#arrived]) arrived()
+  }
+
+  head(partition: number): bigint {
+    return this.#heads.get(partition) ?? 0n
+  }
+
+  /** Reading at this offset fails. */
+  fails(partition: number, at: bigint, error: Error): void {
+    this.#errors.set(partition, { at, error })
+  }
+
+  /** The message at this offset can't be decoded. */
+  poison(partition: number, at: bigint, error: TidemarkError): void {
+    this.#poisons.set(partition, { at, error })
+  }
+
+  readonly client: SourceClient = {
+    partitions: async () => [...this.#heads.keys()],
+    bounds: async (partitions) =>
+      new Map(partitions.map((partition): [number, Bounds] => [partition, { first: 0n, head: this.head(partition) }])),
+    resolve: async () => 0n,
+    waitForData: (partition, position, signal) => this.#came(partition, position, Number.POSITIVE_INFINITY, signal),
+    identity: async (partition) => this.identities.get(partition) ?? null,
+    read: (from, options) => this.#reader(from, options),
+    close: async () => {},
+  }
+
+  #reader(from: bigint, { key, replay, signal }: ReadOptions): Reader {
+    const { partition } = key
+    let position = from
+    let open = true
+    this.opened.push({ partition, from })
+    this.open++
+    return {
+      next: async (limits) => {
+        const error = this.#errors.get(partition)
+        if (error?.at === position) throw error.error
+        if (!(await this.#came(partition, position, limits.waitMs, signal))) return null
+        const chunk = this.#chunk({ ...key, replay }, position, limits)
+        position = chunk.next
+        return chunk
+      },
+      close: async () => {
+        if (open) this.open--
+        open = false
+      },
+    }
+  }
+
+  #chunk({ replay, ...key }: Origin, from: bigint, { maxMessages }: Limits): Chunk {
+    const { partition } = key
+    const head = this.head(partition)
+    const bad = this.#poisons.get(partition)
+    const most = from + BigInt(maxMessages)
+    const stops = [head, most, this.#errors.get(partition)?.at ?? head, bad?.at ?? head].filter((at) => at > from)
+    const poisoned = bad && bad.at >= from && bad.at < most && bad.at < head
+    const next = poisoned ? bad.at : stops.reduce((a, b) => (a < b ? a : b))
+    const messages: Message[] = []
+    for (let offset = from; offset < next; offset++)
+      messages.push({
+        ...key,
+        offset,
+        key: null,
+        keyBytes: null,
+        value: Number(offset),
+        headers: new LogHeaders([]),
+        timestamp: 0,
+        idempotencyKey: idempotencyKey(key, offset, replay),
+      })
+    this.lent++
+    let lent = true
+    const release = () => {
+      if (lent) this.lent--
+      lent = false
+    }
+    const poison: Poison | undefined = poisoned ? { error: bad.error, raw: null, next: bad.at + 1n } : undefined
+    return { from, next, messages, bytes: messages.length, head, release, ...(poison && { poison }) }
+  }
+
+  /** Waits until there is something at `position`; false when the time is over, or the signal aborts. */
+  #came(partition: number, position: bigint, waitMs: number, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return Promise.resolve(false)
+    if (this.head(partition) > position) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const end = (came: boolean) => {
+        clearTimeout(timer)
+        this.#arrived.delete(look)
+        signal.removeEventListener('abort', abort)
+        resolve(came)
+      }
+      const look = () => {
+        if (this.head(partition) > position) end(true)
+      }
+      const abort = () => end(false)
+      const timer = Number.isFinite(waitMs) ? setTimeout(() => end(false), waitMs) : undefined
+      this.#arrived.add(look)
+      signal.addEventListener('abort', abort, { once: true })
+    })
+  }
+}

@@ -1,0 +1,173 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { batchGround, byPartition, name } from '../../support/batch-ground.js'
+import { virtualTime, working } from '../../support/virtual-time.js'
+
+vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
+beforeEach(virtualTime.begin)
+afterEach(virtualTime.end)
+const { pass, until } = virtualTime
+
+describe('a batch', () => {
+  it('follows all its partitions, to messages that come while it is open', async () => {
+    const { begin, own, log, handled, runtime } = await batchGround()
+    const { result } = begin(await own({ 0: 3, 1: 0, 2: 12 }))
+    await pass(5_000)
+    log.append(1, 2)
+    await pass(1)
+    expect([handled(0), handled(1)]).toEqual([[[0, 1, 2]], [[0, 1]]])
+    expect(handled(2).flat()).toHaveLength(12)
+    await until(result)
+    expect(await runtime.progress.read({ ...name, partition: 2 })).toMatchObject({ position: 12n })
+    expect(log.lent).toBe(0)
+  })
+
+  it('ends with all partitions when one of them is full', async () => {
+    const { begin, own, log } = await batchGround({ batch: { maxMessages: 20 } })
+    const { result } = begin(await own({ 0: 50, 1: 2 }))
+    const outcomes = byPartition(await until(result))
+    expect(outcomes[0]).toEqual({ partition: 0, batch: 1, to: '20', messages: 20, head: '50', end: 'more' })
+    expect(outcomes[1]).toEqual({ partition: 1, batch: 1, to: '2', messages: 2, head: '2', end: 'more' })
+    expect(log.lent).toBe(0)
+  })
+
+  it('ends so long after its first message, while messages keep coming', async () => {
+    const { begin, own, log } = await batchGround({ batch: { maxDurationMs: 5_000 } })
+    const { result } = begin(await own({ 0: 0, 1: 0 }))
+    await pass(20_000)
+    const timer = setInterval(() => log.append(0), 1_000)
+    const before = performance.now()
+    const outcomes = byPartition(await until(result))
+    clearInterval(timer)
+    expect(performance.now() - before).toBeCloseTo(6_000, -2)
+    expect(outcomes).toMatchObject({ 0: { end: 'more' }, 1: { end: 'more', messages: 0 } })
+  })
+
+  it('ends sooner where it is told to', async () => {
+    const { begin, own } = await batchGround()
+    const { result } = begin(await own({ 0: 1 }), { closesInMs: 1_500 })
+    const before = performance.now()
+    await until(result)
+    expect(performance.now() - before).toBeCloseTo(1_500, -2)
+  })
+
+  it('rests when no partition has had a message for a while', async () => {
+    const { begin, own, log } = await batchGround({ batch: { maxDurationMs: 600_000 } })
+    const { result } = begin(await own({ 0: 1, 1: 0 }))
+    await pass(50_000)
+    log.append(1)
+    const before = performance.now()
+    const outcomes = byPartition(await until(result))
+    expect(performance.now() - before).toBeCloseTo(60_000, -2)
+    expect(outcomes).toMatchObject({ 0: { end: 'rest', to: '1' }, 1: { end: 'rest', to: '1' } })
+    expect(log.open).toBe(0)
+  })
+
+  it('commits by itself what a quiet partition has handled, and stays open', async () => {
+    const { begin, own, stored, told } = await batchGround()
+    const { result } = begin(await own({ 0: 4, 1: 0 }))
+    await pass(1_900)
+    expect(await stored(0)).toBe(0n)
+    await pass(200)
+    expect(await stored(0)).toBe(4n)
+    expect(told).toEqual([])
+    expect(byPartition(await until(result))[0]).toMatchObject({ committed: '4', to: '4' })
+  })
+
+  it('lets go of the partitions it is asked for, one by one, and of no others', async () => {
+    const { begin, own, log, told, handled } = await batchGround()
+    const { batch, result } = begin(await own({ 0: 1, 1: 1, 2: 1 }))
+    await pass(100)
+    for (const wanted of [2, 0]) {
+      batch.release((partition) => partition === wanted)
+      await pass(1)
+    }
+    expect(told).toMatchObject([
+      { partition: 2, end: 'released', to: '1' },
+      { partition: 0, end: 'released', to: '1' },
+    ])
+    log.append(1)
+    await pass(1)
+    expect(handled(1)).toEqual([[0], [1]])
+    batch.release(() => true)
+    expect(byPartition(await until(result))).toMatchObject({ 0: { end: 'released' }, 1: { end: 'released', to: '2' } })
+  })
+
+  it('says by its result alone what it lets go of last', async () => {
+    const { begin, own, told } = await batchGround()
+    const { batch, result } = begin(await own({ 0: 1 }))
+    await pass(100)
+    batch.release(() => true)
+    await until(result)
+    expect(told).toEqual([])
+  })
+
+  it('begins nothing of a partition that it has let go of before', async () => {
+    const { begin, own, log, calls } = await batchGround()
+    const { batch, result } = begin(await own({ 0: 1, 1: 1 }), { attempt: 2 })
+    batch.end()
+    expect(byPartition(await until(result))).toMatchObject({ 0: { end: 'released', to: '0' }, 1: { end: 'released' } })
+    expect([calls, log.open, log.lent]).toEqual([[], 0, 0])
+  })
+
+  it('ends behind the chunks in hand when its worker drains', async () => {
+    const { begin, own, log, handled } = await batchGround({ handle: () => working(3_000) })
+    const { batch, result } = begin(await own({ 0: 25, 1: 0 }))
+    await pass(1_000)
+    batch.end()
+    expect(byPartition(await until(result))).toMatchObject({ 0: { end: 'released', to: '10' }, 1: { end: 'released' } })
+    expect(handled(0)).toHaveLength(1)
+    expect([log.open, log.lent]).toEqual([0, 0])
+  })
+
+  it('leaves its readers to the next batch where there is more', async () => {
+    const { begin, own, log, handled } = await batchGround({ batch: { maxMessages: 10 } })
+    const [first] = await own({ 0: 30 })
+    await until(begin([first!]).result)
+    await until(begin([{ ...first!, batch: 2, from: '10' }]).result)
+    expect(handled(0).flat()).toHaveLength(20)
+    expect(log.opened).toEqual([{ partition: 0, from: 0n }])
+    await pass(2_000)
+    expect([log.open, log.lent]).toEqual([0, 0])
+  })
+
+  it('ends a bounded run at its head, and goes on with the others', async () => {
+    const { begin, own, told } = await batchGround({ until: 'head' })
+    const [first, second] = await own({ 0: 15, 1: 5 })
+    const run = { until: 'head', began: '0', replay: 0 } as const
+    const { result } = begin([
+      { ...first!, run: { ...run, end: '12' } },
+      { ...second!, run: { ...run, end: '20' } },
+    ])
+    await pass(100)
+    const outcomes = byPartition(await until(result))
+    expect(outcomes[0]).toMatchObject({ end: 'finished', to: '12', messages: 12 })
+    // The last messages of the other one are gone: its log ends at 5.
+    expect(outcomes[1]).toMatchObject({ end: 'finished', to: '5' })
+    expect(told).toEqual([])
+  })
+
+  it('is over at once where a run has reached its last message before', async () => {
+    const { begin, own, calls } = await batchGround({ until: ({ offset }) => offset === 3n })
+    const [only] = await own({ 0: 9 })
+    const run = { until: 'message', began: '0', replay: 0 } as const
+    const { result } = begin([{ ...only!, from: '4', run }])
+    expect(byPartition(await until(result))[0]).toMatchObject({ end: 'finished', to: '4', messages: 0 })
+    expect(calls).toEqual([])
+  })
+
+  it('hands out no more chunks at the same time than there are slots', async () => {
+    let [now, most] = [0, 0]
+    const { begin, own, handled } = await batchGround({
+      handle: async () => {
+        most = Math.max(most, ++now)
+        await working(50)
+        now--
+      },
+      settings: { concurrency: 2 },
+    })
+    begin(await own({ 0: 5, 1: 5, 2: 5, 3: 5, 4: 5 }))
+    await pass(1_000)
+    expect(most).toBe(2)
+    expect([0, 1, 2, 3, 4].map((partition) => handled(partition).length)).toEqual([1, 1, 1, 1, 1])
+  })
+})

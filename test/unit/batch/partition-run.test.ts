@@ -1,0 +1,178 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { PartitionRun } from '../../../activities/batch/partition-run.js'
+import type { PartitionBatch } from '../../../src/model/batch.js'
+import { batchGround, name } from '../../support/batch-ground.js'
+import { virtualTime } from '../../support/virtual-time.js'
+
+beforeEach(virtualTime.begin)
+afterEach(virtualTime.end)
+const { pass } = virtualTime
+
+const key = { ...name, partition: 0 }
+const goesOn = () => false
+
+async function ground(head: number, given: Parameters<typeof batchGround>[0] = {}) {
+  const all = await batchGround(given)
+  const [batch] = await all.own({ 0: head })
+  const run = (change: Partial<PartitionBatch> = {}, attempt = 1) =>
+    new PartitionRun(all.runtime, all.lasting, key, { ...batch!, ...change }, attempt)
+  return { ...all, run }
+}
+
+describe("a partition's run", () => {
+  it('begins where its progress is, ahead of its plan', async () => {
+    const { run, runtime } = await ground(9)
+    const earlier = { epoch: 1, batch: 1, attempt: 1 }
+    await runtime.progress.claim(key, earlier, { from: 0n, replay: 0 })
+    await runtime.progress.advance(key, earlier, 0n, 6n)
+    const second = run({}, 2)
+    await second.open()
+    expect(second.position).toBe(6n)
+    expect((await second.next(100, 100))?.from).toBe(6n)
+  })
+
+  it('begins at its plan again after a reset, whatever progress says', async () => {
+    const { run, runtime } = await ground(9)
+    const earlier = { epoch: 1, batch: 1, attempt: 1 }
+    await runtime.progress.claim(key, earlier, { from: 0n, replay: 0 })
+    await runtime.progress.advance(key, earlier, 0n, 6n)
+    const replayed = run({ epoch: 2, replay: 1, from: '2' })
+    await replayed.open()
+    expect(replayed.position).toBe(2n)
+  })
+
+  it('refuses a stream that was made anew, and one that got its name only now', async () => {
+    const { run, log } = await ground(1)
+    log.identities.set(0, 'second')
+    await expect(run({ identity: 'first' }).open()).rejects.toMatchObject({ name: 'PositionChanged' })
+    await expect(run({ identity: null }).open()).rejects.toMatchObject({ name: 'PositionChanged' })
+    expect(await run({ identity: 'second' }).open()).toBe(false)
+  })
+
+  it('begins no chunk that comes too late, and keeps it', async () => {
+    const { run, log, calls, runtime } = await ground(3, { settings: { concurrency: 1 } })
+    const one = run()
+    await one.open()
+    const chunk = (await one.next(100, 100))!
+    expect(await one.handle(chunk, () => true)).toBeNull()
+    expect([calls.length, one.position, log.lent]).toEqual([0, 0n, 1])
+    // The slot is free for others.
+    const giveBack = await runtime.slots.take(one.interrupt)
+    giveBack!()
+    expect(await one.next(100, 100)).toBe(chunk)
+    expect(await one.handle(chunk, goesOn)).toBe(false)
+    expect([one.position, one.messages, log.lent]).toEqual([3n, 3, 0])
+  })
+
+  it('asks for no more than the batch, the chunk and the commits allow', async () => {
+    const { run } = await ground(50, { settings: { commit: { after: 'messages', messages: 4 } } })
+    const one = run()
+    await one.open()
+    const first = (await one.next(100, 100))!
+    expect(first.messages).toHaveLength(4)
+    await one.handle(first, goesOn)
+    expect((await one.next(3, 100))?.messages).toHaveLength(3)
+  })
+
+  it('reads and handles again what failed', async () => {
+    let fails = true
+    const { run, handled, log } = await ground(3, {
+      handle: () => {
+        if (fails) throw new Error('no such account')
+      },
+    })
+    const one = run()
+    await one.open()
+    await expect(one.handle((await one.next(100, 100))!, goesOn)).rejects.toThrow('no such account')
+    expect([one.position, one.handlingSince, log.lent]).toEqual([0n, null, 0])
+    fails = false
+    await one.again()
+    await one.handle((await one.next(100, 100))!, goesOn)
+    expect([one.position, handled(0)]).toEqual([
+      3n,
+      [
+        [0, 1, 2],
+        [0, 1, 2],
+      ],
+    ])
+  })
+
+  it('goes on behind a commit whose answer was lost', async () => {
+    const { run, runtime } = await ground(3)
+    const one = run()
+    await one.open()
+    const advance = runtime.progress.advance.bind(runtime.progress)
+    vi.spyOn(runtime.progress, 'advance').mockImplementationOnce(async (...call) => {
+      await advance(...call)
+      throw new Error('connection reset')
+    })
+    await expect(one.handle((await one.next(100, 100))!, goesOn)).rejects.toThrow('connection reset')
+    await one.again()
+    expect(one.position).toBe(3n)
+  })
+
+  it('commits once when it becomes idle, and again after more', async () => {
+    const { run, log, stored } = await ground(2)
+    const one = run()
+    await one.open()
+    await one.handle((await one.next(100, 100))!, goesOn)
+    expect(await one.idle()).toBe(false)
+    expect(await stored(0)).toBe(0n)
+    // The wait itself ends when the partition counts as idle.
+    const wait = one.next(100, 60_000)
+    await pass(2_000)
+    expect(await wait).toBeNull()
+    await one.idle()
+    expect(await stored(0)).toBe(2n)
+    log.append(0)
+    await one.handle((await one.next(100, 100))!, goesOn)
+    await pass(2_000)
+    await one.idle()
+    expect(await stored(0)).toBe(3n)
+  })
+
+  it('commits periodically though nothing more comes', async () => {
+    const { run, stored } = await ground(2, { settings: { commit: { after: 'interval', intervalMs: 500 } } })
+    const one = run()
+    await one.open()
+    await one.handle((await one.next(100, 100))!, goesOn)
+    const wait = one.next(100, 60_000)
+    await pass(500)
+    expect(await wait).toBeNull()
+    await one.idle()
+    expect(await stored(0)).toBe(2n)
+  })
+
+  it('says how far it came, and what is committed', async () => {
+    const { run } = await ground(25, { settings: { commit: { after: 'messages', messages: 1_000 } } })
+    const one = run()
+    await one.open()
+    await one.handle((await one.next(100, 100))!, goesOn)
+    expect(one.outcome('more')).toEqual({ partition: 0, batch: 1, to: '10', messages: 10, head: '25', end: 'more' })
+    await one.close(false)
+    expect(one.outcome('failed', 'no such account')).toMatchObject({ committed: '10', reason: 'no such account' })
+  })
+
+  it('gives back after a failure what a handler was given and did not store', async () => {
+    const { run, handled } = await ground(4, {
+      settings: { commit: { after: 'manual', intervalMs: 60_000 } },
+      handle: (messages, { storeOffset }) => storeOffset(messages[1]!),
+    })
+    const one = run()
+    await one.open()
+    await one.handle((await one.next(100, 100))!, goesOn)
+    expect(one.position).toBe(4n)
+    await one.close(true)
+    const next = run({ batch: 2, from: '4' })
+    await next.open()
+    expect(next.position).toBe(4n)
+    await next.abandon()
+    await next.again()
+    expect(next.position).toBe(2n)
+    await next.handle((await next.next(100, 100))!, goesOn)
+    expect(handled(0)).toEqual([
+      [0, 1, 2, 3],
+      [2, 3],
+    ])
+  })
+})

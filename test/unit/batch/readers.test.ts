@@ -1,0 +1,124 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Interrupt } from '../../../activities/batch/interrupt.js'
+import { Readers } from '../../../activities/batch/readers.js'
+import { batchGround, name } from '../../support/batch-ground.js'
+
+const key = { ...name, partition: 0 }
+const limits = { maxMessages: 10, waitMs: 1_000 }
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+async function ground(head = 0) {
+  const { log, runtime, draining } = await batchGround()
+  if (head > 0) log.append(0, head)
+  return { log, readers: new Readers(runtime), interrupt: new Interrupt(), draining }
+}
+
+describe('a lease', () => {
+  it('returns after an interrupt what was asked for before', async () => {
+    const { readers, log, interrupt } = await ground()
+    const lease = readers.take(key, 0, 0n)
+    const first = lease.next(limits, interrupt)
+    interrupt.fire()
+    expect(await first).toBeNull()
+    log.append(0, 3)
+    expect(await lease.next(limits, interrupt)).toMatchObject({ from: 0n, next: 3n })
+  })
+
+  it('returns a chunk that was put back, and then the one behind it', async () => {
+    const { readers, interrupt } = await ground(15)
+    const lease = readers.take(key, 0, 0n)
+    const chunk = await lease.next(limits, interrupt)
+    lease.putBack(chunk!)
+    expect(await lease.next(limits, interrupt)).toBe(chunk)
+    expect(await lease.next(limits, interrupt)).toMatchObject({ from: 10n, next: 15n })
+  })
+
+  it('asks again after a failure', async () => {
+    const { readers, log, interrupt } = await ground(2)
+    log.fails(0, 0n, new Error('broken'))
+    const lease = readers.take(key, 0, 0n)
+    await expect(lease.next(limits, interrupt)).rejects.toThrow('broken')
+    log.fails(0, 9n, new Error('elsewhere'))
+    expect(await lease.next(limits, interrupt)).toMatchObject({ next: 2n })
+  })
+
+  it('releases a chunk that nobody takes any more, and ends its reader', async () => {
+    const { readers, log, interrupt } = await ground(2)
+    const lease = readers.take(key, 0, 0n)
+    lease.putBack((await lease.next(limits, interrupt))!)
+    expect([log.open, log.lent]).toEqual([1, 1])
+    await lease.close()
+    expect([log.open, log.lent]).toEqual([0, 0])
+  })
+
+  it('releases a chunk that comes while it is closed', async () => {
+    const { readers, log, interrupt } = await ground()
+    const lease = readers.take(key, 0, 0n)
+    const asked = lease.next(limits, interrupt)
+    interrupt.fire()
+    await asked
+    log.append(0)
+    await lease.close()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(log.lent).toBe(0)
+  })
+})
+
+describe('a parked reader', () => {
+  it('is taken by a batch that goes on where it stands', async () => {
+    const { readers, log } = await ground()
+    const lease = readers.take(key, 0, 7n, 'a')
+    readers.park(key, 0, 7n, 'a', lease)
+    expect(readers.take(key, 0, 7n, 'a')).toBe(lease)
+    // It is not closed under the batch that has it.
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(log.open).toBe(1)
+    expect(log.opened).toHaveLength(1)
+  })
+
+  it.each([
+    ['position', [0, 8n, 'a']],
+    ['replay', [1, 7n, 'a']],
+    ['incarnation of the stream', [0, 7n, 'b']],
+  ] as const)('is not taken for another %s', async (_, [replay, from, identity]) => {
+    const { readers, log, interrupt } = await ground(20)
+    const lease = readers.take(key, 0, 7n, 'a')
+    await lease.next({ ...limits, maxMessages: 1 }, interrupt)
+    readers.park(key, 0, 7n, 'a', lease)
+    expect(readers.take(key, replay, from, identity)).not.toBe(lease)
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(log.opened).toHaveLength(2)
+    expect(log.open).toBe(1)
+  })
+
+  it('is closed where no batch comes for it within two seconds', async () => {
+    const { readers, log } = await ground()
+    readers.park(key, 0, 0n, null, readers.take(key, 0, 0n))
+    await vi.advanceTimersByTimeAsync(1_999)
+    expect(log.open).toBe(1)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(log.open).toBe(0)
+  })
+
+  it('is closed when another one is parked in its place', async () => {
+    const { readers, log } = await ground()
+    const [old, next] = [readers.take(key, 0, 0n), readers.take(key, 0, 0n)]
+    readers.park(key, 0, 0n, null, old)
+    readers.park(key, 0, 0n, null, next)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(log.open).toBe(1)
+    expect(readers.take(key, 0, 0n)).toBe(next)
+  })
+
+  it('is closed when the worker drains, and none is parked any more', async () => {
+    const { readers, log, draining } = await ground()
+    const late = readers.take(key, 0, 0n)
+    readers.park({ ...key, partition: 1 }, 0, 0n, null, readers.take({ ...key, partition: 1 }, 0, 0n))
+    draining.abort()
+    readers.park(key, 0, 0n, null, late)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(log.open).toBe(0)
+  })
+})

@@ -1,0 +1,217 @@
+import type { TestWorkflowEnvironment } from '@temporalio/testing'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { CommitInput, OpenInput } from '../../src/model/batch.js'
+import { names } from '../../src/model/commands.js'
+import { withSlice } from '../support/live-slice.js'
+import { describeWith } from '../support/parts.js'
+import { waitFor } from '../support/wait-for.js'
+import { committed, opened, timeSkippingEnvironment } from '../support/workflow-env.js'
+
+const note = { by: 'anna@desk', reason: 'bad deploy', since: '2026-01-02T00:00:00.000Z' }
+
+describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of it', () => {
+  let env: TestWorkflowEnvironment
+  beforeEach(async () => {
+    env = await timeSkippingEnvironment()
+  })
+  afterEach(() => env?.teardown())
+
+  it('takes a paused partition out of the batch under way, which goes on with its neighbours', async () => {
+    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, memo, partition, until, untilCommitted }) => {
+      const first = await batch()
+      await handle.signal(names.pause, { partitions: [1], note })
+      await waitFor(async () => (await memo()).letGo?.['1'], { what: 'the wish to let go' })
+      expect((await memo()).letGo).toEqual({ 1: [1, 1] })
+      expect((await partition(1)).place).toBe('slice')
+      await handle.signal(names.leave, [first.outcome(1, 7, { end: 'released' })])
+      expect((await until(1, 'partition 1 to be let go', ({ place }) => place === 'none')).paused).toEqual(note)
+      await untilCommitted(1, '7')
+      expect(first.cancelled).toBe(false)
+      first.answerWith(first.outcome(0, 10))
+      const second = await batch()
+      expect(second.partitions).toBe('0')
+    })
+  })
+
+  it('gives a partition that is resumed a batch of its own, which ends together with the one under way', async () => {
+    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, partition, until, revision }) => {
+      const first = await batch()
+      await handle.signal(names.pause, { partitions: [1], note })
+      await handle.signal(names.leave, [first.outcome(1, 7, { end: 'released' })])
+      await until(1, 'partition 1 to be let go', ({ place }) => place === 'none')
+      await handle.signal(names.resume, { partitions: [1] })
+      const late = await batch()
+      expect(late.input.partitions).toMatchObject([{ partition: 1, from: '7', epoch: 1, batch: 2 }])
+      expect(late.input.apart).toBeUndefined()
+      expect(late.input.closesInMs).toBeGreaterThan(0)
+      expect(late.input.closesInMs).toBeLessThan(revision.timing.batchMs)
+      expect((await partition(1)).place).toBe('slice')
+      late.answer(1)
+      first.answerWith(first.outcome(0, 10))
+    })
+  })
+
+  it('joins partitions again whose batches end together', async () => {
+    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, until }) => {
+      const first = await batch()
+      await handle.signal(names.pause, { partitions: [1], note })
+      await handle.signal(names.leave, [first.outcome(1, 7, { end: 'released' })])
+      await until(1, 'partition 1 to be let go', ({ place }) => place === 'none')
+      await handle.signal(names.resume, { partitions: [1] })
+      const late = await batch()
+      // The workflow's clock says when the batches are due to end; the test's server lets it pass as it is.
+      await new Promise((resolve) => setTimeout(resolve, late.input.closesInMs! - 100))
+      first.answerWith(first.outcome(0, 10))
+      late.answer(1)
+      expect((await batch()).partitions).toBe('0, 1')
+    })
+  }, 150_000)
+
+  it('cancels the batch when all its partitions are paused, and continues from where it came', async () => {
+    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, taken, partition, untilCommitted }) => {
+      const first = await batch()
+      await handle.signal(names.pause, { note })
+      await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
+      first.answer(7, { end: 'released' })
+      await untilCommitted(0, '7')
+      await untilCommitted(1, '7')
+      expect(await partition(0)).toMatchObject({ paused: note, condition: 'healthy', place: 'none' })
+      expect(taken.length).toBe(1)
+      await handle.signal(names.resume, {})
+      const second = await batch()
+      expect(second.input.partitions).toMatchObject([
+        { from: '7', epoch: 1, batch: 2 },
+        { from: '7', epoch: 1, batch: 2 },
+      ])
+    })
+  })
+
+  it('keeps the first reason of a pause', async () => {
+    await withSlice(env, {}, async ({ batch, handle, partition }) => {
+      const first = await batch()
+      await handle.signal(names.pause, { note })
+      await handle.signal(names.pause, { note: { ...note, reason: 'another one' } })
+      await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
+      expect((await partition(0)).paused?.reason).toBe('bad deploy')
+      first.answer(0, { end: 'released' })
+    })
+  })
+
+  it('works the partitions that it is given later', async () => {
+    const requests: OpenInput['partitions'][number][] = []
+    const open = async (input: OpenInput) => {
+      requests.push(...input.partitions)
+      return opened(input)
+    }
+    await withSlice(env, { activities: { open } }, async ({ batch, handle }) => {
+      await batch()
+      const partitions = [{ partition: 16, added: true }, { partition: 0 }, { partition: 32, paused: note }]
+      await handle.signal(names.own, { generation: 1, partitions })
+      expect((await batch()).partitions).toBe('16')
+    })
+    expect(requests).toEqual([
+      { partition: 0, above: 0 },
+      { partition: 16, above: 0, added: true },
+    ])
+  })
+
+  it('ends when the group has other slices now', async () => {
+    await withSlice(env, {}, async ({ batch, handle, untilCommitted }) => {
+      const first = await batch()
+      await handle.signal(names.own, { generation: 2, partitions: [{ partition: 0 }] })
+      await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
+      first.answer(3, { end: 'released' })
+      await handle.result()
+      await untilCommitted(0, '3')
+    })
+  })
+
+  it('ends the batch under way for a new config, and works the next one with that', async () => {
+    const activities = { fallback: async () => ({ version: '' }) }
+    await withSlice(env, { activities }, async ({ batch, handle, revision, partition, until }) => {
+      const first = await batch()
+      await handle.signal(names.configure, { ...revision, version: '-newer' })
+      await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
+      // What was under way ends as it began.
+      expect((await partition(0)).version).toBe('')
+      first.answer(5, { end: 'released' })
+      await until(0, 'a batch of the newer version', ({ version, place }) => version === '-newer' && place === 'slice')
+      // Nobody here has that version, so the rest of it comes to the test's worker by way of the fallback.
+      await env.sleep('1 minute')
+      expect((await batch()).input.partitions).toMatchObject([{ from: '5' }])
+    })
+  })
+
+  it('lets the batch under way continue when a worker starts with the same config', async () => {
+    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, revision, until, untilCommitted }) => {
+      const first = await batch()
+      const outcome = first.outcome(1, 4, { end: 'blocked', reason: 'orders[1] offset 4 is not JSON' })
+      await handle.signal(names.leave, [outcome])
+      await until(1, 'the block', ({ condition }) => condition === 'blocked')
+      await handle.signal(names.configure, { ...revision, startedBy: 'another worker' })
+      const late = await batch()
+      expect(late.input.partitions).toMatchObject([{ partition: 1, from: '4', batch: 2 }])
+      late.answer(0, { end: 'rest' })
+      first.answerWith(first.outcome(0, 10, { end: 'rest' }))
+      await untilCommitted(0, '10')
+      expect(first.cancelled).toBe(false)
+    })
+  })
+
+  it('opens a partition again whose stored position a person has changed, and believes nothing older', async () => {
+    const positions = ['0', '3']
+    const commits: string[] = []
+    const activities = {
+      open: async (input: OpenInput) =>
+        opened(input, positions[input.partitions[0]!.above]!, { replay: input.partitions[0]!.above }),
+      commit: async (input: CommitInput) => {
+        commits.push(...input.partitions.map(({ epoch, position }) => `epoch ${epoch} to ${position}`))
+        return committed(input)
+      },
+    }
+    await withSlice(env, { activities }, async ({ batch, handle, untilCommitted }) => {
+      const first = await batch()
+      await handle.signal(names.reopen, { partitions: [0] })
+      await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
+      first.answer(50, { end: 'released' })
+      const second = await batch()
+      expect(second.input.partitions).toMatchObject([{ from: '3', epoch: 2, batch: 2, replay: 1 }])
+      second.answer(5, { end: 'rest' })
+      await untilCommitted(0, '8')
+    })
+    expect(commits).toEqual(['epoch 2 to 8'])
+  })
+
+  it('ends once its batches are done and their offsets committed, when it is told to finish', async () => {
+    const commits: string[] = []
+    const commit = async (input: CommitInput) => {
+      commits.push(...input.partitions.map(({ position }) => position))
+      return committed(input)
+    }
+    await withSlice(env, { activities: { commit } }, async ({ batch, handle, taken }) => {
+      const first = await batch()
+      await handle.signal(names.finish)
+      await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
+      first.answer(9, { end: 'released' })
+      await handle.result()
+      expect(taken.length).toBe(1)
+      expect(commits).toEqual(['9'])
+    })
+  })
+
+  it('commits what was handled before it ends as cancelled, when a person cancels it', async () => {
+    const commits: string[] = []
+    const commit = async (input: CommitInput) => {
+      commits.push(...input.partitions.map(({ position }) => position))
+      return committed(input)
+    }
+    await withSlice(env, { activities: { commit } }, async ({ batch, handle }) => {
+      const first = await batch()
+      await handle.cancel()
+      await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
+      first.answer(9, { end: 'released' })
+      await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } })
+      expect(commits).toEqual(['9'])
+    })
+  })
+})

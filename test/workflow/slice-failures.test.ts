@@ -1,0 +1,196 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import type { TestWorkflowEnvironment } from '@temporalio/testing'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { BatchInput, CommitInput, OpenInput, OpenOutcome, RaiseInput } from '../../src/model/batch.js'
+import { names } from '../../src/model/commands.js'
+import { withSlice } from '../support/live-slice.js'
+import { describeWith } from '../support/parts.js'
+import { waitFor } from '../support/wait-for.js'
+import { committed, handled, opened, revisionOn, timeSkippingEnvironment } from '../support/workflow-env.js'
+
+describeWith(['timeSkipping'], 'slice workflow: failures', () => {
+  let env: TestWorkflowEnvironment
+  beforeEach(async () => {
+    env = await timeSkippingEnvironment()
+  })
+  afterEach(() => env?.teardown())
+
+  it('stops in front of what retrying cannot mend, commits what came before it, and tries again when a worker starts', async () => {
+    await withSlice(env, {}, async ({ batch, handle, revision, until, untilCommitted, taken }) => {
+      const first = await batch()
+      first.answer(42, { end: 'blocked', reason: 'orders[0] offset 42 is not JSON' })
+      const blocked = await until(0, 'the block', ({ condition }) => condition === 'blocked')
+      expect(blocked.reason).toBe('orders[0] offset 42 is not JSON')
+      await untilCommitted(0, '42')
+      await env.sleep('1 day')
+      expect(taken.length).toBe(1)
+      await handle.signal(names.configure, revision)
+      expect((await batch()).input.partitions).toMatchObject([{ from: '42', epoch: 1, batch: 2 }])
+    })
+  })
+
+  it('gives up a partition that a newer epoch has taken, and takes it back with a newer one on resume', async () => {
+    const above: number[] = []
+    const open = async (input: OpenInput) => {
+      above.push(...input.partitions.map((one) => one.above))
+      return opened(input, '0', { epoch: input.partitions[0]!.above + 5 })
+    }
+    await withSlice(env, { activities: { open } }, async ({ batch, handle, until }) => {
+      const first = await batch()
+      first.answer(0, { end: 'fenced', reason: 'orders[0] belongs to epoch 9' })
+      const fenced = await until(0, 'the fence', ({ condition }) => condition === 'fenced')
+      expect(fenced.reason).toBe('orders[0] belongs to epoch 9')
+      await handle.signal(names.resume, {})
+      expect((await batch()).input.partitions).toMatchObject([{ epoch: 10, batch: 2 }])
+    })
+    expect(above).toEqual([0, 5])
+  })
+
+  it('gives up a partition whose commit the store refuses, and its neighbours go on', async () => {
+    const commit = async (input: CommitInput) =>
+      input.partitions.map(({ partition }) =>
+        partition === 1
+          ? { partition, outcome: 'fenced' as const, reason: 'epoch 3 has it' }
+          : { partition, outcome: 'committed' as const },
+      )
+    await withSlice(env, { partitions: [0, 1], activities: { commit } }, async ({ batch, until, untilCommitted }) => {
+      const first = await batch()
+      first.answer(10, { end: 'rest' })
+      await untilCommitted(0, '10')
+      const fenced = await until(1, 'the fence', ({ condition }) => condition === 'fenced')
+      expect(fenced.reason).toBe('epoch 3 has it')
+    })
+  })
+
+  it('opens a partition again where the commit says that its position was changed', async () => {
+    let reset = false
+    const activities = {
+      open: async (input: OpenInput) => opened(input, reset ? '3' : '0'),
+      commit: async (input: CommitInput) => {
+        if (reset) return committed(input)
+        reset = true
+        return input.partitions.map(({ partition }) => ({ partition, outcome: 'reopen' as const, reason: 'a reset' }))
+      },
+    }
+    await withSlice(env, { activities }, async ({ batch, partition }) => {
+      const first = await batch()
+      first.answer(10, { end: 'rest' })
+      expect((await batch()).input.partitions).toMatchObject([{ from: '3', epoch: 2, batch: 2 }])
+      expect((await partition(0)).condition).toBe('healthy')
+    })
+  })
+
+  it('does not offer a commit again that the store cannot take, until the partition is resumed', async () => {
+    let tries = 0
+    const commit = async (input: CommitInput) => {
+      tries++
+      return input.partitions.map(({ partition }) => ({ partition, outcome: 'blocked' as const, reason: 'no topic' }))
+    }
+    await withSlice(env, { activities: { commit } }, async ({ batch, handle, until }) => {
+      const first = await batch()
+      first.answer(10)
+      await until(0, 'the block', ({ condition }) => condition === 'blocked')
+      await handle.signal(names.finish)
+      for (const one of [await batch().catch(() => undefined)]) one?.answer(0, { end: 'released' })
+      await handle.result()
+    })
+    expect(tries).toBe(1)
+  })
+
+  it('keeps partitions out of the batch that could not be opened: for good, or until a try apart succeeds', async () => {
+    let mended = false
+    const open = async (input: OpenInput) =>
+      opened(input).map((owned): OpenOutcome => {
+        const { partition } = owned
+        if (partition === 1) return { partition, outcome: 'blocked', reason: 'orders has no partition 1' }
+        if (partition !== 2 || mended) return owned
+        mended = true
+        return { partition, outcome: 'failed', reason: 'the broker of 2 is away' }
+      })
+    await withSlice(env, { partitions: [0, 1, 2], activities: { open } }, async ({ batch, partition }) => {
+      const both = [await batch(), await batch()]
+      expect(both.map(({ partitions, input }) => [partitions, input.apart]).sort()).toEqual([
+        ['0', undefined],
+        ['2', 'failed'],
+      ])
+      expect(await partition(1)).toMatchObject({ condition: 'blocked', reason: 'orders has no partition 1' })
+      expect(await partition(2)).toMatchObject({ condition: 'retrying', reason: 'the broker of 2 is away' })
+    })
+  })
+
+  it('blocks the partitions of a batch that fails in a way that retrying cannot mend, once its tokens are worthless', async () => {
+    const raised: RaiseInput['partitions'][number][] = []
+    const raise = async ({ partitions }: RaiseInput) => void raised.push(...partitions)
+    await withSlice(env, { partitions: [0, 1], activities: { raise } }, async ({ batch, until }) => {
+      const first = await batch()
+      first.fail(ApplicationFailure.nonRetryable('the config has no handler', 'CONFIG'))
+      for (const index of [0, 1]) {
+        const blocked = await until(index, 'the block', ({ condition }) => condition === 'blocked')
+        expect(blocked.reason).toBe('the config has no handler')
+      }
+    })
+    expect(raised).toEqual([
+      { partition: 0, epoch: 1, batch: 1 },
+      { partition: 1, epoch: 1, batch: 1 },
+    ])
+  })
+
+  it('makes the tokens of a cancelled batch worthless that gave no answer, before anything else happens', async () => {
+    const log: string[] = []
+    const activities = {
+      raise: async ({ partitions }: RaiseInput) => {
+        log.push(
+          ...partitions.map(({ partition, epoch, batch }) => `raise ${partition}: epoch ${epoch} batch ${batch}`),
+        )
+        // Long enough for a next batch to come first, if that were possible.
+        await new Promise((resolve) => setTimeout(resolve, 500))
+        log.push('raised')
+      },
+    }
+    await withSlice(env, { activities }, async ({ batch, handle, revision }) => {
+      const first = await batch()
+      await handle.signal(names.configure, { ...revision, until: 'head' })
+      await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
+      first.fail(new CancelledFailure('no answer'))
+      const second = await batch()
+      log.push(`batch ${second.input.partitions[0]!.batch} from ${second.input.partitions[0]!.from}`)
+    })
+    expect(log).toEqual(['raise 0: epoch 1 batch 1', 'raised', 'batch 2 from 0'])
+  })
+
+  it('continues with an older config when no worker with the one in force takes a batch', async () => {
+    const asked: string[] = []
+    const raised: RaiseInput[] = []
+    const activities = {
+      process: async (input: BatchInput) =>
+        handled(input, input.partitions[0]!.from === '0' ? 100 : 0, { end: 'rest' }),
+      raise: async (input: RaiseInput) => void raised.push(input),
+      fallback: async ({ wanted }: { wanted: string }) => {
+        asked.push(wanted)
+        return { version: '' }
+      },
+    }
+    const change = (queue: string) => ({ revision: revisionOn(queue, '-of-nobody') })
+    await withSlice(env, { activities, change }, async ({ untilCommitted, partition }) => {
+      await env.sleep('1 minute')
+      await untilCommitted(0, '100')
+      expect((await partition(0)).version).toBe('')
+    })
+    expect(asked).toEqual(['-of-nobody'])
+    // Nobody had the batch, so nobody's tokens have to be made worthless.
+    expect(raised).toEqual([])
+  })
+
+  it('returns to the config in force when its worker is back', async () => {
+    const activities = { fallback: async () => ({ version: '' }) }
+    const change = (queue: string) => ({ revision: revisionOn(queue, '-of-nobody') })
+    await withSlice(env, { activities, change }, async ({ batch, handle, revision, until }) => {
+      await env.sleep('1 minute')
+      const first = await batch()
+      await handle.signal(names.configure, revision)
+      await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
+      first.answer(5, { end: 'released' })
+      await until(0, 'the version in force', ({ version, place }) => version === '-of-nobody' && place === 'slice')
+    })
+  })
+})
