@@ -1,13 +1,29 @@
-import { Context } from '@temporalio/activity'
 import { NativeConnection } from '@temporalio/worker'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { BatchInput, DiscoverInput } from '../../src/model/batch.js'
-import { type GroupStatus, names, type PartitionStatus, workflowTypes } from '../../src/model/commands.js'
-import { groupWorkflowId, partitionWorkflowId } from '../../src/model/partition.js'
+import type { PartitionBatch } from '../../src/model/batch.js'
+import {
+  type GroupStatus,
+  names,
+  type PartitionStatus,
+  type SliceStatus,
+  workflowTypes,
+} from '../../src/model/commands.js'
+import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
 import { temporalClient } from '../support/consume.js'
 import { describeWith, part } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { type Activities, groupInput, handled, revisionOn, workOn } from '../support/workflow-env.js'
+import {
+  type Activities,
+  committed,
+  groupInput,
+  handled,
+  memoryRecord,
+  opened,
+  revisionOn,
+  untilCancelled,
+  worked,
+  workOn,
+} from '../support/workflow-env.js'
 
 // On the real server: the one that skips time loses an activity that completes while it is being cancelled.
 describeWith(['temporal'], 'a bounded run', () => {
@@ -24,25 +40,30 @@ describeWith(['temporal'], 'a bounded run', () => {
 
   interface Playing {
     result(): Promise<GroupStatus>
-    ended(partition: number): Promise<boolean>
+    /** Whether the slice of this number, which has the partition of the same number, has ended. */
+    ended(slice: number): Promise<boolean>
     status(partition: number): Promise<PartitionStatus>
-    signal(partition: number, name: string, ...args: unknown[]): Promise<void>
+    signal(slice: number, name: string, ...args: unknown[]): Promise<void>
     readonly queue: string
   }
 
   /** A group of two partitions that reads to a message. */
-  async function play(activities: Partial<Activities>, test: (group: Playing) => Promise<void>): Promise<void> {
-    const running = async (id: string) => (await client.workflow.getHandle(id).describe()).status.name === 'RUNNING'
-    let input: ReturnType<typeof groupInput> | undefined
-    const idOf = (partition: number) => partitionWorkflowId({ group: input!.group, stream: input!.stream, partition })
-    const discover = async ({ known, verify }: DiscoverInput) => {
-      if (!verify) await new Promise((resolve) => setTimeout(resolve, 100))
-      const open = await Promise.all(known.map((partition) => running(idOf(partition))))
-      return { partitions: [0, 1], missing: known.filter((_, index) => !open[index]) }
+  async function play(
+    activities: Partial<Activities>,
+    test: (group: Playing) => Promise<void>,
+    slices = 2,
+  ): Promise<void> {
+    let name = { group: '', stream: '' }
+    const slice = (index: number) => client.workflow.getHandle(sliceWorkflowId(name, index))
+    const running = async (index: number) => (await slice(index).describe()).status.name === 'RUNNING'
+    const ended: Activities['ended'] = async ({ slices }) => {
+      const left = await Promise.all(slices.map(running))
+      return slices.filter((_, index) => left[index])
     }
     const server = { nativeConnection, namespace: part('temporal').namespace }
-    await workOn(server, { discover, ...activities }, async (queue) => {
-      input = { ...groupInput(queue), seen: [0, 1], revision: { ...revisionOn(queue), until: 'message' } }
+    await workOn(server, { ...memoryRecord([0, 1], slices), ended, ...activities }, async (queue) => {
+      const input = groupInput(queue, { until: 'message' })
+      name = { group: input.group, stream: input.stream }
       const handle = await client.workflow.start(workflowTypes.group, {
         workflowId: groupWorkflowId(input.group, input.stream),
         taskQueue: queue,
@@ -51,43 +72,46 @@ describeWith(['temporal'], 'a bounded run', () => {
       await test({
         queue,
         result: () => handle.result(),
-        ended: async (partition) => !(await running(idOf(partition))),
-        status: (partition) => client.workflow.getHandle(idOf(partition)).query<PartitionStatus>(names.status),
-        signal: (partition, name, ...args) => client.workflow.getHandle(idOf(partition)).signal(name, ...args),
+        ended: async (index) => !(await running(index)),
+        status: async (partition) => {
+          const { partitions } = await slice(partition % slices).query<SliceStatus>(names.status)
+          return partitions.find((one) => one.partition === partition)!
+        },
+        signal: (index, signal, ...args) => slice(index).signal(signal, ...args),
       })
       await handle.terminate().catch(() => {})
-      for (const partition of [0, 1])
-        await client.workflow
-          .getHandle(idOf(partition))
+      for (let index = 0; index < slices; index++)
+        await slice(index)
           .terminate()
           .catch(() => {})
     })
   }
 
   it('ends when every partition is at its end and has committed it, and tells where that was', async () => {
-    const committed: string[] = []
+    const commits: string[] = []
     let release = () => {}
     const other = new Promise<void>((resolve) => {
       release = resolve
     })
     const activities: Partial<Activities> = {
-      process: async (input: BatchInput) => {
-        if (input.key.partition === 1) await other
-        return handled(input, 10 * (input.key.partition + 1), { end: 'finished' })
+      process: async (input) => {
+        const [{ partition }] = input.partitions as [PartitionBatch]
+        if (partition === 1) await other
+        return handled(input, 10 * (partition + 1), { end: 'finished' })
       },
-      commit: async ({ key, position }) => {
-        committed.push(`${key.partition}:${position}`)
-        return { committed: true }
+      commit: async (input) => {
+        commits.push(...input.partitions.map(({ partition, position }) => `${partition}:${position}`))
+        return committed(input)
       },
     }
     await play(activities, async ({ result, ended, status }) => {
-      await waitFor(async () => (await status(0)).mode === 'finished', { what: 'the first to be at its end' })
+      await waitFor(async () => (await status(0)).condition === 'finished', { what: 'the first to be at its end' })
       expect(await ended(0)).toBe(false)
-      expect(committed).toEqual(['0:10'])
+      expect(commits).toEqual(['0:10'])
       release()
       const { reports } = await result()
-      expect(committed).toEqual(['0:10', '1:20'])
-      expect(reports.map(({ partition, mode, reason }) => [partition, mode, reason])).toEqual([
+      expect(commits).toEqual(['0:10', '1:20'])
+      expect(reports.map(({ partition, condition, reason }) => [partition, condition, reason])).toEqual([
         [0, 'finished', 'read to 10, where the run ends'],
         [1, 'finished', 'read to 20, where the run ends'],
       ])
@@ -96,35 +120,67 @@ describeWith(['temporal'], 'a bounded run', () => {
     })
   })
 
-  it('goes on when its position is put elsewhere while it waits for the others', async () => {
-    let stored = { position: '100', replay: 0 }
-    const inputs: BatchInput[] = []
+  it('works on in a slice where some partitions are at their end and others are not', async () => {
+    const batches: number[][] = []
+    const commits: string[] = []
     const activities: Partial<Activities> = {
-      open: async ({ above }) => ({ epoch: above + 1, ...stored }),
-      process: async (input: BatchInput) => {
-        if (input.key.partition === 1) return handled(input, 0, { end: 'idle' })
-        inputs.push(input)
-        return handled(input, 5, { end: 'finished' })
+      process: async (input) => {
+        batches.push(input.partitions.map(({ partition }) => partition))
+        const last = batches.length === 3
+        return {
+          partitions: input.partitions.map((one) =>
+            one.partition === 0 ? worked(one, 5, { end: 'finished' }) : worked(one, 5, last ? { end: 'finished' } : {}),
+          ),
+        }
       },
-      poll: async ({ position }) => {
-        await Context.current().cancelled.catch(() => {})
-        return { from: position, found: false }
+      commit: async (input) => {
+        commits.push(...input.partitions.map(({ partition, position }) => `${partition}:${position}`))
+        return committed(input)
+      },
+    }
+    await play(
+      activities,
+      async ({ result }) => {
+        const { reports } = await result()
+        expect(reports.map(({ partition, reason }) => [partition, reason])).toEqual([
+          [0, 'read to 5, where the run ends'],
+          [1, 'read to 15, where the run ends'],
+        ])
+      },
+      1,
+    )
+    expect(batches).toEqual([[0, 1], [1], [1]])
+    expect(commits.filter((one) => one.startsWith('0:'))).toEqual(['0:5'])
+    expect(commits.at(-1)).toBe('1:15')
+  })
+
+  it('goes on when its position is put elsewhere while it waits for the others', async () => {
+    let stored = { position: '100', committed: '100', replay: 0 }
+    const batches: PartitionBatch[] = []
+    const activities: Partial<Activities> = {
+      open: async (input) => opened(input, stored.position, stored),
+      process: async (input) => {
+        const [first] = input.partitions as [PartitionBatch]
+        if (first.partition === 1) return handled(input, 0, { end: 'rest' })
+        batches.push(first)
+        return handled(input, 5, { end: 'finished' })
       },
     }
     await play(activities, async ({ status, signal }) => {
       const finished = (position: string) =>
         waitFor(
-          async () => (await status(0)).mode === 'finished' && (await status(0)).progress?.committed === position,
-          {
-            what: `the end at ${position}`,
+          async () => {
+            const { condition, progress } = await status(0)
+            return condition === 'finished' && progress?.committed === position
           },
+          { what: `the end at ${position}` },
         )
       await finished('105')
-      stored = { position: '20', replay: 1 }
-      await signal(0, names.reopen)
+      stored = { position: '20', committed: '20', replay: 1 }
+      await signal(0, names.reopen, { partitions: [0] })
       await finished('25')
     })
-    expect(inputs.map(({ from, run, follows }) => [from, run?.began, follows])).toEqual([
+    expect(batches.map(({ from, run, follows }) => [from, run?.began, follows])).toEqual([
       ['100', '100', false],
       ['20', '20', false],
     ])
@@ -133,19 +189,19 @@ describeWith(['temporal'], 'a bounded run', () => {
   it('goes on for ever when a config without an end is put in force', async () => {
     const froms: string[] = []
     const activities: Partial<Activities> = {
-      process: async (input: BatchInput) => {
-        froms.push(`${input.from} ${input.run?.until ?? 'for ever'}`)
-        return input.run
-          ? handled(input, 5, { end: 'finished' })
-          : handled(input, 0, { end: 'stopped', blocked: 'enough' })
+      process: async (input) => {
+        const [{ from, run }] = input.partitions as [PartitionBatch]
+        froms.push(`${from} ${run?.until ?? 'for ever'}`)
+        return run ? handled(input, 5, { end: 'finished' }) : handled(input, 0, { end: 'blocked', reason: 'enough' })
       },
-      open: async ({ key, above }) => {
-        if (key.partition === 1) await Context.current().cancelled
-        return { epoch: above + 1, position: above === 0 ? '0' : '5', replay: 0 }
+      open: async (input) => {
+        const [{ partition, above }] = input.partitions as [(typeof input.partitions)[number]]
+        if (partition === 1) await untilCancelled()
+        return opened(input, above === 0 ? '0' : '5')
       },
     }
     await play(activities, async ({ status, signal, queue }) => {
-      await waitFor(async () => (await status(0)).mode === 'finished', { what: 'the end' })
+      await waitFor(async () => (await status(0)).condition === 'finished', { what: 'the end' })
       await signal(0, names.configure, revisionOn(queue))
       await waitFor(async () => (await status(0)).reason === 'enough', { what: 'a batch without an end' })
     })
