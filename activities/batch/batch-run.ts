@@ -13,6 +13,11 @@ import { Trouble } from './trouble.js'
 const quickMs = 250
 /** A partition that waits looks at least so often whether the batch has ended, ms. */
 const longestWaitMs = 60_000
+/** The same while Temporal does not answer, ms. */
+const unheardWaitMs = 1_000
+
+/** How often a batch that lets go tells its slice of partitions that are out of it, ms. */
+const tellLateEveryMs = 1_000
 
 /** How a batch reaches its slice while it runs. */
 export interface Reach {
@@ -46,6 +51,8 @@ export class BatchRun implements Listener {
   #lastMessageAt = performance.now()
   #closingSince = 0
   readonly #released = new Set<PartitionRun>()
+  /** What became of partitions that the slice has not heard of yet. */
+  readonly #untold: PartitionOutcome[] = []
   /** Partitions that have stopped at a boundary, and wait for a neighbour in a call of its handler. */
   readonly #boundary = new Set<PartitionRun>()
 
@@ -201,6 +208,7 @@ export class BatchRun implements Listener {
     const { maxDurationMs, restAfterMs } = this.runtime.settings.batch
     const now = performance.now()
     if (this.#closing) return quickMs
+    if (!this.reach.heard) return unheardWaitMs
     const longest = Math.min(maxDurationMs, this.input.closesInMs ?? Number.POSITIVE_INFINITY)
     const closesIn = this.#firstMessageAt === null ? Number.POSITIVE_INFINITY : this.#firstMessageAt + longest - now
     const restsIn = this.#lastMessageAt + restAfterMs - now
@@ -211,6 +219,7 @@ export class BatchRun implements Listener {
     if (this.#closing === 'released' || this.#closing === why) return
     this.#closing = why
     this.#stop()
+    if (why === 'released') void this.#tellLate()
   }
 
   /** From now on, partitions are to stop at their boundaries. */
@@ -234,7 +243,18 @@ export class BatchRun implements Listener {
   async #depart(run: PartitionRun, outcome: PartitionOutcome): Promise<void> {
     this.#outcomes.push(outcome)
     this.#gone(run)
-    if (this.#live.size > 0 && this.#closing !== 'released') await this.reach.tell([outcome])
+    if (this.#live.size === 0) return
+    if (this.#closing !== 'released') await this.reach.tell([outcome])
+    else this.#untold.push(outcome)
+  }
+
+  /** The whole batch lets go. Partitions that are out of it do not wait for a neighbour in a slow call of its handler. */
+  async #tellLate(): Promise<void> {
+    for (let wait = quickMs; this.#live.size > 0; wait = tellLateEveryMs) {
+      await sleep(wait, undefined, { ref: false })
+      const outcomes = this.#untold.splice(0)
+      if (this.#live.size > 0 && this.#failure === undefined && outcomes.length > 0) await this.reach.tell(outcomes)
+    }
   }
 
   #gone(run: PartitionRun): void {

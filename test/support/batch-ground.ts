@@ -91,7 +91,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   ): { readonly batch: BatchRun; readonly result: Promise<BatchResult> } {
     const input: BatchInput = { name, slice: 0, partitions, mayLeave: 4, ...change }
     const tell = async (outcomes: readonly PartitionOutcome[]) => void told.push(...outcomes)
-    const batch = new BatchRun(runtime, input, lasting, attempt, { tell })
+    const batch = new BatchRun(runtime, input, lasting, attempt, { tell, heard: true })
     const result = batch.run()
     // A test may look later.
     result.catch(() => {})
