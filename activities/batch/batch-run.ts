@@ -11,11 +11,10 @@ import { Trouble } from './trouble.js'
 
 /** A call of a handler that lasts longer than this does not hold up the end of its neighbours' batch, ms. */
 const quickMs = 250
+/** A partition that waits looks so often whether Temporal answers again, ms. */
+const unheardMs = 500
 /** A partition that waits looks at least so often whether the batch has ended, ms. */
 const longestWaitMs = 60_000
-/** The same while Temporal does not answer, ms. */
-const unheardWaitMs = 1_000
-
 /** How often a batch that lets go tells its slice of partitions that are out of it, ms. */
 const tellLateEveryMs = 1_000
 
@@ -126,7 +125,9 @@ export class BatchRun implements Listener {
       const end = await this.#boundaryOf(run)
       if (end) return this.#end(run, end)
       const { maxMessages } = this.runtime.settings.batch
-      const chunk = await run.next(maxMessages - run.messages, this.#waitMs())
+      // A batch that has to stay open takes more than it should.
+      const left = maxMessages - run.messages
+      const chunk = await run.next(left > 0 ? left : maxMessages, this.#waitMs())
       if (!chunk) {
         if (await run.idle()) return this.#end(run, 'finished')
         await this.#consider(run)
@@ -208,7 +209,7 @@ export class BatchRun implements Listener {
     const { maxDurationMs, restAfterMs } = this.runtime.settings.batch
     const now = performance.now()
     if (this.#closing) return quickMs
-    if (!this.reach.heard) return unheardWaitMs
+    if (!this.reach.heard) return unheardMs
     const longest = Math.min(maxDurationMs, this.input.closesInMs ?? Number.POSITIVE_INFINITY)
     const closesIn = this.#firstMessageAt === null ? Number.POSITIVE_INFINITY : this.#firstMessageAt + longest - now
     const restsIn = this.#lastMessageAt + restAfterMs - now
@@ -294,6 +295,7 @@ export class BatchRun implements Listener {
   async #lost(run: PartitionRun, reason: string): Promise<boolean> {
     const progress = await this.runtime.progress.read(run.key).catch(() => null)
     const sibling = progress?.token.epoch === run.batch.epoch && compareTokens(progress.token, run.token) > 0
+    this.runtime.log.warn({ ...run.key, sibling }, reason)
     if (!sibling) return this.#out(run, run.outcome('fenced', reason))
     this.#outcomes.push(run.outcome('released'))
     return true

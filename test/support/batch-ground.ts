@@ -39,6 +39,11 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   const [offsets, { progress, groups }] = await Promise.all([store.connect(context), store.database.connect(context)])
   const calls: Call[] = []
   const told: PartitionOutcome[] = []
+  /** How batches reach their slice; tests may change whether Temporal answers. */
+  const reach = {
+    heard: true,
+    tell: async (outcomes: readonly PartitionOutcome[]) => void told.push(...outcomes),
+  }
   const draining = new AbortController()
   const runtime: ConsumerRuntime = {
     settings: {
@@ -90,8 +95,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     { attempt = 1, ...change }: Partial<BatchInput> & { readonly attempt?: number } = {},
   ): { readonly batch: BatchRun; readonly result: Promise<BatchResult> } {
     const input: BatchInput = { name, slice: 0, partitions, mayLeave: 4, ...change }
-    const tell = async (outcomes: readonly PartitionOutcome[]) => void told.push(...outcomes)
-    const batch = new BatchRun(runtime, input, lasting, attempt, { tell, heard: true })
+    const batch = new BatchRun(runtime, input, lasting, attempt, reach)
     const result = batch.run()
     // A test may look later.
     result.catch(() => {})
@@ -114,7 +118,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   const handled = (partition: number) =>
     calls.filter((call) => call.partition === partition).map((call) => call.offsets)
   const stored = async (partition: number) => (await offsets.list({ ...name, partition }))[0]?.position
-  return { log, runtime, calls, told, draining, begin, own, handled, stored, lasting }
+  return { log, runtime, calls, told, reach, draining, begin, own, handled, stored, lasting }
 }
 
 /** Outcomes by partition. */

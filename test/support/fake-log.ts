@@ -57,6 +57,7 @@ export class FakeLog {
     this.open++
     return {
       next: async (limits) => {
+        if (limits.maxMessages < 1) throw new Error(`a reader can't be asked for ${limits.maxMessages} messages`)
         const error = this.#errors.get(partition)
         if (error?.at === position) throw error.error
         if (!(await this.#came(partition, position, limits.waitMs, signal))) return null

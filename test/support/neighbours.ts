@@ -19,6 +19,7 @@ export interface Neighbour {
 export interface Scenario {
   readonly healthy: readonly Neighbour[]
   readonly troubled: readonly Neighbour[]
+  readonly maxMessages: number
   readonly maxDurationMs: number
   readonly restAfterMs: number
   readonly mayLeave: number
@@ -33,7 +34,7 @@ const wakeMs = 10
  * @returns how long each chunk of a healthy partition waited, ms, and the healthy partitions that were not done in time
  */
 export async function simulate(given: Scenario): Promise<{ held: number[]; unhandled: number[] }> {
-  const { maxDurationMs, restAfterMs, mayLeave } = given
+  const { maxMessages, maxDurationMs, restAfterMs, mayLeave } = given
   const all = [...given.healthy, ...given.troubled]
   const { begin, own, log, calls, told } = await batchGround({
     handle: async ([message]) => {
@@ -41,7 +42,7 @@ export async function simulate(given: Scenario): Promise<{ held: number[]; unhan
       await working(callMs)
       if (failsAt === Number(message!.offset)) throw new Error('no such account')
     },
-    batch: { maxDurationMs, restAfterMs },
+    batch: { maxMessages, maxDurationMs, restAfterMs },
     settings: { chunk: { maxMessages: 1, fetchBytes: 1_000 } },
   })
   const beginning = performance.now()

@@ -170,4 +170,36 @@ describe('a batch', () => {
     expect(most).toBe(2)
     expect([0, 1, 2, 3, 4].map((partition) => handled(partition).length)).toEqual([1, 1, 1, 1, 1])
   })
+
+  it('stays open while Temporal does not answer, commits by itself, and closes when it answers again', async () => {
+    const { begin, own, log, reach, stored, handled, runtime } = await batchGround({
+      batch: { maxMessages: 5, maxDurationMs: 10_000 },
+    })
+    const [first] = await own({ 0: 12 })
+    const commit = vi.spyOn(runtime.store, 'commit')
+    reach.heard = false
+    const { result } = begin([first!])
+    const timer = setInterval(() => log.append(0), 1_000)
+    await pass(60_500)
+    expect(handled(0).flat()).toHaveLength(72)
+    expect(Number(await stored(0))).toBeGreaterThan(60)
+    expect(commit.mock.calls.length).toBeLessThanOrEqual(7)
+    reach.heard = true
+    const before = performance.now()
+    expect(byPartition(await until(result))[0]).toMatchObject({ end: 'more' })
+    expect(performance.now() - before).toBeLessThanOrEqual(1_000)
+    clearInterval(timer)
+  })
+
+  it('asks its log only now and then while Temporal does not answer and nothing comes', async () => {
+    const { begin, own, reach, lasting } = await batchGround({ batch: { maxDurationMs: 10_000 } })
+    const partitions = await own({ 0: 1, 1: 0 })
+    const taken = vi.spyOn(lasting.readers, 'take')
+    reach.heard = false
+    begin(partitions)
+    await pass(20_000)
+    const next = vi.spyOn(taken.mock.results[1]!.value, 'next')
+    await pass(100_000)
+    expect(next.mock.calls.length).toBeLessThanOrEqual(200)
+  })
 })

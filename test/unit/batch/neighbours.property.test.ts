@@ -46,6 +46,7 @@ const troubled: fc.Arbitrary<Neighbour> = fc.oneof(
 const scenario: fc.Arbitrary<Scenario> = fc.record({
   healthy: fc.array(healthy, { minLength: 1, maxLength: 5 }),
   troubled: fc.array(troubled, { minLength: 1, maxLength: 2 }),
+  maxMessages: fc.constantFrom(1, 5, 1_000),
   maxDurationMs: fc.integer({ min: 200, max: 4_000 }),
   restAfterMs: fc.integer({ min: 500, max: 4_000 }),
   mayLeave: fc.constantFrom(0, 1, 4),
