@@ -4,14 +4,13 @@ import type { ContenderName } from './job.js'
 import { percentile } from './statistics.js'
 
 const perSecond = 20
-const seconds = 30
 /** The same traffic before it counts, from the first effect on: connections, caches and compilers settle. */
 const warmUpSeconds = 5
 /** A message without effect after so long is lost, ms. */
 const patience = 30_000
 
-/** Sends single messages at an even pace and measures the time from sending to the effect. */
-export async function latency(bench: Bench, contender: ContenderName, topic: Topic): Promise<Run> {
+/** Sends single messages at an even pace for so many seconds, and measures the time from sending to the effect. */
+export async function latency(bench: Bench, contender: ContenderName, topic: Topic, seconds: number): Promise<Run> {
   const { effects, log } = bench
   const { name, partitions } = topic
   await log.create(name, partitions)

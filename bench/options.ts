@@ -8,6 +8,8 @@ export type Workload = (typeof workloads)[number]
 export interface Options {
   /** Messages of the backlog. */
   readonly messages: number
+  /** How long each latency is measured, seconds: 30, and less where few messages ask for a short run. */
+  readonly latencySeconds: number
   /** Partitions of the drain with many. */
   readonly partitions: number
   /** Times each contender runs each workload. */
@@ -24,10 +26,10 @@ export interface Options {
 export const help = `npm run bench -- [options]
 
 Drains a backlog of messages of 200 bytes from Kafka into Postgres, from ${fewPartitions} partitions and from many, measures the latency of single
-messages at 20 a second for 30 seconds, and does drain and latency with a super stream of RabbitMQ, too: the plain client (kafkajs or
-rabbitmq-stream-js-client, hand-tuned) and Tidemark, by turns, each run in a process of its own. Medians of the rounds. A drain's time
-includes the start of the group. The parts are started here unless KAFKA_BROKERS, RABBITMQ_URL, DATABASE_URL and TEMPORAL_ADDRESS name
-running ones.
+messages at 20 a second for 30 seconds (1 for each 10,000 --messages, if that is less), and does drain and latency with a super stream of
+RabbitMQ, too: the plain client (kafkajs or rabbitmq-stream-js-client, hand-tuned) and Tidemark, by turns, each run in a process of its
+own. Medians of the rounds. A drain's time includes the start of the group. The parts are started here unless KAFKA_BROKERS, RABBITMQ_URL,
+DATABASE_URL and TEMPORAL_ADDRESS name running ones.
 
   --messages N              messages of the backlog (500000)
   --partitions N            partitions of the drain with many (256); all others have ${fewPartitions}
@@ -63,8 +65,10 @@ export function parseOptions(args: readonly string[]): Options | null {
     },
   })
   if (values.help) return null
+  const messages = count('messages', values.messages)
   return {
-    messages: count('messages', values.messages),
+    messages,
+    latencySeconds: Math.min(30, Math.max(5, Math.floor(messages / 10_000))),
     partitions: count('partitions', values.partitions),
     rounds: count('rounds', values.rounds),
     workloads: values.only === undefined ? workloads : [workload(values.only)],

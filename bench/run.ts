@@ -84,9 +84,14 @@ async function drains(
   return byTurns(workload, who, rounds, (contender) => drain(bench, contender, backlog, backlog.count))
 }
 
-function latencies(bench: Bench, workload: Workload, { rounds }: Options): Promise<Line[]> {
+function latencies(bench: Bench, workload: Workload, { rounds, latencySeconds }: Options): Promise<Line[]> {
   return byTurns(workload, contenders, rounds, (contender) =>
-    latency(bench, contender, { name: `bench-latency-${randomBytes(4).toString('hex')}`, partitions: fewPartitions }),
+    latency(
+      bench,
+      contender,
+      { name: `bench-latency-${randomBytes(4).toString('hex')}`, partitions: fewPartitions },
+      latencySeconds,
+    ),
   )
 }
 

@@ -1,9 +1,12 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Admin, CompressionTypes, Kafka, logLevel, type Producer } from 'kafkajs'
 import type { LogJob } from './job.js'
 import type { Log } from './log.js'
 import { message } from './message.js'
 
 const perRequest = 1_000
+/** How long a new topic's partitions may take to get their leaders, ms. */
+const leadersWithinMs = 30_000
 /** Messages of one partition in a request. The same for few and for many partitions, since larger record batches are cheaper to read. */
 const perRecordBatch = 250
 
@@ -36,6 +39,12 @@ export class Topics implements Log {
   async create(topic: string, partitions: number): Promise<void> {
     this.#created.push(topic)
     await this.#admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true })
+    // A leader that is named may not have taken over yet. Refusing some partitions of a request, it would get all of them twice.
+    const deadline = Date.now() + leadersWithinMs
+    while ((await this.#heads(topic).catch(() => [])).length < partitions) {
+      if (Date.now() > deadline) throw new Error(`not all of ${topic}'s ${partitions} partitions have a leader`)
+      await delay(100)
+    }
   }
 
   async fill(topic: string, partitions: number, count: number): Promise<void> {
@@ -50,10 +59,17 @@ export class Topics implements Log {
       }))
       await this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None })
     }
+    const written = (await this.#heads(topic)).reduce((sum, head) => sum + head, 0)
+    if (written !== count)
+      throw new Error(`${topic} holds ${written} messages instead of ${count}: some were sent twice`)
   }
 
   async send(topic: string, partition: number, number: number): Promise<void> {
     await this.#producer.send({ topic, messages: [{ partition, ...message(number) }], acks: -1 })
+  }
+
+  async #heads(topic: string): Promise<number[]> {
+    return (await this.#admin.fetchTopicOffsets(topic)).map(({ high }) => Number(high))
   }
 
   /** Deletes the topics, too; not before the end, because kafkajs goes on asking for every topic it ever used. */

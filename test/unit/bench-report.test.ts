@@ -83,7 +83,7 @@ describe('the bench report', () => {
     expect([percentile(hundred, 0.5), percentile(hundred, 0.99), percentile([7], 0.99)]).toEqual([50, 99, 7])
   })
 
-  it('names the option it cannot read', () => {
+  it('reads the command line, and names the option it cannot read', () => {
     expect(() => parseOptions(['--messages', 'many'])).toThrow('--messages is "many"; it must be a whole number from 1')
     expect(() => parseOptions(['--only', 'cpu'])).toThrow(
       '--only is "cpu"; it must be drain, latency, many-partitions-drain, rabbitmq-drain, rabbitmq-latency',
@@ -94,6 +94,8 @@ describe('the bench report', () => {
       partitions: 256,
       workloads: ['drain', 'latency', 'many-partitions-drain', 'rabbitmq-drain', 'rabbitmq-latency'],
     })
+    expect(parseOptions([])?.latencySeconds).toBe(30)
+    expect(parseOptions(['--messages', '50000'])?.latencySeconds).toBe(5)
     expect(parseOptions(['--actions'])?.actions).toEqual({ minutes: 5 })
     expect(parseOptions(['--actions', '--minutes', '1'])?.actions).toEqual({ minutes: 1 })
     expect(parseOptions(['--help'])).toBeNull()
