@@ -1,6 +1,6 @@
 import { MockActivityEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { batchActivities, type ConsumerRuntime } from '../../activities/index.js'
+import { batchActivities, type ConsumerRuntime, Slots } from '../../activities/index.js'
 import { groupsFinished } from '../../src/client/finished.js'
 import { startGroups } from '../../src/client/groups.js'
 import { type ConsumerView, viewGroups } from '../../src/client/view.js'
@@ -11,9 +11,8 @@ import { everyN } from '../../src/config/strategy.js'
 import { kafka, text } from '../../src/entry/kafka.js'
 import { appendEvents, createStream, postgresStore, postgresStream } from '../../src/entry/postgres.js'
 import { memoryStore } from '../../src/entry/testing.js'
-import { transactional } from '../../src/handlers/handler.js'
-import type { BatchInput, BatchResult } from '../../src/model/batch.js'
-import { unknownRhythm } from '../../src/model/rhythm.js'
+import { type HandlerKind, transactional } from '../../src/handlers/handler.js'
+import type { BatchInput, BatchResult, PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
 import { SharedBudget } from '../../src/worker/budget.js'
 import { createWorker } from '../../src/worker/create.js'
 import { Project, refused } from '../support/cli.js'
@@ -98,7 +97,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
       )
     const config = configOf({ source: postgresStream<string>({ connectionString, stream }), until: 'head' })
     const nothing = await toItsEnd(config)
-    expect(nothing.reports.map(({ mode }) => mode)).toEqual(['finished', 'finished', 'finished'])
+    expect(nothing.reports.map(({ condition }) => condition)).toEqual(['finished', 'finished', 'finished'])
     await append(0, 3_000)
     await toItsEnd(config)
     expect(new Set(await effects()).size).toBe(3_000)
@@ -186,29 +185,26 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
       source,
       progress,
       until,
-      handler: (messages: readonly { value: unknown }[]) =>
-        void handled.push(...messages.map(({ value }) => String(value))),
+      handler: {
+        kind: 'chunk',
+        handle: (messages) => void handled.push(...messages.map(({ value }) => String(value))),
+      } satisfies HandlerKind,
       store: await store.connect(context),
       budget: new SharedBudget(64 * 1024 * 1024),
+      slots: new Slots(1),
+      cluster: { look: async () => ({ status: 'running', memo: {}, cancelled: new Set(), pending: [] }) },
       log: silentLog(),
       draining: context.signal,
       stopped: context.signal,
     } as unknown as ConsumerRuntime
     const { process } = batchActivities(runtime)
-    const key = { group: settings.group, stream: topic, partition: 0 }
     const identity = await source.identity(0)
-    const play = (attempt: number, change: Partial<BatchInput>): Promise<BatchResult> => {
-      const input: BatchInput = {
-        key,
-        from: '0',
-        epoch: 1,
-        batch: 1,
-        replay: 0,
-        rhythm: unknownRhythm,
-        identity,
-        ...change,
-      }
-      return new MockActivityEnvironment({ attempt }).run(process, input)
+    const play = async (attempt: number, change: Partial<PartitionBatch>): Promise<PartitionOutcome> => {
+      const batch = { partition: 0, from: '0', epoch: 1, batch: 1, replay: 0, identity, ...change }
+      const name = { group: settings.group, stream: topic }
+      const input: BatchInput = { name, slice: 0, partitions: [batch], mayLeave: 4 }
+      const result: BatchResult = await new MockActivityEnvironment({ attempt }).run(process, input)
+      return result.partitions[0]!
     }
     const run = { until: 'message', began: '0', replay: 0 } as const
     try {

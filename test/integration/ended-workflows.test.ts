@@ -95,7 +95,7 @@ describeWith(['postgres', 'temporal'], 'a person ends a workflow of a consumer i
         const wanted = there.reduce((sum, one) => sum + (which(one.partition) ? Number(one.count) : 0), 0)
         return (await effects(by)).filter(({ partition }) => which(partition)).length >= wanted
       },
-      { what: `${by} to handle everything`, timeout: 30_000 },
+      { what: `${by} to handle everything`, timeout: 60_000 },
     )
   const once = async (by: string) => {
     const numbers = (await effects(by)).map(({ n }) => n)
@@ -121,7 +121,7 @@ describeWith(['postgres', 'temporal'], 'a person ends a workflow of a consumer i
           const theirs = view.partitions.filter(({ partition }) => ofSlice(1)(partition))
           return theirs.every(({ state }) => state === 'paused') && view
         },
-        { what: 'the pause', timeout: 30_000 },
+        { what: 'the pause', timeout: 60_000 },
       )
       const of = (slice: number) => paused.partitions.filter(({ partition }) => ofSlice(slice)(partition))
       expect(of(1).map(({ reason }) => reason)).toEqual(of(1).map(() => `slice 1 was ${how} in Temporal`))
@@ -144,7 +144,7 @@ describeWith(['postgres', 'temporal'], 'a person ends a workflow of a consumer i
         (await groupStatus(client, billing())).partitions
           .filter(({ partition, state }) => ofSlice(1)(partition) && state === 'paused')
           .map(({ reason }) => reason)
-      await waitFor(async () => (await reasons()).length === 3, { what: 'the pause', timeout: 30_000 })
+      await waitFor(async () => (await reasons()).length === 3, { what: 'the pause', timeout: 60_000 })
       const because = `slice 1 was ${how} in Temporal`
       expect(await reasons()).toEqual([because, 'look into it', because])
     })
@@ -155,7 +155,7 @@ describeWith(['postgres', 'temporal'], 'a person ends a workflow of a consumer i
     await Promise.all([hasHandled('billing'), hasHandled('shipping')])
     const id = groupWorkflowId('billing', stream)
     await client.workflow.getHandle(id).cancel()
-    await waitFor(async () => (await statusOf(id)) === 'CANCELLED', { what: 'the group to end', timeout: 30_000 })
+    await waitFor(async () => (await statusOf(id)) === 'CANCELLED', { what: 'the group to end', timeout: 60_000 })
     expect(await Promise.all(sliceIds().map(statusOf))).toEqual(['COMPLETED', 'COMPLETED'])
     await append(100)
     await hasHandled('shipping')
