@@ -100,7 +100,7 @@ export class Watchdog {
 
   async #look(one: Watched): Promise<void> {
     const workflow = await this.around.look(one.name)
-    if (workflow?.state === 'running') return seenRunning(one)
+    if (workflow?.state === 'running') return this.#runs(one)
     one.runningSince = null
     if (workflow?.state === 'finished') one.watched = false
     if (!one.watched) return
@@ -111,6 +111,15 @@ export class Watchdog {
     if (ended && one.stopped !== workflow.firstRunId)
       return this.#staysStopped(one, workflow, await this.around.stop(one.name, workflow))
     await this.#startAgain(one, workflow)
+  }
+
+  #runs(one: Watched): void {
+    if (!one.watched) this.around.log.debug(one.name, 'the group runs, and is kept running from now on')
+    one.watched = true
+    one.stopped = null
+    one.failure = null
+    one.runningSince ??= Date.now()
+    if (Date.now() - one.runningSince >= inOrderAfter) one.failures = 0
   }
 
   #staysStopped(one: Watched, workflow: GroupWorkflow | null, record: GroupRecord): void {
@@ -139,14 +148,6 @@ export class Watchdog {
       this.around.log.warn({ ...name, error: messageOf(error) }, `${why}, and could not be started again yet`)
     }
   }
-}
-
-function seenRunning(one: Watched): void {
-  one.watched = true
-  one.stopped = null
-  one.failure = null
-  one.runningSince ??= Date.now()
-  if (Date.now() - one.runningSince >= inOrderAfter) one.failures = 0
 }
 
 function pauseAfter(failures: number): number {

@@ -148,14 +148,13 @@ describeWith(['temporal', 'postgres'], 'a worker as a library', () => {
     const [started] = await startGroups(config)
     const workflowId = groupWorkflowId('bank', stream)
     const handle = client.workflow.getHandle(workflowId)
-    const warned = (text: string) =>
-      waitFor(() => log.lines.find((line) => line.level === 'warn' && line.text.includes(text)), {
+    const said = (level: string, text: string) =>
+      waitFor(() => log.lines.find((line) => line.level === level && line.text.includes(text)), {
         what: `'${text}'`,
         timeout: 60_000,
       })
     try {
-      // The first look sees it running.
-      await new Promise((resolve) => setTimeout(resolve, 4_000))
+      await said('debug', 'is kept running from now on')
       // A run of the same group that times out, as no run of Tidemark's does.
       const { args } = await inputOf(handle)
       const taskQueue = (await handle.describe()).taskQueue
@@ -166,18 +165,14 @@ describeWith(['temporal', 'postgres'], 'a worker as a library', () => {
         workflowRunTimeout: '2s',
         workflowIdConflictPolicy: 'TERMINATE_EXISTING',
       })
-      await warned(`group bank on ${stream} did not run any more (its workflow timed out): started again`)
+      await said('warn', `group bank on ${stream} did not run any more (its workflow timed out): started again`)
       const again = await handle.describe()
       expect(again.status.name).toBe('RUNNING')
       expect(again.runId).not.toBe(started!.runId)
 
-      // Seen running again by the next look.
-      await new Promise((resolve) => setTimeout(resolve, 21_000))
       await handle.terminate()
-      await warned(`'tidemark resume --group bank --stream ${stream}' starts it again`)
-      await new Promise((resolve) => setTimeout(resolve, 21_000))
+      await said('warn', `'tidemark resume --group bank --stream ${stream}' starts it again`)
       expect((await handle.describe()).status.name).toBe('TERMINATED')
-      expect(log.lines.filter(({ text }) => text.includes('tidemark resume'))).toHaveLength(1)
 
       await inSession(config, async (session) => {
         await resumeIn(session, session.config.consumers[0]!, {})
