@@ -291,10 +291,14 @@ export class BatchRun implements Listener {
     return true
   }
 
-  /** Another owner has it: of another epoch; or a later batch of the same slice, which the slice itself has ordered. */
+  /**
+   * Another owner has it: of another epoch; or of the same slice, which is no news to it: a later batch; or an earlier try of this batch with
+   * the same number, since a person has reset the activity and tries are counted from 1 again. The next batch has a greater token.
+   */
   async #lost(run: PartitionRun, reason: string): Promise<boolean> {
     const progress = await this.runtime.progress.read(run.key).catch(() => null)
-    const sibling = progress?.token.epoch === run.batch.epoch && compareTokens(progress.token, run.token) > 0
+    const order = progress?.token.epoch === run.batch.epoch ? compareTokens(progress.token, run.token) : -1
+    const sibling = order > 0 || (order === 0 && !run.opened)
     this.runtime.log.warn({ ...run.key, sibling }, reason)
     if (!sibling) return this.#out(run, run.outcome('fenced', reason))
     this.#outcomes.push(run.outcome('released'))

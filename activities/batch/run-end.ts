@@ -67,8 +67,9 @@ class AtMessage implements RunEnd {
    */
   async reached(position: bigint): Promise<boolean> {
     const { key } = this
-    const { run, replay, follows } = this.batch
-    if (!run || position <= BigInt(run.began) || (follows && this.attempt === 1)) return false
+    const { run, replay, follows, from } = this.batch
+    const certain = follows && this.attempt === 1 && position === BigInt(from)
+    if (!run || position <= BigInt(run.began) || certain) return false
     const { source, settings, budget } = this.runtime
     const over = new AbortController()
     const before = position - 1n

@@ -177,6 +177,30 @@ describe('a partition that can not go on', () => {
     expect(byPartition(await until(result))[0]).toMatchObject({ end: 'released', to: '1' })
   })
 
+  it('is just let go of where an earlier try has its token, since a reset counts tries from 1 again', async () => {
+    const { begin, own, runtime, told, handled } = await batchGround()
+    const batches = await own({ 0: 1 })
+    await runtime.progress.claim({ ...name, partition: 0 }, { epoch: 1, batch: 1, attempt: 2 }, { from: 0n, replay: 0 })
+    for (const attempt of [1, 2]) {
+      const { result } = begin(batches, { attempt })
+      expect(byPartition(await until(result))[0]).toMatchObject({ end: 'released', to: '0' })
+    }
+    expect(handled(0)).toEqual([])
+    expect(told).toEqual([])
+  })
+
+  it('looks for the end of its run where progress is ahead of the batch before it', async () => {
+    const { begin, own, runtime } = await batchGround({ until: ({ offset }) => offset === 1n })
+    const key = { ...name, partition: 0 }
+    const [only] = await own({ 0: 9 })
+    const earlier = { epoch: 1, batch: 1, attempt: 1 }
+    await runtime.progress.claim(key, earlier, { from: 0n, replay: 0 })
+    await runtime.progress.advance(key, earlier, 0n, 2n)
+    const run = { until: 'message', began: '0', replay: 0 } as const
+    const { result } = begin([{ ...only!, batch: 2, follows: true, run }])
+    expect(byPartition(await until(result))[0]).toMatchObject({ end: 'finished', to: '2', messages: 0 })
+  })
+
   it('is opened again when a person has changed its position', async () => {
     const { begin, own, runtime, told, log } = await batchGround({
       settings: { commit: { after: 'messages', messages: 1 } },
