@@ -263,7 +263,8 @@ export class Lanes implements UnderWay {
         partitions,
       })
     }
-    if (failure.kind === 'stop')
+    // What was asked to let go and failed is let go: its failure is about something that is not to be done any more.
+    if (failure.kind === 'stop' && !lane.scope.consideredCancelled)
       for (const partition of lane.members.keys()) partition.change('blocked', failure.reason)
     if (failure.kind === 'untaken' && lane.version === this.#state.version) await this.#changeVersion(lane.version)
   }
