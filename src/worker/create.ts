@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
 import type { TidemarkConfig } from '../config/define.js'
@@ -36,6 +37,8 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
   const log = context.log ?? createLog()
   const draining = new AbortController()
   const stopped = new AbortController()
+  // Each batch that is open listens.
+  setMaxListeners(0, draining.signal, stopped.signal)
   const watching = new AbortController()
   const signal = context.signal ?? draining.signal
   requireWanted(signal)
