@@ -41,6 +41,8 @@ export class PartitionRun {
   #committedIdle = false
   #checkpointAt = performance.now()
   #lease: Lease | undefined
+  /** Gives back the slot of the chunk in hand. */
+  #slot: (() => void) | null = null
   #commits: Commits | undefined
   #deliver: DeliverChunk | undefined
   #bound: RunEnd | null = null
@@ -96,15 +98,24 @@ export class PartitionRun {
     this.#begin(stored)
   }
 
-  /** The next chunk; null where nothing came in time, or something interrupted the wait. */
-  next(most: number, waitMs: number): Promise<Chunk | null> {
-    const { settings } = this.runtime
+  /** The next chunk, with a slot to handle it; null where nothing came in time, or something interrupted the wait. */
+  async next(most: number, waitMs: number): Promise<Chunk | null> {
+    const { settings, slots } = this.runtime
     const commits = this.#commits!
-    const limits = {
-      maxMessages: Math.min(settings.chunk.maxMessages, most, commits.most),
-      waitMs: Math.max(0, Math.min(waitMs, commits.dueIn, this.#idleIn)),
+    const wait = Math.max(0, Math.min(waitMs, commits.dueIn, this.#idleIn))
+    const lease = this.#lease!
+    if (!(await lease.arrived(wait, this.interrupt))) return null
+    // Messages are decoded for a slot that is free: those that wait for one take no more memory than their bytes.
+    this.#slot = await slots.take(this.interrupt)
+    if (!this.#slot) return null
+    const maxMessages = Math.min(settings.chunk.maxMessages, most, commits.most)
+    let chunk: Chunk | null = null
+    try {
+      chunk = await lease.next({ maxMessages, waitMs: 0 }, this.interrupt)
+    } finally {
+      if (!chunk) this.#giveBackSlot()
     }
-    return this.#lease!.next(limits, this.interrupt)
+    return chunk
   }
 
   /**
@@ -114,9 +125,8 @@ export class PartitionRun {
    * @returns whether a bounded run ends here; null where it was put back, since it was not begun in time
    */
   async handle(whole: Chunk, stops: () => boolean): Promise<boolean | null> {
-    const giveBack = await this.runtime.slots.take(this.interrupt)
-    if (!giveBack || stops()) {
-      giveBack?.()
+    if (stops()) {
+      this.#giveBackSlot()
       this.#lease!.putBack(whole)
       return null
     }
@@ -135,7 +145,7 @@ export class PartitionRun {
       await this.#commits!.done(chunk.next, chunk.messages.length)
     } finally {
       this.handlingSince = null
-      giveBack()
+      this.#giveBackSlot()
       whole.release()
     }
     // Everything before it is done now, so that the message the partition stops at is the first one not handled.
@@ -223,6 +233,11 @@ export class PartitionRun {
     }
   }
 
+  #giveBackSlot(): void {
+    this.#slot?.()
+    this.#slot = null
+  }
+
   #begin(stored: StoredOffsets | undefined): void {
     const { key, batch, runtime, token } = this
     const { replay } = batch
@@ -233,6 +248,7 @@ export class PartitionRun {
   async #release(keepReader: boolean): Promise<void> {
     const lease = this.#lease
     this.#lease = undefined
+    this.#giveBackSlot()
     if (!lease) return
     const { key, batch, position } = this
     if (keepReader) this.lasting.readers.park(key, batch.replay, position, batch.identity, lease)

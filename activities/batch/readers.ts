@@ -9,11 +9,27 @@ const keepFor = 2_000
 /** A reader in use, with the chunk that was asked of it and that nobody has taken yet. */
 export class Lease {
   #pending: Promise<Chunk | null> | undefined
+  #arriving: Promise<boolean> | undefined
 
   constructor(
     private readonly reader: Reader,
     private readonly end: AbortController,
   ) {}
+
+  /** Waits until there is a chunk, which is not decoded yet; false where nothing came within `waitMs`, or where the interrupt was first. */
+  async arrived(waitMs: number, interrupt: Interrupt): Promise<boolean> {
+    if (this.#pending !== undefined) return true
+    this.#arriving ??= this.reader.arrived(waitMs)
+    try {
+      const there = await interrupt.or(this.#arriving)
+      if (there === interrupted) return false
+      this.#arriving = undefined
+      return there
+    } catch (error) {
+      this.#arriving = undefined
+      throw error
+    }
+  }
 
   /**
    * The next chunk; null where nothing came within `waitMs`, or where the interrupt was first. What comes after an interrupt is returned

@@ -97,9 +97,14 @@ export interface ReadOptions {
 
 /**
  * Reads one partition forward, with at most one fetch in flight beside the chunk being handled.
- * Not for concurrent calls of `next`.
+ * Not for concurrent calls of `arrived` and `next`.
  */
 export interface Reader<V = unknown> {
+  /**
+   * Waits until `next` has something to give at once; false when nothing came within `waitMs`. Decodes nothing, so that a partition that
+   * waits for its turn holds bytes and no messages. Throws as `next`.
+   */
+  arrived(waitMs: number): Promise<boolean>
   /**
    * The next chunk, or null when nothing came within `waitMs`. Short outages and leader changes are retried inside, with
    * back-off; throws TidemarkError for what retrying can't mend (OUT_OF_RANGE, CORRUPT_DATA, STREAM_NOT_FOUND, AUTH_FAILED).

@@ -271,6 +271,20 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
         expect((await take(reader, 1)).map(({ value }) => value)).toEqual(['late'])
       })
 
+      it('says what has arrived before anybody takes it, and gives it at once', async () => {
+        const { there, client } = await filled([])
+        const { reader } = reading(client, there, await client.resolve(0, 'first'))
+        expect(await reader.arrived(50)).toBe(false)
+        const coming = reader.arrived(soon)
+        await there.append(0, ['one'])
+        expect(await coming).toBe(true)
+        expect(await reader.arrived(0)).toBe(true)
+        const chunk = await reader.next({ maxMessages: 10, waitMs: 0 })
+        expect(chunk!.messages.map(({ value }) => value)).toEqual(['one'])
+        chunk!.release()
+        expect(await reader.arrived(50)).toBe(false)
+      })
+
       it('delivers a message to somebody who waits for it', async () => {
         const { there, client } = await filled([])
         const { reader } = reading(client, there, await client.resolve(0, 'first'))

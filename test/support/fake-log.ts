@@ -55,12 +55,16 @@ export class FakeLog {
     let open = true
     this.opened.push({ partition, from })
     this.open++
+    const arrived = async (waitMs: number) => {
+      const error = this.#errors.get(partition)
+      if (error?.at === position) throw error.error
+      return this.#came(partition, position, waitMs, signal)
+    }
     return {
+      arrived,
       next: async (limits) => {
         if (limits.maxMessages < 1) throw new Error(`a reader can't be asked for ${limits.maxMessages} messages`)
-        const error = this.#errors.get(partition)
-        if (error?.at === position) throw error.error
-        if (!(await this.#came(partition, position, limits.waitMs, signal))) return null
+        if (!(await arrived(limits.waitMs))) return null
         const chunk = this.#chunk({ ...key, replay }, position, limits)
         position = chunk.next
         return chunk

@@ -20,6 +20,7 @@ it('tells how old the message at each position is, and null where nobody can say
   let released = 0
   let closed = 0
   const read = (_: bigint, { key }: { key: { partition: number } }): Reader => ({
+    arrived: async () => true,
     next: async () => {
       const chunk = chunks[key.partition]!.shift()
       if (chunk instanceof Error) throw chunk

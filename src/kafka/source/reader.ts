@@ -36,6 +36,11 @@ export class KafkaReader<V> implements Reader<V> {
     else options.signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
+  async arrived(waitMs: number): Promise<boolean> {
+    this.#current ??= await this.#ahead.arrival(waitMs)
+    return this.#current !== null && !this.#stop.signal.aborted
+  }
+
   async next({
     maxMessages,
     waitMs,

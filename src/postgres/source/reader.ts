@@ -48,20 +48,23 @@ export class PostgresReader<V> implements Reader<V> {
     }
   }
 
-  async next({ maxMessages, waitMs }: { maxMessages: number; waitMs: number }): Promise<Chunk<V> | null> {
-    if (this.#ended.signal.aborted) return null
-    if (!this.#current || this.#current.served) {
-      const fetched = await within(this.#fetchAhead(), waitMs, this.#ended.signal).catch((error) => {
-        // The next call tries again.
-        this.#ahead = undefined
-        throw error
-      })
-      if (!fetched || this.#ended.signal.aborted) return null
+  async arrived(waitMs: number): Promise<boolean> {
+    if (this.#ended.signal.aborted) return false
+    if (this.#current && !this.#current.served) return true
+    const fetched = await within(this.#fetchAhead(), waitMs, this.#ended.signal).catch((error) => {
+      // The next call tries again.
       this.#ahead = undefined
-      this.#current = fetched
-      void this.#fetchAhead()
-    }
-    return this.#current.serve(maxMessages)
+      throw error
+    })
+    if (!fetched || this.#ended.signal.aborted) return false
+    this.#ahead = undefined
+    this.#current = fetched
+    void this.#fetchAhead()
+    return true
+  }
+
+  async next({ maxMessages, waitMs }: { maxMessages: number; waitMs: number }): Promise<Chunk<V> | null> {
+    return (await this.arrived(waitMs)) ? this.#current!.serve(maxMessages) : null
   }
 
   async close(): Promise<void> {

@@ -43,6 +43,11 @@ export class RabbitmqReader<V> implements Reader<V> {
     else options.signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
+  async arrived(waitMs: number): Promise<boolean> {
+    this.#current ??= await this.#ahead.arrival(waitMs)
+    return this.#current !== null && !this.#stop.signal.aborted
+  }
+
   async next(limits: { readonly maxMessages: number; readonly waitMs: number }): Promise<Chunk<V> | null> {
     this.#current ??= await this.#ahead.arrival(limits.waitMs)
     const piece = this.#current
