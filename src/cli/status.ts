@@ -26,6 +26,8 @@ The exit code is 1 where something can't be reached, and where a group that shou
 workflow or a slice is gone, it was never started. A group that a person has paused or stopped, and a bounded run that has
 finished, are as they should be.
 
+STATE is running, idle (waits for messages), retrying, blocked, fenced, finished, pausing (a chunk is still in hand), paused,
+stopped (with its group, in Temporal), not running (its slice's workflow is gone), or unknown (no worker says).
 LAG is head - committed. Offsets may have gaps (those of Postgres streams always do): then it is an upper bound.
 BEHIND is the age of the oldest message that is not committed yet.
 POSITION is where the next batch begins: ahead of what is committed by the work in hand.

@@ -1,6 +1,6 @@
 /**
- * Orders everyone who ever wrote for a partition. `epoch` grows at each (re)start of the partition's workflow chain and at
- * each reset, `batch` with each batch of that chain, `attempt` with each try of that batch by Temporal.
+ * Orders everyone who ever wrote for a partition. `epoch` grows whenever a slice takes ownership of the partition and at each
+ * reset, `batch` with each batch of the partition, `attempt` with each try of that batch by Temporal.
  * A writer is allowed only while no greater token has been claimed.
  */
 export interface FencingToken {
