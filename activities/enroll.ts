@@ -7,7 +7,8 @@ import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 /**
- * Reads the group's record, which is created when the group starts for the first time, and adds the partitions that the stream has gained.
+ * Reads the group's record, which is created when the group starts for the first time, and finds the partitions that the stream has gained.
+ * The record learns of those by a note, once their slices know that they are new.
  * What Temporal has forgotten, the record still knows: pauses, slices, and which partitions are not new.
  */
 export function createEnroll({ source, records, settings }: ConsumerRuntime) {
@@ -16,9 +17,8 @@ export function createEnroll({ source, records, settings }: ConsumerRuntime) {
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         const partitions = await source.partitions()
         const initial = { slices: slices ?? defaultSlices(partitions.length), partitions }
-        const known = await records.ensure(name, initial)
-        const added = partitions.filter((partition) => !known.partitions.includes(partition))
-        const record = added.length > 0 ? await records.addPartitions(name, added) : known
+        const record = await records.ensure(name, initial)
+        const added = partitions.filter((partition) => !record.partitions.includes(partition))
         return {
           slices: record.slices,
           generation: record.generation,
@@ -40,6 +40,7 @@ export function createNote({ source, records, settings }: ConsumerRuntime) {
         const there = (await records.read(name))?.partitions ?? (await source.partitions())
         await records.ensure(name, { slices: settings.slices ?? defaultSlices(there.length), partitions: there })
         const request = { by, why: reason, ...(partitions ? { partitions } : {}) }
+        if (what === 'added') return pausesOf(await records.addPartitions(name, partitions ?? there))
         if (what === 'stopped') return pausesOf(await records.stop(name, { by, why: reason, how: 'cancelled' }))
         return pausesOf(await (what === 'paused' ? records.pause(name, request) : records.unpause(name, request)))
       }),

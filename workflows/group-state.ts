@@ -19,6 +19,7 @@ export class Membership {
   readonly slices: number
   readonly generation: number
   readonly #partitions: Set<number>
+  readonly #added: Set<number>
   readonly #reports: Map<number, PartitionReport>
 
   constructor(
@@ -30,6 +31,7 @@ export class Membership {
     this.slices = state.slices
     this.generation = state.generation
     this.#partitions = new Set(state.partitions)
+    this.#added = new Set(state.added)
     this.#reports = new Map(state.reports.map((report) => [report.partition, report]))
   }
 
@@ -44,15 +46,17 @@ export class Membership {
     return [...this.#partitions].every((partition) => this.#reports.get(partition)?.condition === 'finished')
   }
 
-  add(partitions: readonly number[]): void {
+  /** @param added those that came when the group was reading already */
+  add(partitions: readonly number[], added: readonly number[]): void {
     for (const partition of partitions) this.#partitions.add(partition)
+    for (const partition of added) this.#added.add(partition)
   }
 
   /** What a slice has to know of partitions that it is to own. */
-  starts(partitions: readonly number[], added: readonly number[]): PartitionStart[] {
+  starts(partitions: readonly number[]): PartitionStart[] {
     return partitions.map((partition) => {
       const paused = this.#pauseOf(partition)
-      return { partition, ...(added.includes(partition) ? { added: true } : {}), ...(paused ? { paused } : {}) }
+      return { partition, ...(this.#added.has(partition) ? { added: true } : {}), ...(paused ? { paused } : {}) }
     })
   }
 
@@ -89,6 +93,7 @@ export class Membership {
       slices: this.slices,
       generation: this.generation,
       partitions: this.partitions,
+      added: [...this.#added],
       pauses: this.pauses,
       reports: [...this.#reports.values()].sort((a, b) => a.partition - b.partition),
     }
@@ -122,5 +127,5 @@ export class Membership {
 
 /** A group's first state, from its record. */
 export function stateOf({ slices, generation, pauses }: Enrolled): GroupState {
-  return { slices, generation, partitions: [], pauses, reports: [] }
+  return { slices, generation, partitions: [], added: [], pauses, reports: [] }
 }

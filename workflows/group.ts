@@ -144,10 +144,12 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     if (enrolled.stopped !== null) throw ApplicationFailure.nonRetryable(enrolled.stopped, 'STOPPED')
     const known = new Set(members.partitions)
     const fresh = enrolled.partitions.filter((partition) => !known.has(partition))
-    const starts = members.starts(fresh, enrolled.added)
     // Known from here on: a command, or a stop, that comes while the slices are started concerns them as well.
-    members.add(fresh)
-    await fleet().own(starts, revision)
+    members.add(fresh, enrolled.added)
+    await fleet().own(members.starts(fresh), revision)
+    // Not before their slices know it: an answer may be lost on the way, and nobody would know any more that they are new.
+    const { added } = enrolled
+    if (added.length > 0) await note({ what: 'added', by: 'the stream', reason: '', partitions: added })
   }
 
   /** Begins to wait for something to do. */
@@ -174,7 +176,7 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     await keepStopped(stopped)
     const restart = [...missing, ...stopped.map(({ slice }) => slice)]
     const theirs = members!.partitions.filter((one) => restart.includes(sliceOf(one, members!.slices)))
-    await fleet().own(members!.starts(theirs, []), revision)
+    await fleet().own(members!.starts(theirs), revision)
   }
 
   async function note(what: Omit<NoteInput, 'name'>): Promise<void> {
@@ -207,7 +209,7 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
       // Slices of an earlier run may be there, though this run has not come to know them.
       const enrolled = await control(revision, 'read the group record').enroll({ name })
       members = new Membership({ ...input, revision }, stateOf(enrolled))
-      members.add(enrolled.partitions)
+      members.add(enrolled.partitions, [])
     }
     await release()
   }

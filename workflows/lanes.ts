@@ -190,11 +190,14 @@ export class Lanes implements UnderWay {
     const { input, revision } = this.#state
     const summary = `take ownership of ${namesOf(input.name.stream, foreign)}`
     const requests = foreign.map((partition) => partition.opening(revision))
+    const reopened = new Map(foreign.map((partition) => [partition.index, partition.reopened]))
     const outcomes = await control(revision, summary).open({ name: input.name, partitions: requests })
     for (const outcome of outcomes) {
       const partition = this.#state.partitions.get(outcome.partition)!
       if (outcome.outcome === 'owned') {
-        partition.own(this.#state.revision, outcome)
+        // Where the stored position was changed meanwhile, it is taken from there: the partition is opened again.
+        if (reopened.get(outcome.partition) === partition.reopened) partition.own(this.#state.revision, outcome)
+        else partition.taken(outcome.epoch)
         continue
       }
       lane.members.delete(partition)

@@ -13,7 +13,11 @@ const slowFor = 4
  */
 export class Partition {
   readonly index: number
+  /** How often the position was put elsewhere: what an activity says that began before is of no interest any more. */
+  reopened = 0
   readonly #added: boolean
+  /** The greatest epoch that was taken for it. */
+  #epoch: number
   #paused: PauseNote | null
   #condition: Condition
   #reason: string
@@ -35,6 +39,7 @@ export class Partition {
     this.#reason = record.reason
     this.#since = record.since
     this.#progress = record.progress
+    this.#epoch = record.progress?.epoch ?? 0
     this.#owned = record.owned
     this.#resting = record.resting ?? false
     this.#follows = record.follows ?? false
@@ -127,6 +132,7 @@ export class Partition {
 
   /** The stored position is another one now: takes it from there, with a new epoch. Pauses stay. */
   reopen(): void {
+    this.reopened++
     this.#owned = false
     this.#resting = false
     this.change('reopened', '')
@@ -142,7 +148,7 @@ export class Partition {
   opening({ until }: Revision): OpenRequest {
     return {
       partition: this.index,
-      above: this.#progress?.epoch ?? 0,
+      above: this.#epoch,
       ...(this.#added ? { added: true } : {}),
       ...(until === 'head' ? { head: true } : {}),
     }
@@ -151,6 +157,7 @@ export class Partition {
   own({ until }: Revision, ownership: Ownership): void {
     const { epoch, replay, identity, position, committed } = ownership
     const old = this.#progress
+    this.taken(epoch)
     this.#owned = true
     this.#follows = false
     this.#uncommitted = false
@@ -165,6 +172,11 @@ export class Partition {
       head: old?.head ?? position,
       messages: old?.messages ?? 0,
     }
+  }
+
+  /** The store has given out an epoch. */
+  taken(epoch: number): void {
+    this.#epoch = Math.max(this.#epoch, epoch)
   }
 
   /** Opens the next batch. Its number makes its fencing token greater than every earlier batch's. */

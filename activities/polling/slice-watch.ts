@@ -7,6 +7,8 @@ import type { ConsumerRuntime } from '../runtime.js'
 
 /** A slice that was woken and rests still is woken again after so long, ms: the signal may have been lost. */
 const wakeAgainAfter = 10_000
+/** How often it is checked whether the mirrored offsets of partitions at rest have to be shown again, ms. */
+const keepEvery = 60_000
 /** A workflow that is not there counts as missing after so long, ms: it may be just starting, or between two runs. */
 const missingAfter = 10_000
 /** How often a stream that nobody reads is looked at, ms: it may be gone, or another one of its name be there. */
@@ -26,6 +28,7 @@ export class SliceWatch {
   #state: SliceState = 'unknown'
   #missingSince: number | null = null
   #rest: NonNullable<SliceMemo['rest']> | undefined
+  #keptAt = Number.NEGATIVE_INFINITY
   /** Ends the waits for messages. */
   #end: AbortController | undefined
   /** The last rest that messages came for, and when the slice was told. */
@@ -58,6 +61,7 @@ export class SliceWatch {
     if (rest && !look!.pending.includes('process')) this.#state = 'resting'
     if (rest?.count !== this.#rest?.count) this.#follow(rest)
     else if (rest && this.#woken?.count === rest.count && this.#state === 'resting') await this.#wakeAgain(rest)
+    else if (rest && this.#state === 'resting') this.#keepOffsets(rest)
   }
 
   stop(): void {
@@ -73,6 +77,8 @@ export class SliceWatch {
     for (const [partition, [position]] of Object.entries(rest.partitions))
       void this.#wait(Number(partition), BigInt(position), rest, end)
     void this.#watchStream(rest, end)
+    this.#keptAt = Number.NEGATIVE_INFINITY
+    this.#keepOffsets(rest)
   }
 
   async #wait(
@@ -81,7 +87,6 @@ export class SliceWatch {
     rest: NonNullable<SliceMemo['rest']>,
     end: AbortController,
   ): Promise<void> {
-    void this.runtime.keepOffset({ ...this.name, partition })
     const found = await this.runtime.source.waitForData(partition, position, end.signal).catch(() => false)
     if (!found || end.signal.aborted) return
     // One is enough: the slice wakes as a whole.
@@ -103,6 +108,14 @@ export class SliceWatch {
       }
       await sleep(streamEvery, undefined, { signal }).catch(() => {})
     }
+  }
+
+  /** Brokers forget the offsets of groups that commit nothing. */
+  #keepOffsets({ partitions }: NonNullable<SliceMemo['rest']>): void {
+    if (Date.now() - this.#keptAt < keepEvery) return
+    this.#keptAt = Date.now()
+    for (const partition of Object.keys(partitions))
+      void this.runtime.keepOffset({ ...this.name, partition: Number(partition) })
   }
 
   async #wakeAgain(rest: NonNullable<SliceMemo['rest']>): Promise<void> {

@@ -38,10 +38,10 @@ export interface Pauses {
   readonly partitions: readonly (PauseNote & { readonly partition: number })[]
 }
 
-/** What a person has decided about a group, to be written into its record. */
+/** What a person has decided about a group, or what its stream has gained, to be written into its record. */
 export interface NoteInput {
   readonly name: GroupName
-  readonly what: 'paused' | 'resumed' | 'stopped'
+  readonly what: 'paused' | 'resumed' | 'stopped' | 'added'
   readonly by: string
   readonly reason: string
   /** All when absent. */

@@ -159,6 +159,8 @@ export interface GroupState {
   readonly generation: number
   /** Partitions that their slices were told to own. */
   readonly partitions: readonly number[]
+  /** Those of them that came when the group was reading already: they begin at their first message. */
+  readonly added: readonly number[]
   readonly pauses: Pauses
   /** Partitions that are not healthy, by their slices' last reports. */
   readonly reports: readonly PartitionReport[]

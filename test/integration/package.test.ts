@@ -73,7 +73,7 @@ describe('the package', () => {
 
   it('brings the workflows as one bundle', async () => {
     const bundle = await readFile(join(folder, 'node_modules/tidemark/dist/workflow-bundle.js'), 'utf8')
-    for (const name of ['consumerGroup', 'partitionConsumer']) expect(bundle).toContain(name)
+    for (const name of ['consumerGroup', 'consumerSlice']) expect(bundle).toContain(name)
   })
 
   it('needs nothing that only its developers have', async () => {

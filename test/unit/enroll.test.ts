@@ -39,11 +39,13 @@ describe('to enroll a group', () => {
     expect(await enroll(7)).toMatchObject({ slices: 5 })
   })
 
-  it('says once which partitions the stream has gained', async () => {
-    const { enroll, log } = await ground(2)
+  it('says which partitions the stream has gained, until it is noted that their slices know', async () => {
+    const { enroll, note, log } = await ground(2)
     await enroll()
     log.append(2)
     expect(await enroll()).toMatchObject({ partitions: [0, 1, 2], added: [2] })
+    expect(await enroll()).toMatchObject({ partitions: [0, 1, 2], added: [2] })
+    await note('added', [2])
     expect(await enroll()).toMatchObject({ partitions: [0, 1, 2], added: [] })
   })
 
