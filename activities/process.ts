@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import type { BatchInput, BatchResult, PartitionOutcome } from '../src/model/batch.js'
-import { names } from '../src/model/commands.js'
+import { letGo, names } from '../src/model/commands.js'
 import { sliceWorkflowId } from '../src/model/partition.js'
 import { BatchRun, type Reach } from './batch/batch-run.js'
 import { ManualOffsets } from './batch/manual-offsets.js'
@@ -78,7 +78,7 @@ export function createProcess(runtime: ConsumerRuntime) {
   return (input: BatchInput): Promise<BatchResult> => {
     const { attempt } = Context.current().info
     return reporting(undefined, () => work(input), pauseBefore(attempt + 1, settings.retry)).catch((error) => {
-      if (error instanceof CancelledFailure) throw new ApplicationFailure('the batch was let go')
+      if (error instanceof CancelledFailure) throw ApplicationFailure.retryable('the batch was let go', letGo)
       throw error
     })
   }

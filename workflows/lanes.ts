@@ -14,6 +14,8 @@ const mostApart = 4
 const mostShared = 4
 /** A batch that is about to end is waited for, ms, so that its partitions join the next one. */
 const joinWithinMs = 250
+/** A batch that was asked for single partitions, and has not let go of them after so long, is ended as a whole, ms. */
+const letGoWithinMs = 5_000
 /** The shortest batch of partitions that came late, ms. */
 const shortestMs = 1_000
 
@@ -29,6 +31,8 @@ interface Lane {
   readonly scope: CancellationScope
   /** The partitions that the batch has, with the number of their batch; 0 before it is open. */
   readonly members: Map<Partition, number>
+  /** Members that the batch was asked to let go of, while it has others to go on with. */
+  readonly asked: Set<Partition>
   readonly version: string
   /** When a shared batch with messages is going to end: ms by the workflow's clock. */
   readonly closesAt: number
@@ -68,11 +72,14 @@ export class Lanes implements UnderWay {
     for (const lane of this.#lanes) {
       const theirs = partitions.filter((partition) => lane.members.has(partition))
       if (theirs.length === 0) continue
-      // A batch may be between two tries, where nobody reads memos.
-      if (theirs.length === lane.members.size) lane.scope.cancel()
-      else
-        for (const partition of theirs)
-          asked[partition.index] = [partition.progress?.epoch ?? 0, lane.members.get(partition)!]
+      for (const partition of theirs) lane.asked.add(partition)
+      if (lane.asked.size === lane.members.size) {
+        lane.scope.cancel()
+        continue
+      }
+      for (const partition of theirs)
+        asked[partition.index] = [partition.progress?.epoch ?? 0, lane.members.get(partition)!]
+      this.#endUnlessLeft(lane)
     }
     if (Object.keys(asked).length === 0) return
     const current = Object.entries(this.#letGo).filter(([index]) =>
@@ -83,8 +90,8 @@ export class Lanes implements UnderWay {
     upsertMemo({ ...memo })
   }
 
-  releaseAll(): void {
-    for (const lane of this.#lanes) lane.scope.cancel()
+  releaseAll(isMeant: (version: string) => boolean = () => true): void {
+    for (const lane of this.#lanes) if (isMeant(lane.version)) lane.scope.cancel()
   }
 
   left(outcomes: readonly PartitionOutcome[]): void {
@@ -100,6 +107,24 @@ export class Lanes implements UnderWay {
     const lane = this.#laneOf(partition)
     if (!lane) return { place: 'none', version: this.#state.version }
     return { place: lane.kind === 'apart' ? 'apart' : 'slice', version: lane.version }
+  }
+
+  /**
+   * A batch may be between two tries, or still be taking ownership: nobody reads memos there. Its other partitions join the next
+   * batch as soon as they are out of it, so they do not wait for a slow call of a handler.
+   */
+  #endUnlessLeft(lane: Lane): void {
+    condition(() => !this.#lanes.has(lane) || lane.asked.size === 0, letGoWithinMs)
+      .then((left) => {
+        if (!left) lane.scope.cancel()
+      })
+      // The workflow was cancelled, and ends all batches itself.
+      .catch(() => {})
+  }
+
+  /** Whether the batch was asked to let go of the partition. */
+  #letsGo({ scope, asked }: Lane, partition: Partition): boolean {
+    return scope.consideredCancelled || asked.has(partition)
   }
 
   #laneOf(partition: Partition | undefined): Lane | undefined {
@@ -136,6 +161,7 @@ export class Lanes implements UnderWay {
       kind,
       scope: new CancellationScope(),
       members: new Map(partitions.map((partition) => [partition, 0])),
+      asked: new Set(),
       version: this.#state.version,
       closesAt: Date.now() + (closesInMs ?? batchMs),
     }
@@ -168,8 +194,14 @@ export class Lanes implements UnderWay {
   #take(lane: Lane, partition: Partition, outcome: PartitionOutcome): void {
     // An answer that came twice, or is about an earlier batch of the partition.
     if (lane.members.get(partition) !== outcome.batch) return
+    const asked = this.#letsGo(lane, partition)
+    this.#without(lane, partition)
+    partition.worked(asked ? withoutTrouble(outcome) : outcome, lane.kind === 'apart')
+  }
+
+  #without(lane: Lane, partition: Partition): void {
     lane.members.delete(partition)
-    partition.worked(outcome, lane.kind === 'apart')
+    lane.asked.delete(partition)
   }
 
   /** The end of a bounded run: what was handled is committed before anybody says so. */
@@ -200,15 +232,16 @@ export class Lanes implements UnderWay {
         else partition.taken(outcome.epoch)
         continue
       }
-      lane.members.delete(partition)
-      partition.change(outcome.outcome === 'blocked' ? 'blocked' : 'troubled', outcome.reason)
+      const asked = this.#letsGo(lane, partition)
+      this.#without(lane, partition)
+      if (!asked) partition.change(outcome.outcome === 'blocked' ? 'blocked' : 'troubled', outcome.reason)
     }
   }
 
   #process(lane: Lane, closesInMs: number | undefined): Promise<BatchResult> {
     // Commands that came while the partitions were opened.
     for (const partition of [...lane.members.keys()])
-      if (!partition.ready || !partition.owned) lane.members.delete(partition)
+      if (!partition.ready || !partition.owned) this.#without(lane, partition)
     const members = [...lane.members.keys()]
     if (members.length === 0) return Promise.resolve({ partitions: [] })
     const { input, revision } = this.#state
@@ -266,9 +299,10 @@ export class Lanes implements UnderWay {
         partitions,
       })
     }
-    // What was asked to let go and failed is let go: its failure is about something that is not to be done any more.
-    if (failure.kind === 'stop' && !lane.scope.consideredCancelled)
-      for (const partition of lane.members.keys()) partition.change('blocked', failure.reason)
+    // Letting go is not failing: with a new config, or after a pause, the error may be gone.
+    if (failure.kind === 'stop')
+      for (const partition of lane.members.keys())
+        if (!this.#letsGo(lane, partition)) partition.change('blocked', failure.reason)
     if (failure.kind === 'untaken' && lane.version === this.#state.version) await this.#changeVersion(lane.version)
   }
 
@@ -278,6 +312,13 @@ export class Lanes implements UnderWay {
     // Unless another config was put in force meanwhile.
     if (this.#state.version === wanted) this.#state.version = version
   }
+}
+
+/** A batch that was asked to let go, and failed instead, has let go: the next one finds out whether the trouble is still there. */
+function withoutTrouble(outcome: PartitionOutcome): PartitionOutcome {
+  if (outcome.end !== 'failed' && outcome.end !== 'slow' && outcome.end !== 'blocked') return outcome
+  const { partition, batch, to, messages, head, committed } = outcome
+  return { partition, batch, to, messages, head, ...(committed === undefined ? {} : { committed }), end: 'released' }
 }
 
 function namesOf(stream: string, partitions: readonly Partition[]): string {

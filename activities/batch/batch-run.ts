@@ -109,7 +109,7 @@ export class BatchRun implements Listener {
           return
         }
         await this.#pause(run, tries)
-        if (this.#closing === 'released' || this.#released.has(run)) {
+        if (this.#letsGo(run)) {
           await this.#depart(run, run.outcome('released'))
           return
         }
@@ -119,8 +119,7 @@ export class BatchRun implements Listener {
 
   async #work(run: PartitionRun): Promise<void> {
     if (run.opened) await run.again()
-    else if (!this.#released.has(run) && this.#closing !== 'released' && (await run.open()))
-      return this.#end(run, 'finished')
+    else if (!this.#letsGo(run) && (await run.open())) return this.#end(run, 'finished')
     for (;;) {
       const end = await this.#boundaryOf(run)
       if (end) return this.#end(run, end)
@@ -149,7 +148,7 @@ export class BatchRun implements Listener {
   /** Whether the partition ends here. Where the batch closes, it waits a little for neighbours that are in a call of their handler. */
   async #boundaryOf(run: PartitionRun): Promise<'more' | 'rest' | 'released' | 'slow' | null> {
     for (;;) {
-      if (this.#released.has(run) || this.#closing === 'released') return 'released'
+      if (this.#letsGo(run)) return 'released'
       if (run.slow) return 'slow'
       if (!this.#stops(run)) return null
       if (!this.#inHand()) return this.#closing
@@ -163,6 +162,11 @@ export class BatchRun implements Listener {
         for (const other of this.#live) if (other.handlingSince !== null) other.slow = true
       }
     }
+  }
+
+  /** Whether the partition, or the whole batch, was asked to let go. */
+  #letsGo(run: PartitionRun): boolean {
+    return this.#released.has(run) || this.#closing === 'released'
   }
 
   /** Whether the partition is to begin no other chunk. */
@@ -274,6 +278,11 @@ export class BatchRun implements Listener {
     await run.abandon().catch(() => {})
     if (error instanceof PositionChanged) return this.#out(run, run.outcome('reopen', error.message))
     if (isTidemarkError(error) && error.effect === 'lost') return this.#lost(run, error.message)
+    // Letting go is not failing: who works the partition next finds out whether the error is still there.
+    if (this.#letsGo(run)) {
+      this.runtime.log.debug({ ...run.key, error: messageOf(error) }, 'failed while it was let go')
+      return this.#out(run, run.outcome('released'))
+    }
     if (isTidemarkError(error) && error.effect === 'stop') return this.#stopped(run, error.code, error.message)
     if (this.input.apart || this.#live.size === 1) return this.#fail(error)
     this.#trouble.failed(run)

@@ -31,7 +31,10 @@ export class ManualOffsets {
     return stored
   }
 
-  forget({ partition }: PartitionKey): void {
+  /** Returns what is forgotten. */
+  forget({ partition }: PartitionKey): StoredOffsets | undefined {
+    const stored = this.#stored.get(partition)
     this.#stored.delete(partition)
+    return stored
   }
 }

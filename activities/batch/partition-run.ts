@@ -46,6 +46,8 @@ export class PartitionRun {
   #commits: Commits | undefined
   #deliver: DeliverChunk | undefined
   #bound: RunEnd | null = null
+  /** What the handler had stored before a failure, under the strategy `manual`: only that is done then. */
+  #forgotten: StoredOffsets | undefined
 
   constructor(
     private readonly runtime: ConsumerRuntime,
@@ -89,6 +91,7 @@ export class PartitionRun {
   async again(): Promise<void> {
     const { key, batch, runtime, token } = this
     await this.#release(false)
+    this.#forgotten = undefined
     const { replay } = batch
     const progress = await runtime.progress.read(key)
     // The answer to a commit may have been lost.
@@ -192,18 +195,19 @@ export class PartitionRun {
 
   /** Ends it after a failure: what was handed out and not stored is handed out again. */
   async abandon(): Promise<void> {
-    this.lasting.manual.forget(this.key)
+    this.#forgotten = this.lasting.manual.forget(this.key)
     await this.#release(false)
   }
 
   outcome(end: 'more' | 'rest' | 'released' | 'finished'): PartitionOutcome
   outcome(end: 'failed' | 'slow' | 'blocked' | 'fenced' | 'reopen', reason: string): PartitionOutcome
   outcome(end: PartitionOutcome['end'], reason?: string): PartitionOutcome {
-    const head = this.#head > this.position ? this.#head : this.position
+    const to = this.#forgotten?.durable ?? this.position
+    const head = this.#head > to ? this.#head : to
     return {
       partition: this.key.partition,
       batch: this.batch.batch,
-      to: String(this.position),
+      to: String(to),
       messages: this.messages,
       head: String(head),
       ...(this.#committed === undefined ? {} : { committed: String(this.#committed) }),

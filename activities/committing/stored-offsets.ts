@@ -53,6 +53,11 @@ export class StoredOffsets {
     return this.#read
   }
 
+  /** How far progress in the database has come. */
+  get durable(): bigint {
+    return this.#durable
+  }
+
   /** Whether the batch that begins at `from` follows on what this worker has read. */
   followedBy(replay: number, from: bigint, durable: bigint): boolean {
     return this.owner.replay === replay && this.#read === from && this.#durable === durable

@@ -139,11 +139,11 @@ async function sliceViews(
 
 function partitionView(status: PartitionStatus, name: GroupName, batches: readonly PendingBatch[]): PartitionView {
   const { paused, place, progress, version } = status
-  // A batch apart has its partition's name as its activity's ID.
-  const path = describePartition({ stream: name.stream, partition: status.partition })
-  const apart = (batch: PendingBatch) => batch.id.startsWith(`${path} `)
-  const batch = batches.find((one) => (place === 'apart' ? apart(one) : !one.id.includes(' ')))
-  const failing = place === 'none' ? undefined : batch?.failing
+  const mayHaveIt = place === 'none' ? [] : batchesOf(status, name, batches)
+  const [batch] = mayHaveIt
+  const failing = mayHaveIt.every((one) => one.failing) ? batch?.failing : undefined
+  // Between two tries nothing is in hand, and the next one begins with a look whether the partition is paused.
+  const inHand = place !== 'none' && (mayHaveIt.length === 0 || mayHaveIt.some(({ taken }) => taken))
   const view = viewOf(status)
   return {
     ...view,
@@ -156,7 +156,7 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
       : {}),
     ...(paused
       ? {
-          state: place === 'none' ? ('paused' as const) : ('pausing' as const),
+          state: inHand ? ('pausing' as const) : ('paused' as const),
           reason: view.reason === '' ? paused.reason : `${paused.reason} (and ${view.state}: ${view.reason})`,
           since: paused.since,
         }
@@ -174,6 +174,13 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
         }
       : {}),
   }
+}
+
+/** The batches that may have a partition: more than one where its slice has several batches of healthy partitions. */
+function batchesOf({ partition, place }: PartitionStatus, { stream }: GroupName, batches: readonly PendingBatch[]) {
+  // A batch apart has its partition's name as its activity's ID.
+  const path = `${describePartition({ stream, partition })} `
+  return batches.filter(({ id }) => (place === 'apart' ? id.startsWith(path) : !id.includes(' ')))
 }
 
 function viewOf({ partition, condition, reason, since }: PartitionReport): Omit<PartitionView, 'working'> {

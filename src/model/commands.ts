@@ -32,6 +32,9 @@ export const names = {
   report: 'report',
 } as const
 
+/** Type of the failure of a batch that its worker let go: it says nothing about the handler. */
+export const letGo = 'LET_GO'
+
 /** What other processes read of a running slice without asking a worker (its memo). */
 export interface SliceMemo {
   /** Partitions that batches have to let go of: those of this epoch up to this batch. */

@@ -9,9 +9,9 @@
  *   fenced       fenced     fenced     fenced     .          .
  *   finished     finished   finished   .          .          .
  *   started      .          .          healthy    .          .
- *   configured   .          .          healthy    .          healthy
+ *   configured   .          healthy    healthy    .          healthy
  *   resumed      .          .          healthy    healthy    .
- *   reopened     .          .          healthy    healthy    healthy
+ *   reopened     .          healthy    healthy    healthy    healthy
  */
 
 /**
@@ -52,9 +52,9 @@ const transitions: Readonly<Record<ConditionEvent, Readonly<Partial<Record<Condi
   fenced: { healthy: 'fenced', retrying: 'fenced', blocked: 'fenced' },
   finished: { healthy: 'finished', retrying: 'finished' },
   started: { blocked: 'healthy' },
-  configured: { blocked: 'healthy', finished: 'healthy' },
+  configured: { retrying: 'healthy', blocked: 'healthy', finished: 'healthy' },
   resumed: { blocked: 'healthy', fenced: 'healthy' },
-  reopened: { blocked: 'healthy', fenced: 'healthy', finished: 'healthy' },
+  reopened: { retrying: 'healthy', blocked: 'healthy', fenced: 'healthy', finished: 'healthy' },
 }
 
 /** The condition after an event; the same one where the event changes nothing. */

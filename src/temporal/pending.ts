@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client'
+import { letGo } from '../model/commands.js'
 
 /** A batch that is under way, or between two tries. */
 export interface PendingBatch {
@@ -6,24 +7,28 @@ export interface PendingBatch {
   readonly id: string
   /** Set when it has failed at least once. */
   readonly failing?: { readonly attempt: number; readonly reason: string }
+  /** A worker has it; else it waits for one, or for its next try. */
+  readonly taken: boolean
   /** ISO time when it was begun. */
   readonly since: string | null
 }
 
-/** Failures that say nothing about the handler: the batch's worker is gone, and another one has taken it. */
-const ofWorkers = /^activity (Heartbeat|StartToClose|ScheduleToClose) timeout$|^worker .*shut/i
+/** temporal.api.enums.v1.PendingActivityState */
+const scheduled = 1
 
 /** A slice's batches, as Temporal sees them. */
 export async function pendingBatches(client: Client, workflowId: string): Promise<PendingBatch[]> {
   const { raw } = await client.workflow.getHandle(workflowId).describe()
   const batches = (raw.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === 'process')
   return Promise.all(
-    batches.map(async ({ activityId, attempt, lastFailure }) => {
+    batches.map(async ({ activityId, state, attempt, lastFailure }) => {
       const id = activityId ?? ''
-      const reason = lastFailure?.message ?? ''
-      const failed = lastFailure && Number(attempt) > 1 && !ofWorkers.test(reason)
-      if (!failed) return { id, since: null }
-      return { id, since: await scheduledAt(client, workflowId, id), failing: { attempt: Number(attempt), reason } }
+      const taken = state !== scheduled
+      // A worker that is gone, or that lets go of a batch, says nothing about the handler.
+      const error = lastFailure?.applicationFailureInfo
+      if (!error || error.type === letGo || Number(attempt) < 2) return { id, taken, since: null }
+      const failing = { attempt: Number(attempt), reason: lastFailure.message ?? '' }
+      return { id, taken, since: await scheduledAt(client, workflowId, id), failing }
     }),
   )
 }

@@ -15,7 +15,7 @@ async function ground(partitions: number) {
     records: runtime.records,
     enroll: (slices?: number): Promise<Enrolled> =>
       run.run(() => enroll({ name, ...(slices === undefined ? {} : { slices }) })),
-    note: (what: 'paused' | 'resumed' | 'stopped', partitions?: number[]): Promise<Pauses> =>
+    note: (what: 'paused' | 'resumed' | 'stopped' | 'added', partitions?: number[]): Promise<Pauses> =>
       run.run(() => note({ name, what, by: 'ann@host', reason: 'a fix', ...(partitions ? { partitions } : {}) })),
   }
 }

@@ -72,6 +72,60 @@ describe('a partition whose handler fails', () => {
     expect(performance.now()).toBe(before)
   })
 
+  it('while it is let go has been let go: its batch does not fail', async () => {
+    const failsLate = async () => {
+      await working(1_000)
+      throw new Error('no such account')
+    }
+    const { begin, own, log } = await batchGround({ handle: failsLate })
+    const { batch, result } = begin(await own({ 0: 1 }))
+    await pass(500)
+    batch.end()
+    expect(byPartition(await until(result))).toMatchObject({ 0: { end: 'released', to: '0' } })
+    expect([log.open, log.lent]).toEqual([0, 0])
+  })
+
+  it('while it alone is let go has been let go, and its neighbours go on', async () => {
+    const failsLate = async ([message]: readonly Message[]) => {
+      if (message!.partition === 0) return
+      await working(1_000)
+      throw new Error('no such account')
+    }
+    const { begin, own, told } = await batchGround({ handle: failsLate })
+    const { batch, result } = begin(await own({ 0: 1, 1: 1 }))
+    await pass(500)
+    batch.release((partition) => partition === 1)
+    await pass(501)
+    expect(told).toMatchObject([{ partition: 1, end: 'released', to: '0' }])
+    batch.end()
+    await until(result)
+  })
+
+  it('in front of what can not be decoded, while it is let go, is not blocked by that', async () => {
+    const { begin, own, log } = await batchGround({ handle: () => working(1_000) })
+    const owned = await own({ 0: 2 })
+    log.poison(0, 1n, new TidemarkError('UNDECODABLE', 'orders[0] offset 1 is not JSON'))
+    const { batch, result } = begin(owned)
+    await pass(500)
+    batch.end()
+    expect(byPartition(await until(result))).toMatchObject({ 0: { end: 'released', to: '1', messages: 1 } })
+  })
+
+  it('has done only what its handler has stored, where offsets are stored by hand', async () => {
+    const { begin, own, told } = await batchGround({
+      handle: ([message], { storeOffset }) => {
+        if (message!.partition === 1 && message!.offset >= 10n) throw new Error('no such account')
+        if (message!.partition === 1) storeOffset(message!)
+      },
+      settings: { commit: { after: 'manual', intervalMs: 100 } },
+    })
+    const { batch, result } = begin(await own({ 0: 1, 1: 20 }))
+    await pass(300)
+    expect(told).toMatchObject([{ partition: 1, end: 'failed', to: '1' }])
+    batch.end()
+    await until(result)
+  })
+
   it.each([
     ['in its pause', 6_000],
     ['right after it has failed', 7_900],

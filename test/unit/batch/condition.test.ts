@@ -11,9 +11,9 @@ const table: Readonly<Record<ConditionEvent, string>> = {
   fenced: 'fenced fenced fenced . .',
   finished: 'finished finished . . .',
   started: '. . healthy . .',
-  configured: '. . healthy . healthy',
+  configured: '. healthy healthy . healthy',
   resumed: '. . healthy healthy .',
-  reopened: '. . healthy healthy healthy',
+  reopened: '. healthy healthy healthy healthy',
 }
 
 const cases = Object.entries(table).flatMap(([event, row]) =>
