@@ -81,13 +81,7 @@ export class Lanes implements UnderWay {
         asked[partition.index] = [partition.progress?.epoch ?? 0, lane.members.get(partition)!]
       this.#endUnlessLeft(lane)
     }
-    if (Object.keys(asked).length === 0) return
-    const current = Object.entries(this.#letGo).filter(([index]) =>
-      this.#laneOf(this.#state.partitions.get(Number(index))),
-    )
-    this.#letGo = { ...Object.fromEntries(current), ...asked }
-    const memo: SliceMemo = { letGo: this.#letGo }
-    upsertMemo({ ...memo })
+    this.#tell(asked)
   }
 
   releaseAll(isMeant: (version: string) => boolean = () => true): void {
@@ -95,11 +89,17 @@ export class Lanes implements UnderWay {
   }
 
   left(outcomes: readonly PartitionOutcome[]): void {
+    const gone: Record<string, readonly [number, number]> = {}
     for (const outcome of outcomes) {
       const partition = this.#state.partitions.get(outcome.partition)
       const lane = this.#laneOf(partition)
-      if (partition && lane) this.#take(lane, partition, outcome)
+      if (!partition || !lane) continue
+      const { epoch } = partition.progress!
+      this.#take(lane, partition, outcome)
+      if (lane.members.size > 0 && !lane.members.has(partition)) gone[partition.index] = [epoch, outcome.batch]
     }
+    // Another try of the batch must not take them back.
+    this.#tell(gone)
     this.#commits.begin()
   }
 
@@ -120,6 +120,18 @@ export class Lanes implements UnderWay {
       })
       // The workflow was cancelled, and ends all batches itself.
       .catch(() => {})
+  }
+
+  /** Tells batches which partitions are not theirs any more, up to which epoch and batch. */
+  #tell(partitions: Record<string, readonly [epoch: number, batch: number]>): void {
+    const told = { ...this.#letGo, ...partitions }
+    const current = Object.entries(told).filter(
+      ([index]) => index in partitions || this.#laneOf(this.#state.partitions.get(Number(index))),
+    )
+    if (Object.keys(partitions).every((index) => String(this.#letGo[index]) === String(partitions[index]))) return
+    this.#letGo = Object.fromEntries(current)
+    const memo: SliceMemo = { letGo: this.#letGo }
+    upsertMemo({ ...memo })
   }
 
   /** Whether the batch was asked to let go of the partition. */
