@@ -12,6 +12,14 @@ export interface ConsumerOptions<V = unknown> {
   readonly source: Source<V>
   /** `transactional(...)` for effects that happen once, or a plain function for at-least-once. */
   readonly handler: Handler<V>
+  /**
+   * Names this config in `tidemark status`, in logs, and for workers: a batch goes only to workers with the version in force, which the
+   * last start names. Up to 64 letters, digits and `.`, `_`, `:`, `+`, `-`; used as it is. Default: a hash of this consumer's options, the
+   * store, the handler's own text and Tidemark's version. That hash does not see code that the handler imports: where a deploy changes
+   * only such code, a version that is given (the commit, say) keeps workers of the old deploy from taking further batches. Whoever gives
+   * one gives another at each change.
+   */
+  readonly version?: string
   /** Where the handler's `produce` writes to, for example `kafkaOutput({ brokers })`. */
   readonly output?: Output
   /**
