@@ -64,7 +64,7 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
 
   // A worker has started. Its settings win, since it is the newest; partitions that were stopped by an error try again.
   setHandler(configureGroup, async (newest) => {
-    successor = newest.queues.workflows === workflowInfo().taskQueue ? undefined : newest
+    successor = newest.queues.workflows === revision.queues.workflows ? undefined : newest
     // Another build's workers don't know what this workflow would ask of them.
     if (!successor) revision = newest
     if (!members) return

@@ -197,7 +197,7 @@ export class SliceState {
   }
 
   #configure(revision: Revision): void {
-    if (revision.queues.workflows !== workflowInfo().taskQueue) {
+    if (revision.queues.workflows !== this.revision.queues.workflows) {
       // Another build's workers don't know what this workflow would ask of them: the one that continues there adopts the revision.
       this.#successor = revision
       this.#underWay?.releaseAll()

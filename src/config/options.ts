@@ -121,7 +121,7 @@ export interface TidemarkOptions {
     /** Default: TEMPORAL_API_KEY. */
     readonly apiKey?: string
   }
-  /** Names the task queues. Deployments that share a Temporal namespace but not a Tidemark version need one each. Default `tidemark`. */
+  /** Names the deployment: its task queues begin with it. Versions of Tidemark that run side by side may share one. Default `tidemark`. */
   readonly taskQueue?: string
   /** Memory for messages, over all partitions of a worker. Default 128MB. */
   readonly memory?: Size

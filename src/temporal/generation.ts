@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -12,23 +12,24 @@ export const shippedBundle = join(root, 'workflow-bundle.js')
 let generation: Promise<string> | undefined
 
 /**
- * Names the workflow code of this build of Tidemark: a digest, equal in every copy of the build. Workflows are replayed by their own code
- * only, so their task queues carry it.
+ * Names this build of Tidemark by its workflow code: a digest, equal wherever the same code was built. Workflows are replayed by their own
+ * code only, so their task queues carry it.
  */
 export function workflowGeneration(): Promise<string> {
   generation ??= digest()
   return generation
 }
 
-/** Of the shipped bundle; in a checkout of everything the bundle is made from: the workflows, the model, and the SDK's version. */
+/** Of what the workflows are bundled from, and the package's and the SDK's versions. Not of the bundle, which names folders of its machine. */
 async function digest(): Promise<string> {
   const hash = createHash('sha256')
-  if (existsSync(shippedBundle)) hash.update(await readFile(shippedBundle))
-  else {
-    for (const folder of ['workflows', 'src/model'])
-      for (const file of (await readdir(join(root, folder))).sort())
-        hash.update(file).update(await readFile(join(root, folder, file)))
-    hash.update(await readFile(join(root, 'package.json')))
-  }
+  for (const folder of ['workflows', 'src/model'])
+    for (const file of (await readdir(join(root, folder))).filter(isCode).sort())
+      hash.update(file).update(await readFile(join(root, folder, file)))
+  hash.update(await readFile(createRequire(import.meta.url).resolve('tidemark/package.json')))
   return hash.digest('hex').slice(0, 12)
+}
+
+function isCode(file: string): boolean {
+  return /\.[jt]s$/.test(file) && !file.endsWith('.d.ts')
 }
