@@ -10,15 +10,22 @@ const longest = 60_000
 const lookEvery = 100
 
 /** Waits until slices have ended, or for a while; returns those that still run. */
-export function createEnded({ cluster, settings, draining }: ConsumerRuntime) {
+export function createEnded({ cluster, settings, draining, queues }: ConsumerRuntime) {
+  async function runs(workflowId: string): Promise<boolean> {
+    const look = await cluster.look(workflowId)
+    if (look?.status !== 'running') return false
+    // A slice of another build of Tidemark may have no worker that could end it.
+    return look.taskQueue === queues.workflows || !(await cluster.endStranded(workflowId, queues.workflows))
+  }
+
   return ({ name, slices }: { readonly name: GroupName; readonly slices: readonly number[] }): Promise<number[]> =>
     reporting(undefined, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         const signal = AbortSignal.any([Context.current().cancellationSignal, draining])
         const until = Date.now() + longest
         for (let left = [...slices]; ; await sleep(lookEvery, undefined, { signal }).catch(() => {})) {
-          const looks = await Promise.all(left.map((slice) => cluster.look(sliceWorkflowId(name, slice))))
-          left = left.filter((_, index) => looks[index]?.status === 'running')
+          const running = await Promise.all(left.map((slice) => runs(sliceWorkflowId(name, slice))))
+          left = left.filter((_, index) => running[index])
           if (left.length === 0 || signal.aborted || Date.now() > until) return left
         }
       }),

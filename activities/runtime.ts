@@ -45,11 +45,15 @@ export interface Cluster {
   look(workflowId: string): Promise<WorkflowLook | null>
   /** A workflow that does not run is told nothing. Throws where Temporal can't be reached within a few seconds. */
   signal(workflowId: string, signal: string, ...args: unknown[]): Promise<void>
+  /** Ends a workflow that runs for another build of Tidemark whose workers are gone; returns whether it did. `queue` is the own build's. */
+  endStranded(workflowId: string, queue: string): Promise<boolean>
 }
 
 /** What can be seen of a workflow from outside. */
 export interface WorkflowLook {
+  /** `cancelled`, `terminated`: by a person. */
   readonly status: 'running' | 'cancelled' | 'terminated' | 'ended'
+  readonly taskQueue: string
   readonly memo: SliceMemo
   /** IDs of activities that the workflow has asked to end. */
   readonly cancelled: ReadonlySet<string>

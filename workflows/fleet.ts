@@ -67,6 +67,7 @@ export class Fleet {
     try {
       await startChild(workflowTypes.slice, {
         workflowId: sliceWorkflowId(name, slice),
+        taskQueue: revision.queues.workflows,
         args: [input],
         parentClosePolicy: ParentClosePolicy.ABANDON,
         cancellationType: ChildWorkflowCancellationType.ABANDON,

@@ -4,11 +4,11 @@ import {
   CancellationScope,
   CancelledFailure,
   condition,
-  continueAsNew,
   defineQuery,
   defineSignal,
   defineUpdate,
   isCancellation,
+  makeContinueAsNewFunc,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -49,27 +49,33 @@ const nothingFound: PollResult = { added: [], missing: [], stopped: [] }
  * at rest, watches for partitions that are added, and hands commands on. The work itself never passes through here. It ends,
  * with what it has become, when every partition is where the consumer's `until` ends it.
  *
+ * A revision for the workers of another build is not worked here: the group and its slices continue as new on those workers' task queue.
+ *
  * What must outlive Temporal (pauses, the number of slices, the known partitions, that a person has stopped the group) is in the store's
  * database; `enroll` reads it and `note` writes it.
  */
 export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   const name = { group: input.group, stream: input.stream }
   let { revision } = input
+  /** In force, and for the workers of another build: this workflow continues on their task queue. */
+  let successor: Revision | undefined
   let members: Membership | undefined
   const cancelled = () => CancellationScope.current().consideredCancelled
 
   // A worker has started. Its settings win, since it is the newest; partitions that were stopped by an error try again.
-  setHandler(configureGroup, (newest) => {
-    revision = newest
+  setHandler(configureGroup, async (newest) => {
+    successor = newest.queues.workflows === revision.queues.workflows ? undefined : newest
+    // Another build's workers don't know what this workflow would ask of them.
+    if (!successor) revision = newest
     if (!members) return
     members.revision = newest
-    void told(configureSignal, () => [newest])
+    await told(configureSignal, () => [newest])
   })
   setHandler(statusQuery, () => members?.status() ?? null)
   setHandler(reportSignal, (report) => members?.hear(report))
-  setHandler(reopenGroup, ({ partitions }) => {
-    void fleet().tell(partitions, reopenSignal, (theirs) => [{ partitions: theirs }])
-  })
+  setHandler(reopenGroup, ({ partitions }) =>
+    fleet().tell(partitions, reopenSignal, (theirs) => [{ partitions: theirs }]),
+  )
   setHandler(
     pauseUpdate,
     async ({ partitions, reason, by = 'unknown' }) => {
@@ -101,9 +107,11 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     if (input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(name)
     if (input.record) members = new Membership(input, input.record)
     else await enroll()
-    members!.revision = revision
+    members!.revision = successor ?? revision
+    // Their signal came before the slices were known.
+    if (successor) await told(configureSignal, () => [members!.revision])
     let polling: Polling | undefined
-    const over = () => workflowInfo().continueAsNewSuggested || members!.finished
+    const over = () => workflowInfo().continueAsNewSuggested || members!.finished || successor !== undefined
     while (!over()) {
       const details = members!.details()
       setCurrentDetails(details)
@@ -115,8 +123,11 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     }
     polling?.scope.cancel()
     await condition(allHandlersFinished)
-    if (!members!.finished)
-      return await continueAsNew<typeof consumerGroup>({ ...input, revision, record: members!.state() })
+    if (!members!.finished) {
+      const next = successor ?? revision
+      const continued = makeContinueAsNewFunc<typeof consumerGroup>({ taskQueue: next.queues.workflows })
+      return await continued({ ...input, revision: next, record: members!.state() })
+    }
     setCurrentDetails(`finished: all ${members!.partitions.length} partitions of ${name.stream} are where the run ends`)
     await release()
     return members!.status()

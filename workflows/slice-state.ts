@@ -6,6 +6,7 @@ import {
   setCurrentDetails,
   setHandler,
   upsertMemo,
+  workflowInfo,
 } from '@temporalio/workflow'
 import type { PartitionOutcome, PauseNote } from '../src/model/batch.js'
 import {
@@ -62,12 +63,15 @@ export class SliceState {
   /** The version that batches are worked with: another than the revision's where no worker has that one. */
   version: string
   readonly partitions: Map<number, Partition>
+  /** In force, and for the workers of another build. */
+  #successor: Revision | undefined
   #finishing = false
   #underWay: UnderWay | undefined
   #rests: number
   /** The partitions that rest, by the last memo. */
   #rested = ''
-  #reported = '[]'
+  /** What the group was told. It may know something else of an earlier run. */
+  #reported = workflowInfo().continuedFromExecutionRunId ? '' : '[]'
   #shown: string
   #published = ''
 
@@ -114,6 +118,11 @@ export class SliceState {
     return this.#finishing
   }
 
+  /** The workflow is to continue on the task queue of another build's workers. */
+  get moving(): boolean {
+    return this.#successor !== undefined
+  }
+
   status(): SliceStatus {
     const partitions = [...this.partitions.values()].map(
       (partition): PartitionStatus => ({
@@ -126,7 +135,9 @@ export class SliceState {
     return { slice: this.input.slice, partitions }
   }
 
+  /** What the next run begins with. Called when nothing is under way any more. */
   snapshot(): SliceInput {
+    if (this.#successor) this.#adopt(this.#successor)
     return {
       ...this.input,
       revision: this.revision,
@@ -186,17 +197,30 @@ export class SliceState {
   }
 
   #configure(revision: Revision): void {
-    const changed = revision.version !== this.revision.version || revision.until !== this.revision.until
+    if (revision.queues.workflows !== this.revision.queues.workflows) {
+      // Another build's workers don't know what this workflow would ask of them: the one that continues there adopts the revision.
+      this.#successor = revision
+      this.#underWay?.releaseAll()
+      return
+    }
+    this.#successor = undefined
     // The workers of a version that was given up may be back.
     const returned = this.version !== revision.version
-    this.revision = revision
-    this.version = revision.version
     const before = [...this.partitions.values()].filter(({ owned }) => owned)
-    for (const partition of this.partitions.values()) partition.configure(revision, changed)
+    const changed = this.#adopt(revision)
     // Their batches may be in the hands of a worker that is gone for good, or may be retrying a handler that this revision
     // mends. A worker finishes the chunks in hand before it lets go.
     if (changed || returned) this.#underWay?.releaseAll()
     else this.#underWay?.release(before.filter(({ owned }) => !owned))
+  }
+
+  /** Returns whether the revision is another config. */
+  #adopt(revision: Revision): boolean {
+    const changed = revision.version !== this.revision.version || revision.until !== this.revision.until
+    this.revision = revision
+    this.version = revision.version
+    for (const partition of this.partitions.values()) partition.configure(revision, changed)
+    return changed
   }
 
   #own(generation: number, starts: readonly PartitionStart[]): void {
@@ -207,6 +231,9 @@ export class SliceState {
     }
     for (const start of starts)
       if (!this.partitions.has(start.partition)) this.partitions.set(start.partition, Partition.begin(start))
+    // The group may have been started anew, and know nothing of what was reported before.
+    this.#reported = ''
+    this.#published = ''
   }
 
   #those(partitions: readonly number[] | undefined): Partition[] {

@@ -3,7 +3,7 @@ import {
   CancellationScope,
   CancelledFailure,
   condition,
-  continueAsNew,
+  makeContinueAsNewFunc,
   workflowInfo,
 } from '@temporalio/workflow'
 import type { SliceInput } from '../src/model/commands.js'
@@ -26,6 +26,8 @@ import { SliceState } from './slice-state.js'
  * A partition in trouble leaves the batch, and is worked apart with retries of its own until it is healthy (lanes.ts). A slice whose
  * partitions have no messages for a while is at rest: nothing runs, and the group's poll wakes it.
  *
+ * A revision for the workers of another build ends the batches under way, and the workflow continues on those workers' task queue.
+ *
  * A person who cancels the workflow ends it after the chunks in hand, with their offsets committed.
  */
 export async function consumerSlice(input: SliceInput): Promise<void> {
@@ -35,7 +37,7 @@ export async function consumerSlice(input: SliceInput): Promise<void> {
   state.listen(lanes)
 
   const cancelled = () => CancellationScope.current().consideredCancelled
-  const over = () => state.finishing || cancelled() || workflowInfo().continueAsNewSuggested
+  const over = () => state.finishing || cancelled() || state.moving || workflowInfo().continueAsNewSuggested
   while (!over()) {
     await lanes.start().catch(() => {})
     state.publish()
@@ -53,5 +55,6 @@ export async function consumerSlice(input: SliceInput): Promise<void> {
   })
   if (cancelled()) throw new CancelledFailure('cancelled in Temporal')
   if (state.finishing) return
-  await continueAsNew<typeof consumerSlice>(state.snapshot())
+  const next = state.snapshot()
+  await makeContinueAsNewFunc<typeof consumerSlice>({ taskQueue: next.revision.queues.workflows })(next)
 }

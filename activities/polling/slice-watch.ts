@@ -27,6 +27,8 @@ export type SliceState = 'unknown' | 'working' | 'resting' | 'missing' | 'cancel
 export class SliceWatch {
   #state: SliceState = 'unknown'
   #missingSince: number | null = null
+  /** It was ended, since no worker could go on with it. */
+  #ended = false
   #rest: NonNullable<SliceMemo['rest']> | undefined
   #keptAt = Number.NEGATIVE_INFINITY
   /** Ends the waits for messages. */
@@ -35,7 +37,7 @@ export class SliceWatch {
   #woken: { readonly count: number; readonly at: number } | undefined
 
   constructor(
-    private readonly runtime: Pick<ConsumerRuntime, 'source' | 'cluster' | 'log' | 'keepOffset'>,
+    private readonly runtime: Pick<ConsumerRuntime, 'source' | 'cluster' | 'log' | 'keepOffset' | 'queues'>,
     private readonly name: GroupName,
     readonly slice: number,
   ) {}
@@ -46,13 +48,14 @@ export class SliceWatch {
 
   /** Whether the slice has been missing for so long that it has to be started again. */
   get gone(): boolean {
-    return this.#missingSince !== null && Date.now() - this.#missingSince >= missingAfter
+    return this.#ended || (this.#missingSince !== null && Date.now() - this.#missingSince >= missingAfter)
   }
 
   /** Looks at the slice's workflow. Throws where Temporal does not answer. */
   async look(): Promise<void> {
     const look = await this.runtime.cluster.look(sliceWorkflowId(this.name, this.slice))
-    const status = look?.status ?? 'ended'
+    this.#ended = look?.status === 'running' && (await this.#endStranded(look.taskQueue))
+    const status = this.#ended ? 'ended' : (look?.status ?? 'ended')
     this.#state = status === 'running' ? 'working' : status === 'ended' ? 'missing' : status
     if (this.#state === 'missing') this.#missingSince ??= Date.now()
     else this.#missingSince = null
@@ -66,6 +69,19 @@ export class SliceWatch {
 
   stop(): void {
     this.#end?.abort()
+  }
+
+  /** A slice of another build of Tidemark, whose workers are gone before they have handed it over. */
+  async #endStranded(taskQueue: string): Promise<boolean> {
+    const { cluster, queues, log } = this.runtime
+    if (taskQueue === queues.workflows) return false
+    const ended = await cluster.endStranded(sliceWorkflowId(this.name, this.slice), queues.workflows)
+    if (ended)
+      log.warn(
+        { ...this.name, slice: this.slice },
+        `slice ${this.slice} of ${this.name.stream} belonged to another build of Tidemark, of which no worker is left: starting it again`,
+      )
+    return ended
   }
 
   #follow(rest: SliceMemo['rest']): void {

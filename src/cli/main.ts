@@ -21,6 +21,8 @@ const { version, description } = createRequire(import.meta.url)('tidemark/packag
 const program = new Command('tidemark')
   .description(description)
   .version(version)
+  // `tidemark start` has a --version of its own.
+  .enablePositionalOptions()
   .addCommand(startCommand())
   .addCommand(statusCommand())
   .addCommand(lagCommand())

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { groupsFinished } from '../client/finished.js'
 import { type StartedGroup, startGroups } from '../client/groups.js'
 import { parseConfig, type TemporalSettings } from '../config/parse.js'
+import { withVersion } from '../config/version.js'
 import type { GroupStatus } from '../model/commands.js'
 import type { Log } from '../ports/index.js'
 import { createWorker } from '../worker/create.js'
@@ -15,12 +16,17 @@ export function startCommand(): Command {
       'Run the consumers of a config in this process, until Ctrl-C. Start it on more machines to share the partitions.',
     )
     .addOption(configOption())
+    .option(
+      '--version <text>',
+      'name what is deployed, for example a commit: the version of all consumers of the config',
+    )
     .option('--resume-stopped', 'also start groups that a person has stopped in Temporal')
     .addHelpText(
       'after',
       `
 The database tables are made and brought up to date first. Parts that are not up yet are waited for.
-Starting again with a changed config puts it in force from the next batch on, for the whole group.
+Starting again with a changed config puts it in force from the next batch on, for the whole group. What counts as a change is
+the config itself and the text of its handlers. Code that handlers import is not seen: give each deploy a --version of its own.
 Where every consumer has an end ('until'), it ends by itself when all of them are there.
 A group that a person has cancelled or terminated in Temporal stays stopped, until 'tidemark resume' or --resume-stopped.
 The first Ctrl-C (or SIGTERM) finishes the chunks in hand, the second one ends at once.
@@ -28,11 +34,13 @@ The first Ctrl-C (or SIGTERM) finishes the chunks in hand, the second one ends a
 Examples:
   $ tidemark start
   $ tidemark start --config billing.config.ts
+  $ tidemark start --version "$(git rev-parse --short HEAD)"
   $ LOG_LEVEL=debug tidemark start`,
     )
-    .action(async (options: { config?: string; resumeStopped?: boolean }) => {
-      const config = await loadConfig(options.config)
-      const { temporal } = parseConfig(config)
+    .action(async (options: { config?: string; resumeStopped?: boolean; version?: string }) => {
+      const written = await loadConfig(options.config)
+      const { temporal } = parseConfig(written)
+      const config = options.version === undefined ? written : withVersion(written, options.version)
       const log = cliLog()
       const ending = endOnSignal()
       const worker = await createWorker(config, { log, signal: ending })

@@ -3,8 +3,9 @@ import { type Client, isGrpcServiceError, ServiceError, WorkflowFailedError } fr
 import type { TidemarkConfig } from '../config/define.js'
 import { parseConfig } from '../config/parse.js'
 import type { GroupStatus } from '../model/commands.js'
-import { TidemarkError } from '../model/errors.js'
+import { messageOf, TidemarkError } from '../model/errors.js'
 import { connectClient, temporalError } from '../temporal/connection.js'
+import { isOwnReason } from '../temporal/stranded.js'
 import type { StartedGroup } from './groups.js'
 
 export interface FinishedOptions {
@@ -50,11 +51,19 @@ export async function groupsFinished(
   }
 }
 
-async function resultOf(client: Client, { workflowId, runId, group, stream }: StartedGroup): Promise<GroupStatus> {
+async function resultOf(client: Client, started: StartedGroup): Promise<GroupStatus> {
+  const { workflowId, group, stream } = started
+  let runId: string | undefined = started.runId
   for (;;) {
     try {
       return await client.workflow.getHandle(workflowId, runId).result()
     } catch (error) {
+      if (error instanceof WorkflowFailedError && isOwnReason(messageOf(error.cause ?? ''))) {
+        // Started again for another build of Tidemark: the last run counts.
+        runId = undefined
+        await sleep(pauseMs)
+        continue
+      }
       if (error instanceof WorkflowFailedError)
         throw new TidemarkError(
           'UNKNOWN_CONSUMER',

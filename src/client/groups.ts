@@ -5,13 +5,15 @@ import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/p
 import { type GroupInput, names, workflowTypes } from '../model/commands.js'
 import { TidemarkError } from '../model/errors.js'
 import { type GroupName, groupWorkflowId } from '../model/partition.js'
-import { queuesOf, type Revision } from '../model/revision.js'
+import { deploymentOf, type Queues, queuesOf, type Revision } from '../model/revision.js'
 import { stopText } from '../ports/stop-text.js'
 import { ensureSearchAttributes } from '../temporal/attributes.js'
 import { connectClient, temporalError } from '../temporal/connection.js'
+import { workflowGeneration } from '../temporal/generation.js'
 import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
 import { openDatabase, using } from './open.js'
 import { recordStop } from './stopped.js'
+import { handedOver } from './take-over.js'
 import { whoAmI } from './who.js'
 
 export interface StartOptions {
@@ -43,7 +45,8 @@ export interface StartedGroup {
 
 /**
  * Starts the group workflow of each consumer, or tells the running one that this config is in force from its next batch on.
- * Safe to repeat, and from many machines: the last one to start wins. A group that a person has stopped in Temporal stays so.
+ * Safe to repeat, and from many machines: the last one to start wins. A group that a person has stopped in Temporal stays so. A group
+ * that runs for another build of Tidemark is handed over; that takes up to half a minute where no worker of that build is left.
  *
  * @throws TidemarkError CONFIG_INVALID, UNREACHABLE, AUTH_FAILED
  */
@@ -77,22 +80,25 @@ export async function startParsed(parsed: ParsedConfig, options: StartOptions): 
 
 async function startGroup(
   client: Client,
-  taskQueue: string,
+  deployment: string,
   consumer: ParsedConsumer,
   searchAttributes: boolean,
 ): Promise<StartedGroup> {
-  const { revision, ...options } = workflowOf(taskQueue, consumer, searchAttributes)
-  const handle = await client.workflow.signalWithStart(workflowTypes.group, {
-    ...options,
-    signal: names.configure,
-    signalArgs: [revision],
-  })
-  return { ...startedOf(consumer), runId: handle.signaledRunId, stopped: null }
+  const { revision, ...options } = await workflowOf(deployment, consumer, searchAttributes)
+  for (;;) {
+    const handle = await client.workflow.signalWithStart(workflowTypes.group, {
+      ...options,
+      signal: names.configure,
+      signalArgs: [revision],
+    })
+    if (await handedOver(client, consumer.settings, options.taskQueue))
+      return { ...startedOf(consumer), runId: handle.signaledRunId, stopped: null }
+  }
 }
 
 /** Starts a group whose workflow is gone. Returns false, and changes nothing, where another worker was first. */
-export async function startAgain(client: Client, taskQueue: string, consumer: ParsedConsumer): Promise<boolean> {
-  const { revision: _, ...options } = workflowOf(taskQueue, consumer, await ensureSearchAttributes(client))
+export async function startAgain(client: Client, deployment: string, consumer: ParsedConsumer): Promise<boolean> {
+  const { revision: _, ...options } = await workflowOf(deployment, consumer, await ensureSearchAttributes(client))
   try {
     await client.workflow.start(workflowTypes.group, { ...options, workflowIdConflictPolicy: 'FAIL' })
     return true
@@ -103,14 +109,14 @@ export async function startAgain(client: Client, taskQueue: string, consumer: Pa
 }
 
 /** How Temporal starts a group's workflow. */
-function workflowOf(taskQueue: string, consumer: ParsedConsumer, searchAttributes: boolean) {
+async function workflowOf(deployment: string, consumer: ParsedConsumer, searchAttributes: boolean) {
   const { group, stream } = consumer.settings
-  const revision = revisionOf(taskQueue, consumer)
+  const revision = revisionOf(queuesOf(deployment, await workflowGeneration(), consumer.settings), consumer)
   const input: GroupInput = { group, stream, revision, searchAttributes }
   return {
     revision,
     workflowId: groupWorkflowId(group, stream),
-    taskQueue,
+    taskQueue: revision.queues.workflows,
     args: [input],
     staticSummary: `${group} reads ${stream}`,
     staticDetails: `The consumer group ${group} of the stream ${stream}: gives its partitions to slices, waits for messages on behalf of those that are at rest, and hands commands on.`,
@@ -135,7 +141,7 @@ async function stopOf(
   const name = { group, stream }
   const workflow = await lookAtGroup(client, name)
   if (workflow?.state === 'running') {
-    requireQueue(workflow, name, config.taskQueue)
+    requireDeployment(workflow, name, config.taskQueue)
     return null
   }
   const known = consumers?.find((other) => other.group === group && other.stream === stream)
@@ -149,24 +155,25 @@ async function stopOf(
   })
 }
 
-/** Workflows stay on the queue they were started on, so a config with another one is refused. */
-function requireQueue({ taskQueue }: GroupWorkflow, { group, stream }: GroupName, wanted: string): void {
-  if (taskQueue === wanted) return
+/** Workflows stay in the deployment they were started in, so a config with another `taskQueue` is refused. */
+function requireDeployment({ taskQueue }: GroupWorkflow, { group, stream }: GroupName, wanted: string): void {
+  const deployment = deploymentOf(taskQueue)
+  if (deployment === wanted) return
   const workflowId = groupWorkflowId(group, stream)
   throw new TidemarkError(
     'CONFIG_INVALID',
-    `${workflowId} runs on task queue '${taskQueue}'; this config says '${wanted}'. Keep the old taskQueue, or terminate ` +
+    `${workflowId} runs on task queue '${deployment}'; this config says '${wanted}'. Keep the old taskQueue, or terminate ` +
       `the workflows ${workflowId} and ${workflowId}/* first, and start with --resume-stopped: positions are in the store, so nothing is lost`,
   )
 }
 
-function revisionOf(base: string, { settings, version, until }: ParsedConsumer): Revision {
-  const { group, stream, heartbeatTimeoutMs, batch, slices } = settings
+function revisionOf(queues: Queues, { settings, version, until }: ParsedConsumer): Revision {
+  const { heartbeatTimeoutMs, batch, slices } = settings
   return {
     version,
     startedAt: new Date().toISOString(),
     startedBy: `${process.pid}@${hostname()}`,
-    queues: queuesOf(base, group, stream),
+    queues,
     timing: { heartbeatTimeoutMs, batchMs: batch.maxDurationMs },
     ...(slices === undefined ? {} : { slices }),
     ...(until && { until: until === 'head' ? ('head' as const) : ('message' as const) }),

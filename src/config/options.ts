@@ -12,6 +12,14 @@ export interface ConsumerOptions<V = unknown> {
   readonly source: Source<V>
   /** `transactional(...)` for effects that happen once, or a plain function for at-least-once. */
   readonly handler: Handler<V>
+  /**
+   * Names this config in `tidemark status`, in logs, and for workers: a batch goes only to workers with the version in force, which the
+   * last start names. Up to 64 letters, digits and `.`, `_`, `:`, `+`, `-`; used as it is. Default: a hash of this consumer's options, the
+   * store, the handler's own text and Tidemark's version. That hash does not see code that the handler imports: where a deploy changes
+   * only such code, a version that is given (the commit, say) keeps workers of the old deploy from taking further batches. Whoever gives
+   * one gives another at each change.
+   */
+  readonly version?: string
   /** Where the handler's `produce` writes to, for example `kafkaOutput({ brokers })`. */
   readonly output?: Output
   /**
@@ -113,7 +121,7 @@ export interface TidemarkOptions {
     /** Default: TEMPORAL_API_KEY. */
     readonly apiKey?: string
   }
-  /** Names the task queues. Deployments that share a Temporal namespace but not a Tidemark version need one each. Default `tidemark`. */
+  /** Names the deployment: its task queues begin with it. Versions of Tidemark that run side by side may share one. Default `tidemark`. */
   readonly taskQueue?: string
   /** Memory for messages, over all partitions of a worker. Default 128MB. */
   readonly memory?: Size

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { HandlerKind } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
@@ -12,6 +11,7 @@ import { handler } from './handlers.js'
 import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
 import { name, start } from './schema.js'
 import { commit } from './strategy.js'
+import { givenVersion, versionOf } from './version.js'
 
 /** A config that has been checked: what the rest of Tidemark works with. */
 export interface ParsedConfig {
@@ -34,7 +34,7 @@ export interface ParsedConsumer {
   readonly output?: ParsedOutput
   /** Where a bounded run ends. */
   readonly until?: Until
-  /** Names this consumer's config: equal in every worker that was started with the same settings and handler. */
+  /** Names this consumer's config: equal in every worker that was started with the same config. */
   readonly version: string
 }
 
@@ -69,6 +69,7 @@ const consumerSchema = z.strictObject({
   group: name('group'),
   source,
   handler,
+  version: givenVersion,
   start,
   commit,
   onOutOfRange: z.enum(['fail', 'first', 'last'], { error: "must be 'fail', 'first' or 'last'" }).default('fail'),
@@ -150,7 +151,7 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
   const parsed = configSchema.safeParse(config.options)
   if (!parsed.success) throw invalid(parsed.error, '', 'the config')
   const { temporal, ...options } = parsed.data
-  const consumers = options.consumers.map((one, index) => parseConsumer(one, index))
+  const consumers = options.consumers.map((one, index) => parseConsumer(one, index, options.store))
   refuseTwins(consumers)
   const apiKey = temporal.apiKey ?? env.TEMPORAL_API_KEY
   return {
@@ -170,7 +171,7 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
   }
 }
 
-function parseConsumer(value: unknown, index: number): ParsedConsumer {
+function parseConsumer(value: unknown, index: number, where: z.infer<typeof stores>): ParsedConsumer {
   const written = value as { kind?: unknown; options?: { group?: unknown } } | null
   if (typeof written !== 'object' || written?.kind !== 'consumer')
     throw new TidemarkError('CONFIG_INVALID', `consumers[${index}] must be what consumer({...}) returns`)
@@ -215,6 +216,9 @@ function parseConsumer(value: unknown, index: number): ParsedConsumer {
       backoff: data.retry.backoff,
     },
   }
+  const { source, handler, until } = data
+  const mirrors = 'mirrors' in where ? where.mirrors : undefined
+  const whole = { settings, source, handler, until, dedupe, output, store: where.primary, mirrors }
   return {
     settings,
     source: data.source,
@@ -222,7 +226,7 @@ function parseConsumer(value: unknown, index: number): ParsedConsumer {
     ...(dedupe && { dedupe }),
     ...(output && { output }),
     ...(data.until && { until: data.until }),
-    version: versionOf(settings, data, dedupe, output),
+    version: data.version ?? versionOf(whole),
   }
 }
 
@@ -239,21 +243,4 @@ function refuseTwins(consumers: readonly ParsedConsumer[]): void {
       )
     seen.set(`${group}/${stream}`, index)
   }
-}
-
-function versionOf(
-  settings: ConsumerSettings,
-  { source: from, handler: to, until }: Pick<z.infer<typeof consumerSchema>, 'source' | 'handler' | 'until'>,
-  dedupe: DedupeRule | undefined,
-  output: ParsedOutput | undefined,
-): string {
-  const database = (to.kind === 'transactional' && to.database?.describe) || null
-  const keys: unknown[] = dedupe ? [String(dedupe.key), dedupe.retentionMs] : []
-  if (output) keys.push(output.to.kind, output.to.describe, output.transactional)
-  if (until) keys.push('until', String(until))
-  const whole = JSON.stringify(
-    [settings, from.kind, from.describe, database, String(to.handle), ...keys],
-    (_, value) => (typeof value === 'bigint' ? String(value) : value),
-  )
-  return createHash('sha256').update(whole).digest('hex').slice(0, 8)
 }

@@ -1,3 +1,5 @@
+import type { GroupName } from './partition.js'
+
 /**
  * What a group's workflows know of the config in force. The config itself (handlers, connections, limits) stays in the
  * workers; only its name and the few numbers that Temporal needs for scheduling travel.
@@ -16,8 +18,13 @@ export interface Revision {
   readonly slices?: number
 }
 
-/** Task queues of one consumer. Workflow tasks have a queue of their own, which the consumers of a deployment share. */
+/**
+ * Task queues of one consumer. Each carries the generation of the workflows, so that two builds of Tidemark which run side by side never
+ * replay each other's workflows, nor work each other's activities.
+ */
 export interface Queues {
+  /** Workflow tasks. The consumers of a deployment share it. */
+  readonly workflows: string
   /** enroll, open, commit, poll and their like: any worker of this consumer. */
   readonly control: string
   /** process, by a worker that holds a given version: `${batches}${version}`. */
@@ -31,9 +38,19 @@ export interface Timing {
   readonly batchMs: number
 }
 
-/** Queue names of a consumer; `base` is the deployment's workflow queue. */
-export function queuesOf(base: string, group: string, stream: string): Queues {
-  return { control: `${base}/${group}/${stream}/control`, batches: `${base}/${group}/${stream}/process@` }
+/** Queue names of a consumer of the deployment `base`, for workers with this generation of the workflows. */
+export function queuesOf(base: string, generation: string, { group, stream }: GroupName): Queues {
+  const consumer = `${base}/${group}/${stream}`
+  return {
+    workflows: `${base}/workflows@${generation}`,
+    control: `${consumer}/control@${generation}`,
+    batches: `${consumer}/process@${generation}@`,
+  }
+}
+
+/** The deployment that a queue of workflows belongs to. */
+export function deploymentOf(workflows: string): string {
+  return workflows.replace(/\/workflows@[^/]*$/, '')
 }
 
 export function batchQueue(queues: Queues, version: string): string {

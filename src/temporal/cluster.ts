@@ -1,13 +1,10 @@
 import { AsyncResource } from 'node:async_hooks'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Cluster, WorkflowLook } from '../../activities/index.js'
+import { endStranded, hasPollers, ownReason, queueType } from './stranded.js'
 
-/** A worker's poll stays open for about a minute, and counts from its beginning. */
-const pollLifetimeMs = 75_000
 /** How long Temporal may take to answer, ms. Who asks has to know soon whether it does. */
 const patience = 5_000
-/** temporal.api.enums.v1.TaskQueueType */
-const activityQueue = 2
 /** temporal.api.enums.v1.PendingActivityState */
 const cancelRequested = 3
 
@@ -22,24 +19,17 @@ export class TemporalCluster implements Cluster {
   constructor(private readonly client: Client) {}
 
   hasPollers(taskQueue: string): Promise<boolean> {
-    return this.#ask(async () => {
-      const { pollers } = await this.client.workflowService.describeTaskQueue({
-        namespace: this.client.options.namespace,
-        taskQueue: { name: taskQueue },
-        taskQueueType: activityQueue,
-      })
-      const since = (Date.now() - pollLifetimeMs) / 1000
-      return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > since)
-    })
+    return this.#ask(() => hasPollers(this.client, taskQueue, queueType.activity))
   }
 
   look(workflowId: string): Promise<WorkflowLook | null> {
     return this.#ask(async () => {
       try {
-        const { status, memo, raw } = await this.client.workflow.getHandle(workflowId).describe()
+        const { status, memo, raw, taskQueue, runId } = await this.client.workflow.getHandle(workflowId).describe()
         const pending = raw.pendingActivities ?? []
         return {
-          status: statusOf(status.name),
+          status: await this.#statusOf(status.name, workflowId, runId),
+          taskQueue,
           memo: memo ?? {},
           cancelled: new Set(
             pending.filter(({ state }) => state === cancelRequested).map(({ activityId }) => activityId ?? ''),
@@ -63,13 +53,18 @@ export class TemporalCluster implements Cluster {
     })
   }
 
+  endStranded(workflowId: string, queue: string): Promise<boolean> {
+    return this.#ask(() => endStranded(this.client, workflowId, queue))
+  }
+
+  async #statusOf(name: string, workflowId: string, runId: string): Promise<WorkflowLook['status']> {
+    if (name === 'RUNNING') return 'running'
+    if (name === 'CANCELLED') return 'cancelled'
+    if (name !== 'TERMINATED') return 'ended'
+    return (await ownReason(this.client, workflowId, runId)) === null ? 'terminated' : 'ended'
+  }
+
   #ask<T>(ask: () => Promise<T>): Promise<T> {
     return this.#outside.runInAsyncScope(() => this.client.withDeadline(Date.now() + patience, ask))
   }
-}
-
-function statusOf(name: string): WorkflowLook['status'] {
-  if (name === 'RUNNING') return 'running'
-  if (name === 'CANCELLED') return 'cancelled'
-  return name === 'TERMINATED' ? 'terminated' : 'ended'
 }

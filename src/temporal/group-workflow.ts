@@ -2,6 +2,7 @@ import { type Client, WorkflowFailedError, type WorkflowHandle, WorkflowNotFound
 import type { GroupStatus } from '../model/commands.js'
 import { messageOf } from '../model/errors.js'
 import { type GroupName, groupWorkflowId } from '../model/partition.js'
+import { ownReason } from './stranded.js'
 
 /**
  * The last run of a group's workflow:
@@ -9,7 +10,7 @@ import { type GroupName, groupWorkflowId } from '../model/partition.js'
  * - `running`
  * - `finished`                every partition of a bounded run is where it ends
  * - `cancelled`, `terminated` a person has ended it in Temporal
- * - `failed`                  it ended, though it should run
+ * - `failed`                  it ended, though it should run; or Tidemark has ended it for another build to start it again
  */
 export interface GroupWorkflow {
   readonly state: 'running' | 'finished' | 'cancelled' | 'terminated' | 'failed'
@@ -35,6 +36,8 @@ export async function lookAtGroup(client: Client, { group, stream }: GroupName):
       case 'CANCELLED':
       case 'TERMINATED': {
         const state = status.name === 'CANCELLED' ? ('cancelled' as const) : ('terminated' as const)
+        const own = state === 'terminated' ? await ownReason(client, workflowId, runId) : null
+        if (own !== null) return { ...found, state: 'failed', why: `Tidemark has ended its workflow: ${own}` }
         return { ...found, state, why: `its workflow was ${state} in Temporal` }
       }
       case 'TIMED_OUT':

@@ -1,8 +1,9 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { bundleWorkflowCode, type WorkflowBundleOption } from '@temporalio/worker'
+import { shippedBundle, workflowGeneration } from '../temporal/generation.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -11,10 +12,9 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
  * under a name that changes with the code.
  */
 export async function workflowBundle(): Promise<WorkflowBundleOption> {
-  const shipped = `${root}workflow-bundle.js`
-  if (existsSync(shipped)) return { codePath: shipped }
+  if (existsSync(shippedBundle)) return { codePath: shippedBundle }
   const folder = `${root}node_modules/.cache/tidemark`
-  const codePath = `${folder}/workflows-${await digest()}.js`
+  const codePath = `${folder}/workflows-${await workflowGeneration()}.js`
   if (!existsSync(codePath)) {
     const { code } = await bundleWorkflowCode({ workflowsPath: `${root}workflows/index.ts`, logger: quiet })
     await mkdir(folder, { recursive: true })
@@ -24,16 +24,6 @@ export async function workflowBundle(): Promise<WorkflowBundleOption> {
     await rename(half, codePath)
   }
   return { codePath }
-}
-
-/** Of everything the bundle is made from: the workflows, the model, and the SDK's version. */
-async function digest(): Promise<string> {
-  const hash = createHash('sha256')
-  for (const folder of ['workflows', 'src/model'])
-    for (const file of (await readdir(`${root}${folder}`)).sort())
-      hash.update(file).update(await readFile(`${root}${folder}/${file}`))
-  hash.update(await readFile(`${root}package.json`))
-  return hash.digest('hex').slice(0, 16)
 }
 
 const silent = () => {}

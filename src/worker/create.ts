@@ -61,7 +61,7 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
     const workers = await createSdkWorkers(parsed, { connection, client, resources }, life)
     const watchdog = createWatchdog(parsed.consumers, {
       client,
-      taskQueue: parsed.taskQueue,
+      deployment: parsed.taskQueue,
       records: resources.of(parsed.consumers[0]!).records,
       log,
       signal: watching.signal,

@@ -10,9 +10,10 @@ import {
 } from '../../activities/index.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import { messageOf } from '../model/errors.js'
-import { batchQueue, queuesOf } from '../model/revision.js'
+import { batchQueue, type Queues, queuesOf } from '../model/revision.js'
 import type { Log } from '../ports/index.js'
 import { TemporalCluster } from '../temporal/cluster.js'
+import { workflowGeneration } from '../temporal/generation.js'
 import { SharedBudget } from './budget.js'
 import { workflowBundle } from './bundle.js'
 import type { Resources } from './resources.js'
@@ -61,11 +62,13 @@ export async function createSdkWorkers(
   const workers: Worker[] = []
   const budget = new SharedBudget(config.memoryBytes)
   const cluster = new TemporalCluster(client)
+  const generation = await workflowGeneration()
+  const queues = config.consumers.map(({ settings }) => queuesOf(config.taskQueue, generation, settings))
   try {
     workers.push(
       await Worker.create({
         ...common,
-        taskQueue: config.taskQueue,
+        taskQueue: queues[0]!.workflows,
         workflowBundle: await workflowBundle(),
         maxCachedWorkflows: cachedWorkflows,
         // A worker that was killed is missed after so long, when it was about to decide what comes next.
@@ -73,8 +76,8 @@ export async function createSdkWorkers(
           Math.min(...config.consumers.map(({ settings }) => settings.heartbeatTimeoutMs)) / 2,
       }),
     )
-    for (const consumer of config.consumers) {
-      const runtime = { ...runtimeOf(config, consumer, resources, life), budget, cluster, ...life }
+    for (const [index, consumer] of config.consumers.entries()) {
+      const runtime = { ...runtimeOf(consumer, queues[index]!, resources, life), budget, cluster, ...life }
       workers.push(
         await Worker.create({
           ...throttled,
@@ -103,8 +106,8 @@ export async function releaseSdkWorkers(workers: readonly Worker[]): Promise<voi
 }
 
 function runtimeOf(
-  config: ParsedConfig,
   consumer: ParsedConsumer,
+  queues: Queues,
   resources: Resources,
   life: Life,
 ): Omit<ConsumerRuntime, 'budget' | 'cluster' | keyof Life> {
@@ -113,7 +116,7 @@ function runtimeOf(
   return {
     settings,
     version,
-    queues: queuesOf(config.taskQueue, settings.group, settings.stream),
+    queues,
     handler,
     source,
     store,

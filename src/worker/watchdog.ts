@@ -4,10 +4,13 @@ import { startAgain } from '../client/groups.js'
 import { recordStop } from '../client/stopped.js'
 import type { ParsedConsumer } from '../config/parse.js'
 import { messageOf } from '../model/errors.js'
-import type { GroupName } from '../model/partition.js'
+import { type GroupName, groupWorkflowId } from '../model/partition.js'
+import { queuesOf } from '../model/revision.js'
 import type { GroupRecord, GroupRecords, Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
+import { workflowGeneration } from '../temporal/generation.js'
 import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
+import { endStranded } from '../temporal/stranded.js'
 
 /** When a worker looks at its groups for the first time, and how often after that, ms. */
 const firstLook = 2_000
@@ -28,6 +31,8 @@ export interface Surroundings {
   stop(name: GroupName, workflow: GroupWorkflow): Promise<GroupRecord>
   /** Returns false where somebody else was first. */
   start(consumer: ParsedConsumer): Promise<boolean>
+  /** Ends a workflow of another build of Tidemark that has no worker any more. Returns whether it did. */
+  endStranded(name: GroupName, workflow: GroupWorkflow): Promise<boolean>
   readonly log: Log
 }
 
@@ -51,6 +56,7 @@ interface Watched {
  *
  *   the workflow                        what happens
  *   runs                                the group is watched from now on
+ *   runs for another build of Tidemark  while that build has workers, as above; else it is ended, and started again for this build
  *   is gone, or has failed              it is started again at once; if it keeps failing, after 1, 2, 4 ... minutes
  *   was terminated or cancelled         the stop is written down, and the group stays stopped until a person resumes it
  *   has finished a bounded run          the group is not watched any more
@@ -100,7 +106,7 @@ export class Watchdog {
 
   async #look(one: Watched): Promise<void> {
     const workflow = await this.around.look(one.name)
-    if (workflow?.state === 'running') return this.#runs(one)
+    if (workflow?.state === 'running') return this.#runs(one, workflow)
     one.runningSince = null
     if (workflow?.state === 'finished') one.watched = false
     if (!one.watched) return
@@ -113,13 +119,21 @@ export class Watchdog {
     await this.#startAgain(one, workflow)
   }
 
-  #runs(one: Watched): void {
+  async #runs(one: Watched, workflow: GroupWorkflow): Promise<void> {
+    if (await this.around.endStranded(one.name, workflow)) return this.#takeOver(one)
     if (!one.watched) this.around.log.debug(one.name, 'the group runs, and is kept running from now on')
     one.watched = true
     one.stopped = null
     one.failure = null
     one.runningSince ??= Date.now()
     if (Date.now() - one.runningSince >= inOrderAfter) one.failures = 0
+  }
+
+  /** Not a failure: nothing is waited for. */
+  async #takeOver({ name, consumer }: Watched): Promise<void> {
+    if (!(await this.around.start(consumer))) return
+    const why = `group ${name.group} on ${name.stream} belonged to another build of Tidemark, of which no worker is left`
+    this.around.log.warn({ ...name, version: consumer.version }, `${why}: started again`)
   }
 
   #staysStopped(one: Watched, workflow: GroupWorkflow | null, record: GroupRecord): void {
@@ -159,13 +173,14 @@ export function createWatchdog(
   consumers: readonly ParsedConsumer[],
   parts: {
     readonly client: Client
-    readonly taskQueue: string
+    /** The config's `taskQueue`. */
+    readonly deployment: string
     readonly records: GroupRecords
     readonly log: Log
     readonly signal: AbortSignal
   },
 ): Watchdog {
-  const { client, taskQueue, records, log, signal } = parts
+  const { client, deployment, records, log, signal } = parts
   const ask = <T>(question: () => Promise<T>) =>
     client.withAbortSignal(signal, () => client.withDeadline(Date.now() + patience, question))
   return new Watchdog(consumers, {
@@ -173,6 +188,12 @@ export function createWatchdog(
     log,
     look: (name) => ask(() => lookAtGroup(client, name)),
     stop: (name, workflow) => ask(() => recordStop(client, records, name, workflow)),
-    start: (consumer) => ask(() => startAgain(client, taskQueue, consumer)),
+    start: (consumer) => ask(() => startAgain(client, deployment, consumer)),
+    endStranded: async (name, { taskQueue }) => {
+      const { workflows } = queuesOf(deployment, await workflowGeneration(), name)
+      return (
+        taskQueue !== workflows && ask(() => endStranded(client, groupWorkflowId(name.group, name.stream), workflows))
+      )
+    },
   })
 }

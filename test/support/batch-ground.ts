@@ -59,7 +59,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
       ...settings,
     },
     version: 'v1',
-    queues: { control: 'control', batches: 'process@' },
+    queues: { workflows: 'workflows', control: 'control', batches: 'process@' },
     handler: {
       kind: 'chunk',
       handle: async (messages, context) => {
@@ -82,7 +82,12 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     ...(until && { until }),
     budget: new SharedBudget(1_000_000),
     slots: new Slots(settings?.concurrency ?? 100),
-    cluster: { hasPollers: async () => true, look: async () => null, signal: async () => {} },
+    cluster: {
+      hasPollers: async () => true,
+      look: async () => null,
+      signal: async () => {},
+      endStranded: async () => false,
+    },
     log: context.log,
     draining: draining.signal,
     stopped: new AbortController().signal,

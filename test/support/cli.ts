@@ -11,7 +11,6 @@ import { waitFor } from './wait-for.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const withSources = ['--import', import.meta.resolve('tsx/esm'), '--conditions=tidemark-source']
-const commandLine = [...withSources, `${root}src/cli/main.ts`]
 
 /** What a command left behind. */
 export interface Ran {
@@ -28,22 +27,27 @@ export class Project {
   private constructor(
     readonly folder: string,
     private readonly env: NodeJS.ProcessEnv,
+    private readonly tidemark: string,
   ) {}
 
-  /** The command line gets the addresses of the stack from its environment; `env` comes on top, undefined removes. */
-  static async create(env: NodeJS.ProcessEnv = {}): Promise<Project> {
+  /**
+   * The command line gets the addresses of the stack from its environment; `env` comes on top, undefined removes. `tidemark` is the
+   * folder of the Tidemark that is installed, ending in a slash: this checkout, or another build.
+   */
+  static async create(env: NodeJS.ProcessEnv = {}, tidemark: string = root): Promise<Project> {
     const folder = await mkdtemp(join(tmpdir(), 'tidemark-project-'))
     await mkdir(join(folder, 'node_modules'))
-    await symlink(root, join(folder, 'node_modules', 'tidemark'), 'dir')
+    await symlink(tidemark, join(folder, 'node_modules', 'tidemark'), 'dir')
     await writeFile(join(folder, 'package.json'), '{"name": "project", "private": true, "type": "module"}')
     const temporal = part('temporal')
-    return new Project(folder, {
+    const whole = {
       ...process.env,
       TEMPORAL_ADDRESS: temporal.address,
       TEMPORAL_NAMESPACE: temporal.namespace,
       LOG_LEVEL: 'info',
       ...env,
-    })
+    }
+    return new Project(folder, whole, tidemark)
   }
 
   async write(name: string, text: string): Promise<void> {
@@ -52,7 +56,7 @@ export class Project {
 
   /** Starts `tidemark ARGS`. It ends with the project at the latest. */
   start(args: readonly string[], env: NodeJS.ProcessEnv = {}): CliProcess {
-    const child = spawn(process.execPath, [...commandLine, ...args], {
+    const child = spawn(process.execPath, [...withSources, `${this.tidemark}src/cli/main.ts`, ...args], {
       cwd: this.folder,
       env: { ...this.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -9,22 +9,24 @@ export class FakeCluster implements Cluster {
   /** `workflow ID: signal`, in their order. */
   readonly signals: string[] = []
   readonly looks: string[] = []
+  /** Workflows of another build that have no worker. */
+  readonly stranded = new Set<string>()
   /** Temporal does not answer. */
   away = false
 
   /** The workflow has a batch under way. */
-  working(id: string, memo: SliceMemo = {}): void {
-    this.workflows.set(id, { status: 'running', memo, cancelled: new Set(), pending: ['process'] })
+  working(id: string, memo: SliceMemo = {}, taskQueue = 'workflows'): void {
+    this.workflows.set(id, { status: 'running', taskQueue, memo, cancelled: new Set(), pending: ['process'] })
   }
 
   /** The workflow came to rest for the n-th time, with partitions at these positions. */
   resting(id: string, count: number, partitions: Rest['partitions']): void {
     const memo = { rest: { count, partitions } }
-    this.workflows.set(id, { status: 'running', memo, cancelled: new Set(), pending: [] })
+    this.workflows.set(id, { status: 'running', taskQueue: 'workflows', memo, cancelled: new Set(), pending: [] })
   }
 
   ended(id: string, status: Exclude<WorkflowLook['status'], 'running'>): void {
-    this.workflows.set(id, { status, memo: {}, cancelled: new Set(), pending: [] })
+    this.workflows.set(id, { status, taskQueue: 'workflows', memo: {}, cancelled: new Set(), pending: [] })
   }
 
   async hasPollers(): Promise<boolean> {
@@ -40,6 +42,14 @@ export class FakeCluster implements Cluster {
   async signal(id: string, signal: string): Promise<void> {
     this.#answer()
     this.signals.push(`${id}: ${signal}`)
+  }
+
+  async endStranded(id: string, queue: string): Promise<boolean> {
+    this.#answer()
+    if (!this.stranded.delete(id)) return false
+    this.ended(id, 'ended')
+    this.signals.push(`${id}: ended for ${queue}`)
+    return true
   }
 
   #answer(): void {

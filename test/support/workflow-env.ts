@@ -82,7 +82,7 @@ export function revisionOn(queue: string, version = ''): Revision {
     version,
     startedAt: '2026-01-01T00:00:00.000Z',
     startedBy: 'test',
-    queues: { control: queue, batches: queue },
+    queues: { workflows: queue, control: queue, batches: queue },
     timing: { heartbeatTimeoutMs: 10_000, batchMs: 30_000 },
   }
 }

@@ -154,11 +154,4 @@ describe('a config', () => {
     const lines = problem(configWith({ concurrency: 0, handler: 1 })).split('\n')
     expect(lines).toHaveLength(2)
   })
-
-  it('has a version that changes with its settings and its handler, and with nothing else', () => {
-    const version = (change: Record<string, unknown>) => parseConfig(configWith(change), {}).consumers[0]!.version
-    expect(version({})).toBe(version({}))
-    expect(version({ batch: { maxMessages: 5 } })).not.toBe(version({}))
-    expect(version({ handler: () => 'other' })).not.toBe(version({}))
-  })
 })

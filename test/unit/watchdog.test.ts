@@ -15,6 +15,8 @@ class World {
   starts = 0
   stops = 0
   startable = true
+  /** Its workflow is another build's, and has no worker. */
+  stranded = false
   readonly warnings: string[] = []
   readonly watchdog = new Watchdog([consumer], {
     look: async () => this.workflow,
@@ -29,6 +31,7 @@ class World {
       if (!this.startable) throw new Error('no such namespace')
       return true
     },
+    endStranded: async () => this.stranded,
     log: { debug: () => {}, info: () => {}, error: () => {}, warn: (_, text) => void this.warnings.push(text) },
   })
 
@@ -102,6 +105,19 @@ describe('watchdog', () => {
     await world.is('running', 'b')
     vi.advanceTimersByTime(10 * minute)
     await world.watchdog.look()
+    await world.is('failed', 'b')
+    expect(world.starts).toBe(2)
+  })
+
+  it('starts a group at once that runs for another build of Tidemark without workers', async () => {
+    await world.is('running')
+    expect(world.starts).toBe(0)
+    world.stranded = true
+    await world.watchdog.look()
+    expect(world).toMatchObject({ starts: 1, stops: 0 })
+    expect(world.warnings).toEqual([expect.stringContaining('belonged to another build of Tidemark')])
+    // Nor does it count as a failure.
+    world.stranded = false
     await world.is('failed', 'b')
     expect(world.starts).toBe(2)
   })

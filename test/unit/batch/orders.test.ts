@@ -4,7 +4,13 @@ import type { WorkflowLook } from '../../../activities/runtime.js'
 import { silentLog } from '../../support/silent-log.js'
 
 const name = { group: 'billing', stream: 'orders' }
-const running: WorkflowLook = { status: 'running', memo: {}, cancelled: new Set(), pending: ['process'] }
+const running: WorkflowLook = {
+  status: 'running',
+  taskQueue: 'workflows',
+  memo: {},
+  cancelled: new Set(),
+  pending: ['process'],
+}
 
 /** A batch of partitions 0 to 2: of epoch 2, batch 5. */
 class Batch implements Listener {
@@ -35,7 +41,8 @@ describe('orders', () => {
       looked.push(id)
       return answer()
     }
-    orders = new Orders({ look, hasPollers: async () => true, signal: async () => {} }, log, name, 3, 'activity-7')
+    const cluster = { look, hasPollers: async () => true, signal: async () => {}, endStranded: async () => false }
+    orders = new Orders(cluster, log, name, 3, 'activity-7')
   })
   afterEach(() => {
     orders.stop()

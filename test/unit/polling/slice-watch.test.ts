@@ -24,7 +24,8 @@ describe('a watch over a slice', () => {
     log = new FakeLog()
     kept = []
     const keepOffset = async ({ partition }: { partition: number }) => void kept.push(partition)
-    watch = new SliceWatch({ source: log.client, cluster, log: silentLog(), keepOffset }, name, 3)
+    const queues = { workflows: 'workflows', control: 'control', batches: 'process@' }
+    watch = new SliceWatch({ source: log.client, cluster, log: silentLog(), keepOffset, queues }, name, 3)
   })
   afterEach(() => {
     watch.stop()
@@ -54,6 +55,23 @@ describe('a watch over a slice', () => {
     await rest()
     await pass(0)
     expect(cluster.signals).toEqual([wake])
+  })
+
+  it('ends a slice of another build that has no worker, and has it started again at once', async () => {
+    cluster.working(id, {}, 'workflows of before')
+    await watch.look()
+    expect([watch.state, watch.gone]).toEqual(['working', false])
+    cluster.stranded.add(id)
+    await watch.look()
+    expect([watch.state, watch.gone]).toEqual(['missing', true])
+    expect(cluster.signals).toEqual([`${id}: ended for workflows`])
+  })
+
+  it('leaves a slice of its own build alone, however long it has no worker', async () => {
+    cluster.working(id)
+    cluster.stranded.add(id)
+    await watch.look()
+    expect([watch.state, watch.gone, cluster.signals]).toEqual(['working', false, []])
   })
 
   it('leaves it alone as long as it works', async () => {
