@@ -240,7 +240,7 @@ export class BatchRun implements Listener {
     const { maxDurationMs, restAfterMs } = this.runtime.settings.batch
     const now = performance.now()
     if (this.#closing) return quickMs
-    if (!this.reach.heard) return unheardMs
+    if (!this.reach.heard || this.#asking) return unheardMs
     const longest = Math.min(maxDurationMs, this.input.closesInMs ?? Number.POSITIVE_INFINITY)
     const closesIn = this.#firstMessageAt === null ? Number.POSITIVE_INFINITY : this.#firstMessageAt + longest - now
     const restsIn = this.#lastMessageAt + restAfterMs - now
@@ -275,7 +275,7 @@ export class BatchRun implements Listener {
   async #depart(run: PartitionRun, outcome: PartitionOutcome): Promise<void> {
     this.#outcomes.push(outcome)
     this.#gone(run)
-    if (this.#live.size === 0) return
+    if (this.#live.size === 0 || (await this.#hasSuccessor(run))) return
     if (this.#closing !== 'released') await this.reach.tell([outcome])
     else this.#untold.push(outcome)
   }
@@ -326,12 +326,17 @@ export class BatchRun implements Listener {
 
   /** Another owner has it: of another epoch; or a later batch of the same slice, which the slice itself has ordered. */
   async #lost(run: PartitionRun, reason: string): Promise<boolean> {
-    const progress = await this.runtime.progress.read(run.key).catch(() => null)
-    const sibling = progress?.token.epoch === run.batch.epoch && compareTokens(progress.token, run.token) > 0
+    const sibling = await this.#hasSuccessor(run)
     this.runtime.log.warn({ ...run.key, sibling }, reason)
     if (!sibling) return this.#out(run, run.outcome('fenced', reason))
     this.#outcomes.push(run.outcome('released'))
     return true
+  }
+
+  /** Whether a later try of the batch, or a later batch of the slice, has the partition. That one says then what becomes of it. */
+  async #hasSuccessor(run: PartitionRun): Promise<boolean> {
+    const progress = await this.runtime.progress.read(run.key).catch(() => null)
+    return progress?.token.epoch === run.batch.epoch && compareTokens(progress.token, run.token) > 0
   }
 
   /** What came before it is done, and is committed like any other batch; the partition stops in front of it. */

@@ -205,6 +205,30 @@ describe('a batch', () => {
     clearInterval(timer)
   })
 
+  it('asks its log only now and then while it waits for that answer', async () => {
+    const { begin, own, reach, lasting } = await batchGround({ batch: { maxDurationMs: 5_000 } })
+    reach.answersIn = 5_000
+    const taken = vi.spyOn(lasting.readers, 'take')
+    const { result } = begin(await own({ 0: 1 }))
+    await pass(5_300)
+    const next = vi.spyOn(taken.mock.results[0]!.value, 'next')
+    await until(result)
+    expect(next.mock.calls.length).toBeLessThanOrEqual(12)
+  })
+
+  it('says nothing of a partition that a later try has by now, though it was to let go of it', async () => {
+    const { begin, own, told, runtime } = await batchGround()
+    const { batch, result } = begin(await own({ 0: 3, 1: 3 }))
+    await pass(100)
+    const token = { epoch: 1, batch: 1, attempt: 2 }
+    await runtime.progress.claim({ ...name, partition: 0 }, token, { from: 0n, replay: 0 })
+    batch.release((partition) => partition === 0)
+    await pass(100)
+    expect(told).toEqual([])
+    batch.end()
+    await until(result)
+  })
+
   it('tries what fails again in its place while Temporal does not answer', async () => {
     let fails = 2
     const { begin, own, reach, handled } = await batchGround({
