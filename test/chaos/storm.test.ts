@@ -38,8 +38,8 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a storm', () => {
       await ground.prepare()
       const report = await drainInStorm(ground, crew, {
         faults: 12,
-        workers: 2,
-        pauseMs: [300, 2_000],
+        workers: 3,
+        pauseMs: [500, 3_000],
         lastsMs: [500, 5_000],
         random: randomFrom(seed),
         timeoutMs: 120_000,

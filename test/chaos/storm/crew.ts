@@ -8,7 +8,12 @@ export type WireName = 'kafka' | 'postgres' | 'temporal'
 export interface CrewMember {
   readonly worker: ChaosWorker
   readonly wires: Readonly<Record<WireName, Wire>>
+  /** By `performance.now()`. */
+  readonly joinedAt: number
 }
+
+/** A worker needs about so long until it has something to lose, ms. */
+const settlesIn = 6_000
 
 /** The workers of a storm. */
 export class Crew {
@@ -29,13 +34,19 @@ export class Crew {
     return [...this.#members.values()].filter(({ worker }) => this.workers.alive.has(worker.name))
   }
 
+  /** Those that are likely to have something to lose; all of them where there is none. */
+  get settled(): readonly CrewMember[] {
+    const settled = this.members.filter(({ joinedAt }) => performance.now() - joinedAt > settlesIn)
+    return settled.length > 0 ? settled : this.members
+  }
+
   async join(): Promise<CrewMember> {
     const database = new URL(this.parts.databaseUrl)
     const [postgres, temporal] = await Promise.all([Wire.to(database.host), Wire.to(this.parts.temporal.address)])
     for (const wire of [postgres, temporal]) this.#wires.add(wire)
     database.host = postgres.address
     const worker = this.workers.start({ DATABASE_URL: database.href, TEMPORAL_ADDRESS: temporal.address })
-    const member = { worker, wires: { kafka: this.kafka, postgres, temporal } }
+    const member = { worker, wires: { kafka: this.kafka, postgres, temporal }, joinedAt: performance.now() }
     this.#members.set(worker.name, member)
     return member
   }

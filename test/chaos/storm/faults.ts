@@ -59,5 +59,5 @@ const ofWires = wires.flatMap((name): Fault[] => [
   },
 ])
 
-/** All of them equally often, but for those of workers: three times as often. */
-export const faults: readonly Fault[] = [...ofWorkers, ...ofWorkers, ...ofWorkers, ...ofWires]
+/** All of them equally often, but for those of workers: twice as often. */
+export const faults: readonly Fault[] = [...ofWorkers, ...ofWorkers, ...ofWires]

@@ -47,7 +47,8 @@ export async function drainInStorm(ground: Ground, crew: Crew, plan: StormPlan):
     if (left <= 0)
       throw new Error(`the drain was over after ${n - 1} of ${plan.faults} faults: more messages, or slower chunks`)
     const fault = faults[Math.floor(which * faults.length)]!
-    const victim = crew.members[Math.floor(whom * crew.members.length)]!
+    const victims = crew.settled
+    const victim = victims[Math.floor(whom * victims.length)]!
     counts[fault.kind] = (counts[fault.kind] ?? 0) + 1
     plan.say(`fault ${n}: ${fault.kind}, ${victim.worker.name}, ${left} messages left`)
     const mend = await fault.begin(crew, victim)
