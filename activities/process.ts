@@ -15,6 +15,8 @@ import type { ConsumerRuntime } from './runtime.js'
 
 /** Pause before a slice is told for the second time that partitions have left its batch, ms. */
 const tellAgainMs = 1_000
+/** Pause before Temporal is asked again whether it answers, ms. */
+const askAgainMs = 500
 
 /**
  * Works one batch of many partitions: claims them, reads from the position of their progress (which is ahead of the plan when an
@@ -28,10 +30,16 @@ export function createProcess(runtime: ConsumerRuntime) {
     const context = Context.current()
     const { attempt, activityId } = context.info
     const orders = new Orders(cluster, runtime.log, input.name, input.slice, activityId)
-    const batch = new BatchRun(runtime, input, lasting, attempt, reachOf(input, orders))
+    const batch: BatchRun = new BatchRun(
+      runtime,
+      input,
+      lasting,
+      attempt,
+      reachOf(input, orders, () => batch),
+    )
     const stopHeartbeats = heartbeats(settings.heartbeatTimeoutMs, () => batch.progress)
     const end = () => batch.end()
-    const cancelled = () => void ended(context, orders).then(end)
+    const cancelled = () => void ended(context, orders, batch).then(end)
     if (draining.aborted) end()
     draining.addEventListener('abort', end)
     context.cancellationSignal.addEventListener('abort', cancelled)
@@ -54,19 +62,23 @@ export function createProcess(runtime: ConsumerRuntime) {
     }
   }
 
-  /** Resolves once a cancellation means that the batch is to end: at once, unless it only says that no heartbeat gets through. */
-  async function ended({ cancellationDetails }: Context, orders: Orders): Promise<void> {
+  /**
+   * Resolves once a cancellation means that the batch is to end: at once, unless it only says that no heartbeat gets through. Then it is
+   * to end when Temporal answers, since another try may be under way there.
+   */
+  async function ended({ cancellationDetails }: Context, orders: Orders, batch: BatchRun): Promise<void> {
     if (!cancellationDetails?.timedOut) return
-    while (!orders.heard && !draining.aborted) await sleep(100)
+    while (!draining.aborted && !(await orders.answers(batch))) await sleep(askAgainMs)
   }
 
-  function reachOf({ name, slice }: BatchInput, orders: Orders): Reach {
+  function reachOf({ name, slice }: BatchInput, orders: Orders, batch: () => BatchRun): Reach {
     const tell = (outcomes: readonly PartitionOutcome[]) =>
       cluster.signal(sliceWorkflowId(name, slice), names.leave, outcomes)
     return {
       get heard() {
         return orders.heard
       },
+      answers: () => orders.answers(batch()),
       // What the slice can't be told now, the batch's result says.
       tell: (outcomes) =>
         tell(outcomes)

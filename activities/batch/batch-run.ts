@@ -22,8 +22,10 @@ const tellLateEveryMs = 1_000
 export interface Reach {
   /** Tells the slice that partitions have left the batch. Resolves when it knows, or can't be told. */
   tell(outcomes: readonly PartitionOutcome[]): Promise<void>
-  /** Whether Temporal answers. Where it does not, the end of a batch would not be followed by another one. */
+  /** Whether Temporal has answered the last time. Where it does not, the end of a batch would not be followed by another one. */
   readonly heard: boolean
+  /** Asks whether Temporal answers now: the last time may be some seconds ago. Never rejects. */
+  answers(): Promise<boolean>
 }
 
 /**
@@ -36,7 +38,8 @@ export interface Reach {
  *            call, and then the batch is closing again
  *   closed   every partition has an outcome
  *
- * While Temporal does not answer, an open batch does not close. It commits by itself, as often as it would have ended.
+ * While Temporal does not answer, an open batch does not close. It commits by itself, as often as it would have ended, and what fails is
+ * tried again in its place.
  */
 export class BatchRun implements Listener {
   readonly #live = new Set<PartitionRun>()
@@ -48,6 +51,8 @@ export class BatchRun implements Listener {
   readonly #openedAt = performance.now()
   #firstMessageAt: number | null = null
   #lastMessageAt = performance.now()
+  /** It is to close, and asks whether Temporal answers. */
+  #asking = false
   #closingSince = 0
   readonly #released = new Set<PartitionRun>()
   /** What became of partitions that the slice has not heard of yet. */
@@ -110,6 +115,11 @@ export class BatchRun implements Listener {
         }
         await this.#pause(run, tries)
         if (this.#letsGo(run)) {
+          if (!run.opened && this.attempt > 1) {
+            this.#fail(error)
+            this.#gone(run)
+            return
+          }
           await this.#depart(run, run.outcome('released'))
           return
         }
@@ -119,7 +129,7 @@ export class BatchRun implements Listener {
 
   async #work(run: PartitionRun): Promise<void> {
     if (run.opened) await run.again()
-    else if (!this.#letsGo(run) && (await run.open())) return this.#end(run, 'finished')
+    else if (this.#wants(run) && (await run.open())) return this.#end(run, 'finished')
     for (;;) {
       const end = await this.#boundaryOf(run)
       if (end) return this.#end(run, end)
@@ -143,6 +153,14 @@ export class BatchRun implements Listener {
       this.#lastMessageAt = performance.now()
       await this.#consider(run)
     }
+  }
+
+  /**
+   * Whether to claim the partition. One that is to be let go of is left alone, except where an earlier try had it: that try may still be
+   * at work, cut off from Temporal, and only a claim ends it.
+   */
+  #wants(run: PartitionRun): boolean {
+    return this.attempt > 1 || (!this.#released.has(run) && this.#closing !== 'released')
   }
 
   /** Whether the partition ends here. Where the batch closes, it waits a little for neighbours that are in a call of their handler. */
@@ -191,21 +209,35 @@ export class BatchRun implements Listener {
 
   /** Whether the batch is to close: it is full, old, or quiet. */
   async #consider(run: PartitionRun): Promise<void> {
-    const { maxMessages, maxDurationMs, restAfterMs } = this.runtime.settings.batch
-    const now = performance.now()
     if (this.#closing || !this.reach.heard) {
       // Who waits at the boundary may go on now, or end.
       if (!this.#inHand()) for (const other of this.#boundary) other.interrupt.fire()
-      if (this.#closing !== 'released') await run.commitEvery(maxDurationMs)
-      return
-    }
+      if (this.#closing !== 'released') await run.commitEvery(this.runtime.settings.batch.maxDurationMs)
+    } else if (this.#due(run) !== null) await this.#closeIfHeard(run)
+  }
+
+  /** Why the batch is to close now, if it is. */
+  #due(run: PartitionRun): 'more' | 'rest' | null {
+    const { maxMessages, maxDurationMs, restAfterMs } = this.runtime.settings.batch
+    const now = performance.now()
     const longest = Math.min(maxDurationMs, this.input.closesInMs ?? Number.POSITIVE_INFINITY)
-    if (run.messages >= maxMessages) this.#close('more')
-    else if (this.#firstMessageAt !== null && now - Math.max(this.#firstMessageAt, this.#openedAt) >= longest)
-      this.#close('more')
-    else if (now - this.#lastMessageAt >= restAfterMs && !this.#inHand()) this.#close('rest')
+    if (run.messages >= maxMessages) return 'more'
+    if (this.#firstMessageAt !== null && now - Math.max(this.#firstMessageAt, this.#openedAt) >= longest) return 'more'
+    if (now - this.#lastMessageAt >= restAfterMs && !this.#inHand()) return 'rest'
     // One that was worked apart and has handled something goes back to its neighbours.
-    else if (this.input.apart && run.messages > 0) this.#close('more')
+    return this.input.apart && run.messages > 0 ? 'more' : null
+  }
+
+  /** Closes once Temporal has answered. Partitions go on where that takes longer than a moment. */
+  async #closeIfHeard(run: PartitionRun): Promise<void> {
+    if (this.#asking) return
+    this.#asking = true
+    const asked = this.reach.answers().then((heard) => {
+      this.#asking = false
+      const why = heard ? this.#due(run) : null
+      if (why !== null && this.#closing === null) this.#close(why)
+    })
+    await Promise.race([asked, sleep(quickMs, undefined, { ref: false })])
   }
 
   /** How long a partition may wait for messages before the batch has to look whether it is over, ms. */
@@ -213,7 +245,7 @@ export class BatchRun implements Listener {
     const { maxDurationMs, restAfterMs } = this.runtime.settings.batch
     const now = performance.now()
     if (this.#closing) return quickMs
-    if (!this.reach.heard) return unheardMs
+    if (!this.reach.heard || this.#asking) return unheardMs
     const longest = Math.min(maxDurationMs, this.input.closesInMs ?? Number.POSITIVE_INFINITY)
     const closesIn = this.#firstMessageAt === null ? Number.POSITIVE_INFINITY : this.#firstMessageAt + longest - now
     const restsIn = this.#lastMessageAt + restAfterMs - now
@@ -248,7 +280,7 @@ export class BatchRun implements Listener {
   async #depart(run: PartitionRun, outcome: PartitionOutcome): Promise<void> {
     this.#outcomes.push(outcome)
     this.#gone(run)
-    if (this.#live.size === 0) return
+    if (this.#live.size === 0 || (await this.#hasSuccessor(run))) return
     if (this.#closing !== 'released') await this.reach.tell([outcome])
     else this.#untold.push(outcome)
   }
@@ -284,6 +316,8 @@ export class BatchRun implements Listener {
       return this.#out(run, run.outcome('released'))
     }
     if (isTidemarkError(error) && error.effect === 'stop') return this.#stopped(run, error.code, error.message)
+    // Nobody would hear of it, nor try the batch again.
+    if (!this.reach.heard) return false
     if (this.input.apart || this.#live.size === 1) return this.#fail(error)
     this.#trouble.failed(run)
     // Its neighbours have a moment to succeed, or to fail for the same reason; no longer than the batch takes to close.
@@ -305,13 +339,19 @@ export class BatchRun implements Listener {
    * the same number, since a person has reset the activity and tries are counted from 1 again. The next batch has a greater token.
    */
   async #lost(run: PartitionRun, reason: string): Promise<boolean> {
-    const progress = await this.runtime.progress.read(run.key).catch(() => null)
-    const order = progress?.token.epoch === run.batch.epoch ? compareTokens(progress.token, run.token) : -1
-    const sibling = order > 0 || (order === 0 && !run.opened)
+    const sibling = await this.#hasSuccessor(run)
     this.runtime.log.warn({ ...run.key, sibling }, reason)
     if (!sibling) return this.#out(run, run.outcome('fenced', reason))
     this.#outcomes.push(run.outcome('released'))
     return true
+  }
+
+  /** Whether a later try of the batch, or a later batch of the slice, has the partition. That one says then what becomes of it. */
+  async #hasSuccessor(run: PartitionRun): Promise<boolean> {
+    const progress = await this.runtime.progress.read(run.key).catch(() => null)
+    if (progress?.token.epoch !== run.batch.epoch) return false
+    const order = compareTokens(progress.token, run.token)
+    return order > 0 || (order === 0 && !run.opened)
   }
 
   /** What came before it is done, and is committed like any other batch; the partition stops in front of it. */

@@ -66,6 +66,12 @@ export class Orders {
     }
   }
 
+  /** Looks at once, and says whether Temporal has answered. */
+  async answers(listener: Listener): Promise<boolean> {
+    await this.look(listener)
+    return this.#heard
+  }
+
   /** Looks again and again, until `stop`. */
   follow(listener: Listener): void {
     const next = () => {

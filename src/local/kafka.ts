@@ -15,6 +15,8 @@ export interface LocalKafka {
 export interface KafkaOptions {
   /** More broker settings, by Kafka's own names; they win. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>
+  /** The port of 127.0.0.1 that clients are sent to, where that is another one than the broker's own: of a proxy, for example. */
+  readonly advertised?: (port: number) => Promise<number>
 }
 
 /** Starts a broker that is its own controller (KRaft); resolves when it answers as a cluster of one. */
@@ -41,7 +43,8 @@ function kafkaServer({ java, home }: KafkaProgram, options: KafkaOptions): Serve
     readyWithin: 90_000,
     prepare: async (folder, [port, controllerPort]) => {
       const settings = join(folder, 'server.properties')
-      await writeFile(settings, properties(folder, port!, controllerPort!, options))
+      const advertised = (await options.advertised?.(port!)) ?? port!
+      await writeFile(settings, properties(folder, port!, controllerPort!, advertised, options))
       const format = ['kafka.tools.StorageTool', 'format', '--ignore-formatted', '-t', cluster, '-c', settings]
       await run(java, [...quick, ...classes, ...format], { cwd: folder })
       return {
@@ -62,13 +65,19 @@ function kafkaServer({ java, home }: KafkaProgram, options: KafkaOptions): Serve
 }
 
 /** Settings of one broker for tests: quick to start, quick to compact, nothing created by accident. */
-function properties(folder: string, port: number, controllerPort: number, options: KafkaOptions): string {
+function properties(
+  folder: string,
+  port: number,
+  controllerPort: number,
+  advertised: number,
+  options: KafkaOptions,
+): string {
   const settings = {
     'process.roles': 'broker,controller',
     'node.id': 1,
     'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
     listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${advertised}`,
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
     'log.dirs': join(folder, 'logs'),

@@ -64,7 +64,13 @@ export class TemporalCluster implements Cluster {
     return (await ownReason(this.client, workflowId, runId)) === null ? 'terminated' : 'ended'
   }
 
-  #ask<T>(ask: () => Promise<T>): Promise<T> {
-    return this.#outside.runInAsyncScope(() => this.client.withDeadline(Date.now() + patience, ask))
+  async #ask<T>(ask: () => Promise<T>): Promise<T> {
+    const asked = this.#outside.runInAsyncScope(() => this.client.withDeadline(Date.now() + patience, ask))
+    // A worker's connection tries again by itself, and keeps deadlines only roughly.
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`Temporal has not answered for ${patience} ms`)), patience)
+    })
+    return Promise.race([asked, late]).finally(() => clearTimeout(timer))
   }
 }

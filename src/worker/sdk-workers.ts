@@ -29,6 +29,8 @@ const heartbeatThrottle = 60_000
 /** Time between the end of `shutdownTimeout` and giving up on the SDK's own shutdown, ms. */
 const shutdownMargin = 5_000
 
+const fewPolls = { type: 'autoscaling', minimum: 1, initial: 2, maximum: 20 } as const
+
 /** What one worker's parts have in common. */
 interface Life {
   readonly log: Log
@@ -51,8 +53,10 @@ export async function createSdkWorkers(
     identity: `${process.pid}@${hostname()}`,
     shutdownGraceTime: config.shutdownTimeoutMs + shutdownMargin,
     shutdownForceTime: config.shutdownTimeoutMs + 2 * shutdownMargin,
-    // Slices begin together, so several tasks come at once.
-    activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 5, maximum: 20 },
+    // Temporal goes on handing tasks to the open polls of a worker that is frozen or cut off, and each is missed only after a timeout. So
+    // there are few polls, and more where many tasks come at once, as when slices begin together.
+    activityTaskPollerBehavior: fewPolls,
+    workflowTaskPollerBehavior: fewPolls,
   } satisfies Partial<WorkerOptions>
   const throttled = {
     ...common,

@@ -104,6 +104,16 @@ export class Ground {
     }
   }
 
+  /** Effects that came before one of an earlier message of their partition. */
+  async disorder(): Promise<number> {
+    const { rows } = await this.pool.query<{ n: number }>(
+      `select count(*)::int n from
+         (select off, max(off) over (partition by partition order by at, off rows unbounded preceding) as furthest from effects) seen
+       where off < furthest`,
+    )
+    return rows[0]!.n
+  }
+
   /** Partitions whose last effect before `at` (ms since 1970) is this worker's: the ones it was working then. */
   async heldBy(worker: string): Promise<number[]> {
     const { rows } = await this.pool.query<{ partition: number; worker: string }>(

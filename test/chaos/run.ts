@@ -7,11 +7,14 @@ import { Ground } from './ground.js'
 import { drainWithKills } from './kills.js'
 import { playMatrix, prepareMatrix } from './matrix/matrix.js'
 import { randomFrom } from './seed.js'
+import { startWiredBroker } from './storm/broker.js'
+import { Crew } from './storm/crew.js'
+import { drainInStorm } from './storm/storm.js'
 import { Workers } from './workers.js'
 import { drainWithZombie } from './zombie.js'
 
 /*
- * The long proof: real servers that really write to disk, half a million messages, workers killed and frozen.
+ * The long proof: real servers that really write to disk, half a million messages, workers killed and frozen, wires cut and slow.
  */
 const options = new Command('chaos')
   .description('Drain a Kafka topic while workers are killed at random moments, then count.')
@@ -19,10 +22,14 @@ const options = new Command('chaos')
   .option('--partitions <n>', 'partitions of the topic', Number, 4)
   .option('--workers <n>', 'workers at the same time', Number, 3)
   .option('--kills <n>', 'kill -9 so often', Number, 20)
+  .option('--storm-partitions <n>', 'partitions of the topic of the storm', Number, 64)
+  .option('--faults <n>', 'faults of the storm', Number, 70)
   .option('--heartbeat <duration>', 'heartbeat timeout of the consumer', '10s')
   .option('--chunk <n>', 'messages in one transaction', Number, 200)
   .option('--chunk-ms <ms>', 'time a chunk takes, so that kills find work under way', Number, 300)
-  .addOption(new Option('--only <scenario>', 'one of them').choices(['kills', 'zombie', 'reset', 'strategies']))
+  .addOption(
+    new Option('--only <scenario>', 'one of them').choices(['storm', 'kills', 'zombie', 'reset', 'strategies']),
+  )
   .option('--seed <n>', 'repeat the kills of an earlier run', Number, Math.floor(Math.random() * 2 ** 31))
   .addHelpText('after', '\nExamples:\n  $ npm run chaos\n  $ npm run chaos -- --kills 5 --messages 100000 --seed 7')
   .parse()
@@ -31,6 +38,8 @@ const options = new Command('chaos')
     partitions: number
     workers: number
     kills: number
+    stormPartitions: number
+    faults: number
     heartbeat: string
     chunk: number
     chunkMs: number
@@ -44,7 +53,7 @@ const stack = await startStack(
   { onProgress: (text) => say(String(text)) },
 )
 /** Each plays one scenario, prints what it came to, and tells whether that is as it should be. */
-const scenarios: Record<string, () => Promise<boolean>> = { kills, zombie, reset, strategies }
+const scenarios: Record<string, () => Promise<boolean>> = { storm, kills, zombie, reset, strategies }
 const failed: string[] = []
 try {
   say(`seed ${options.seed}; Temporal UI ${stack.temporal.uiUrl}`)
@@ -55,6 +64,38 @@ try {
 }
 if (failed.length > 0) say(`failed: ${failed.join(', ')}`)
 process.exit(failed.length > 0 ? 1 : 0)
+
+async function storm(): Promise<boolean> {
+  const broker = await startWiredBroker()
+  try {
+    const report = await scenario(
+      options.messages,
+      async (ground, workers) => {
+        const crew = new Crew(workers, ground.parts, broker.wire)
+        const plan = {
+          ...options,
+          pauseMs: [300, 2_700],
+          lastsMs: [1_000, 12_000],
+          random: randomFrom(options.seed),
+          timeoutMs: 1_800_000,
+          say,
+        } as const
+        // The workers' wires end with them.
+        return drainInStorm(ground, crew, plan).finally(() => crew.end())
+      },
+      {
+        partitions: options.stormPartitions,
+        brokers: [broker.wire.address],
+        // A storm takes its time.
+        env: { CHAOS_SLICES: '8', CHAOS_CHUNK_MS: String(5 * options.chunkMs) },
+      },
+    )
+    print({ scenario: 'storm', seed: options.seed, ...report })
+    return report.lost + report.duplicates + report.disorder + report.crashed.length === 0
+  } finally {
+    await broker.stop()
+  }
+}
 
 async function kills(): Promise<boolean> {
   const { failoversMs, ...counts } = await scenario(options.messages, (ground, workers) =>
@@ -97,8 +138,7 @@ async function strategies(): Promise<boolean> {
       await prepareMatrix(ground, messages)
       return playMatrix(ground, workers, { kills: 10, random: randomFrom(options.seed), say })
     },
-    'test/chaos/matrix/tidemark.config.ts',
-    2,
+    { config: 'test/chaos/matrix/tidemark.config.ts', partitions: 2 },
   )
   for (const row of rows) print({ scenario: 'strategies', ...row })
   return rows.every(({ lost, duplicates, allowed }) => lost === 0 && duplicates <= allowed)
@@ -111,8 +151,12 @@ function print(line: object): void {
 async function scenario<T>(
   messages: number,
   play: (ground: Ground, workers: Workers) => Promise<T>,
-  config?: string,
-  partitions = options.partitions,
+  change: {
+    readonly config?: string
+    readonly partitions?: number
+    readonly brokers?: readonly string[]
+    readonly env?: Readonly<Record<string, string>>
+  } = {},
 ): Promise<T> {
   const name = unique('chaos').replace('-', '_')
   const admin = new pg.Client({ connectionString: stack.postgres.connectionString })
@@ -121,7 +165,7 @@ async function scenario<T>(
   await admin.end()
   const url = new URL(stack.postgres.connectionString)
   url.pathname = `/${name}`
-  const { brokers } = stack.kafka
+  const { config, partitions = options.partitions, brokers = stack.kafka.brokers } = change
   const { address, namespace } = stack.temporal
   const ground = new Ground(
     { databaseUrl: url.href, brokers, temporal: { address, namespace } },
@@ -139,6 +183,7 @@ async function scenario<T>(
       CHAOS_CHUNK: String(options.chunk),
       CHAOS_CHUNK_MS: String(options.chunkMs),
       CHAOS_HEARTBEAT: options.heartbeat,
+      ...change.env,
     },
     config,
   )

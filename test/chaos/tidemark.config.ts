@@ -6,8 +6,16 @@ import { postgresStore } from 'tidemark/postgres'
  * What the workers of a chaos run work: every effect says who wrote it and when, so that the run can be judged afterwards.
  * The handler takes its time, so that there is always somebody in the middle of something to be killed.
  */
-const { DATABASE_URL, KAFKA_BROKERS, CHAOS_TOPIC, CHAOS_WORKER, CHAOS_CHUNK, CHAOS_CHUNK_MS, CHAOS_HEARTBEAT } =
-  process.env
+const {
+  DATABASE_URL,
+  KAFKA_BROKERS,
+  CHAOS_TOPIC,
+  CHAOS_WORKER,
+  CHAOS_CHUNK,
+  CHAOS_CHUNK_MS,
+  CHAOS_HEARTBEAT,
+  CHAOS_SLICES,
+} = process.env
 
 export default defineConfig({
   store: postgresStore({ connectionString: DATABASE_URL }),
@@ -16,6 +24,7 @@ export default defineConfig({
       group: 'chaos',
       source: kafka<{ id: number }>({ brokers: KAFKA_BROKERS!.split(','), topic: CHAOS_TOPIC! }),
       heartbeatTimeout: CHAOS_HEARTBEAT!,
+      ...(CHAOS_SLICES ? { slices: Number(CHAOS_SLICES) } : {}),
       batch: { maxMessages: 20_000 },
       chunk: { maxMessages: Number(CHAOS_CHUNK) },
       handler: transactional<{ id: number }>(async (messages, { tx, partition, replay }) => {

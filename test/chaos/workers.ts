@@ -17,6 +17,9 @@ export interface ChaosWorker {
 export class Workers {
   readonly alive = new Map<string, ChaosWorker>()
   readonly logs = mkdtempSync(join(tmpdir(), 'tidemark-chaos-'))
+  /** Workers that ended though nobody told them to. */
+  readonly crashed: string[] = []
+  readonly #leaving = new Set<ChaosWorker>()
   #count = 0
   #ending = false
 
@@ -26,21 +29,27 @@ export class Workers {
     readonly config = 'test/chaos/tidemark.config.ts',
   ) {}
 
-  start(): ChaosWorker {
+  /** @param env on top of what all of them get */
+  start(env: Readonly<Record<string, string>> = {}): ChaosWorker {
     const name = `w${++this.#count}`
     const log = join(this.logs, `${name}.log`)
     const child = spawn(
       process.execPath,
       ['--import', 'tsx', '--conditions=tidemark-source', 'src/cli/main.ts', 'start', '--config', this.config],
-      { cwd: root, env: { ...process.env, ...this.env, CHAOS_WORKER: name }, stdio: ['ignore', 'pipe', 'pipe'] },
+      {
+        cwd: root,
+        env: { ...process.env, ...this.env, ...env, CHAOS_WORKER: name },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
     )
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => appendFileSync(log, data))
     const worker = { name, process: child }
     this.alive.set(name, worker)
     child.on('exit', (code, signal) => {
       this.alive.delete(name)
-      if (!this.#ending && signal !== 'SIGKILL')
-        console.error(`worker ${name} ended by itself (code ${code}, ${signal}): see ${log}`)
+      if (this.#leaving.delete(worker) || this.#ending || signal === 'SIGKILL') return
+      this.crashed.push(name)
+      console.error(`worker ${name} ended by itself (code ${code}, ${signal}): see ${log}`)
     })
     return worker
   }
@@ -50,9 +59,16 @@ export class Workers {
     worker.process.kill('SIGKILL')
   }
 
+  /** Tells a worker to end in order. It may take its time. */
+  dismiss(worker: ChaosWorker): void {
+    this.alive.delete(worker.name)
+    this.#leaving.add(worker)
+    worker.process.kill('SIGTERM')
+  }
+
   async end(): Promise<void> {
     this.#ending = true
-    const all = [...this.alive.values()]
+    const all = [...this.alive.values(), ...this.#leaving]
     for (const { process } of all) {
       process.kill('SIGCONT')
       process.kill('SIGTERM')

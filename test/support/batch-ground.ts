@@ -42,6 +42,12 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   /** How batches reach their slice; tests may change whether Temporal answers. */
   const reach = {
     heard: true,
+    /** What an answer takes, ms; for ever where it never comes. */
+    answersIn: 0,
+    async answers() {
+      if (this.answersIn > 0) await new Promise((resolve) => setTimeout(resolve, this.answersIn))
+      return this.heard
+    },
     tell: async (outcomes: readonly PartitionOutcome[]) => void told.push(...outcomes),
   }
   const draining = new AbortController()

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { BatchRun } from '../../../activities/batch/batch-run.js'
 import { batchGround, byPartition, name } from '../../support/batch-ground.js'
 import { virtualTime, working } from '../../support/virtual-time.js'
 
@@ -189,6 +190,90 @@ describe('a batch', () => {
     expect(byPartition(await until(result))[0]).toMatchObject({ end: 'more' })
     expect(performance.now() - before).toBeLessThanOrEqual(1_000)
     clearInterval(timer)
+  })
+
+  it('does not close before Temporal has answered, and works meanwhile', async () => {
+    const { begin, own, log, reach, handled } = await batchGround({ batch: { maxDurationMs: 5_000 } })
+    reach.answersIn = 3_000
+    const { result } = begin(await own({ 0: 1 }))
+    const timer = setInterval(() => log.append(0), 100)
+    const before = performance.now()
+    await pass(7_000)
+    expect(handled(0).flat().length).toBeGreaterThanOrEqual(65)
+    await until(result)
+    expect(performance.now() - before).toBeCloseTo(8_000, -2)
+    clearInterval(timer)
+  })
+
+  it('asks its log only now and then while it waits for that answer', async () => {
+    const { begin, own, reach, lasting } = await batchGround({ batch: { maxDurationMs: 5_000 } })
+    reach.answersIn = 5_000
+    const taken = vi.spyOn(lasting.readers, 'take')
+    const { result } = begin(await own({ 0: 1 }))
+    await pass(5_300)
+    const next = vi.spyOn(taken.mock.results[0]!.value, 'next')
+    await until(result)
+    expect(next.mock.calls.length).toBeLessThanOrEqual(12)
+  })
+
+  it('says nothing of a partition that a later try has by now, though it was to let go of it', async () => {
+    const { begin, own, told, runtime } = await batchGround()
+    const { batch, result } = begin(await own({ 0: 3, 1: 3 }))
+    await pass(100)
+    const token = { epoch: 1, batch: 1, attempt: 2 }
+    await runtime.progress.claim({ ...name, partition: 0 }, token, { from: 0n, replay: 0 })
+    batch.release((partition) => partition === 0)
+    await pass(100)
+    expect(told).toEqual([])
+    batch.end()
+    await until(result)
+  })
+
+  it('tries what fails again in its place while Temporal does not answer', async () => {
+    let fails = 2
+    const { begin, own, reach, handled } = await batchGround({
+      handle: () => {
+        if (fails-- > 0) throw new Error('the database is away')
+      },
+    })
+    reach.heard = false
+    begin(await own({ 0: 3 }))
+    await pass(10_000)
+    expect(handled(0)).toEqual([
+      [0, 1, 2],
+      [0, 1, 2],
+      [0, 1, 2],
+    ])
+  })
+
+  it.each(['is let go of', 'is to end'])(
+    'that %s claims what an earlier try had, which may be cut off and at work',
+    async (how) => {
+      const { runtime, own, lasting, reach, handled } = await batchGround()
+      const [first] = await own({ 0: 3 })
+      const input = { name, slice: 0, partitions: [first!], mayLeave: 4 }
+      const second = new BatchRun(runtime, input, lasting, 2, reach)
+      if (how === 'is to end') second.end()
+      else second.release(() => true)
+      expect(byPartition(await until(second.run()))[0]).toMatchObject({ end: 'released', to: '0' })
+      expect(handled(0)).toEqual([])
+      const { progress } = runtime
+      const token = { epoch: 1, batch: 1, attempt: 1 }
+      const claim = progress.claim({ ...name, partition: 0 }, token, { from: 0n, replay: 0 })
+      await expect(claim).rejects.toMatchObject({ code: 'FENCED' })
+    },
+  )
+
+  it('fails, and is not let go, where what an earlier try had could not be claimed', async () => {
+    const { runtime, own, lasting, reach } = await batchGround()
+    const [first] = await own({ 0: 3 })
+    vi.spyOn(runtime.progress, 'claim').mockRejectedValue(new Error('the database is away'))
+    const second = new BatchRun(runtime, { name, slice: 0, partitions: [first!], mayLeave: 4 }, lasting, 2, reach)
+    second.release(() => true)
+    reach.heard = false
+    const result = second.run()
+    result.catch(() => {})
+    await expect(until(result)).rejects.toThrow('the database is away')
   })
 
   it('asks its log only now and then while Temporal does not answer and nothing comes', async () => {

@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from '@temporalio/client'
+import { groupStatus } from '../../../src/client/status.js'
+import type { TemporalAddress } from '../../../src/local/temporal.js'
+import { sliceWorkflowId } from '../../../src/model/partition.js'
+import { freshDatabase } from '../../support/fresh-database.js'
+import { part } from '../../support/parts.js'
+import { unique } from '../../support/unique.js'
+import { waitFor } from '../../support/wait-for.js'
+import { Wire } from '../../support/wire.js'
+import { type ChaosWorker, Workers } from '../workers.js'
+import { batchMs, consumers, LiveGround, slices } from './ground.js'
+
+/** A worker that reaches Temporal by a wire of its own. */
+export interface Wired {
+  readonly worker: ChaosWorker
+  readonly wire: Wire
+}
+
+/** Two workers under load. */
+export class Scene {
+  readonly #endings: (() => Promise<unknown>)[] = []
+  readonly wired: Wired[] = []
+
+  private constructor(
+    readonly ground: LiveGround,
+    readonly workers: Workers,
+    private readonly client: Client,
+  ) {}
+
+  /** Resolves once the workers have worked every partition. */
+  static async begin(
+    { address, namespace }: Pick<TemporalAddress, 'address' | 'namespace'>,
+    client: Client,
+  ): Promise<Scene> {
+    const { connectionString, drop } = await freshDatabase()
+    const { brokers } = part('kafka')
+    const ground = await LiveGround.on(connectionString, brokers, unique('outage'))
+    const workers = new Workers(
+      {
+        DATABASE_URL: connectionString,
+        KAFKA_BROKERS: brokers.join(','),
+        TEMPORAL_NAMESPACE: namespace,
+        CHAOS_TOPIC: ground.topic,
+      },
+      'test/chaos/outage/tidemark.config.ts',
+    )
+    const scene = new Scene(ground, workers, client)
+    scene.#endings.push(
+      drop,
+      () => ground.close(),
+      () => workers.end(),
+    )
+    try {
+      for (let i = 0; i < 2; i++) {
+        const wire = await Wire.to(address)
+        scene.#endings.push(() => wire.close())
+        scene.wired.push({ wire, worker: workers.start({ TEMPORAL_ADDRESS: wire.address }) })
+      }
+      ground.produce()
+      const since = new Date()
+      await waitFor(() => ground.moved(since), { timeout: 60_000, what: 'effects in every partition' })
+      return scene
+    } catch (error) {
+      await scene.end()
+      throw error
+    }
+  }
+
+  async end(): Promise<void> {
+    for (const end of this.#endings.splice(0).reverse()) await end()
+  }
+
+  /**
+   * Resolves in a moment when every slice is in the middle of a batch. Where Temporal goes away between two batches, there is nothing
+   * that could go on.
+   */
+  async betweenNoBatches(): Promise<void> {
+    const stream = this.ground.topic
+    const ages = async () => {
+      const all = consumers.flatMap((group) =>
+        Array.from({ length: slices }, async (_, slice) => {
+          const { raw } = await this.client.workflow.getHandle(sliceWorkflowId({ group, stream }, slice)).describe()
+          const batch = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'process')
+          return Date.now() - 1_000 * Number(batch?.lastStartedTime?.seconds ?? 0)
+        }),
+      )
+      return Promise.all(all)
+    }
+    await waitFor(async () => (await ages()).every((ms) => ms > 2_000 && ms < batchMs - 2_000), {
+      timeout: 60_000,
+      what: 'all batches to be open',
+    })
+  }
+
+  /** The workers, with the one first that works the most partitions. */
+  async busiestFirst(): Promise<[Wired, Wired]> {
+    await sleep(1_000)
+    const held = await this.ground.heldSince(new Date(Date.now() - 1_000))
+    const [first, second] = [...this.wired].sort(
+      (a, b) => (held.get(b.worker.name) ?? 0) - (held.get(a.worker.name) ?? 0),
+    )
+    return [first!, second!]
+  }
+
+  /** Waits until people are told that these partitions of each group are in this state. */
+  async told(state: string, which: Readonly<Record<string, readonly number[]>>): Promise<void> {
+    for (const [group, numbers] of Object.entries(which))
+      await waitFor(
+        async () => {
+          const { partitions } = await groupStatus(this.client, { group, stream: this.ground.topic })
+          const theirs = partitions.filter(({ partition }) => numbers.includes(partition))
+          if (theirs.every((view) => view.state === state)) return true
+          throw new Error(theirs.map((view) => `${view.partition} ${view.state} ${view.reason}`).join(', '))
+        },
+        { timeout: 40_000, what: `${group} to be ${state}` },
+      )
+  }
+}
