@@ -9,12 +9,14 @@ import {
   defineSignal,
   defineUpdate,
   isCancellation,
+  patched,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
 import type { NoteInput, PollResult } from '../src/model/batch.js'
 import {
+  type FallbackCommand,
   type GroupInput,
   type GroupStatus,
   names,
@@ -24,17 +26,26 @@ import {
 } from '../src/model/commands.js'
 import { bySlice, sliceOf } from '../src/model/partition.js'
 import type { Revision } from '../src/model/revision.js'
-import { control, waiting } from './activities.js'
+import { control, presence, waiting } from './activities.js'
 import { now } from './clock.js'
 import { Fleet } from './fleet.js'
 import { Membership, stateOf } from './group-state.js'
 import { showGroup } from './search-attributes.js'
-import { configureSignal, finishSignal, pauseSignal, reopenSignal, reportSignal, resumeSignal } from './slice-state.js'
+import {
+  configureSignal,
+  fallbackSignal,
+  finishSignal,
+  pauseSignal,
+  reopenSignal,
+  reportSignal,
+  resumeSignal,
+} from './slice-state.js'
 
 const pauseUpdate = defineUpdate<GroupStatus, [PauseCommand]>(names.pause)
 const resumeUpdate = defineUpdate<GroupStatus, [ResumeCommand]>(names.resume)
 const statusQuery = defineQuery<GroupStatus | null>(names.status)
 const reopenGroup = defineSignal<[ReopenCommand]>(names.reopen)
+const fallbackGroup = defineSignal<[FallbackCommand]>(names.fallback)
 const configureGroup = defineSignal<[Revision]>(names.configure)
 
 interface Polling {
@@ -55,29 +66,40 @@ const nothingFound: PollResult = { added: [], missing: [], stopped: [] }
 export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   const name = { group: input.group, stream: input.stream }
   let { revision } = input
-  let members: Membership | undefined
+  // Signals of the run before may come first.
+  let members = input.record && new Membership(input, input.record)
+  /** Decisions of people that were written down. */
+  let decisions = 0
+  let deciding = false
+  /** Waits for a worker with the config in force, where none is there. */
+  let absence: CancellationScope | undefined
   const cancelled = () => CancellationScope.current().consideredCancelled
 
   // A worker has started. Its settings win, since it is the newest; partitions that were stopped by an error try again.
   setHandler(configureGroup, (newest) => {
     revision = newest
     if (!members) return
-    members.revision = newest
+    members.configure(newest)
     void told(configureSignal, () => [newest])
   })
+  setHandler(fallbackGroup, fallBack)
   setHandler(statusQuery, () => members?.status() ?? null)
-  setHandler(reportSignal, (report) => members?.hear(report))
-  setHandler(reopenGroup, ({ partitions }) => {
-    void fleet().tell(partitions, reopenSignal, (theirs) => [{ partitions: theirs }])
+  setHandler(reportSignal, async (report) => {
+    await enrolled()
+    members!.hear(report)
+  })
+  setHandler(reopenGroup, async ({ partitions }) => {
+    await enrolled()
+    await fleet().tell(partitions, reopenSignal, (theirs) => [{ partitions: theirs }])
   })
   setHandler(
     pauseUpdate,
     async ({ partitions, reason, by = 'unknown' }) => {
-      await note({ what: 'paused', by, reason, ...(partitions ? { partitions } : {}) })
-      const pause = { by, reason, since: now() }
-      await fleet().tell(partitions ?? members!.partitions, pauseSignal, (theirs) => [
-        { partitions: theirs, note: pause },
-      ])
+      await decide({ what: 'paused', by, reason, ...(partitions ? { partitions } : {}) }, () => {
+        const pause = { by, reason, since: now() }
+        const which = partitions ?? members!.partitions
+        return fleet().tell(which, pauseSignal, (theirs) => [{ partitions: theirs, note: pause }])
+      })
       return members!.status()
     },
     { validator: (command) => members?.refuseUnknown(command) },
@@ -85,8 +107,9 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   setHandler(
     resumeUpdate,
     async ({ partitions, reason = '', by = 'unknown' }) => {
-      await note({ what: 'resumed', by, reason, ...(partitions ? { partitions } : {}) })
-      await fleet().tell(partitions ?? members!.partitions, resumeSignal, (theirs) => [{ partitions: theirs }])
+      await decide({ what: 'resumed', by, reason, ...(partitions ? { partitions } : {}) }, () =>
+        fleet().tell(partitions ?? members!.partitions, resumeSignal, (theirs) => [{ partitions: theirs }]),
+      )
       return members!.status()
     },
     {
@@ -99,21 +122,22 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
 
   try {
     if (input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(name)
-    if (input.record) members = new Membership(input, input.record)
-    else await enroll()
-    members!.revision = revision
+    if (!members) await enroll()
+    if (members!.revision !== revision) members!.configure(revision)
     let polling: Polling | undefined
     const over = () => workflowInfo().continueAsNewSuggested || members!.finished
     while (!over()) {
       const details = members!.details()
       setCurrentDetails(details)
       polling ??= poll()
+      awaitReturn()
       await condition(() => polling!.found !== undefined || over() || members!.details() !== details)
       if (polling.found === undefined) continue
       await attend(polling.found)
       polling = undefined
     }
     polling?.scope.cancel()
+    absence?.cancel()
     await condition(allHandlersFinished)
     if (!members!.finished)
       return await continueAsNew<typeof consumerGroup>({ ...input, revision, record: members!.state() })
@@ -127,8 +151,13 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   }
 
   function fleet(): Fleet {
-    const { slices, generation } = members!
-    return new Fleet({ name, slices, generation, searchAttributes: input.searchAttributes })
+    const { slices, generation, version } = members!
+    return new Fleet({ name, slices, generation, searchAttributes: input.searchAttributes, revision, version })
+  }
+
+  /** Resolves once the group knows its partitions. */
+  async function enrolled(): Promise<void> {
+    if (!members) await condition(() => members !== undefined)
   }
 
   function told(signal: typeof configureSignal, argsFor: () => [Revision]): Promise<void> {
@@ -138,16 +167,62 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   /** Reads the group's record and the stream's partitions, and gives the new ones to their slices. */
   async function enroll(): Promise<void> {
     const slices = revision.slices === undefined ? {} : { slices: revision.slices }
-    const enrolled = await control(revision, 'read the group record').enroll({ name, ...slices })
-    members ??= new Membership({ ...input, revision }, stateOf(enrolled))
-    members.pauses = enrolled.pauses
-    if (enrolled.stopped !== null) throw ApplicationFailure.nonRetryable(enrolled.stopped, 'STOPPED')
+    const before = decisions
+    const found = await control(revision, 'read the group record').enroll({ name, ...slices })
+    members ??= new Membership({ ...input, revision }, stateOf(found))
+    // A pause that was written down meanwhile is newer.
+    if (decisions === before) members.pauses = found.pauses
+    if (found.stopped !== null) throw ApplicationFailure.nonRetryable(found.stopped, 'STOPPED')
     const known = new Set(members.partitions)
-    const fresh = enrolled.partitions.filter((partition) => !known.has(partition))
-    const starts = members.starts(fresh, enrolled.added)
+    const fresh = found.partitions.filter((partition) => !known.has(partition))
     // Known from here on: a command, or a stop, that comes while the slices are started concerns them as well.
     members.add(fresh)
-    await fleet().own(starts, revision)
+    await give(fresh, found.added)
+  }
+
+  /**
+   * Gives partitions to their slices. What is decided while slices are started does not reach those that are not there yet, so they are
+   * told afterwards.
+   */
+  async function give(partitions: readonly number[], added: readonly number[]): Promise<void> {
+    const starts = members!.starts(partitions, added)
+    const given = revision
+    await fleet().own(starts)
+    const pauses = members!.pausesSince(starts)
+    const resumed = members!.resumedSince(starts)
+    if (revision === given && pauses.size === 0 && resumed.length === 0) return
+    if (!patched('tell slices what was decided while they were started')) return
+    if (revision !== given) await fleet().tell(partitions, configureSignal, () => [revision])
+    for (const [note, paused] of pauses)
+      await fleet().tell(paused, pauseSignal, (theirs) => [{ partitions: theirs, note }])
+    await fleet().tell(resumed, resumeSignal, (theirs) => [{ partitions: theirs }])
+  }
+
+  function fallBack(command: FallbackCommand): void {
+    if (members?.fallBack(command)) void fleet().tell(members.partitions, fallbackSignal, () => [command])
+  }
+
+  /** Begins to wait for a worker with the config in force, where older ones work in its place. Its version wins again. */
+  function awaitReturn(): void {
+    const wanted = revision.version
+    if (members!.version === wanted) {
+      absence?.cancel()
+      absence = undefined
+    } else if (!absence) {
+      const scope = new CancellationScope()
+      absence = scope
+      const presentAgain = () => {
+        if (!scope.consideredCancelled) fallBack({ wanted, version: wanted })
+      }
+      scope
+        .run(() => presence(revision, wanted))
+        .then(presentAgain)
+        // A person may end it in the Temporal UI.
+        .catch(() => {})
+        .finally(() => {
+          if (absence === scope) absence = undefined
+        })
+    }
   }
 
   /** Begins to wait for something to do. */
@@ -174,12 +249,21 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     await keepStopped(stopped)
     const restart = [...missing, ...stopped.map(({ slice }) => slice)]
     const theirs = members!.partitions.filter((one) => restart.includes(sliceOf(one, members!.slices)))
-    await fleet().own(members!.starts(theirs, []), revision)
+    await give(theirs, [])
   }
 
-  async function note(what: Omit<NoteInput, 'name'>): Promise<void> {
-    await condition(() => members !== undefined)
-    members!.pauses = await control(revision, `write down: ${what.what}`).note({ name, ...what })
+  /** Writes a decision down, and tells the slices. One after the other: an older answer never replaces a newer one. */
+  async function decide(what: Omit<NoteInput, 'name'>, tell: () => Promise<void>): Promise<void> {
+    // Several may have waited for the same moment.
+    while (!members || deciding) await condition(() => members !== undefined && !deciding)
+    deciding = true
+    try {
+      members!.pauses = await control(revision, `write down: ${what.what}`).note({ name, ...what })
+      decisions++
+      await tell()
+    } finally {
+      deciding = false
+    }
   }
 
   /** A slice that a person has ended in Temporal: its partitions stay paused, with the reason, until a person resumes them. */
@@ -187,7 +271,7 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     for (const { slice, how } of stopped) {
       const partitions = bySlice(members!.partitions, members!.slices).get(slice) ?? []
       const reason = `slice ${slice} was ${how} in Temporal`
-      await note({ what: 'paused', by: 'Temporal', reason, partitions })
+      await decide({ what: 'paused', by: 'Temporal', reason, partitions }, async () => {})
     }
   }
 
@@ -205,9 +289,9 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     await control(revision, 'write down: stopped').note({ name, what: 'stopped', by: 'Temporal', reason })
     if (!members) {
       // Slices of an earlier run may be there, though this run has not come to know them.
-      const enrolled = await control(revision, 'read the group record').enroll({ name })
-      members = new Membership({ ...input, revision }, stateOf(enrolled))
-      members.add(enrolled.partitions)
+      const found = await control(revision, 'read the group record').enroll({ name })
+      members = new Membership({ ...input, revision }, stateOf(found))
+      members.add(found.partitions)
     }
     await release()
   }

@@ -2,12 +2,8 @@ import { AsyncResource } from 'node:async_hooks'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Cluster, WorkflowLook } from '../../activities/index.js'
 
-/** A worker's poll stays open for about a minute, and counts from its beginning. */
-const pollLifetimeMs = 75_000
 /** How long Temporal may take to answer, ms. Who asks has to know soon whether it does. */
 const patience = 5_000
-/** temporal.api.enums.v1.TaskQueueType */
-const activityQueue = 2
 /** temporal.api.enums.v1.PendingActivityState */
 const cancelRequested = 3
 
@@ -20,18 +16,6 @@ export class TemporalCluster implements Cluster {
   readonly #outside = new AsyncResource('TemporalCluster')
 
   constructor(private readonly client: Client) {}
-
-  hasPollers(taskQueue: string): Promise<boolean> {
-    return this.#ask(async () => {
-      const { pollers } = await this.client.workflowService.describeTaskQueue({
-        namespace: this.client.options.namespace,
-        taskQueue: { name: taskQueue },
-        taskQueueType: activityQueue,
-      })
-      const since = (Date.now() - pollLifetimeMs) / 1000
-      return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > since)
-    })
-  }
 
   look(workflowId: string): Promise<WorkflowLook | null> {
     return this.#ask(async () => {

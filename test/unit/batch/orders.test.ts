@@ -35,7 +35,7 @@ describe('orders', () => {
       looked.push(id)
       return answer()
     }
-    orders = new Orders({ look, hasPollers: async () => true, signal: async () => {} }, log, name, 3, 'activity-7')
+    orders = new Orders({ look, signal: async () => {} }, log, name, 3, 'activity-7')
   })
   afterEach(() => {
     orders.stop()
