@@ -26,7 +26,7 @@ export function controlActivities(runtime: ConsumerRuntime): ControlActivities {
   }
 }
 
-/** The activity that does the work. */
+/** What only workers with one version of the config do. */
 export function batchActivities(runtime: ConsumerRuntime): BatchActivities {
-  return { process: createProcess(runtime) }
+  return { process: createProcess(runtime), present: async () => {} }
 }

@@ -39,8 +39,6 @@ export interface ConsumerRuntime {
 
 /** What activities ask Temporal itself. None of it is billed but signals. */
 export interface Cluster {
-  /** Whether any worker has asked this queue for activities lately. */
-  hasPollers(taskQueue: string): Promise<boolean>
   /** Null where there is no such workflow. Throws where Temporal can't be reached within a few seconds. */
   look(workflowId: string): Promise<WorkflowLook | null>
   /** A workflow that does not run is told nothing. Throws where Temporal can't be reached within a few seconds. */

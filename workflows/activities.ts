@@ -4,7 +4,7 @@ import { batchQueue, type Revision } from '../src/model/revision.js'
 
 /** Temporal takes the batch from a worker that is gone after the heartbeat timeout; nothing else limits a slow handler. */
 const longest = '24 hours'
-/** A batch that no worker took for so long asks whether anybody with its config version is left. */
+/** When no worker took a batch for so long, none with its config version is left. */
 const untaken = '30 seconds'
 
 /** Control activities are short. They retry without end, since giving up would help nobody. */
@@ -27,6 +27,16 @@ export function waiting({ queues, timing }: Revision, summary: string): Pick<Con
     heartbeatTimeout: timing.heartbeatTimeoutMs,
     retry: { initialInterval: '200 ms', maximumInterval: '10 seconds' },
   })
+}
+
+/** Resolves once a worker with this version of the config is there. */
+export function presence({ queues }: Revision, version: string): Promise<void> {
+  const { present } = proxyActivities<BatchActivities>({
+    taskQueue: batchQueue(queues, version),
+    summary: `wait for a worker with config ${version}`,
+    startToCloseTimeout: '1 minute',
+  })
+  return present()
 }
 
 /** Hands a batch to a worker that holds this version of the config. */

@@ -13,7 +13,7 @@ import type { Revision } from '../src/model/revision.js'
 import { statesOf } from './details.js'
 import { Partition } from './partition.js'
 import { sliceAttributes } from './search-attributes.js'
-import { configureSignal, ownSignal } from './slice-state.js'
+import { configureSignal, fallbackSignal, ownSignal } from './slice-state.js'
 
 /** What a fleet's slices have in common. */
 export interface FleetOf {
@@ -21,6 +21,9 @@ export interface FleetOf {
   readonly slices: number
   readonly generation: number
   readonly searchAttributes: boolean
+  readonly revision: Revision
+  /** The version that batches are worked with. */
+  readonly version: string
 }
 
 /** A group's slice workflows: starts them and hands signals to them. They outlive the runs of the group that started them. */
@@ -28,14 +31,13 @@ export class Fleet {
   constructor(private readonly of: FleetOf) {}
 
   /** Gives partitions to their slices. A slice that does not run yet is started with them. */
-  async own(starts: readonly PartitionStart[], revision: Revision): Promise<void> {
+  async own(starts: readonly PartitionStart[]): Promise<void> {
     const indexes = starts.map(({ partition }) => partition)
     await Promise.all(
       [...bySlice(indexes, this.of.slices)].map(([slice, theirs]) =>
         this.#own(
           slice,
           starts.filter(({ partition }) => theirs.includes(partition)),
-          revision,
         ),
       ),
     )
@@ -52,14 +54,15 @@ export class Fleet {
     )
   }
 
-  async #own(slice: number, starts: readonly PartitionStart[], revision: Revision): Promise<void> {
-    const { name, generation, searchAttributes } = this.of
+  async #own(slice: number, starts: readonly PartitionStart[]): Promise<void> {
+    const { name, generation, searchAttributes, revision, version } = this.of
     const partitions = starts.map((start) => Partition.begin(start))
     const input: SliceInput = {
       name,
       slice,
       generation,
       revision,
+      version,
       searchAttributes,
       partitions: partitions.map((partition) => partition.record()),
     }
@@ -80,6 +83,7 @@ export class Fleet {
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
       await this.#tell(slice, configureSignal, [revision])
+      if (version !== revision.version) await this.#tell(slice, fallbackSignal, [{ wanted: revision.version, version }])
       await this.#tell(slice, ownSignal, [{ generation, partitions: starts }])
     }
   }

@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/workflow'
 import type { Enrolled, PauseNote, Pauses } from '../src/model/batch.js'
 import type {
+  FallbackCommand,
   GroupInput,
   GroupState,
   GroupStatus,
@@ -14,10 +15,11 @@ import type { Revision } from '../src/model/revision.js'
 
 /** What a group knows: its record in the store's database, as of its last look, and what its slices report. */
 export class Membership {
-  revision: Revision
   pauses: Pauses
   readonly slices: number
   readonly generation: number
+  #revision: Revision
+  #version: string
   readonly #partitions: Set<number>
   readonly #added: Set<number>
   readonly #reports: Map<number, PartitionReport>
@@ -26,7 +28,8 @@ export class Membership {
     private readonly input: GroupInput,
     state: GroupState,
   ) {
-    this.revision = input.revision
+    this.#revision = input.revision
+    this.#version = state.version ?? input.revision.version
     this.pauses = state.pauses
     this.slices = state.slices
     this.generation = state.generation
@@ -35,15 +38,37 @@ export class Membership {
     this.#reports = new Map(state.reports.map((report) => [report.partition, report]))
   }
 
+  get revision(): Revision {
+    return this.#revision
+  }
+
+  /** The version of the config that batches are worked with: another than the revision's where no worker has that one. */
+  get version(): string {
+    return this.#version
+  }
+
   get partitions(): number[] {
     return [...this.#partitions].sort((a, b) => a - b)
   }
 
   /** Whether a bounded run is over. */
   get finished(): boolean {
-    const { until } = this.revision
+    const { until } = this.#revision
     if (until === undefined || this.#partitions.size === 0) return false
     return [...this.#partitions].every((partition) => this.#reports.get(partition)?.condition === 'finished')
+  }
+
+  /** A worker has started: its version is there. */
+  configure(revision: Revision): void {
+    this.#revision = revision
+    this.#version = revision.version
+  }
+
+  /** Returns whether batches are worked with another version from now on. */
+  fallBack({ wanted, version }: FallbackCommand): boolean {
+    if (wanted !== this.#revision.version || version === this.#version) return false
+    this.#version = version
+    return true
   }
 
   /** @param added those that came when the group was reading already */
@@ -58,6 +83,21 @@ export class Membership {
       const paused = this.#pauseOf(partition)
       return { partition, ...(this.#added.has(partition) ? { added: true } : {}), ...(paused ? { paused } : {}) }
     })
+  }
+
+  /** Partitions that were paused since their slices were told about them, by their pause. */
+  pausesSince(starts: readonly PartitionStart[]): Map<PauseNote, number[]> {
+    const found = new Map<PauseNote, number[]>()
+    for (const { partition, paused } of starts) {
+      const note = this.#pauseOf(partition)
+      if (note && note !== paused) found.set(note, [...(found.get(note) ?? []), partition])
+    }
+    return found
+  }
+
+  /** Partitions that are under no pause any more, of those that slices were told to begin paused. */
+  resumedSince(starts: readonly PartitionStart[]): number[] {
+    return starts.flatMap(({ partition, paused }) => (paused && !this.#pauseOf(partition) ? [partition] : []))
   }
 
   /** A slice says what is wrong with its partitions, and nothing of the others. */
@@ -95,22 +135,25 @@ export class Membership {
       partitions: this.partitions,
       added: [...this.#added],
       pauses: this.pauses,
+      version: this.#version,
       reports: [...this.#reports.values()].sort((a, b) => a.partition - b.partition),
     }
   }
 
   status(): GroupStatus {
     const { group, stream } = this.input
-    return { group, stream, revision: this.revision, ...this.state() }
+    return { group, stream, revision: this.#revision, ...this.state() }
   }
 
   /** The group's page in the Temporal UI: its partitions in trouble by name. */
   details(): string {
-    const { version, startedAt, startedBy } = this.revision
+    const { version, startedAt, startedBy } = this.#revision
     const count = this.#partitions.size === 1 ? '1 partition' : `${this.#partitions.size} partitions`
     const lines = [
       `${count} of ${this.input.stream} in ${this.slices} slices, config ${version} from ${startedAt} by ${startedBy}`,
     ]
+    if (this.#version !== version)
+      lines.push(`no worker with config ${version} takes batches: those with ${this.#version} do until one is back`)
     const { group, partitions } = this.pauses
     if (group) lines.push(`**paused**: ${group.reason} (${group.by}, ${group.since})`)
     for (const { partition, reason, by, since } of partitions)

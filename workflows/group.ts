@@ -9,12 +9,14 @@ import {
   defineUpdate,
   isCancellation,
   makeContinueAsNewFunc,
+  patched,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
 import type { NoteInput, PollResult } from '../src/model/batch.js'
 import {
+  type FallbackCommand,
   type GroupInput,
   type GroupStatus,
   names,
@@ -24,17 +26,26 @@ import {
 } from '../src/model/commands.js'
 import { bySlice, sliceOf } from '../src/model/partition.js'
 import type { Revision } from '../src/model/revision.js'
-import { control, waiting } from './activities.js'
+import { control, presence, waiting } from './activities.js'
 import { now } from './clock.js'
 import { Fleet } from './fleet.js'
 import { Membership, stateOf } from './group-state.js'
 import { showGroup } from './search-attributes.js'
-import { configureSignal, finishSignal, pauseSignal, reopenSignal, reportSignal, resumeSignal } from './slice-state.js'
+import {
+  configureSignal,
+  fallbackSignal,
+  finishSignal,
+  pauseSignal,
+  reopenSignal,
+  reportSignal,
+  resumeSignal,
+} from './slice-state.js'
 
 const pauseUpdate = defineUpdate<GroupStatus, [PauseCommand]>(names.pause)
 const resumeUpdate = defineUpdate<GroupStatus, [ResumeCommand]>(names.resume)
 const statusQuery = defineQuery<GroupStatus | null>(names.status)
 const reopenGroup = defineSignal<[ReopenCommand]>(names.reopen)
+const fallbackGroup = defineSignal<[FallbackCommand]>(names.fallback)
 const configureGroup = defineSignal<[Revision]>(names.configure)
 
 interface Polling {
@@ -59,7 +70,13 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   let { revision } = input
   /** In force, and for the workers of another build: this workflow continues on their task queue. */
   let successor: Revision | undefined
-  let members: Membership | undefined
+  // Signals of the run before may come first.
+  let members = input.record && new Membership(input, input.record)
+  /** Decisions of people that were written down. */
+  let decisions = 0
+  let deciding = false
+  /** Waits for a worker with the config in force, where none is there. */
+  let absence: CancellationScope | undefined
   const cancelled = () => CancellationScope.current().consideredCancelled
 
   // A worker has started. Its settings win, since it is the newest; partitions that were stopped by an error try again.
@@ -68,22 +85,27 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     // Another build's workers don't know what this workflow would ask of them.
     if (!successor) revision = newest
     if (!members) return
-    members.revision = newest
+    members.configure(newest)
     await told(configureSignal, () => [newest])
   })
+  setHandler(fallbackGroup, fallBack)
   setHandler(statusQuery, () => members?.status() ?? null)
-  setHandler(reportSignal, (report) => members?.hear(report))
-  setHandler(reopenGroup, ({ partitions }) =>
-    fleet().tell(partitions, reopenSignal, (theirs) => [{ partitions: theirs }]),
-  )
+  setHandler(reportSignal, async (report) => {
+    await enrolled()
+    members!.hear(report)
+  })
+  setHandler(reopenGroup, async ({ partitions }) => {
+    await enrolled()
+    await fleet().tell(partitions, reopenSignal, (theirs) => [{ partitions: theirs }])
+  })
   setHandler(
     pauseUpdate,
     async ({ partitions, reason, by = 'unknown' }) => {
-      await note({ what: 'paused', by, reason, ...(partitions ? { partitions } : {}) })
-      const pause = { by, reason, since: now() }
-      await fleet().tell(partitions ?? members!.partitions, pauseSignal, (theirs) => [
-        { partitions: theirs, note: pause },
-      ])
+      await decide({ what: 'paused', by, reason, ...(partitions ? { partitions } : {}) }, () => {
+        const pause = { by, reason, since: now() }
+        const which = partitions ?? members!.partitions
+        return fleet().tell(which, pauseSignal, (theirs) => [{ partitions: theirs, note: pause }])
+      })
       return members!.status()
     },
     { validator: (command) => members?.refuseUnknown(command) },
@@ -91,8 +113,9 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   setHandler(
     resumeUpdate,
     async ({ partitions, reason = '', by = 'unknown' }) => {
-      await note({ what: 'resumed', by, reason, ...(partitions ? { partitions } : {}) })
-      await fleet().tell(partitions ?? members!.partitions, resumeSignal, (theirs) => [{ partitions: theirs }])
+      await decide({ what: 'resumed', by, reason, ...(partitions ? { partitions } : {}) }, () =>
+        fleet().tell(partitions ?? members!.partitions, resumeSignal, (theirs) => [{ partitions: theirs }]),
+      )
       return members!.status()
     },
     {
@@ -105,23 +128,25 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
 
   try {
     if (input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(name)
-    if (input.record) members = new Membership(input, input.record)
-    else await enroll()
-    members!.revision = successor ?? revision
+    if (!members) await enroll()
+    const inForce = successor ?? revision
+    if (members!.revision !== inForce) members!.configure(inForce)
     // Their signal came before the slices were known.
-    if (successor) await told(configureSignal, () => [members!.revision])
+    if (successor) await told(configureSignal, () => [inForce])
     let polling: Polling | undefined
     const over = () => workflowInfo().continueAsNewSuggested || members!.finished || successor !== undefined
     while (!over()) {
       const details = members!.details()
       setCurrentDetails(details)
       polling ??= poll()
+      awaitReturn()
       await condition(() => polling!.found !== undefined || over() || members!.details() !== details)
       if (polling.found === undefined) continue
       await attend(polling.found)
       polling = undefined
     }
     polling?.scope.cancel()
+    absence?.cancel()
     await condition(allHandlersFinished)
     if (!members!.finished) {
       const next = successor ?? revision
@@ -138,8 +163,13 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   }
 
   function fleet(): Fleet {
-    const { slices, generation } = members!
-    return new Fleet({ name, slices, generation, searchAttributes: input.searchAttributes })
+    const { slices, generation, version } = members!
+    return new Fleet({ name, slices, generation, searchAttributes: input.searchAttributes, revision, version })
+  }
+
+  /** Resolves once the group knows its partitions. */
+  async function enrolled(): Promise<void> {
+    if (!members) await condition(() => members !== undefined)
   }
 
   function told(signal: typeof configureSignal, argsFor: () => [Revision]): Promise<void> {
@@ -149,18 +179,66 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   /** Reads the group's record and the stream's partitions, and gives the new ones to their slices. */
   async function enroll(): Promise<void> {
     const slices = revision.slices === undefined ? {} : { slices: revision.slices }
-    const enrolled = await control(revision, 'read the group record').enroll({ name, ...slices })
-    members ??= new Membership({ ...input, revision }, stateOf(enrolled))
-    members.pauses = enrolled.pauses
-    if (enrolled.stopped !== null) throw ApplicationFailure.nonRetryable(enrolled.stopped, 'STOPPED')
+    const before = decisions
+    const found = await control(revision, 'read the group record').enroll({ name, ...slices })
+    members ??= new Membership({ ...input, revision }, stateOf(found))
+    // A pause that was written down meanwhile is newer.
+    if (decisions === before) members.pauses = found.pauses
+    if (found.stopped !== null) throw ApplicationFailure.nonRetryable(found.stopped, 'STOPPED')
     const known = new Set(members.partitions)
-    const fresh = enrolled.partitions.filter((partition) => !known.has(partition))
+    const fresh = found.partitions.filter((partition) => !known.has(partition))
     // Known from here on: a command, or a stop, that comes while the slices are started concerns them as well.
-    members.add(fresh, enrolled.added)
-    await fleet().own(members.starts(fresh), revision)
+    members.add(fresh, found.added)
+    await give(fresh)
     // Not before their slices know it: an answer may be lost on the way, and nobody would know any more that they are new.
-    const { added } = enrolled
-    if (added.length > 0) await note({ what: 'added', by: 'the stream', reason: '', partitions: added })
+    const { added } = found
+    if (added.length > 0)
+      await decide({ what: 'added', by: 'the stream', reason: '', partitions: added }, async () => {})
+  }
+
+  /**
+   * Gives partitions to their slices. What is decided while slices are started does not reach those that are not there yet, so they are
+   * told afterwards.
+   */
+  async function give(partitions: readonly number[]): Promise<void> {
+    const starts = members!.starts(partitions)
+    const given = revision
+    await fleet().own(starts)
+    const pauses = members!.pausesSince(starts)
+    const resumed = members!.resumedSince(starts)
+    if (revision === given && pauses.size === 0 && resumed.length === 0) return
+    if (!patched('tell slices what was decided while they were started')) return
+    if (revision !== given) await fleet().tell(partitions, configureSignal, () => [revision])
+    for (const [note, paused] of pauses)
+      await fleet().tell(paused, pauseSignal, (theirs) => [{ partitions: theirs, note }])
+    await fleet().tell(resumed, resumeSignal, (theirs) => [{ partitions: theirs }])
+  }
+
+  function fallBack(command: FallbackCommand): void {
+    if (members?.fallBack(command)) void fleet().tell(members.partitions, fallbackSignal, () => [command])
+  }
+
+  /** Begins to wait for a worker with the config in force, where older ones work in its place. Its version wins again. */
+  function awaitReturn(): void {
+    const wanted = revision.version
+    if (members!.version === wanted) {
+      absence?.cancel()
+      absence = undefined
+    } else if (!absence) {
+      const scope = new CancellationScope()
+      absence = scope
+      const presentAgain = () => {
+        if (!scope.consideredCancelled) fallBack({ wanted, version: wanted })
+      }
+      scope
+        .run(() => presence(revision, wanted))
+        .then(presentAgain)
+        // A person may end it in the Temporal UI.
+        .catch(() => {})
+        .finally(() => {
+          if (absence === scope) absence = undefined
+        })
+    }
   }
 
   /** Begins to wait for something to do. */
@@ -187,12 +265,21 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     await keepStopped(stopped)
     const restart = [...missing, ...stopped.map(({ slice }) => slice)]
     const theirs = members!.partitions.filter((one) => restart.includes(sliceOf(one, members!.slices)))
-    await fleet().own(members!.starts(theirs), revision)
+    await give(theirs)
   }
 
-  async function note(what: Omit<NoteInput, 'name'>): Promise<void> {
-    await condition(() => members !== undefined)
-    members!.pauses = await control(revision, `write down: ${what.what}`).note({ name, ...what })
+  /** Writes a decision down, and tells the slices. One after the other: an older answer never replaces a newer one. */
+  async function decide(what: Omit<NoteInput, 'name'>, tell: () => Promise<void>): Promise<void> {
+    // Several may have waited for the same moment.
+    while (!members || deciding) await condition(() => members !== undefined && !deciding)
+    deciding = true
+    try {
+      members!.pauses = await control(revision, `write down: ${what.what}`).note({ name, ...what })
+      decisions++
+      await tell()
+    } finally {
+      deciding = false
+    }
   }
 
   /** A slice that a person has ended in Temporal: its partitions stay paused, with the reason, until a person resumes them. */
@@ -200,7 +287,7 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     for (const { slice, how } of stopped) {
       const partitions = bySlice(members!.partitions, members!.slices).get(slice) ?? []
       const reason = `slice ${slice} was ${how} in Temporal`
-      await note({ what: 'paused', by: 'Temporal', reason, partitions })
+      await decide({ what: 'paused', by: 'Temporal', reason, partitions }, async () => {})
     }
   }
 
@@ -218,9 +305,9 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     await control(revision, 'write down: stopped').note({ name, what: 'stopped', by: 'Temporal', reason })
     if (!members) {
       // Slices of an earlier run may be there, though this run has not come to know them.
-      const enrolled = await control(revision, 'read the group record').enroll({ name })
-      members = new Membership({ ...input, revision }, stateOf(enrolled))
-      members.add(enrolled.partitions, [])
+      const found = await control(revision, 'read the group record').enroll({ name })
+      members = new Membership({ ...input, revision }, stateOf(found))
+      members.add(found.partitions, [])
     }
     await release()
   }

@@ -1,4 +1,4 @@
-import { CancellationScope, condition, upsertMemo } from '@temporalio/workflow'
+import { CancellationScope, condition, patched, upsertMemo } from '@temporalio/workflow'
 import type { BatchInput, BatchResult, PartitionOutcome } from '../src/model/batch.js'
 import type { PartitionStatus, SliceMemo } from '../src/model/commands.js'
 import { describePartition } from '../src/model/partition.js'
@@ -114,6 +114,7 @@ export class Lanes implements UnderWay {
    * batch as soon as they are out of it, so they do not wait for a slow call of a handler.
    */
   #endUnlessLeft(lane: Lane): void {
+    if (!patched('end a batch that does not let go')) return
     condition(() => !this.#lanes.has(lane) || lane.asked.size === 0, letGoWithinMs)
       .then((left) => {
         if (!left) lane.scope.cancel()
@@ -322,7 +323,7 @@ export class Lanes implements UnderWay {
   async #changeVersion(wanted: string): Promise<void> {
     const { version } = await control(this.#state.revision, 'find a worker').fallback({ wanted })
     // Unless another config was put in force meanwhile.
-    if (this.#state.version === wanted) this.#state.version = version
+    if (this.#state.version === wanted) this.#state.changeVersion(version)
   }
 }
 

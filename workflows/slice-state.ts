@@ -2,6 +2,7 @@ import {
   CancellationScope,
   defineQuery,
   defineSignal,
+  type ExternalWorkflowHandle,
   getExternalWorkflowHandle,
   setCurrentDetails,
   setHandler,
@@ -10,6 +11,7 @@ import {
 } from '@temporalio/workflow'
 import type { PartitionOutcome, PauseNote } from '../src/model/batch.js'
 import {
+  type FallbackCommand,
   names,
   type PartitionStart,
   type PartitionStatus,
@@ -35,6 +37,7 @@ export const ownSignal = defineSignal<[{ generation: number; partitions: readonl
 export const pauseSignal = defineSignal<[Which & { note: PauseNote }]>(names.pause)
 export const resumeSignal = defineSignal<[Which]>(names.resume)
 export const reopenSignal = defineSignal<[ReopenCommand]>(names.reopen)
+export const fallbackSignal = defineSignal<[FallbackCommand]>(names.fallback)
 export const finishSignal = defineSignal(names.finish)
 export const reportSignal = defineSignal<[SliceReport]>(names.report)
 const wakeSignal = defineSignal(names.wake)
@@ -45,8 +48,8 @@ const statusQuery = defineQuery<SliceStatus>(names.status)
 export interface UnderWay {
   /** Asks batches to let these partitions go after the chunk in hand. */
   release(partitions: readonly Partition[]): void
-  /** Asks all batches to end after the chunks in hand. */
-  releaseAll(): void
+  /** Asks all batches, or those of some versions of the config, to end after the chunks in hand. */
+  releaseAll(isMeant?: (version: string) => boolean): void
   /** A batch has let partitions go and goes on without them. */
   left(outcomes: readonly PartitionOutcome[]): void
   /** Where a partition is worked now, and with which version of the config. */
@@ -78,7 +81,7 @@ export class SliceState {
   constructor(input: SliceInput) {
     this.input = input
     this.revision = input.revision
-    this.version = input.revision.version
+    this.version = input.version ?? input.revision.version
     this.partitions = new Map(input.partitions.map((record) => [record.partition, new Partition(record)]))
     this.#rests = input.rests ?? 0
     this.#shown = String(statesOf([...this.partitions.values()]))
@@ -102,6 +105,7 @@ export class SliceState {
       for (const partition of which) partition.reopen()
       underWay.release(which)
     })
+    setHandler(fallbackSignal, (command) => this.#fallBack(command))
     setHandler(finishSignal, () => {
       this.#finishing = true
       underWay.releaseAll()
@@ -141,9 +145,18 @@ export class SliceState {
     return {
       ...this.input,
       revision: this.revision,
+      version: this.version,
       partitions: [...this.partitions.values()].map((partition) => partition.record()),
       rests: this.#rests,
     }
+  }
+
+  /** Nobody took a batch of the version until now. The group tells the other slices, which need not find out by themselves. */
+  changeVersion(version: string): void {
+    if (version === this.version) return
+    const command: FallbackCommand = { wanted: this.revision.version, version }
+    this.#fallBack(command)
+    CancellationScope.nonCancellable(() => this.#group().signal(fallbackSignal, command)).catch(() => {})
   }
 
   /** Something changed since `publish`. */
@@ -190,10 +203,22 @@ export class SliceState {
     const text = JSON.stringify(unhealthy)
     if (text === this.#reported) return
     this.#reported = text
-    const { name, slice } = this.input
-    const group = getExternalWorkflowHandle(groupWorkflowId(name.group, name.stream))
+    const { slice } = this.input
     // The group keeps a list of reports; a slice works without a group that hears it.
-    CancellationScope.nonCancellable(() => group.signal(reportSignal, { slice, partitions: unhealthy })).catch(() => {})
+    CancellationScope.nonCancellable(() => this.#group().signal(reportSignal, { slice, partitions: unhealthy })).catch(
+      () => {},
+    )
+  }
+
+  #group(): ExternalWorkflowHandle {
+    const { group, stream } = this.input.name
+    return getExternalWorkflowHandle(groupWorkflowId(group, stream))
+  }
+
+  #fallBack({ wanted, version }: FallbackCommand): void {
+    if (wanted !== this.revision.version || version === this.version) return
+    this.version = version
+    this.#underWay?.releaseAll((other) => other !== version)
   }
 
   #configure(revision: Revision): void {
@@ -229,8 +254,14 @@ export class SliceState {
       this.#underWay?.releaseAll()
       return
     }
-    for (const start of starts)
-      if (!this.partitions.has(start.partition)) this.partitions.set(start.partition, Partition.begin(start))
+    for (const start of starts) {
+      const known = this.partitions.get(start.partition)
+      if (!known) this.partitions.set(start.partition, Partition.begin(start))
+      else if (start.paused) {
+        known.pause(start.paused)
+        this.#underWay?.release([known])
+      }
+    }
     // The group may have been started anew, and know nothing of what was reported before.
     this.#reported = ''
     this.#published = ''

@@ -210,11 +210,13 @@ export interface ControlActivities {
   poll(input: PollInput): Promise<PollResult>
   /** Which of these slices still run. Waits until none does, or for a while. */
   ended(input: { readonly name: GroupName; readonly slices: readonly number[] }): Promise<readonly number[]>
-  /** The config version to continue with when no worker took a batch of version `wanted`. */
+  /** The config version to continue with when no worker took a batch of version `wanted`: that of the worker which answers. */
   fallback(input: { readonly wanted: string }): Promise<{ readonly version: string }>
 }
 
 /** Served only by workers that hold the config version in force. */
 export interface BatchActivities {
   process(input: BatchInput): Promise<BatchResult>
+  /** Does nothing: that it ends says that a worker with this version is there. */
+  present(): Promise<void>
 }

@@ -28,6 +28,8 @@ export const names = {
   leave: 'leave',
   /** Query of a group or slice. */
   status: 'status',
+  /** Signal from a slice to its group, and from a group to its slices: which version of the config batches are worked with. */
+  fallback: 'fallback',
   /** Signal from a slice to its group: the partitions that are not healthy. */
   report: 'report',
 } as const
@@ -65,6 +67,14 @@ export interface ReopenCommand {
   readonly partitions: readonly number[]
 }
 
+/** Where no worker with the config in force is left, batches are worked with the version of one that is there. */
+export interface FallbackCommand {
+  /** The version in force. The command means nothing under another one. */
+  readonly wanted: string
+  /** The version to work with; `wanted` once a worker with that one is back. */
+  readonly version: string
+}
+
 /** A partition that does not just work or wait, as its slice reports it. */
 export interface PartitionReport {
   readonly partition: number
@@ -96,6 +106,8 @@ export interface SliceInput {
   /** False where the namespace does not know Tidemark's search attributes. */
   readonly searchAttributes: boolean
   readonly partitions: readonly PartitionRecord[]
+  /** The version that batches are worked with, where it is not the revision's. */
+  readonly version?: string
   /** How often the slice came to rest. */
   readonly rests?: number
 }
@@ -165,6 +177,8 @@ export interface GroupState {
   /** Those of them that came when the group was reading already: they begin at their first message. */
   readonly added: readonly number[]
   readonly pauses: Pauses
+  /** The version that batches are worked with, where it is not the revision's. */
+  readonly version?: string
   /** Partitions that are not healthy, by their slices' last reports. */
   readonly reports: readonly PartitionReport[]
 }

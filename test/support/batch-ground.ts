@@ -88,12 +88,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     ...(until && { until }),
     budget: new SharedBudget(1_000_000),
     slots: new Slots(settings?.concurrency ?? 100),
-    cluster: {
-      hasPollers: async () => true,
-      look: async () => null,
-      signal: async () => {},
-      endStranded: async () => false,
-    },
+    cluster: { look: async () => null, signal: async () => {}, endStranded: async () => false },
     log: context.log,
     draining: draining.signal,
     stopped: new AbortController().signal,

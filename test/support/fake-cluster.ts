@@ -29,10 +29,6 @@ export class FakeCluster implements Cluster {
     this.workflows.set(id, { status, taskQueue: 'workflows', memo: {}, cancelled: new Set(), pending: [] })
   }
 
-  async hasPollers(): Promise<boolean> {
-    return true
-  }
-
   async look(id: string): Promise<WorkflowLook | null> {
     this.#answer()
     this.looks.push(id)

@@ -200,4 +200,5 @@ const calm: Activities = {
   raise: async () => {},
   ended: async () => [],
   fallback: async ({ wanted }) => ({ version: wanted }),
+  present: async () => {},
 }

@@ -41,7 +41,7 @@ describe('orders', () => {
       looked.push(id)
       return answer()
     }
-    const cluster = { look, hasPollers: async () => true, signal: async () => {}, endStranded: async () => false }
+    const cluster = { look, signal: async () => {}, endStranded: async () => false }
     orders = new Orders(cluster, log, name, 3, 'activity-7')
   })
   afterEach(() => {
