@@ -21,7 +21,12 @@ export class TemporalCluster implements Cluster {
 
   constructor(private readonly client: Client) {}
 
-  hasPollers(taskQueue: string): Promise<boolean> {
+  async hasPollers(taskQueue: string): Promise<boolean> {
+    return (await this.pollers(taskQueue)).size > 0
+  }
+
+  /** Identities of the workers that have asked this queue for activities lately. One that is gone is among them for a while. */
+  pollers(taskQueue: string): Promise<ReadonlySet<string>> {
     return this.#ask(async () => {
       const { pollers } = await this.client.workflowService.describeTaskQueue({
         namespace: this.client.options.namespace,
@@ -29,7 +34,8 @@ export class TemporalCluster implements Cluster {
         taskQueueType: activityQueue,
       })
       const since = (Date.now() - pollLifetimeMs) / 1000
-      return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > since)
+      const recent = (pollers ?? []).filter(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > since)
+      return new Set(recent.map(({ identity }) => identity ?? ''))
     })
   }
 
