@@ -312,6 +312,8 @@ export class BatchRun implements Listener {
     if (isTidemarkError(error) && error.effect === 'lost') return this.#lost(run, error.message)
     // Letting go is not failing: who works the partition next finds out whether the error is still there.
     if (this.#letsGo(run)) {
+      // An earlier try that had it may still be at work, cut off, and only a claim ends it.
+      if (!run.opened && this.attempt > 1) return this.#fail(error)
       this.runtime.log.debug({ ...run.key, error: messageOf(error) }, 'failed while it was let go')
       return this.#out(run, run.outcome('released'))
     }

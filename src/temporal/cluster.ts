@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Cluster, WorkflowLook } from '../../activities/index.js'
-import { endStranded, ownReason } from './stranded.js'
+import { endStranded, ownReason, pollersOf, queueType } from './stranded.js'
 
 /** How long Temporal may take to answer, ms. Who asks has to know soon whether it does. */
 const patience = 5_000
@@ -17,6 +17,11 @@ export class TemporalCluster implements Cluster {
   readonly #outside = new AsyncResource('TemporalCluster')
 
   constructor(private readonly client: Client) {}
+
+  /** Identities of the workers that have asked this queue for activities lately. One that is gone is among them for a while. */
+  pollers(taskQueue: string): Promise<ReadonlySet<string>> {
+    return this.#ask(() => pollersOf(this.client, taskQueue, queueType.activity))
+  }
 
   look(workflowId: string): Promise<WorkflowLook | null> {
     return this.#ask(async () => {

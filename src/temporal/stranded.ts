@@ -24,15 +24,21 @@ const taskScheduled = 1
 const activityStarted = 2
 const cancelRequested = 3
 
-/** Whether any worker has asked this queue for tasks lately. Temporal does not bill it. */
-export async function hasPollers(client: Client, taskQueue: string, type: 1 | 2): Promise<boolean> {
+/** Identities of the workers that have asked this queue for tasks lately. One that is gone is among them for a while. Temporal does not bill it. */
+export async function pollersOf(client: Client, taskQueue: string, type: 1 | 2): Promise<ReadonlySet<string>> {
   const { pollers } = await client.workflowService.describeTaskQueue({
     namespace: client.options.namespace,
     taskQueue: { name: taskQueue },
     taskQueueType: type,
   })
   const since = (Date.now() - pollLifetimeMs) / 1000
-  return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > since)
+  const recent = (pollers ?? []).filter(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > since)
+  return new Set(recent.map(({ identity }) => identity ?? ''))
+}
+
+/** Whether any worker has asked this queue for tasks lately. */
+export async function hasPollers(client: Client, taskQueue: string, type: 1 | 2): Promise<boolean> {
+  return (await pollersOf(client, taskQueue, type)).size > 0
 }
 
 /**

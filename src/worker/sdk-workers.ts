@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Client } from '@temporalio/client'
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
@@ -17,11 +18,10 @@ import { workflowGeneration } from '../temporal/generation.js'
 import { SharedBudget } from './budget.js'
 import { workflowBundle } from './bundle.js'
 import type { Resources } from './resources.js'
+import { sharedBatches } from './shared-batches.js'
 
 /** Polls, commits and other short activities at the same time; each is only a promise. */
 const controlSlots = 1_000
-/** Batches at the same time. How many handlers they run is bounded by the consumer's `concurrency`. */
-const batchSlots = 1_000
 /** Slice workflows kept in memory; others are replayed from their short histories when something happens to them. */
 const cachedWorkflows = 500
 /** The SDK sends heartbeats that often at least, ms; as a rule it waits for 0.8 heartbeat timeouts. Temporal bills each. */
@@ -47,10 +47,12 @@ export async function createSdkWorkers(
   { connection, client, resources }: { connection: NativeConnection; client: Client; resources: Resources },
   life: Life,
 ): Promise<Worker[]> {
+  // Workers of one group tell each other apart by it; process numbers of containers are alike.
+  const identity = `${process.pid}@${hostname()}#${randomBytes(3).toString('hex')}`
   const common = {
     connection,
     namespace: config.temporal.namespace,
-    identity: `${process.pid}@${hostname()}`,
+    identity,
     shutdownGraceTime: config.shutdownTimeoutMs + shutdownMargin,
     shutdownForceTime: config.shutdownTimeoutMs + 2 * shutdownMargin,
     // Temporal goes on handing tasks to the open polls of a worker that is frozen or cut off, and each is missed only after a timeout. So
@@ -93,7 +95,7 @@ export async function createSdkWorkers(
           ...throttled,
           taskQueue: batchQueue(runtime.queues, consumer.version),
           activities: batchActivities(runtime),
-          maxConcurrentActivityTaskExecutions: batchSlots,
+          ...sharedBatches(runtime, identity),
         }),
       )
     }
