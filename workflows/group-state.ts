@@ -19,6 +19,7 @@ export class Membership {
   readonly slices: number
   readonly generation: number
   readonly #partitions: Set<number>
+  readonly #added: Set<number>
   readonly #reports: Map<number, PartitionReport>
 
   constructor(
@@ -30,6 +31,7 @@ export class Membership {
     this.slices = state.slices
     this.generation = state.generation
     this.#partitions = new Set(state.partitions)
+    this.#added = new Set(input.added)
     this.#reports = new Map(state.reports.map((report) => [report.partition, report]))
   }
 
@@ -44,20 +46,24 @@ export class Membership {
     return [...this.#partitions].every((partition) => this.#reports.get(partition)?.condition === 'finished')
   }
 
-  add(partitions: readonly number[]): void {
+  /** `later` came when the group was reading already. */
+  add(partitions: readonly number[], later: readonly number[]): void {
     for (const partition of partitions) this.#partitions.add(partition)
+    for (const partition of later) this.#added.add(partition)
   }
 
   /** What a slice has to know of partitions that it is to own. */
-  starts(partitions: readonly number[], added: readonly number[]): PartitionStart[] {
+  starts(partitions: readonly number[]): PartitionStart[] {
     return partitions.map((partition) => {
       const paused = this.#pauseOf(partition)
-      return { partition, ...(added.includes(partition) ? { added: true } : {}), ...(paused ? { paused } : {}) }
+      return { partition, ...(this.#added.has(partition) ? { added: true } : {}), ...(paused ? { paused } : {}) }
     })
   }
 
   /** A slice says what is wrong with its partitions, and nothing of the others. */
-  hear({ slice, partitions }: SliceReport): void {
+  hear({ slice, generation, partitions }: SliceReport): void {
+    // The last words of a slice that was ended by reslicing.
+    if (generation !== this.generation) return
     for (const partition of this.#reports.keys())
       if (sliceOf(partition, this.slices) === slice) this.#reports.delete(partition)
     for (const report of partitions) this.#reports.set(report.partition, report)
@@ -82,6 +88,18 @@ export class Membership {
         'resume the group, and then pause the partitions that are to stay paused',
       'GROUP_PAUSED',
     )
+  }
+
+  /** The input of a run that begins from the group's record. */
+  anew(): GroupInput {
+    const { group, stream, searchAttributes } = this.input
+    const added = [...this.#added]
+    return { group, stream, searchAttributes, revision: this.revision, ...(added.length > 0 ? { added } : {}) }
+  }
+
+  /** The input of a run that continues this one. */
+  next(): GroupInput {
+    return { ...this.anew(), record: this.state() }
   }
 
   state(): GroupState {

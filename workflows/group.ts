@@ -28,8 +28,9 @@ import { control, waiting } from './activities.js'
 import { now } from './clock.js'
 import { Fleet } from './fleet.js'
 import { Membership, stateOf } from './group-state.js'
+import { Reslicing, resliceUpdate } from './reslicing.js'
 import { showGroup } from './search-attributes.js'
-import { configureSignal, finishSignal, pauseSignal, reopenSignal, reportSignal, resumeSignal } from './slice-state.js'
+import { configureSignal, pauseSignal, reopenSignal, reportSignal, resumeSignal } from './slice-state.js'
 
 const pauseUpdate = defineUpdate<GroupStatus, [PauseCommand]>(names.pause)
 const resumeUpdate = defineUpdate<GroupStatus, [ResumeCommand]>(names.resume)
@@ -56,6 +57,11 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   const name = { group: input.group, stream: input.stream }
   let { revision } = input
   let members: Membership | undefined
+  /** How many times partitions are being given to slices at the moment. */
+  let giving = 0
+  /** The loop is over: no slice is started any more. */
+  let quiet = false
+  const reslicing = new Reslicing()
   const cancelled = () => CancellationScope.current().consideredCancelled
 
   // A worker has started. Its settings win, since it is the newest; partitions that were stopped by an error try again.
@@ -97,13 +103,18 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     },
   )
 
+  setHandler(resliceUpdate, async (command) => {
+    await condition(() => members !== undefined)
+    return reslicing.ask(command, { name, members: members!, fleet: fleet(), quiet: () => quiet })
+  })
+
   try {
     if (input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(name)
     if (input.record) members = new Membership(input, input.record)
     else await enroll()
     members!.revision = revision
     let polling: Polling | undefined
-    const over = () => workflowInfo().continueAsNewSuggested || members!.finished
+    const over = () => workflowInfo().continueAsNewSuggested || members!.finished || reslicing.begun
     while (!over()) {
       const details = members!.details()
       setCurrentDetails(details)
@@ -114,11 +125,12 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
       polling = undefined
     }
     polling?.scope.cancel()
+    quiet = true
     await condition(allHandlersFinished)
-    if (!members!.finished)
-      return await continueAsNew<typeof consumerGroup>({ ...input, revision, record: members!.state() })
+    if (reslicing.begun) return await continueAsNew<typeof consumerGroup>(members!.anew())
+    if (!members!.finished) return await continueAsNew<typeof consumerGroup>(members!.next())
     setCurrentDetails(`finished: all ${members!.partitions.length} partitions of ${name.stream} are where the run ends`)
-    await release()
+    await fleet().end(members!.partitions, revision)
     return members!.status()
   } catch (error) {
     if (!isCancellation(error) || !cancelled()) throw error
@@ -144,10 +156,19 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     if (enrolled.stopped !== null) throw ApplicationFailure.nonRetryable(enrolled.stopped, 'STOPPED')
     const known = new Set(members.partitions)
     const fresh = enrolled.partitions.filter((partition) => !known.has(partition))
-    const starts = members.starts(fresh, enrolled.added)
     // Known from here on: a command, or a stop, that comes while the slices are started concerns them as well.
-    members.add(fresh)
-    await fleet().own(starts, revision)
+    members.add(fresh, enrolled.added)
+    await give(fresh)
+  }
+
+  /** Gives partitions to their slices. Commands wait meanwhile: a slice that is being started does not hear them yet. */
+  async function give(partitions: readonly number[]): Promise<void> {
+    giving++
+    try {
+      await fleet().own(members!.starts(partitions), revision)
+    } finally {
+      giving--
+    }
   }
 
   /** Begins to wait for something to do. */
@@ -174,11 +195,11 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     await keepStopped(stopped)
     const restart = [...missing, ...stopped.map(({ slice }) => slice)]
     const theirs = members!.partitions.filter((one) => restart.includes(sliceOf(one, members!.slices)))
-    await fleet().own(members!.starts(theirs, []), revision)
+    await give(theirs)
   }
 
   async function note(what: Omit<NoteInput, 'name'>): Promise<void> {
-    await condition(() => members !== undefined)
+    await condition(() => members !== undefined && giving === 0)
     members!.pauses = await control(revision, `write down: ${what.what}`).note({ name, ...what })
   }
 
@@ -191,14 +212,6 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     }
   }
 
-  /** Ends the slices. Who starts the next run must not meet them any more. */
-  async function release(): Promise<void> {
-    await fleet().tell(members!.partitions, finishSignal, () => [])
-    const { ended } = control(revision, 'wait for the slices to end')
-    let slices = [...bySlice(members!.partitions, members!.slices).keys()]
-    while (slices.length > 0) slices = [...(await ended({ name, slices }))]
-  }
-
   /** A person has cancelled the group: it stays stopped until a person resumes it. */
   async function stop(): Promise<void> {
     const reason = 'its workflow was cancelled in Temporal'
@@ -207,8 +220,9 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
       // Slices of an earlier run may be there, though this run has not come to know them.
       const enrolled = await control(revision, 'read the group record').enroll({ name })
       members = new Membership({ ...input, revision }, stateOf(enrolled))
-      members.add(enrolled.partitions)
+      members.add(enrolled.partitions, [])
     }
-    await release()
+    // Whoever starts the next run must not meet them any more.
+    await fleet().end(members.partitions, revision)
   }
 }

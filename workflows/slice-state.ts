@@ -179,10 +179,12 @@ export class SliceState {
     const text = JSON.stringify(unhealthy)
     if (text === this.#reported) return
     this.#reported = text
-    const { name, slice } = this.input
+    const { name, slice, generation } = this.input
     const group = getExternalWorkflowHandle(groupWorkflowId(name.group, name.stream))
     // The group keeps a list of reports; a slice works without a group that hears it.
-    CancellationScope.nonCancellable(() => group.signal(reportSignal, { slice, partitions: unhealthy })).catch(() => {})
+    CancellationScope.nonCancellable(() =>
+      group.signal(reportSignal, { slice, generation, partitions: unhealthy }),
+    ).catch(() => {})
   }
 
   #configure(revision: Revision): void {
