@@ -6,6 +6,7 @@ import { createFallback } from './fallback.js'
 import { createOpen } from './open.js'
 import { createPoll } from './poll.js'
 import { createProcess } from './process.js'
+import { createReslice } from './reslice.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 export { Slots } from './batch/slots.js'
@@ -17,6 +18,7 @@ export function controlActivities(runtime: ConsumerRuntime): ControlActivities {
   return {
     enroll: createEnroll(runtime),
     note: createNote(runtime),
+    reslice: createReslice(runtime),
     open: createOpen(runtime),
     commit: createCommit(runtime),
     raise: createRaise(runtime),

@@ -10,10 +10,11 @@ import {
 import { type PartitionStart, type SliceInput, workflowTypes } from '../src/model/commands.js'
 import { bySlice, type GroupName, ranges, sliceWorkflowId } from '../src/model/partition.js'
 import type { Revision } from '../src/model/revision.js'
+import { control } from './activities.js'
 import { statesOf } from './details.js'
 import { Partition } from './partition.js'
 import { sliceAttributes } from './search-attributes.js'
-import { configureSignal, fallbackSignal, ownSignal } from './slice-state.js'
+import { configureSignal, fallbackSignal, finishSignal, ownSignal } from './slice-state.js'
 
 /** What a fleet's slices have in common. */
 export interface FleetOf {
@@ -52,6 +53,15 @@ export class Fleet {
     await Promise.all(
       [...bySlice(partitions, this.of.slices)].map(([slice, theirs]) => this.#tell(slice, signal, argsFor(theirs))),
     )
+  }
+
+  /** Ends slices after the chunks in hand, with their offsets committed. Resolves when none of them runs. */
+  async end(partitions: readonly number[]): Promise<void> {
+    await this.tell(partitions, finishSignal, () => [])
+    const { name, slices: count, revision } = this.of
+    const { ended } = control(revision, 'wait for the slices to end')
+    let slices = [...bySlice(partitions, count).keys()]
+    while (slices.length > 0) slices = [...(await ended({ name, slices }))]
   }
 
   async #own(slice: number, starts: readonly PartitionStart[]): Promise<void> {

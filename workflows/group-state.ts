@@ -34,7 +34,7 @@ export class Membership {
     this.slices = state.slices
     this.generation = state.generation
     this.#partitions = new Set(state.partitions)
-    this.#added = new Set(state.added)
+    this.#added = new Set(input.added)
     this.#reports = new Map(state.reports.map((report) => [report.partition, report]))
   }
 
@@ -101,7 +101,9 @@ export class Membership {
   }
 
   /** A slice says what is wrong with its partitions, and nothing of the others. */
-  hear({ slice, partitions }: SliceReport): void {
+  hear({ slice, generation, partitions }: SliceReport): void {
+    // The last words of a slice that was ended by reslicing.
+    if (generation !== this.generation) return
     for (const partition of this.#reports.keys())
       if (sliceOf(partition, this.slices) === slice) this.#reports.delete(partition)
     for (const report of partitions) this.#reports.set(report.partition, report)
@@ -128,12 +130,23 @@ export class Membership {
     )
   }
 
+  /** The input of a run that begins from the group's record. */
+  anew(): GroupInput {
+    const { group, stream, searchAttributes } = this.input
+    const added = [...this.#added]
+    return { group, stream, searchAttributes, revision: this.revision, ...(added.length > 0 ? { added } : {}) }
+  }
+
+  /** The input of a run that continues this one. */
+  next(): GroupInput {
+    return { ...this.anew(), record: this.state() }
+  }
+
   state(): GroupState {
     return {
       slices: this.slices,
       generation: this.generation,
       partitions: this.partitions,
-      added: [...this.#added],
       pauses: this.pauses,
       version: this.#version,
       reports: [...this.#reports.values()].sort((a, b) => a.partition - b.partition),
@@ -170,5 +183,5 @@ export class Membership {
 
 /** A group's first state, from its record. */
 export function stateOf({ slices, generation, pauses }: Enrolled): GroupState {
-  return { slices, generation, partitions: [], added: [], pauses, reports: [] }
+  return { slices, generation, partitions: [], pauses, reports: [] }
 }

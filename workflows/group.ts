@@ -30,11 +30,11 @@ import { control, presence, waiting } from './activities.js'
 import { now } from './clock.js'
 import { Fleet } from './fleet.js'
 import { Membership, stateOf } from './group-state.js'
+import { Reslicing, resliceUpdate } from './reslicing.js'
 import { showGroup } from './search-attributes.js'
 import {
   configureSignal,
   fallbackSignal,
-  finishSignal,
   pauseSignal,
   reopenSignal,
   reportSignal,
@@ -77,6 +77,9 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   let deciding = false
   /** Waits for a worker with the config in force, where none is there. */
   let absence: CancellationScope | undefined
+  /** The loop is over: no slice is started any more. */
+  let quiet = false
+  const reslicing = new Reslicing()
   const cancelled = () => CancellationScope.current().consideredCancelled
 
   // A worker has started. Its settings win, since it is the newest; partitions that were stopped by an error try again.
@@ -126,6 +129,11 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     },
   )
 
+  setHandler(resliceUpdate, async (command) => {
+    await condition(() => members !== undefined)
+    return reslicing.ask(command, { name, members: members!, fleet: fleet(), quiet: () => quiet })
+  })
+
   try {
     if (input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(name)
     if (!members) await enroll()
@@ -134,7 +142,8 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     // Their signal came before the slices were known.
     if (successor) await told(configureSignal, () => [inForce])
     let polling: Polling | undefined
-    const over = () => workflowInfo().continueAsNewSuggested || members!.finished || successor !== undefined
+    const over = () =>
+      workflowInfo().continueAsNewSuggested || members!.finished || successor !== undefined || reslicing.begun
     while (!over()) {
       const details = members!.details()
       setCurrentDetails(details)
@@ -147,14 +156,15 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     }
     polling?.scope.cancel()
     absence?.cancel()
+    quiet = true
     await condition(allHandlersFinished)
-    if (!members!.finished) {
+    if (reslicing.begun || !members!.finished) {
       const next = successor ?? revision
       const continued = makeContinueAsNewFunc<typeof consumerGroup>({ taskQueue: next.queues.workflows })
-      return await continued({ ...input, revision: next, record: members!.state() })
+      return await continued({ ...(reslicing.begun ? members!.anew() : members!.next()), revision: next })
     }
     setCurrentDetails(`finished: all ${members!.partitions.length} partitions of ${name.stream} are where the run ends`)
-    await release()
+    await fleet().end(members!.partitions)
     return members!.status()
   } catch (error) {
     if (!isCancellation(error) || !cancelled()) throw error
@@ -291,14 +301,6 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     }
   }
 
-  /** Ends the slices. Who starts the next run must not meet them any more. */
-  async function release(): Promise<void> {
-    await fleet().tell(members!.partitions, finishSignal, () => [])
-    const { ended } = control(revision, 'wait for the slices to end')
-    let slices = [...bySlice(members!.partitions, members!.slices).keys()]
-    while (slices.length > 0) slices = [...(await ended({ name, slices }))]
-  }
-
   /** A person has cancelled the group: it stays stopped until a person resumes it. */
   async function stop(): Promise<void> {
     const reason = 'its workflow was cancelled in Temporal'
@@ -309,6 +311,7 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
       members = new Membership({ ...input, revision }, stateOf(found))
       members.add(found.partitions, [])
     }
-    await release()
+    // Whoever starts the next run must not meet them any more.
+    await fleet().end(members.partitions)
   }
 }

@@ -203,11 +203,11 @@ export class SliceState {
     const text = JSON.stringify(unhealthy)
     if (text === this.#reported) return
     this.#reported = text
-    const { slice } = this.input
+    const { slice, generation } = this.input
     // The group keeps a list of reports; a slice works without a group that hears it.
-    CancellationScope.nonCancellable(() => this.#group().signal(reportSignal, { slice, partitions: unhealthy })).catch(
-      () => {},
-    )
+    CancellationScope.nonCancellable(() =>
+      this.#group().signal(reportSignal, { slice, generation, partitions: unhealthy }),
+    ).catch(() => {})
   }
 
   #group(): ExternalWorkflowHandle {

@@ -6,11 +6,15 @@ import { TidemarkError } from '../model/errors.js'
  *
  * @throws TidemarkError CONFIG_INVALID where it takes a yes and nobody is there to say it
  */
-export function requireSomebody(what: string, { yes, dryRun }: { yes?: boolean; dryRun?: boolean }): void {
+export function requireSomebody(
+  what: string,
+  { yes, dryRun }: { yes?: boolean; dryRun?: boolean },
+  instead = '--yes, or --dry-run to see what it would do',
+): void {
   if (yes || dryRun || process.stdin.isTTY) return
   throw new TidemarkError(
     'CONFIG_INVALID',
-    `${what} asks before it changes anything, and there is no terminal to ask: say --yes, or --dry-run to see what it would do`,
+    `${what} asks before it changes anything, and there is no terminal to ask: say ${instead}`,
   )
 }
 

@@ -10,6 +10,7 @@ import { lagCommand } from './lag.js'
 import { migrateCommand } from './migrate.js'
 import { pauseCommand, resumeCommand } from './pause.js'
 import { resetCommand } from './reset.js'
+import { resliceCommand } from './reslice.js'
 import { startCommand } from './start.js'
 import { statusCommand } from './status.js'
 
@@ -32,6 +33,7 @@ const program = new Command('tidemark')
   .addCommand(resumeCommand())
   .addCommand(resetCommand())
   .addCommand(adoptCommand())
+  .addCommand(resliceCommand())
   .addCommand(historyCommand())
   .addCommand(migrateCommand())
   .addCommand(completionCommand())

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { HandlerKind } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import { TidemarkError } from '../model/errors.js'
+import { mostSlices } from '../model/partition.js'
 import type { ConsumerSettings } from '../model/settings.js'
 import { invalid } from '../options/checked.js'
 import { count, duration, size } from '../options/fields.js'
@@ -98,7 +99,11 @@ const consumerSchema = z.strictObject({
     .prefault({}),
   chunk: z.strictObject({ maxMessages: count(10_000), fetchBytes: size('2MB', 1024) }).prefault({}),
   concurrency: count(100),
-  slices: z.int('must be a whole number').min(1, 'must be at least 1').max(1_000, 'must be at most 1000').optional(),
+  slices: z
+    .int('must be a whole number')
+    .min(1, 'must be at least 1')
+    .max(mostSlices, `must be at most ${mostSlices}`)
+    .optional(),
   heartbeatTimeout: duration('10s', 1000),
   retry: z
     .strictObject({

@@ -48,6 +48,15 @@ export interface NoteInput {
   readonly partitions?: readonly number[]
 }
 
+/** Writes another number of slices into a group's record, unless its generation is not `from` any more. */
+export interface ResliceInput {
+  readonly name: GroupName
+  readonly from: number
+  readonly slices: number
+  readonly by: string
+  readonly reason: string
+}
+
 /** Asks for a new ownership of partitions. */
 export interface OpenInput {
   readonly name: GroupName
@@ -204,6 +213,8 @@ export interface PollResult {
 export interface ControlActivities {
   enroll(input: EnrollInput): Promise<Enrolled>
   note(input: NoteInput): Promise<Pauses>
+  /** What the record says afterwards. */
+  reslice(input: ResliceInput): Promise<Pick<Enrolled, 'slices' | 'generation'>>
   open(input: OpenInput): Promise<readonly OpenOutcome[]>
   commit(input: CommitInput): Promise<readonly CommitOutcome[]>
   raise(input: RaiseInput): Promise<void>

@@ -16,6 +16,8 @@ export const names = {
   /** Update of a group, signal to a slice. */
   pause: 'pause',
   resume: 'resume',
+  /** Update of a group: divide the partitions into another number of slices. */
+  reslice: 'reslice',
   /** Signal to a group or slice: the stored positions of partitions were changed by a person. */
   reopen: 'reopen',
   /** Signal to a slice: end the workflow, once the chunks in hand are done. */
@@ -63,6 +65,21 @@ export interface ResumeCommand {
   readonly partitions?: readonly number[]
 }
 
+export interface ResliceCommand {
+  readonly slices: number
+  readonly reason?: string
+  /** For people: `user@host`. */
+  readonly by?: string
+}
+
+/** What a group is divided into now, and was before. Equal numbers: there was nothing to change. */
+export interface Resliced extends GroupName {
+  readonly partitions: readonly number[]
+  readonly before: number
+  readonly slices: number
+  readonly generation: number
+}
+
 export interface ReopenCommand {
   readonly partitions: readonly number[]
 }
@@ -87,6 +104,7 @@ export interface PartitionReport {
 
 export interface SliceReport {
   readonly slice: number
+  readonly generation: number
   readonly partitions: readonly PartitionReport[]
 }
 
@@ -165,7 +183,9 @@ export interface SliceStatus {
 export interface GroupInput extends GroupName {
   readonly revision: Revision
   readonly searchAttributes: boolean
-  /** What the group's record said, and what came after. Absent in the first run. */
+  /** Partitions that came when the group was reading already. */
+  readonly added?: readonly number[]
+  /** What the group's record said, and what came after. Absent in runs that read the record anew: the first, and after reslicing. */
   readonly record?: GroupState
 }
 
@@ -174,8 +194,6 @@ export interface GroupState {
   readonly generation: number
   /** Partitions that their slices were told to own. */
   readonly partitions: readonly number[]
-  /** Those of them that came when the group was reading already: they begin at their first message. */
-  readonly added: readonly number[]
   readonly pauses: Pauses
   /** The version that batches are worked with, where it is not the revision's. */
   readonly version?: string

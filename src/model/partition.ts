@@ -45,6 +45,9 @@ export function bySlice(partitions: readonly number[], slices: number): Map<numb
   return found
 }
 
+/** More slices than this would cost more than they gain. */
+export const mostSlices = 1_000
+
 /** How many slices a group gets when the consumer's options name no number. */
 export function defaultSlices(partitions: number): number {
   return partitions > 1_024 ? 64 : 16

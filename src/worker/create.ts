@@ -97,7 +97,7 @@ async function readyConsumer(consumer: ParsedConsumer, resources: Resources, log
     log.warn(
       { group, stream, slices: record.slices },
       `group ${group} on ${stream} keeps the ${record.slices} slices that it was started with, though its config says ${slices}: ` +
-        `'tidemark reslice --group ${group} --stream ${stream}' changes that, or put slices: ${record.slices} into the config`,
+        `'tidemark reslice --group ${group} --stream ${stream} --slices ${slices}' changes that, or put slices: ${record.slices} into the config`,
     )
   const stopped = record && stopText(record)
   return { group, stream, partitions: partitions.length, version: consumer.version, stopped }

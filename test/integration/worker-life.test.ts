@@ -132,7 +132,7 @@ describeWith(['temporal', 'postgres'], 'a worker as a library', () => {
     }
     expect(await warnings(4)).toEqual([
       `group bank on ${stream} keeps the 2 slices that it was started with, though its config says 4: ` +
-        `'tidemark reslice --group bank --stream ${stream}' changes that, or put slices: 2 into the config`,
+        `'tidemark reslice --group bank --stream ${stream} --slices 4' changes that, or put slices: 2 into the config`,
     ])
     expect(await warnings(2)).toEqual([])
     expect(await warnings()).toEqual([])

@@ -35,7 +35,9 @@ try {
           : [workflowTypes.slice, sliceWorkflowId(slice.name, slice.slice), slice]
       const handle = await client.workflow.start(type, { workflowId, taskQueue: queue, args: [input] })
       await scenario.live(handle, queue)
-      const history = await handle.fetchHistory()
+      // Of the first run, where the scenario has more.
+      const first = client.workflow.getHandle(workflowId, handle.firstExecutionRunId)
+      const history = await first.fetchHistory()
       // Stacks name folders of the machine that recorded.
       const text = historyToJSON(history).replace(/"stackTrace": ?"(?:[^"\\]|\\.)*"/g, '"stackTrace": ""')
       await writeFile(new URL(`${name}.${version}.json`, folder), text)

@@ -198,6 +198,17 @@ export const scenarios: Record<string, Scenario> = {
       await handle.executeUpdate(names.resume, { args: [{}] })
     },
   },
+  'group-resliced': {
+    workflow: 'group',
+    activities: () => ({ ...memoryRecord([0, 1, 2], 2), ...quietPoll(), process: async (input) => calmBatch(input) }),
+    live: async (handle) => {
+      const status = () => handle.query<GroupStatus>(names.status)
+      await waitFor(async () => (await status()).partitions.length === 3, { what: 'three partitions' })
+      await handle.executeUpdate(names.reslice, { args: [{ slices: 2 }] })
+      await handle.executeUpdate(names.reslice, { args: [{ slices: 3, reason: 'more partitions' }] })
+      await waitFor(async () => (await status()).generation === 2, { what: 'the next run' })
+    },
+  },
 }
 
 /** A poll that finds nothing, and does not fill the history meanwhile. */

@@ -156,8 +156,9 @@ export function committed(input: CommitInput): CommitOutcome[] {
   return input.partitions.map(({ partition }) => ({ partition, outcome: 'committed' }))
 }
 
-/** A group's record in the memory of the test: enroll and note, of a stream whose partitions a test can change. */
-export function memoryRecord(partitions: number[], slices = 16): Pick<Activities, 'enroll' | 'note'> {
+/** A group's record in the memory of the test, of a stream whose partitions a test can change. */
+export function memoryRecord(partitions: number[], initial = 16): Pick<Activities, 'enroll' | 'note' | 'reslice'> {
+  let [slices, generation] = [initial, 1]
   let known: readonly number[] | undefined
   let pauses: Pauses = { group: null, partitions: [] }
   let stopped: string | null = null
@@ -165,7 +166,7 @@ export function memoryRecord(partitions: number[], slices = 16): Pick<Activities
     enroll: async () => {
       const added = known ? partitions.filter((partition) => !known!.includes(partition)) : []
       known = [...partitions]
-      return { slices, generation: 1, partitions: [...partitions], added, pauses, stopped }
+      return { slices, generation, partitions: [...partitions], added, pauses, stopped }
     },
     note: async ({ what, by, reason, partitions: some }) => {
       const note = { by, reason, since: new Date().toISOString() }
@@ -177,6 +178,10 @@ export function memoryRecord(partitions: number[], slices = 16): Pick<Activities
         pauses = { ...pauses, partitions: [...others, ...theirs] }
       }
       return pauses
+    },
+    reslice: async ({ from, slices: wanted }) => {
+      if (generation === from) [slices, generation] = [wanted, from + 1]
+      return { slices, generation }
     },
   }
 }
