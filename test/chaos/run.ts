@@ -1,3 +1,4 @@
+import { Client, Connection } from '@temporalio/client'
 import { Command, Option } from 'commander'
 import pg from 'pg'
 import { startStack } from '../../src/local/stack.js'
@@ -6,6 +7,9 @@ import { resetWithFrozen } from './frozen-reset.js'
 import { Ground } from './ground.js'
 import { drainWithKills } from './kills.js'
 import { playMatrix, prepareMatrix } from './matrix/matrix.js'
+import { withTemporalAway } from './outage/away.js'
+import { chunkSize } from './outage/ground.js'
+import { Scene } from './outage/scene.js'
 import { randomFrom } from './seed.js'
 import { startWiredBroker } from './storm/broker.js'
 import { Crew } from './storm/crew.js'
@@ -24,11 +28,19 @@ const options = new Command('chaos')
   .option('--kills <n>', 'kill -9 so often', Number, 20)
   .option('--storm-partitions <n>', 'partitions of the topic of the storm', Number, 64)
   .option('--faults <n>', 'faults of the storm', Number, 70)
+  .option('--outage <seconds>', 'how long Temporal is away', Number, 300)
   .option('--heartbeat <duration>', 'heartbeat timeout of the consumer', '10s')
   .option('--chunk <n>', 'messages in one transaction', Number, 200)
   .option('--chunk-ms <ms>', 'time a chunk takes, so that kills find work under way', Number, 300)
   .addOption(
-    new Option('--only <scenario>', 'one of them').choices(['storm', 'kills', 'zombie', 'reset', 'strategies']),
+    new Option('--only <scenario>', 'one of them').choices([
+      'storm',
+      'outage',
+      'kills',
+      'zombie',
+      'reset',
+      'strategies',
+    ]),
   )
   .option('--seed <n>', 'repeat the kills of an earlier run', Number, Math.floor(Math.random() * 2 ** 31))
   .addHelpText('after', '\nExamples:\n  $ npm run chaos\n  $ npm run chaos -- --kills 5 --messages 100000 --seed 7')
@@ -40,6 +52,7 @@ const options = new Command('chaos')
     kills: number
     stormPartitions: number
     faults: number
+    outage: number
     heartbeat: string
     chunk: number
     chunkMs: number
@@ -53,7 +66,7 @@ const stack = await startStack(
   { onProgress: (text) => say(String(text)) },
 )
 /** Each plays one scenario, prints what it came to, and tells whether that is as it should be. */
-const scenarios: Record<string, () => Promise<boolean>> = { storm, kills, zombie, reset, strategies }
+const scenarios: Record<string, () => Promise<boolean>> = { storm, outage, kills, zombie, reset, strategies }
 const failed: string[] = []
 try {
   say(`seed ${options.seed}; Temporal UI ${stack.temporal.uiUrl}`)
@@ -94,6 +107,25 @@ async function storm(): Promise<boolean> {
     return report.lost + report.duplicates + report.disorder + report.crashed.length === 0
   } finally {
     await broker.stop()
+  }
+}
+
+async function outage(): Promise<boolean> {
+  const { temporal, stop } = await startStack({ temporal: { own: true, persist: true } })
+  const client = new Client({ connection: await Connection.connect({ address: temporal.address }) })
+  try {
+    const parts = { databaseUrl: await newDatabase(), brokers: stack.kafka.brokers, temporal }
+    const scene = await Scene.begin(parts, client)
+    const { tallies, ...report } = await withTemporalAway(scene, temporal, client, options.outage * 1_000).finally(() =>
+      scene.end(),
+    )
+    print({ scenario: 'outage', ...report, tallies })
+    const [exact, plain] = tallies
+    const whole = exact!.lost + exact!.repeated + plain!.lost === 0 && plain!.mostRepeated <= chunkSize
+    return whole && report.pauseMs <= 2_000 && report.committed > report.committedAtLeast
+  } finally {
+    await client.connection.close()
+    await stop()
   }
 }
 
@@ -148,6 +180,17 @@ function print(line: object): void {
   console.log(JSON.stringify(line))
 }
 
+async function newDatabase(): Promise<string> {
+  const name = unique('chaos').replace('-', '_')
+  const admin = new pg.Client({ connectionString: stack.postgres.connectionString })
+  await admin.connect()
+  await admin.query(`create database ${name}`)
+  await admin.end()
+  const url = new URL(stack.postgres.connectionString)
+  url.pathname = `/${name}`
+  return url.href
+}
+
 async function scenario<T>(
   messages: number,
   play: (ground: Ground, workers: Workers) => Promise<T>,
@@ -158,24 +201,18 @@ async function scenario<T>(
     readonly env?: Readonly<Record<string, string>>
   } = {},
 ): Promise<T> {
-  const name = unique('chaos').replace('-', '_')
-  const admin = new pg.Client({ connectionString: stack.postgres.connectionString })
-  await admin.connect()
-  await admin.query(`create database ${name}`)
-  await admin.end()
-  const url = new URL(stack.postgres.connectionString)
-  url.pathname = `/${name}`
+  const databaseUrl = await newDatabase()
   const { config, partitions = options.partitions, brokers = stack.kafka.brokers } = change
   const { address, namespace } = stack.temporal
   const ground = new Ground(
-    { databaseUrl: url.href, brokers, temporal: { address, namespace } },
+    { databaseUrl, brokers, temporal: { address, namespace } },
     unique('chaos'),
     messages,
     partitions,
   )
   const workers = new Workers(
     {
-      DATABASE_URL: url.href,
+      DATABASE_URL: databaseUrl,
       KAFKA_BROKERS: brokers.join(','),
       TEMPORAL_ADDRESS: address,
       TEMPORAL_NAMESPACE: namespace,

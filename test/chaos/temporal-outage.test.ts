@@ -3,49 +3,25 @@ import { Client, Connection } from '@temporalio/client'
 import { expect, it } from 'vitest'
 import { pauseGroup, resumeGroup } from '../../src/client/commands.js'
 import { startStack } from '../../src/local/stack.js'
+import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { batchMs, chunkSize, consumers, partitions, type Tally } from './outage/ground.js'
+import { withTemporalAway } from './outage/away.js'
+import { chunkSize, partitions, type Tally } from './outage/ground.js'
 import { Scene } from './outage/scene.js'
-
-/** How long Temporal is away, ms. */
-const outageMs = Number(process.env.CHAOS_OUTAGE_MS ?? 45_000)
-/** Messages a second, in all partitions of all consumers; a little fewer than there are. */
-const perSecond = 80 * partitions.length * consumers.length
-const all = Object.fromEntries(consumers.map((consumer) => [consumer, partitions]))
 
 describeWith(['kafka', 'postgres', 'temporal'], 'an outage of Temporal', () => {
   it.concurrent('stops no worker: open batches go on and commit, and nothing is lost or repeated afterwards', async () => {
     const { temporal, stop } = await ownTemporal()
     try {
       await withScene(temporal, async (scene, client) => {
-        const { ground, workers, wired } = scene
-        await scene.betweenNoBatches()
-        await temporal.kill()
-        const before = await ground.committed()
-        const from = new Date(Date.now() + 2_000)
-        await sleep(outageMs)
-        const to = new Date()
-        const committed = (await ground.committed()) - before
-        const pauseMs = await ground.longestPauseMs(from, to)
-        await temporal.restart()
-        const back = performance.now()
-
-        const stream = ground.topic
-        await scene.told('running', all)
-        for (const group of consumers) await pauseGroup(client, { group, stream }, { reason: 'after the outage' })
-        await scene.told('paused', all)
-        for (const group of consumers) await resumeGroup(client, { group, stream })
-        await scene.told('running', all)
-        const tallies = await ground.settled(30_000)
-        const normalAgainMs = Math.round(performance.now() - back)
-        say({ pauseMs, committed, normalAgainMs, tallies })
-
-        expect(workers.alive.size).toBe(wired.length)
-        expect(pauseMs).toBeLessThanOrEqual(2_000)
-        expect(committed).toBeGreaterThan(((outageMs - batchMs) / 1_000) * perSecond)
-        expect(normalAgainMs).toBeLessThan(45_000)
-        expectNothingLost(tallies)
+        const report = await withTemporalAway(scene, temporal, client, 45_000)
+        say(report)
+        expect(report.workersLeft).toBe(scene.wired.length)
+        expect(report.pauseMs).toBeLessThanOrEqual(2_000)
+        expect(report.committed).toBeGreaterThan(report.committedAtLeast)
+        expect(report.normalAgainMs).toBeLessThan(45_000)
+        expectNothingLost(report.tallies)
       })
     } finally {
       await stop()
@@ -120,11 +96,13 @@ async function withScene(
 ): Promise<void> {
   const { address, namespace } = temporal
   const client = new Client({ connection: await Connection.connect({ address }), namespace })
+  const { connectionString, drop } = await freshDatabase()
   try {
-    const scene = await Scene.begin(temporal, client)
+    const scene = await Scene.begin({ databaseUrl: connectionString, brokers: part('kafka').brokers, temporal }, client)
     await play(scene, client).finally(() => scene.end())
   } finally {
     await client.connection.close()
+    await drop()
   }
 }
 

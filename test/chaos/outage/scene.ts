@@ -1,13 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
 import { groupStatus } from '../../../src/client/status.js'
-import type { TemporalAddress } from '../../../src/local/temporal.js'
 import { sliceWorkflowId } from '../../../src/model/partition.js'
-import { freshDatabase } from '../../support/fresh-database.js'
-import { part } from '../../support/parts.js'
 import { unique } from '../../support/unique.js'
 import { waitFor } from '../../support/wait-for.js'
 import { Wire } from '../../support/wire.js'
+import type { Parts } from '../ground.js'
 import { type ChaosWorker, Workers } from '../workers.js'
 import { batchMs, consumers, LiveGround, slices } from './ground.js'
 
@@ -29,16 +27,12 @@ export class Scene {
   ) {}
 
   /** Resolves once the workers have worked every partition. */
-  static async begin(
-    { address, namespace }: Pick<TemporalAddress, 'address' | 'namespace'>,
-    client: Client,
-  ): Promise<Scene> {
-    const { connectionString, drop } = await freshDatabase()
-    const { brokers } = part('kafka')
-    const ground = await LiveGround.on(connectionString, brokers, unique('outage'))
+  static async begin({ databaseUrl, brokers, temporal }: Parts, client: Client): Promise<Scene> {
+    const { address, namespace } = temporal
+    const ground = await LiveGround.on(databaseUrl, brokers, unique('outage'))
     const workers = new Workers(
       {
-        DATABASE_URL: connectionString,
+        DATABASE_URL: databaseUrl,
         KAFKA_BROKERS: brokers.join(','),
         TEMPORAL_NAMESPACE: namespace,
         CHAOS_TOPIC: ground.topic,
@@ -47,7 +41,6 @@ export class Scene {
     )
     const scene = new Scene(ground, workers, client)
     scene.#endings.push(
-      drop,
       () => ground.close(),
       () => workers.end(),
     )
