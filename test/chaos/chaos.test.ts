@@ -49,6 +49,14 @@ describeWith(['kafka', 'postgres', 'temporal'], 'chaos', () => {
     return { ground, workers }
   }
 
+  it('a worker that was frozen while its partitions were taken over is fenced, and writes nothing twice', async () => {
+    const { ground, workers } = await prepare(60_000)
+    const { lost, duplicates, fenced } = await drainWithZombie(ground, workers, 120_000)
+    expect({ lost, duplicates }).toEqual({ lost: 0, duplicates: 0 })
+    expect(fenced).toBeGreaterThan(0)
+  })
+
+  // Not the first one: meanwhile other files start their workers, and this one takes the time.
   it('workers killed at random moments lose nothing and write nothing twice', async () => {
     const seed = Math.floor(Math.random() * 2 ** 31)
     const { ground, workers } = await prepare(100_000)
@@ -64,13 +72,6 @@ describeWith(['kafka', 'postgres', 'temporal'], 'chaos', () => {
     expect({ lost, duplicates, committed, seed }).toEqual({ lost: 0, duplicates: 0, committed: messages, seed })
     // The heartbeat timeout of 2 s, and 3 s on top.
     expect(report.worstPerKillMs).toBeLessThan(5_000)
-  })
-
-  it('a worker that was frozen while its partitions were taken over is fenced, and writes nothing twice', async () => {
-    const { ground, workers } = await prepare(60_000)
-    const { lost, duplicates, fenced } = await drainWithZombie(ground, workers, 120_000)
-    expect({ lost, duplicates }).toEqual({ lost: 0, duplicates: 0 })
-    expect(fenced).toBeGreaterThan(0)
   })
 
   it('a reset under three busy workers, one of them frozen, is handled exactly once more', async () => {

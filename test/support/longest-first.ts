@@ -3,6 +3,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Files that take longest, longest first: one of them started last would run alone for a minute. */
 const longest = [
   'chaos/chaos',
+  'chaos/temporal-outage',
+  'chaos/storm',
   'workflow/partition',
   'workflow/group',
   'workflow/continue-as-new',
