@@ -5,6 +5,7 @@ import { parseConfig, type TemporalSettings } from '../config/parse.js'
 import { withVersion } from '../config/version.js'
 import type { GroupStatus } from '../model/commands.js'
 import type { Log } from '../ports/index.js'
+import { askWithin } from '../worker/connect.js'
 import { createWorker } from '../worker/create.js'
 import type { TidemarkWorker } from '../worker/worker.js'
 import { configOption, loadConfig } from './config.js'
@@ -39,16 +40,20 @@ Examples:
     )
     .action(async (options: { config?: string; resumeStopped?: boolean; version?: string }) => {
       const written = await loadConfig(options.config)
-      const { temporal } = parseConfig(written)
+      const { temporal, connectTimeoutMs } = parseConfig(written)
       const config = options.version === undefined ? written : withVersion(written, options.version)
       const log = cliLog()
       const ending = endOnSignal()
       const worker = await createWorker(config, { log, signal: ending })
       const running = worker.run()
-      const started = startGroups(config, {
-        consumers: worker.consumers,
-        ...(options.resumeStopped ? { resumeStopped: true } : {}),
-      }).then(async (groups) => {
+      const start = () =>
+        startGroups(config, {
+          consumers: worker.consumers,
+          ...(options.resumeStopped ? { resumeStopped: true } : {}),
+        })
+      // Temporal was there a moment ago, and may be gone again. Who ends the process meanwhile ends the worker.
+      const waiting = { timeoutMs: connectTimeoutMs, log, signal: new AbortController().signal }
+      const started = askWithin(`Temporal at ${temporal.address}`, start, waiting).then(async (groups) => {
         announce(worker, groups, temporal, log)
         await groupsFinished(config, groups, { onFinished: (group) => announceEnd(group, log) })
         // Others read for ever.

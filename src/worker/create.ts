@@ -1,13 +1,14 @@
 import { setMaxListeners } from 'node:events'
 import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
+import { placeOf } from '../client/once.js'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'
 import type { Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
 import { connectionOptions, requireNamespace, temporalError } from '../temporal/connection.js'
-import { connectWithin } from './connect.js'
+import { askWithin, connectWithin } from './connect.js'
 import { createLog } from './log.js'
 import { openResources, type Resources } from './resources.js'
 import { createSdkWorkers } from './sdk-workers.js'
@@ -53,7 +54,11 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
   try {
     resources = await openResources(parsed, { log, signal })
     const opened = resources
-    const consumers = await Promise.all(parsed.consumers.map((consumer) => readyConsumer(consumer, opened, log)))
+    const consumers = await Promise.all(
+      parsed.consumers.map((consumer) =>
+        readyConsumer(consumer, opened, { timeoutMs: parsed.connectTimeoutMs, log, signal }),
+      ),
+    )
     connection = await connectTemporal(parsed, log, signal)
     const client = new Client({ connection, namespace: parsed.temporal.namespace })
     requireWanted(signal)
@@ -89,12 +94,19 @@ async function closeAll(closers: readonly (() => unknown)[]): Promise<void> {
   for (const close of closers) await close()
 }
 
-async function readyConsumer(consumer: ParsedConsumer, resources: Resources, log: Log): Promise<ReadyConsumer> {
+async function readyConsumer(
+  consumer: ParsedConsumer,
+  resources: Resources,
+  waiting: { readonly timeoutMs: number; readonly log: Log; readonly signal: AbortSignal },
+): Promise<ReadyConsumer> {
   const { group, stream, slices } = consumer.settings
   const { source, records } = resources.of(consumer)
-  const [partitions, record] = await Promise.all([source.partitions(), records.read({ group, stream })])
+  const [partitions, record] = await Promise.all([
+    askWithin(placeOf(consumer.source), () => source.partitions(), waiting),
+    askWithin("the store's database", () => records.read({ group, stream }), waiting),
+  ])
   if (record && slices !== undefined && record.slices !== slices)
-    log.warn(
+    waiting.log.warn(
       { group, stream, slices: record.slices },
       `group ${group} on ${stream} keeps the ${record.slices} slices that it was started with, though its config says ${slices}: ` +
         `'tidemark reslice --group ${group} --stream ${stream} --slices ${slices}' changes that, or put slices: ${record.slices} into the config`,

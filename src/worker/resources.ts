@@ -12,7 +12,7 @@ import type {
   ProgressLog,
   SourceClient,
 } from '../ports/index.js'
-import { connectWithin } from './connect.js'
+import { askWithin, connectWithin } from './connect.js'
 import { MirroredStore } from './mirrored-store.js'
 
 /** How long mirrors may take for the last offsets when a worker ends, ms. */
@@ -70,7 +70,7 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
   try {
     const { store } = config
     const storeClient = await open({ ...about(store), connect: () => store.connect(context) })
-    await storeClient.migrate()
+    await askWithin(placeOf(store), () => storeClient.migrate(), waiting)
 
     const databases = new Map<Database, DatabaseClient>()
     for (const database of new Set([
@@ -98,7 +98,9 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
     const mirrors = await Promise.all(
       (config.mirrors ?? []).map((mirror) => open({ ...about(mirror), connect: () => mirror.connect(context) })),
     )
-    await Promise.all(mirrors.map((mirror) => mirror.migrate()))
+    await Promise.all(
+      mirrors.map((mirror, index) => askWithin(placeOf(config.mirrors![index]!), () => mirror.migrate(), waiting)),
+    )
     const stores = new Map<ParsedConsumer, MirroredStore>()
     for (const [consumer, { groupOffsets }] of sources) {
       // Where the config names none, the log's own place for offsets is one; unless it is the store itself.
