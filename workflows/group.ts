@@ -9,7 +9,6 @@ import {
   defineUpdate,
   isCancellation,
   makeContinueAsNewFunc,
-  patched,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -217,7 +216,6 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     const pauses = members!.pausesSince(starts)
     const resumed = members!.resumedSince(starts)
     if (revision === given && pauses.size === 0 && resumed.length === 0) return
-    if (!patched('tell slices what was decided while they were started')) return
     if (revision !== given) await fleet().tell(partitions, configureSignal, () => [revision])
     for (const [note, paused] of pauses)
       await fleet().tell(paused, pauseSignal, (theirs) => [{ partitions: theirs, note }])

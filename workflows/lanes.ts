@@ -1,4 +1,4 @@
-import { CancellationScope, condition, patched, upsertMemo } from '@temporalio/workflow'
+import { CancellationScope, condition, upsertMemo } from '@temporalio/workflow'
 import type { BatchInput, BatchResult, PartitionOutcome } from '../src/model/batch.js'
 import type { PartitionStatus, SliceMemo } from '../src/model/commands.js'
 import { describePartition } from '../src/model/partition.js'
@@ -114,7 +114,6 @@ export class Lanes implements UnderWay {
    * batch as soon as they are out of it, so they do not wait for a slow call of a handler.
    */
   #endUnlessLeft(lane: Lane): void {
-    if (!patched('end a batch that does not let go')) return
     condition(() => !this.#lanes.has(lane) || lane.asked.size === 0, letGoWithinMs)
       .then((left) => {
         if (!left) lane.scope.cancel()
