@@ -4,7 +4,15 @@ import type { SliceMemo } from '../src/model/commands.js'
 import type { PartitionKey } from '../src/model/partition.js'
 import type { Queues } from '../src/model/revision.js'
 import type { ConsumerSettings } from '../src/model/settings.js'
-import type { ByteBudget, GroupRecords, Log, OffsetStoreClient, ProgressLog, SourceClient } from '../src/ports/index.js'
+import type {
+  ByteBudget,
+  GroupRecords,
+  Log,
+  OffsetStoreClient,
+  ProgressLog,
+  SourceClient,
+  SqlProgressLog,
+} from '../src/ports/index.js'
 import type { Slots } from './batch/slots.js'
 import type { Deduplicator } from './handling/dedupe.js'
 import type { RuntimeOutput } from './handling/outputs.js'
@@ -21,8 +29,10 @@ export interface ConsumerRuntime {
   readonly records: GroupRecords
   /** Keeps brokers from forgetting the offset of a partition that waits. Fails nobody. */
   readonly keepOffset: (key: PartitionKey) => Promise<void>
-  /** In the database that the handler writes to. */
+  /** Where the consumer's progress lives: in the database that the handler writes to, or in the log of its output. */
   readonly progress: ProgressLog
+  /** In the database that transactional handlers write to. */
+  readonly sql: SqlProgressLog
   readonly dedupe?: Deduplicator
   readonly output?: RuntimeOutput
   readonly until?: Until

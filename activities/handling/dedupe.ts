@@ -1,7 +1,7 @@
 import type { DedupeRule } from '../../src/config/parse.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
-import type { Inbox, Log, Message, ProgressLog, Transaction } from '../../src/ports/index.js'
+import type { Inbox, Log, Message, SqlProgressLog, Transaction } from '../../src/ports/index.js'
 import { redact } from './redact.js'
 
 /** How often a consumer looks for keys whose time is over, ms. */
@@ -23,7 +23,7 @@ export class Deduplicator {
   /** @throws TidemarkError CONFIG_INVALID where progress is kept without an inbox */
   constructor(
     private readonly rule: DedupeRule,
-    { inbox }: Pick<ProgressLog, 'inbox'>,
+    { inbox }: Pick<SqlProgressLog, 'inbox'>,
     private readonly log: Log,
     private readonly draining: AbortSignal,
   ) {

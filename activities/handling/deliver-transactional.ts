@@ -11,11 +11,11 @@ import { stopOf, untilStopped } from './until-stopped.js'
 
 /** A handler inside a database transaction: its effects, its inbox keys and progress are committed together. */
 export function transactionalDeliverer(
-  runtime: Pick<ConsumerRuntime, 'progress' | 'dedupe' | 'output' | 'log' | 'stopped'>,
+  runtime: Pick<ConsumerRuntime, 'sql' | 'dedupe' | 'output' | 'log' | 'stopped'>,
   handler: TransactionalHandler,
   delivery: Delivery,
 ): DeliverChunk {
-  const { progress, dedupe } = runtime
+  const { sql: progress, dedupe } = runtime
   const { key, token, replay, stored } = delivery
   const stop = stopOf(runtime, delivery)
   const run = handlerRunner(runtime, delivery)

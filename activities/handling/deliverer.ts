@@ -13,8 +13,8 @@ export function delivererOf(runtime: ConsumerRuntime, delivery: Delivery): Deliv
     case 'transactional':
       return transactionalDeliverer(runtime, handler, delivery)
     case 'chunk':
-      return output?.transactional
-        ? outputsDeliverer(runtime, handler, delivery)
+      return output?.transactions
+        ? outputsDeliverer(runtime, output.transactions, handler, delivery)
         : chunkDeliverer(runtime, handler, delivery)
   }
 }

@@ -1,9 +1,9 @@
 import type { TransactionContext } from '../../src/handlers/handler.js'
 import { TidemarkError } from '../../src/model/errors.js'
-import type { ProgressLog, Transaction } from '../../src/ports/index.js'
+import type { SqlProgressLog, Transaction } from '../../src/ports/index.js'
 
 /** What a handler's `context.outbox` is in this transaction. */
-export function outboxOf({ outbox }: ProgressLog, tx: Transaction): TransactionContext['outbox'] {
+export function outboxOf({ outbox }: SqlProgressLog, tx: Transaction): TransactionContext['outbox'] {
   return async (stream, events) => {
     if (outbox) return outbox.append(tx, stream, events)
     throw new TidemarkError(

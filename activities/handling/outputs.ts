@@ -1,7 +1,7 @@
 import type { OutputMessage } from '../../src/handlers/handler.js'
 import { isTidemarkError, TidemarkError } from '../../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
-import type { Chunk, Message, OutputClient, OutputRecord } from '../../src/ports/index.js'
+import type { Chunk, Message, OutputClient, OutputProgressLog, OutputRecord } from '../../src/ports/index.js'
 
 /** Carries the name of what a message was made from, so that readers can tell one that was written twice. */
 const keyHeader = 'tidemark-key'
@@ -10,8 +10,8 @@ const keyHeader = 'tidemark-key'
 export interface RuntimeOutput {
   readonly client: OutputClient
   readonly maxBufferedBytes: number
-  /** Outputs and progress are one transaction of the output's log. */
-  readonly transactional: boolean
+  /** Set where outputs and progress are one transaction of the output's log. */
+  readonly transactions?: OutputProgressLog
 }
 
 /** The messages that one chunk's handler produces. */

@@ -7,10 +7,14 @@
  * calls `connect` once and owns the client it gets until it closes it.
  */
 export type * from './context.js'
+export type * from './database.js'
 export type * from './groups.js'
+export type * from './inbox.js'
 export type * from './offsets.js'
+export type * from './outbox.js'
 export type * from './output.js'
 export type * from './progress.js'
 export type * from './record.js'
 export type * from './source.js'
 export type * from './store.js'
+export type * from './transaction.js'

@@ -1,5 +1,5 @@
 import type { ConnectContext } from './context.js'
-import type { ProgressLog } from './progress.js'
+import type { OutputProgressLog } from './progress.js'
 import type { OutputRecord } from './record.js'
 
 /* An output is a log that handlers write to. */
@@ -23,6 +23,6 @@ export interface OutputClient {
    */
   send(records: readonly OutputRecord[]): Promise<void>
   /** Progress in the same log, whose transactions have `send`; for logs that can commit messages and positions together. */
-  readonly progress?: ProgressLog
+  readonly progress?: OutputProgressLog
   close(): Promise<void>
 }

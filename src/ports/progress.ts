@@ -1,40 +1,10 @@
 import type { PartitionKey } from '../model/partition.js'
 import type { FencingToken } from '../model/token.js'
-import type { ConnectContext } from './context.js'
-import type { GroupRecords } from './groups.js'
-import type { HistoryEntry, OffsetChange, OffsetFilter, StoredOffset } from './offsets.js'
-import type { OutputRecord } from './record.js'
+import type { Inbox } from './inbox.js'
+import type { Outbox } from './outbox.js'
+import type { OutputTransaction, Transaction } from './transaction.js'
 
-/* Progress lives in the database that handlers write to, so that it moves in the same transaction. */
-
-/** A database that handlers write to. Progress rows live there, so that effects and progress are one transaction. */
-export interface Database {
-  readonly kind: string
-  /** What people see of it: host, port, database. Never a secret. */
-  readonly describe: Readonly<Record<string, unknown>>
-  connect(context: ConnectContext): Promise<DatabaseClient>
-}
-
-export interface DatabaseClient {
-  readonly progress: ProgressLog
-  /** The groups' records. Only those in the store's own database count. */
-  readonly groups: GroupRecords
-  /** The history of groups and positions. `add` is for stores that keep their offsets elsewhere. */
-  readonly changes: {
-    add(change: Omit<OffsetChange, 'at'>): Promise<void>
-    /** Newest first. A filter by partition includes what was done to the whole group. */
-    list(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]>
-  }
-  /** Partitions as they were when they were last opened or reset, for stores that can't list them, and lose them with the stream. */
-  readonly partitions: {
-    /** An identity of null leaves the one that is there. */
-    note(partition: NotedPartition): Promise<void>
-    list(filter: OffsetFilter): Promise<readonly NotedPartition[]>
-  }
-  close(): Promise<void>
-}
-
-export type NotedPartition = Omit<StoredOffset, 'updatedAt'>
+/* How far the handlers of a partition have come. */
 
 export interface Progress {
   readonly position: bigint
@@ -59,6 +29,10 @@ export interface ProgressLog {
   raise(key: PartitionKey, token: FencingToken): Promise<void>
   /** Moves progress from `from` to `to`, for handlers without a transaction. Throws FENCED. */
   advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void>
+}
+
+/** Progress that moves in transactions of the same database, or log, as the handler's effects. */
+export interface TransactionalProgressLog<T> extends ProgressLog {
   /**
    * Runs `work` and moves progress in one transaction: both happen or neither. Throws FENCED (and rolls back) when the token
    * is no longer the greatest; rethrows what `work` throws, after rolling back.
@@ -70,64 +44,17 @@ export interface ProgressLog {
     token: FencingToken,
     from: bigint,
     to: bigint | (() => bigint),
-    work: (tx: Transaction) => Promise<void>,
+    work: (tx: T) => Promise<void>,
   ): Promise<void>
-  /** Absent where progress lives in no database. */
+}
+
+/** Progress in a database that handlers write to. */
+export interface SqlProgressLog extends TransactionalProgressLog<Transaction> {
+  /** Absent where the database can't tell a key that was there before. */
   readonly inbox?: Inbox
+  /** Absent where the database has no event streams. */
   readonly outbox?: Outbox
 }
 
-/** Remembers keys of messages, so that one that comes again, at another offset or in another partition, can be told. */
-export interface Inbox {
-  /**
-   * Puts keys in, as part of the handler's transaction, and returns the indexes of those that were there already. A key that
-   * this partition put in during an older replay, from where this replay began, counts as new: it is to be handled again.
-   * Waits for transactions of other partitions that are putting in one of the keys.
-   *
-   * @param arrivals no key twice
-   * @param retentionMs how long the keys are remembered at least
-   */
-  admit(
-    tx: Transaction,
-    key: PartitionKey,
-    arrivals: Arrivals,
-    options: { readonly replay: number; readonly retentionMs: number },
-  ): Promise<readonly number[]>
-  /** Deletes up to `limit` keys, of any consumer, whose time is over; returns how many there were. */
-  expire(limit: number): Promise<number>
-}
-
-/** Keys and the offsets of the messages that bring them. */
-export interface Arrivals {
-  readonly keys: readonly string[]
-  readonly offsets: readonly bigint[]
-}
-
-/** Writes events to event streams in the same database, as part of the handler's transaction. */
-export interface Outbox {
-  /** Throws STREAM_NOT_FOUND; CONFIG_INVALID for an event that JSON can't say. */
-  append(tx: Transaction, stream: string, events: readonly NewEvent[]): Promise<void>
-}
-
-/** An event on its way into a stream. */
-export interface NewEvent {
-  /** Events of one key keep their order: they share a partition. Without a key, any partition. */
-  readonly key?: string | null
-  /** Anything that JSON can say. */
-  readonly value: unknown
-  /** Reaches consumers as the header `type`. */
-  readonly type?: string | null
-  readonly headers?: Readonly<Record<string, string | null>>
-}
-
-/** An open SQL transaction. Committing and rolling back are Tidemark's. */
-export interface Transaction {
-  query<R extends object = Record<string, unknown>>(
-    text: string,
-    values?: readonly unknown[],
-  ): Promise<{ rows: R[]; rowCount: number | null }>
-  /** The driver's own client (`pg.ClientBase`), for query builders and ORMs. */
-  readonly client: unknown
-  /** Writes messages as part of the transaction, where it is one of an output's own log. */
-  readonly send?: (records: readonly OutputRecord[]) => Promise<void>
-}
+/** Progress in the log that handlers' outputs go to. */
+export type OutputProgressLog = TransactionalProgressLog<OutputTransaction>

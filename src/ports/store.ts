@@ -1,7 +1,7 @@
 import type { PartitionKey } from '../model/partition.js'
 import type { ConnectContext } from './context.js'
+import type { Database } from './database.js'
 import type { CommitOutcome, HistoryEntry, NewPosition, OffsetFilter, OffsetMirror, StoredOffset } from './offsets.js'
-import type { Database } from './progress.js'
 
 /* An offset store keeps how far a group has come. */
 

@@ -11,6 +11,7 @@ import type {
   OffsetStoreClient,
   ProgressLog,
   SourceClient,
+  SqlProgressLog,
 } from '../ports/index.js'
 import { askWithin, connectWithin } from './connect.js'
 import { MirroredStore } from './mirrored-store.js'
@@ -23,6 +24,9 @@ export interface Resources {
   readonly store: OffsetStoreClient
   of(consumer: ParsedConsumer): {
     readonly source: SourceClient
+    /** In the database that transactional handlers write to. */
+    readonly sql: SqlProgressLog
+    /** Where the consumer's progress lives: there, or in the log of its output. */
     readonly progress: ProgressLog
     readonly output?: RuntimeOutput
     /** The store, and the mirrors that follow it. */
@@ -92,7 +96,8 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
         if (!consumer.output) return
         const { to, transactional } = consumer.output
         const client = await open({ ...about(to), connect: () => to.connect(context) })
-        outputs.set(consumer, { client, maxBufferedBytes: to.maxBufferedBytes, transactional })
+        const transactions = transactional ? client.progress : undefined
+        outputs.set(consumer, { client, maxBufferedBytes: to.maxBufferedBytes, ...(transactions && { transactions }) })
       }),
     )
     const mirrors = await Promise.all(
@@ -108,20 +113,21 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
       const its = config.mirrors ? mirrors : own
       stores.set(consumer, new MirroredStore(storeClient, its, context.log))
     }
-    const progressOf = (consumer: ParsedConsumer, output: RuntimeOutput | undefined): ProgressLog => {
-      const database = databases.get(databaseOf(config, consumer))!
-      return (output?.transactional && output.client.progress) || database.progress
-    }
     mirroring.push(...stores.values())
     return {
       store: storeClient,
-      of: (consumer) => ({
-        source: sources.get(consumer)!,
-        store: stores.get(consumer)!,
-        records: databases.get(store.database)!.groups,
-        progress: progressOf(consumer, outputs.get(consumer)),
-        ...(outputs.has(consumer) && { output: outputs.get(consumer)! }),
-      }),
+      of: (consumer) => {
+        const output = outputs.get(consumer)
+        const { progress: sql } = databases.get(databaseOf(config, consumer))!
+        return {
+          source: sources.get(consumer)!,
+          store: stores.get(consumer)!,
+          records: databases.get(store.database)!.groups,
+          sql,
+          progress: output?.transactions ?? sql,
+          ...(output && { output }),
+        }
+      },
       close,
     }
   } catch (error) {

@@ -118,7 +118,7 @@ function runtimeOf(
   life: Life,
 ): Omit<ConsumerRuntime, 'budget' | 'cluster' | keyof Life> {
   const { settings, handler, version, dedupe, until } = consumer
-  const { source, progress, store, output, records } = resources.of(consumer)
+  const { source, sql, progress, store, output, records } = resources.of(consumer)
   return {
     settings,
     version,
@@ -132,9 +132,10 @@ function runtimeOf(
       store
         .keep(key)
         .catch((error) => life.log.debug({ ...key, error: messageOf(error) }, 'could not show the offset again')),
+    sql,
     progress,
     ...(output && { output }),
     ...(until && { until }),
-    ...(dedupe && { dedupe: new Deduplicator(dedupe, progress, life.log, life.draining) }),
+    ...(dedupe && { dedupe: new Deduplicator(dedupe, sql, life.log, life.draining) }),
   }
 }

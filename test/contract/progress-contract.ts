@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isTidemarkError } from '../../src/model/errors.js'
 import { describeToken, type FencingToken } from '../../src/model/token.js'
-import type { ProgressLog, Transaction } from '../../src/ports/index.js'
+import type { Transaction, TransactionalProgressLog } from '../../src/ports/index.js'
 
 /** What a kind of log of progress brings to be tested. Effects are numbers, written as part of a transaction. */
-export interface ProgressHarness {
-  connect(): Promise<{ readonly progress: ProgressLog; close(): Promise<void> }>
-  write(tx: Transaction, effects: readonly number[]): Promise<unknown>
+export interface ProgressHarness<T> {
+  connect(): Promise<{ readonly progress: TransactionalProgressLog<T>; close(): Promise<void> }>
+  write(tx: T, effects: readonly number[]): Promise<unknown>
   /** Fails, and leaves the transaction so that it can't be committed. */
-  spoil(tx: Transaction): Promise<unknown>
+  spoil(tx: T): Promise<unknown>
   /** What has been written, in ascending order. */
   effects(): Promise<number[]>
   clear(): Promise<void>
@@ -19,11 +19,11 @@ export interface ProgressHarness {
 }
 
 /** The suite that makes a ProgressLog one: a handler's writes and its progress are one, and only the newest owner has any. */
-export function progressContract(kind: string, open: () => Promise<ProgressHarness>): void {
+export function progressContract<T = Transaction>(kind: string, open: () => Promise<ProgressHarness<T>>): void {
   describe(`${kind} progress`, () => {
-    let harness: ProgressHarness
-    let connected: Awaited<ReturnType<ProgressHarness['connect']>>
-    let progress: ProgressLog
+    let harness: ProgressHarness<T>
+    let connected: Awaited<ReturnType<ProgressHarness<T>['connect']>>
+    let progress: TransactionalProgressLog<T>
     const key = { group: 'payments', stream: 'orders', partition: 3 }
     const old: FencingToken = { epoch: 1, batch: 5, attempt: 9 }
     const young: FencingToken = { epoch: 2, batch: 1, attempt: 1 }
@@ -40,14 +40,14 @@ export function progressContract(kind: string, open: () => Promise<ProgressHarne
     })
 
     const start = { from: 0n, replay: 0 }
-    const write = (n: number) => async (tx: Transaction) => {
+    const write = (n: number) => async (tx: T) => {
       await harness.write(tx, [n])
     }
     const effects = () => harness.effects()
     const position = async () => (await progress.read(key))?.position
 
     /** Runs a transaction that must fail and leave nothing behind. */
-    async function failing(work: (tx: Transaction) => Promise<void>): Promise<Error> {
+    async function failing(work: (tx: T) => Promise<void>): Promise<Error> {
       const error = await progress.transact(key, old, 0n, 10n, work).then(
         () => null,
         (error: unknown) => error as Error,
@@ -291,7 +291,7 @@ export function progressContract(kind: string, open: () => Promise<ProgressHarne
       })
 
       it('keeps its transaction for later can not use it', async () => {
-        let kept: Transaction | undefined
+        let kept: T | undefined
         await progress.transact(key, old, 0n, 1n, async (tx) => {
           kept = tx
         })

@@ -1,6 +1,6 @@
 import { kafkaOutput, text } from '../../src/entry/kafka.js'
 import type { PartitionKey } from '../../src/model/partition.js'
-import type { ProgressLog, Transaction } from '../../src/ports/index.js'
+import type { OutputProgressLog, OutputTransaction } from '../../src/ports/index.js'
 import { KafkaGround, readTo } from '../support/kafka-ground.js'
 import { describeWith, part } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -11,7 +11,7 @@ describeWith(['kafka'], 'Kafka', () => {
   progressContract('Kafka', openHarness)
 })
 
-async function openHarness(): Promise<ProgressHarness> {
+async function openHarness(): Promise<ProgressHarness<OutputTransaction>> {
   const { brokers } = part('kafka')
   const ground = await KafkaGround.on(brokers)
   const topic = await ground.topic()
@@ -21,8 +21,8 @@ async function openHarness(): Promise<ProgressHarness> {
   let from = 0n
   /** The suite's names are the same in every test, and the broker keeps what was stored under them; the topic has one partition. */
   const own = (key: PartitionKey) => ({ group: `${group}-${key.group}-${key.partition}`, stream: source, partition: 0 })
-  const write = (tx: Transaction, effects: readonly number[], to = topic) =>
-    tx.send!(effects.map((n) => ({ topic: to, key: null, value: Buffer.from(String(n)), headers: [] })))
+  const write = (tx: OutputTransaction, effects: readonly number[], to = topic) =>
+    tx.send(effects.map((n) => ({ topic: to, key: null, value: Buffer.from(String(n)), headers: [] })))
   return {
     connect: async () => {
       const client = await kafkaOutput({ brokers }).connect({
@@ -30,7 +30,7 @@ async function openHarness(): Promise<ProgressHarness> {
         signal: new AbortController().signal,
       })
       const kafka = client.progress!
-      const progress: ProgressLog = {
+      const progress: OutputProgressLog = {
         ...kafka,
         read: (key) => kafka.read(own(key)),
         claim: (key, token, start) => kafka.claim(own(key), token, start),

@@ -3,7 +3,7 @@ import type { Transaction } from '../../src/ports/index.js'
 import { silentLog } from '../support/silent-log.js'
 import { type ProgressHarness, progressContract } from './progress-contract.js'
 
-progressContract('memory', async (): Promise<ProgressHarness> => {
+progressContract('memory', async (): Promise<ProgressHarness<Transaction>> => {
   const store = memoryStore()
   return {
     connect: async () => store.database.connect({ log: silentLog(), signal: new AbortController().signal }),

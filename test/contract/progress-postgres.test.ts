@@ -12,7 +12,7 @@ describeWith(['postgres'], 'Postgres', () => {
   sqlProgressContract('Postgres', openHarness)
 })
 
-async function openHarness(): Promise<ProgressHarness & SqlHarness> {
+async function openHarness(): Promise<ProgressHarness<Transaction> & SqlHarness> {
   const { connectionString, drop } = await freshDatabase()
   const pool = new pg.Pool({ connectionString, max: 4 })
   pool.on('error', () => {})

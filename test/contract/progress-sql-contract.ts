@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { FencingToken } from '../../src/model/token.js'
-import type { DatabaseClient, ProgressLog, Transaction } from '../../src/ports/index.js'
+import type { DatabaseClient, SqlProgressLog, Transaction } from '../../src/ports/index.js'
 
 /** What a kind of SQL database brings besides. It has a table `effects (n int, by_whom text)`. */
 export interface SqlHarness {
@@ -17,7 +17,7 @@ export function sqlProgressContract(kind: string, open: () => Promise<SqlHarness
   describe(`${kind} progress, with SQL`, () => {
     let harness: SqlHarness
     let database: DatabaseClient
-    let progress: ProgressLog
+    let progress: SqlProgressLog
     const key = { group: 'payments', stream: 'orders', partition: 3 }
     const old: FencingToken = { epoch: 1, batch: 5, attempt: 9 }
     const young: FencingToken = { epoch: 2, batch: 1, attempt: 1 }

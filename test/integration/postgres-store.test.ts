@@ -3,7 +3,7 @@ import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { postgresDatabase, postgresStore } from '../../src/entry/postgres.js'
 import type { FencingToken } from '../../src/model/token.js'
-import type { ProgressLog, Transaction } from '../../src/ports/index.js'
+import type { SqlProgressLog, Transaction } from '../../src/ports/index.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -32,7 +32,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
     await database.drop()
   })
 
-  async function connect(poolSize = 10): Promise<ProgressLog> {
+  async function connect(poolSize = 10): Promise<SqlProgressLog> {
     const { connectionString } = database
     const client = await postgresDatabase({ connectionString, poolSize }).connect(context())
     open.push(() => client.close())

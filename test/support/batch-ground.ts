@@ -84,6 +84,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     store: offsets,
     records: groups,
     keepOffset: async () => {},
+    sql: progress,
     progress,
     ...(until && { until }),
     budget: new SharedBudget(1_000_000),

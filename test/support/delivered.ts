@@ -4,7 +4,7 @@ import { delivererOf } from '../../activities/handling/deliverer.js'
 import type { ConsumerRuntime } from '../../activities/runtime.js'
 import type { HandlerKind } from '../../src/handlers/handler.js'
 import { MemoryProgress, type ProgressRow } from '../../src/memory/store/progress.js'
-import type { Chunk, Message, OutputRecord, ProgressLog } from '../../src/ports/index.js'
+import type { Chunk, Message, OutputProgressLog, OutputRecord } from '../../src/ports/index.js'
 import { LogHeaders } from '../../src/reading/message.js'
 import { silentLog } from './silent-log.js'
 
@@ -57,17 +57,22 @@ export async function delivered({ handler, send, transactional = false, dedupe, 
   const refuse = async () => {
     throw new Error('this output takes records in transactions')
   }
-  const progress = transactional ? withOutputs(memory, sent) : memory
+  const transactions = transactional ? withOutputs(memory, sent) : undefined
   const runtime = {
     handler,
-    progress,
+    sql: memory,
+    progress: transactions ?? memory,
     store: { commit: async () => ({ outcome: 'committed' }) },
     settings: { commit: manual ? { after: 'manual', intervalMs: 60_000 } : { after: 'batch' } },
     log,
     stopped: worker.signal,
     ...(dedupe && { dedupe }),
     ...((send || transactional) && {
-      output: { client: { send: transactional ? refuse : take }, maxBufferedBytes: 1_000, transactional },
+      output: {
+        client: { send: transactional ? refuse : take },
+        maxBufferedBytes: 1_000,
+        ...(transactions && { transactions }),
+      },
     }),
   } as unknown as ConsumerRuntime
   const stored = manual ? new StoredOffsets(runtime, { key, token, replay: 0 }, start) : undefined
@@ -85,7 +90,7 @@ export async function delivered({ handler, send, transactional = false, dedupe, 
 }
 
 /** Records are there when the transaction that sends them commits. */
-function withOutputs(memory: MemoryProgress, sent: OutputRecord[]): ProgressLog {
+function withOutputs(memory: MemoryProgress, sent: OutputRecord[]): OutputProgressLog {
   return {
     read: (of) => memory.read(of),
     claim: (of, by, from) => memory.claim(of, by, from),
@@ -94,7 +99,7 @@ function withOutputs(memory: MemoryProgress, sent: OutputRecord[]): ProgressLog 
     transact: async (of, by, from, to, work) => {
       const staged: OutputRecord[] = []
       const send = async (records: readonly OutputRecord[]) => void staged.push(...records)
-      await memory.transact(of, by, from, to, (tx) => work({ ...tx, send }))
+      await memory.transact(of, by, from, to, () => work({ send }))
       sent.push(...staged)
     },
   }

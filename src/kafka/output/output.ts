@@ -1,4 +1,4 @@
-import type { ConnectContext, Output, OutputClient, OutputRecord, ProgressLog } from '../../ports/index.js'
+import type { ConnectContext, Output, OutputClient, OutputProgressLog, OutputRecord } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
 import { Cluster } from './cluster.js'
 import { type KafkaOutputOptions, type OutputSettings, parseKafkaOutput } from './options.js'
@@ -32,7 +32,7 @@ export function kafkaOutput(options: KafkaOutputOptions): Output {
 }
 
 class KafkaOutput implements OutputClient {
-  readonly progress: ProgressLog
+  readonly progress: OutputProgressLog
   readonly #producer: IdempotentProducer
 
   constructor(

@@ -3,7 +3,7 @@ import { isTidemarkError, messageOf, TidemarkError } from '../../model/errors.js
 import { fenced } from '../../model/fenced.js'
 import { describePartition, type PartitionKey, partitionPath } from '../../model/partition.js'
 import { compareTokens, type FencingToken } from '../../model/token.js'
-import type { Inbox, Outbox, OutputRecord, Progress, ProgressLog, Transaction } from '../../ports/index.js'
+import type { OutputProgressLog, OutputRecord, OutputTransaction, Progress } from '../../ports/index.js'
 import { type Cluster, Refused } from './cluster.js'
 import { type Noted, noteOf, readNote } from './note.js'
 import type { Placer } from './place.js'
@@ -27,9 +27,7 @@ interface Owner extends Noted {
  * Progress beside messages: the positions are offsets of a group of their own, and each transaction's outputs and position
  * are committed together. The fence is Kafka's: a partition has a transactional id, and only its newest producer can commit.
  */
-export class KafkaProgress implements ProgressLog {
-  readonly inbox: Inbox = { admit: needsSql, expire: async () => 0 }
-  readonly outbox: Outbox = { append: needsSql }
+export class KafkaProgress implements OutputProgressLog {
   readonly #owners = new Map<string, Owner>()
   readonly #claims = new Map<string, Promise<unknown>>()
 
@@ -134,7 +132,7 @@ export class KafkaProgress implements ProgressLog {
     token: FencingToken,
     from: bigint,
     to: bigint | (() => bigint),
-    work: (tx: Transaction) => Promise<void>,
+    work: (tx: OutputTransaction) => Promise<void>,
   ): Promise<void> {
     const owner = this.#owners.get(partitionPath(key))
     if (!owner || compareTokens(owner.token, token) !== 0) throw fenced(key, token)
@@ -148,7 +146,7 @@ export class KafkaProgress implements ProgressLog {
     owner: Owner,
     from: bigint,
     to: bigint | (() => bigint),
-    work: (tx: Transaction) => Promise<void>,
+    work: (tx: OutputTransaction) => Promise<void>,
   ): Promise<void> {
     const { token } = owner
     if (owner.position !== from) throw fenced(key, token)
@@ -171,7 +169,7 @@ export class KafkaProgress implements ProgressLog {
           throw this.#explained(error, key)
         })
       }
-      await work(transactionOf(send)).catch((error) => {
+      await work({ send }).catch((error) => {
         ofHandler = error
         throw error
       })
@@ -250,21 +248,6 @@ export class KafkaProgress implements ProgressLog {
 /** The group whose offsets are the progress. Another one than the consumer's: its offsets are a mirror, for people. */
 function progressGroup({ group }: PartitionKey): string {
   return `${group}.progress`
-}
-
-function transactionOf(send: (records: readonly OutputRecord[]) => Promise<void>): Transaction {
-  return {
-    send,
-    client: null,
-    query: needsSql,
-  }
-}
-
-async function needsSql(): Promise<never> {
-  throw new TidemarkError(
-    'CONFIG_INVALID',
-    "a Kafka transaction has no SQL: write by produce(), or use transactional() instead of transactional: 'kafka'",
-  )
 }
 
 function refuse(stored: Stored | null, key: PartitionKey, token: FencingToken): void {

@@ -1,7 +1,7 @@
 import { fenced } from '../../model/fenced.js'
 import type { PartitionKey } from '../../model/partition.js'
 import { compareTokens, type FencingToken } from '../../model/token.js'
-import type { Progress, ProgressLog, Transaction } from '../../ports/index.js'
+import type { Progress, SqlProgressLog, Transaction } from '../../ports/index.js'
 
 /** What `tx.client` is in a transaction of a memory store: values written through it are kept when the transaction commits. */
 export interface MemoryTransaction {
@@ -14,7 +14,7 @@ export interface ProgressRow extends Progress {
 }
 
 /** Progress in the memory of this process: the fence of a real database, for tests. */
-export class MemoryProgress implements ProgressLog {
+export class MemoryProgress implements SqlProgressLog {
   constructor(
     private readonly rows: Map<string, ProgressRow>,
     private readonly written: unknown[],

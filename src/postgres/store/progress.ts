@@ -2,7 +2,7 @@ import pg from 'pg'
 import { fenced } from '../../model/fenced.js'
 import type { PartitionKey } from '../../model/partition.js'
 import { compareTokens, type FencingToken } from '../../model/token.js'
-import type { Inbox, Log, Outbox, Progress, ProgressLog, Transaction } from '../../ports/index.js'
+import type { Inbox, Log, Outbox, Progress, SqlProgressLog, Transaction } from '../../ports/index.js'
 import type { PostgresSettings } from '../client/options.js'
 import { type PooledPostgres, postgresError } from '../client/pool.js'
 import { insertEvents, partsOf } from '../output/insert-events.js'
@@ -19,7 +19,7 @@ const fencedState = 'TM001'
  * The table `consumer_progress`: the fence that every chunk of a transactional handler passes through. Only handlers'
  * transactions use the handlers' pool.
  */
-export class PostgresProgress implements ProgressLog {
+export class PostgresProgress implements SqlProgressLog {
   readonly inbox: Inbox
   readonly outbox: Outbox
   readonly #schema: string
