@@ -57,7 +57,10 @@ export class KafkaProgress implements OutputProgressLog {
 
   claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint> {
     return this.#contend(key, async () => {
-      // First of all: beginning a producer would end the one of the rightful owner.
+      // First of all: beginning a producer would end the one of the rightful owner. What this process has claimed a moment ago, the
+      // broker may not show yet.
+      const owner = this.#owners.get(partitionPath(key))
+      if (owner && compareTokens(owner.token, token) >= 0) throw fenced(key, token)
       refuse(await this.#fetch(key, null), key, token)
       return this.#begin(key, token, start)
     })
