@@ -75,7 +75,8 @@ describeWith(['rabbitmq'], 'a RabbitMQ broker of our own', () => {
     await publish(ground.client, stream, numbers(count))
     // A broker that is killed within seconds after a stream was created may never find it again. One that was ended in order does.
     await stack.rabbitmq.restart()
-    const client = await ground.connect(rabbitmq({ url: ground.url, stream, heartbeat: '1s' }))
+    const connect = () => ground.connect(rabbitmq({ url: ground.url, stream, heartbeat: '1s' }))
+    const client = await waitFor(connect, { what: 'the stream to be back', timeout: 60_000 })
     const waiting = client.waitForData(0, BigInt(count), AbortSignal.timeout(100_000))
     const reader = ground.read(client, stream, 0n)
     let next = 0
