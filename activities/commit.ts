@@ -7,7 +7,7 @@ import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 /**
- * Advances consumer offsets. The store refuses those of partitions that somebody with a newer epoch owns. All of them are tried; if one
+ * Advances consumer offsets. The store refuses offsets of partitions that an owner with a newer epoch has. All of them are tried; if one
  * fails in a way that retrying may mend, the activity is retried: repeating a commit is harmless.
  */
 export function createCommit(runtime: ConsumerRuntime) {

@@ -11,9 +11,9 @@ import { Trouble } from './trouble.js'
 
 /** A call of a handler that lasts longer than this does not hold up the end of its neighbours' batch, ms. */
 const quickMs = 250
-/** A partition that waits looks so often whether Temporal answers again, ms. */
+/** How often a waiting partition checks whether Temporal answers again, ms. */
 const unheardMs = 500
-/** A partition that waits looks at least so often whether the batch has ended, ms. */
+/** The longest that a waiting partition goes without checking whether the batch has ended, ms. */
 const longestWaitMs = 60_000
 /** How often a batch that lets go tells its slice of partitions that are out of it, ms. */
 const tellLateEveryMs = 1_000
