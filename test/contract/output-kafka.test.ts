@@ -81,11 +81,12 @@ describeWith(['kafka'], 'a Kafka output', () => {
     await (await connect()).send(keys.map((key) => record(mine, key, { key: Buffer.from(key) })))
     const producer = await ground.producer()
     await producer.send({ topic: theirs, messages: keys.map((key) => ({ key, value: key })) })
-    const placed = async (topic: string) =>
-      (await readAll(await ground.connect({ topic, value: text() }), topic)).map(
-        ({ partition, value }) => `${partition} ${value}`,
-      )
-    expect((await placed(mine)).sort()).toEqual((await placed(theirs)).sort())
+    // kafkajs's producer may write a message twice where a topic's leaders are new, to the same place both times.
+    const placed = async (topic: string) => {
+      const found = await readAll(await ground.connect({ topic, value: text() }), topic)
+      return [...new Set(found.map(({ partition, value }) => `${partition} ${value}`))].sort()
+    }
+    expect(await placed(mine)).toEqual(await placed(theirs))
   })
 
   it('keeps the order of one call, and of calls one after the other, through many batches', async () => {
