@@ -131,28 +131,36 @@ export class BatchRun implements Listener {
     if (run.opened) await run.again()
     else if (this.#wants(run) && (await run.open())) return this.#end(run, 'finished')
     for (;;) {
-      const end = await this.#boundaryOf(run)
+      const end = (await this.#boundaryOf(run)) ?? (await this.#step(run))
       if (end) return this.#end(run, end)
-      const { maxMessages } = this.runtime.settings.batch
-      // A batch that has to stay open takes more than it should.
-      const left = maxMessages - run.messages
-      const chunk = await run.next(left > 0 ? left : maxMessages, this.#waitMs())
-      if (!chunk) {
-        if (await run.idle()) return this.#end(run, 'finished')
-        await this.#consider(run)
-        continue
-      }
-      if (chunk.messages.length > 0) {
-        this.#firstMessageAt ??= performance.now()
-        this.#lastMessageAt = performance.now()
-      }
-      const last = await run.handle(chunk, () => this.#stops(run))
-      if (last === null) continue
-      this.#trouble.succeeded(run)
-      if (last) return this.#end(run, 'finished')
-      this.#lastMessageAt = performance.now()
-      await this.#consider(run)
     }
+  }
+
+  /**
+   * Waits for one chunk and handles it. In a function of its own, so that nothing keeps the chunk in memory while the partition waits for
+   * the next one.
+   */
+  async #step(run: PartitionRun): Promise<'finished' | null> {
+    const { maxMessages } = this.runtime.settings.batch
+    // A batch that has to stay open takes more than it should.
+    const left = maxMessages - run.messages
+    const chunk = await run.next(left > 0 ? left : maxMessages, this.#waitMs())
+    if (!chunk) {
+      if (await run.idle()) return 'finished'
+      await this.#consider(run)
+      return null
+    }
+    if (chunk.messages.length > 0) {
+      this.#firstMessageAt ??= performance.now()
+      this.#lastMessageAt = performance.now()
+    }
+    const last = await run.handle(chunk, () => this.#stops(run))
+    if (last === null) return null
+    this.#trouble.succeeded(run)
+    if (last) return 'finished'
+    this.#lastMessageAt = performance.now()
+    await this.#consider(run)
+    return null
   }
 
   /**

@@ -3,7 +3,7 @@ import type { OpenAsk } from './ask.js'
 import { type FetchedPartition, readFetchResponse } from './fetch.js'
 
 /** Bytes of one answer, whatever its partitions may have in sum. A larger batch comes whole anyway. */
-const jointBytes = 16 * 1024 * 1024
+const jointBytes = 4 * 1024 * 1024
 
 /** A Fetch for the partitions of several readers. */
 export interface JointFetch {
