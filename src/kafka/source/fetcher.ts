@@ -3,7 +3,7 @@ import { messageOf, TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
 import type { ByteLoan, Log, ReadOptions } from '../../ports/index.js'
 import { Backoff } from '../../reading/backoff.js'
-import { meaningOf, nameOf } from '../client/codes.js'
+import { codeName, readerMeaningOf } from '../client/error-codes.js'
 import type { Ask } from './ask.js'
 import type { FetchedPartition } from './fetch.js'
 import type { PartitionLink } from './partition-link.js'
@@ -141,7 +141,7 @@ export class Fetcher {
   async #refused({ errorCode }: FetchedPartition, from: bigint, times: number): Promise<TidemarkError | null> {
     const { key } = this.options
     const place = { ...key, offset: String(from) }
-    const meaning = meaningOf(errorCode)
+    const meaning = readerMeaningOf(errorCode)
     const where = `${describePartition(key)}, group ${key.group}`
     if (times > patience && meaning === 'gone')
       return new TidemarkError(
@@ -159,7 +159,7 @@ export class Fetcher {
       )
     // Right after a leader change the new leader may not know yet how far the log goes.
     if (times > 3 && meaning === 'range') return this.#outOfRange(from)
-    await this.#failed(new Error(`the broker answered ${nameOf(errorCode)}`))
+    await this.#failed(new Error(`the broker answered ${codeName(errorCode)}`))
     return null
   }
 

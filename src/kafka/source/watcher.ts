@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { TidemarkError } from '../../model/errors.js'
 import type { Log } from '../../ports/index.js'
 import { pause } from '../../reading/backoff.js'
-import { meaningOf } from '../client/codes.js'
+import { readerMeaningOf } from '../client/error-codes.js'
 import { codeError, kafkaError } from '../client/failures.js'
 import type { BrokerAddress, Leaders } from '../client/leaders.js'
 import type { Links } from '../client/link-pool.js'
@@ -170,7 +170,7 @@ export class Watcher {
     for (const waiter of waiters) {
       const answer = answers.get(waiter.partition)
       const code = answer?.errorCode ?? 0
-      const ready = (answer?.records.length ?? 0) > 0 || meaningOf(code) === 'range'
+      const ready = (answer?.records.length ?? 0) > 0 || readerMeaningOf(code) === 'range'
       // The answer brings the records of one partition, but says of each how far it can be read.
       const end = answer && code === 0 ? (readUncommitted ? answer.highWatermark : answer.lastStableOffset) : null
       if ((ready && waiter.position === lowest.get(waiter.partition)) || (end !== null && end > waiter.position))
