@@ -333,7 +333,7 @@ export class BatchRun implements Listener {
     // Its neighbours have a moment to succeed, or to fail for the same reason; no longer than the batch takes to close.
     await this.#wait(run, quickMs, () => this.#closesIn())
     if (this.#failure !== undefined) return true
-    const verdict = this.#trouble.judge(run)
+    const verdict = this.#trouble.judge(run, this.#live.size)
     if (verdict === 'all') return this.#fail(error)
     if (verdict === 'stay') return false
     return this.#out(run, run.outcome('failed', messageOf(error)))

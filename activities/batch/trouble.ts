@@ -7,6 +7,12 @@
  */
 export type Verdict = 'leave' | 'stay' | 'all'
 
+/**
+ * So many partitions, failing at the same time while nothing succeeds, may each have a trouble of its own. Neighbours that are quiet
+ * at the moment must not wait for them.
+ */
+const coincidence = 4
+
 export class Trouble<P> {
   #mayLeave: number
   readonly #failing = new Set<P>()
@@ -33,8 +39,11 @@ export class Trouble<P> {
     this.#failing.delete(partition)
   }
 
-  judge(partition: P): Verdict {
-    if (this.#failing.size > 1 && !this.#succeededSince && this.#failing.size > this.#mayLeave) return 'all'
+  /** @param live how many partitions the batch has, with those that fail */
+  judge(partition: P, live: number): Verdict {
+    const failing = this.#failing.size
+    const common = failing > coincidence || failing >= live
+    if (failing > 1 && !this.#succeededSince && failing > this.#mayLeave && common) return 'all'
     if (this.#mayLeave <= 0) return 'stay'
     this.#mayLeave--
     this.#failing.delete(partition)

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { Interrupt, interrupted } from '../../../activities/batch/interrupt.js'
+import { collectGarbage } from '../../support/garbage.js'
 
 const never = new Promise<never>(() => {})
 
@@ -32,4 +33,14 @@ it('takes care of work that fails after it was interrupted', async () => {
   fail(new Error('too late for anybody to care'))
   // An unhandled rejection would fail the test run.
   expect(await wait).toBe(interrupted)
+})
+
+it('keeps nothing of a wait that is over', async () => {
+  const interrupt = new Interrupt()
+  const given = await (async () => new WeakRef(await interrupt.or(Promise.resolve({ large: true }))))()
+  // A weak reference holds until the end of the turn that made it.
+  await new Promise((resolve) => setImmediate(resolve))
+  collectGarbage()
+  expect(given.deref()).toBeUndefined()
+  interrupt.fire()
 })

@@ -10,34 +10,40 @@ function failing(mayLeave: number, ...partitions: string[]): Trouble<string> {
 
 describe('a partition that fails', () => {
   it('leaves', () => {
-    expect(failing(4, 'a').judge('a')).toBe('leave')
+    expect(failing(4, 'a').judge('a', 9)).toBe('leave')
   })
 
   it('stays where as many have left as may', () => {
     const trouble = failing(1, 'a')
-    expect(trouble.judge('a')).toBe('leave')
+    expect(trouble.judge('a', 9)).toBe('leave')
     trouble.failed('b')
-    expect(trouble.judge('b')).toBe('stay')
+    expect(trouble.judge('b', 9)).toBe('stay')
   })
 
   it('stays where none may leave, and no neighbour fails', () => {
-    expect(failing(0, 'a').judge('a')).toBe('stay')
+    expect(failing(0, 'a').judge('a', 9)).toBe('stay')
   })
 
-  it('fails the batch together with more neighbours than may leave', () => {
-    expect(failing(1, 'a', 'b').judge('a')).toBe('all')
-    expect(failing(0, 'a', 'b').judge('b')).toBe('all')
+  it('fails the batch together with more neighbours than may leave, and than fail by coincidence', () => {
+    expect(failing(4, 'a', 'b', 'c', 'd', 'e').judge('a', 9)).toBe('all')
+    expect(failing(0, 'a', 'b', 'c', 'd', 'e').judge('e', 9)).toBe('all')
+    expect(failing(0, 'a', 'b', 'c', 'd').judge('a', 9)).toBe('stay')
+  })
+
+  it('fails the batch together with all its neighbours, where not all of them may leave', () => {
+    expect(failing(1, 'a', 'b').judge('a', 2)).toBe('all')
+    expect(failing(2, 'a', 'b').judge('a', 2)).toBe('leave')
   })
 
   it('leaves together with its neighbours, as long as all of them may', () => {
     const trouble = failing(2, 'a', 'b')
-    expect([trouble.judge('a'), trouble.judge('b')]).toEqual(['leave', 'leave'])
+    expect([trouble.judge('a', 9), trouble.judge('b', 9)]).toEqual(['leave', 'leave'])
   })
 
   it('does not fail the batch where a neighbour has handled something since', () => {
     const trouble = failing(1, 'a', 'b')
     trouble.succeeded('c')
-    expect([trouble.judge('a'), trouble.judge('b')]).toEqual(['leave', 'stay'])
+    expect([trouble.judge('a', 9), trouble.judge('b', 2)]).toEqual(['leave', 'stay'])
   })
 
   it('fails the batch where neighbours have handled something only before', () => {
@@ -45,7 +51,7 @@ describe('a partition that fails', () => {
     trouble.succeeded('c')
     trouble.failed('a')
     trouble.failed('b')
-    expect(trouble.judge('a')).toBe('all')
+    expect(trouble.judge('a', 2)).toBe('all')
   })
 
   it('counts no neighbour that has succeeded or gone', () => {
@@ -54,6 +60,6 @@ describe('a partition that fails', () => {
     trouble.succeeded('c')
     trouble.succeeded('a')
     trouble.failed('a')
-    expect(trouble.judge('a')).toBe('stay')
+    expect(trouble.judge('a', 1)).toBe('stay')
   })
 })
