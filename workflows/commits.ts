@@ -89,5 +89,5 @@ function nameOf({ index, progress }: Partition): string {
 function summaryOf(stream: string, partitions: readonly Partition[]): string {
   const [first, ...others] = partitions
   const names = namesOf(stream, partitions)
-  return others.length === 0 ? `commit ${names} up to ${first!.progress!.position}` : `commit ${names}`
+  return others.length === 0 ? `offset of ${names}: ${first!.progress!.position}` : `offsets of ${names}`
 }

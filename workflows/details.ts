@@ -73,7 +73,7 @@ export function groupDetailsOf({ group, stream, revision, version, slices, ...st
   })
   if (rows.length > 0) paragraphs.push(table(groupColumns, rows))
   else if (!pauses.group)
-    paragraphs.push('No partition is paused or in trouble. The pages of the slices show positions.')
+    paragraphs.push('No partition is paused or in trouble. The slices, under Relationships, show positions.')
   return page(...paragraphs)
 }
 
@@ -82,7 +82,7 @@ function placesOf(progress: PartitionProgress | undefined, stands: boolean): str
   const { position, committed, head } = progress
   const lag = BigInt(head) - BigInt(committed)
   // Nobody looks at the head of a partition that stands, and it can only have grown.
-  const least = stands ? '≥ ' : ''
+  const least = stands ? '≥\u00a0' : ''
   return [position, committed, `${least}${head}`, `${least}${lag > 0n ? lag : 0n}`]
 }
 

@@ -277,8 +277,8 @@ export class Lanes implements UnderWay {
     const place = describePartition({ stream: name.stream, partition: first!.partition })
     const summary =
       lane.kind === 'apart'
-        ? `handle ${place} apart: ${members[0]!.reason || 'its handler is slow'}`
-        : `handle ${namesOf(name.stream, members)}`
+        ? `${place} apart from its neighbours: ${members[0]!.reason || 'its handler is slow'}`
+        : `messages of ${namesOf(name.stream, members)}`
     return process(
       revision,
       {

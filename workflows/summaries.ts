@@ -2,7 +2,7 @@ import type { NoteInput } from '../src/model/batch.js'
 import { describePartition, ranges } from '../src/model/partition.js'
 import type { Partition } from './partition.js'
 
-/* What the Temporal UI shows beside activities. It shows summaries in lists without the activity's type, too, so each names what is done. */
+/* What the Temporal UI shows beside an activity's type, and in one list without it: so each says what it is about. */
 
 /** `orders[0], orders[4], orders[8] and 3 more` */
 export function namesOf(stream: string, partitions: readonly Pick<Partition, 'index'>[]): string {

@@ -56,7 +56,7 @@ describe('the page of a slice', () => {
 
   it('says why a partition is paused, and that its lag is the least it can be', () => {
     const why = 'paused by ann since 2026-07-01 08:00:00 UTC: wrong totals'
-    expect(rowOf({ paused: note })).toEqual(['5', 'paused', '10', '10', '≥ 12', '≥ 2', why])
+    expect(rowOf({ paused: note })).toEqual(['5', 'paused', '10', '10', '≥\u00a012', '≥\u00a02', why])
   })
 })
 
