@@ -1,6 +1,6 @@
 import type { PauseNote } from '../src/model/batch.js'
 import type { GroupStatus, PartitionProgress, PartitionReport, SliceInput } from '../src/model/commands.js'
-import { sliceOf, sliceWorkflowId } from '../src/model/partition.js'
+import { type GroupName, sliceOf, sliceWorkflowId } from '../src/model/partition.js'
 import { type Column, page, plain, readable, table } from './markdown.js'
 import type { Partition } from './partition.js'
 
@@ -59,7 +59,7 @@ export function groupDetailsOf({ group, stream, revision, version, slices, ...st
       `**No worker holds config ${revision.version}.** Those with ${version} handle the batches until one is back.`,
     )
   const { pauses } = status
-  if (pauses.group) paragraphs.push(`**The whole group is paused**, ${whyPaused(pauses.group)}`)
+  if (pauses.group) paragraphs.push(`**The whole group is paused** ${whyPaused(pauses.group)}`)
   const notes = new Map(pauses.partitions.map((note) => [note.partition, note]))
   const reports = new Map(status.reports.map((report) => [report.partition, report]))
   const standing = status.partitions.filter((partition) => notes.has(partition) || reports.has(partition))
@@ -77,8 +77,16 @@ export function groupDetailsOf({ group, stream, revision, version, slices, ...st
   return page(...paragraphs)
 }
 
+/** The last page of a group that a person has cancelled. */
+export function stoppedDetailsOf({ group, stream }: GroupName): string {
+  return page(
+    `**The group ${plain(group)} on ${plain(stream)} is stopped**: its workflow was cancelled in Temporal. ` +
+      `\`tidemark resume --group ${group} --stream ${stream}\` starts it again.`,
+  )
+}
+
 function placesOf(progress: PartitionProgress | undefined, stands: boolean): string[] {
-  if (!progress) return ['', '', '', '']
+  if (!progress) return ['–', '–', '–', '–']
   const { position, committed, head } = progress
   const lag = BigInt(head) - BigInt(committed)
   // Nobody looks at the head of a partition that stands, and it can only have grown.

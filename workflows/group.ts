@@ -27,6 +27,7 @@ import { bySlice, sliceOf } from '../src/model/partition.js'
 import type { Revision } from '../src/model/revision.js'
 import { control, presence, waiting } from './activities.js'
 import { now } from './clock.js'
+import { stoppedDetailsOf } from './details.js'
 import { Fleet } from './fleet.js'
 import { Membership, stateOf } from './group-state.js'
 import { page, plain } from './markdown.js'
@@ -320,5 +321,6 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     }
     // Whoever starts the next run must not meet them any more.
     await fleet().end(members.partitions)
+    setCurrentDetails(stoppedDetailsOf(name))
   }
 }

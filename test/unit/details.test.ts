@@ -91,7 +91,7 @@ describe('the page of a group', () => {
 
   it('says that the whole group is paused', () => {
     const text = groupDetailsOf({ ...status, pauses: { group: note, partitions: [] } })
-    expect(text).toContain('**The whole group is paused**, by ann')
+    expect(text).toContain('**The whole group is paused** by ann')
     expect(text).not.toContain('No partition is paused')
   })
 
