@@ -3,8 +3,9 @@
  * so both are made here.
  */
 
-/** A space that Markdown does not trim. */
-const space = '\u00a0'
+/** Spaces that Markdown does not trim: a wide one between columns, and a line of its own. */
+const gap = '\u2002'
+const emptyLine = '\u00a0'
 /** The UI loads a page by a URL that holds all of its text, which proxies limit. */
 const longestText = 300
 const mostRows = 50
@@ -15,7 +16,7 @@ export interface Column {
 }
 
 export function page(...paragraphs: readonly string[]): string {
-  return [...paragraphs, space].join('\n\n')
+  return [...paragraphs, emptyLine].join('\n\n')
 }
 
 /** @param rows cells in Markdown: what people or handlers wrote goes through `plain` */
@@ -31,7 +32,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
 }
 
 function line(cells: readonly string[]): string {
-  return `| ${cells.map((cell) => `${cell}${space}`).join(' | ')} |`
+  return `| ${cells.map((cell) => `${cell}${gap}`).join(' | ')} |`
 }
 
 /** Text as it was written, on one line: no part of it is taken for Markdown or HTML. */
