@@ -87,7 +87,7 @@ export class Fleet {
         // A worker that dies while it decides what comes next is missed as soon as one that dies while it works.
         workflowTaskTimeout: Math.min(revision.timing.heartbeatTimeoutMs, 10_000),
         staticSummary: `slice ${slice} of ${name.stream} for ${name.group}`,
-        staticDetails: `Owns partitions of ${name.stream} for the group ${name.group} (${which}, and later ones): has their messages handled batch by batch, and commits the offsets after each batch.`,
+        staticDetails: `Owns the partitions ${which} of ${name.stream} for the group ${name.group}, and some of those that are added later: has their messages handled batch by batch, and commits the offsets after each batch.`,
         ...(searchAttributes ? { typedSearchAttributes: sliceAttributes(name, slice, statesOf(partitions)) } : {}),
       })
     } catch (error) {

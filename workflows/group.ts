@@ -27,8 +27,10 @@ import { bySlice, sliceOf } from '../src/model/partition.js'
 import type { Revision } from '../src/model/revision.js'
 import { control, presence, waiting } from './activities.js'
 import { now } from './clock.js'
+import { stoppedDetailsOf } from './details.js'
 import { Fleet } from './fleet.js'
 import { Membership, stateOf } from './group-state.js'
+import { page, plain } from './markdown.js'
 import { Reslicing, resliceUpdate } from './reslicing.js'
 import { showGroup } from './search-attributes.js'
 import {
@@ -39,6 +41,7 @@ import {
   reportSignal,
   resumeSignal,
 } from './slice-state.js'
+import { noteSummary } from './summaries.js'
 
 const pauseUpdate = defineUpdate<GroupStatus, [PauseCommand]>(names.pause)
 const resumeUpdate = defineUpdate<GroupStatus, [ResumeCommand]>(names.resume)
@@ -162,7 +165,9 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
       const continued = makeContinueAsNewFunc<typeof consumerGroup>({ taskQueue: next.queues.workflows })
       return await continued({ ...(reslicing.begun ? members!.anew() : members!.next()), revision: next })
     }
-    setCurrentDetails(`finished: all ${members!.partitions.length} partitions of ${name.stream} are where the run ends`)
+    setCurrentDetails(
+      page(`Finished: all ${members!.partitions.length} partitions of ${plain(name.stream)} are where the run ends.`),
+    )
     await fleet().end(members!.partitions)
     return members!.status()
   } catch (error) {
@@ -189,7 +194,7 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   async function enroll(): Promise<void> {
     const slices = revision.slices === undefined ? {} : { slices: revision.slices }
     const before = decisions
-    const found = await control(revision, 'read the group record').enroll({ name, ...slices })
+    const found = await control(revision, 'read the group record and the partitions').enroll({ name, ...slices })
     members ??= new Membership({ ...input, revision }, stateOf(found))
     // A pause that was written down meanwhile is newer.
     if (decisions === before) members.pauses = found.pauses
@@ -253,7 +258,7 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   function poll(): Polling {
     const { partitions, slices } = members!
     const polling: Polling = { scope: new CancellationScope(), found: undefined }
-    const { poll } = waiting(revision, 'wait for messages, and for partitions')
+    const { poll } = waiting(revision, 'wait for messages of slices at rest, and for new partitions')
     polling.scope
       .run(() => poll({ name, partitions, slices }))
       .catch((error) => {
@@ -282,7 +287,7 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     while (!members || deciding) await condition(() => members !== undefined && !deciding)
     deciding = true
     try {
-      members!.pauses = await control(revision, `write down: ${what.what}`).note({ name, ...what })
+      members!.pauses = await control(revision, noteSummary(what)).note({ name, ...what })
       decisions++
       await tell()
     } finally {
@@ -302,14 +307,20 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   /** A person has cancelled the group: it stays stopped until a person resumes it. */
   async function stop(): Promise<void> {
     const reason = 'its workflow was cancelled in Temporal'
-    await control(revision, 'write down: stopped').note({ name, what: 'stopped', by: 'Temporal', reason })
+    await control(revision, 'write down: group stopped in Temporal').note({
+      name,
+      what: 'stopped',
+      by: 'Temporal',
+      reason,
+    })
     if (!members) {
       // Slices of an earlier run may be there, though this run has not come to know them.
-      const found = await control(revision, 'read the group record').enroll({ name })
+      const found = await control(revision, 'read the group record and the partitions').enroll({ name })
       members = new Membership({ ...input, revision }, stateOf(found))
       members.add(found.partitions, [])
     }
     // Whoever starts the next run must not meet them any more.
     await fleet().end(members.partitions)
+    setCurrentDetails(stoppedDetailsOf(name))
   }
 }

@@ -7,6 +7,7 @@ import type { Commits } from './commits.js'
 import { failureOf } from './failures.js'
 import type { Partition } from './partition.js'
 import type { SliceState, UnderWay } from './slice-state.js'
+import { namesOf } from './summaries.js'
 
 /** Partitions in trouble that are worked apart at the same time. When more are in trouble, the slice backs off as one. */
 const mostApart = 4
@@ -274,12 +275,15 @@ export class Lanes implements UnderWay {
     }
     const [first] = partitions
     const place = describePartition({ stream: name.stream, partition: first!.partition })
-    const apart = `${place} apart: ${members[0]!.reason || 'its handler is slow'}`
+    const summary =
+      lane.kind === 'apart'
+        ? `${place} apart from its neighbours: ${members[0]!.reason || 'its handler is slow'}`
+        : `messages of ${namesOf(name.stream, members)}`
     return process(
       revision,
       {
         version: lane.version,
-        summary: lane.kind === 'apart' ? apart : namesOf(name.stream, members),
+        summary,
         ...(lane.kind === 'apart' ? { id: `${place} epoch ${first!.epoch} batch ${first!.batch}` } : {}),
       },
       batch,
@@ -320,7 +324,9 @@ export class Lanes implements UnderWay {
 
   /** Nobody took the batch: continues with the version that the workers which are there hold. */
   async #changeVersion(wanted: string): Promise<void> {
-    const { version } = await control(this.#state.revision, 'find a worker').fallback({ wanted })
+    const { version } = await control(this.#state.revision, 'find out which config the workers hold').fallback({
+      wanted,
+    })
     // Unless another config was put in force meanwhile.
     if (this.#state.version === wanted) this.#state.changeVersion(version)
   }
@@ -331,9 +337,4 @@ function withoutTrouble(outcome: PartitionOutcome): PartitionOutcome {
   if (outcome.end !== 'failed' && outcome.end !== 'slow' && outcome.end !== 'blocked') return outcome
   const { partition, batch, to, messages, head, committed } = outcome
   return { partition, batch, to, messages, head, ...(committed === undefined ? {} : { committed }), end: 'released' }
-}
-
-function namesOf(stream: string, partitions: readonly Partition[]): string {
-  const names = partitions.slice(0, 3).map(({ index }) => describePartition({ stream, partition: index }))
-  return partitions.length > 3 ? `${names.join(', ')} and ${partitions.length - 3} more` : names.join(', ')
 }
