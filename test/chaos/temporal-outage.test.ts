@@ -42,7 +42,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'an outage of Temporal', () => {
       const takenOverMs = Date.now() - cutAt.getTime()
       const pauseMs = await ground.longestPauseMs(cutAt, new Date())
       wire.heal()
-      const tallies = await ground.settled(60_000)
+      const tallies = await scene.settled(60_000)
       say({ takenOverMs, pauseMs, tallies })
       // The worker that is cut off works on until then. But Temporal may still hand batches to polls that it has open.
       expect(pauseMs).toBeLessThan(15_000)
@@ -78,7 +78,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'an outage of Temporal', () => {
       const resumedAt = new Date()
       await waitFor(() => ground.moved(resumedAt), { timeout: 60_000, what: 'every partition to be worked again' })
       wire.heal()
-      const tallies = await ground.settled(60_000)
+      const tallies = await scene.settled(60_000)
       say({ tallies })
       expectNothingLost(tallies)
     }))

@@ -46,7 +46,7 @@ export async function withTemporalAway(
   await scene.told('paused', all)
   for (const group of consumers) await resumeGroup(client, { group, stream })
   await scene.told('running', all)
-  const tallies = await ground.settled(30_000)
+  const tallies = await scene.settled(30_000)
   return {
     pauseMs,
     committed,

@@ -115,12 +115,31 @@ export class LiveGround {
     return Number(rows[0]!.n)
   }
 
-  /** Writes no more, waits until everything is committed, and counts. */
-  async settled(timeout: number): Promise<Tally[]> {
+  async #uncommitted(): Promise<string[]> {
+    const { rows } = await this.#pool.query<{ group: string; partition: number; offset: string; handled: string }>(
+      `select o."group", o.partition, o."offset", (select max(off) + 1 from effects e where e.consumer = o."group" and e.partition = o.partition) handled
+       from tidemark.consumer_offsets o where stream = $1 and "offset" + 1 < $2 order by 1, 2`,
+      [this.topic, this.#written],
+    )
+    return rows.map((row) => `${row.group}[${row.partition}] is committed to ${row.offset}, handled to ${row.handled}`)
+  }
+
+  /**
+   * Writes no more, waits until everything is committed, and counts.
+   *
+   * @param explain says more where it takes too long
+   */
+  async settled(timeout: number, explain?: () => Promise<string>): Promise<Tally[]> {
     this.#over.abort()
     await this.#producing
-    const all = this.#written * partitions.length * consumers.length
-    await waitFor(async () => (await this.committed()) === all, { timeout, what: `${all} messages to be committed` })
+    await waitFor(
+      async () => {
+        const behind = await this.#uncommitted()
+        if (behind.length === 0) return true
+        throw new Error(`${behind.join(', ')}${explain ? `; ${await explain()}` : ''}`)
+      },
+      { timeout, what: `${this.#written} messages of each partition to be committed` },
+    )
     const { rows } = await this.#pool.query<{ consumer: string; n: number; repeated: number; most: number }>(
       `select consumer, sum(n)::int n, sum(repeated)::int repeated, max(repeated)::int most from
          (select consumer, partition, count(distinct off)::int n, (count(*) - count(distinct off))::int repeated

@@ -7,7 +7,7 @@ import { waitFor } from '../../support/wait-for.js'
 import { Wire } from '../../support/wire.js'
 import type { Parts } from '../ground.js'
 import { type ChaosWorker, Workers } from '../workers.js'
-import { batchMs, consumers, LiveGround, slices } from './ground.js'
+import { batchMs, consumers, LiveGround, slices, type Tally } from './ground.js'
 
 /** A worker that reaches Temporal by a wire of its own. */
 export interface Wired {
@@ -83,6 +83,16 @@ export class Scene {
     await waitFor(async () => (await ages()).every((ms) => ms > 2_000 && ms < batchMs - 2_000), {
       timeout: 60_000,
       what: 'all batches to be open',
+    })
+  }
+
+  /** Everything is committed; counts. */
+  settled(timeout: number): Promise<Tally[]> {
+    return this.ground.settled(timeout, async () => {
+      const views = await Promise.all(
+        consumers.map((group) => groupStatus(this.client, { group, stream: this.ground.topic })),
+      )
+      return JSON.stringify(views.flatMap(({ partitions }) => partitions))
     })
   }
 
