@@ -27,9 +27,9 @@ import { bySlice, sliceOf } from '../src/model/partition.js'
 import type { Revision } from '../src/model/revision.js'
 import { control, presence, waiting } from './activities.js'
 import { now } from './clock.js'
-import { Fleet } from './fleet.js'
-import { Membership, stateOf } from './group-state.js'
-import { Reslicing, resliceUpdate } from './reslicing.js'
+import { Fleet } from './group/fleet.js'
+import { Membership, stateOf } from './group/membership.js'
+import { Reslicing, resliceUpdate } from './group/reslicing.js'
 import { showGroup } from './search-attributes.js'
 import {
   configureSignal,
@@ -38,7 +38,7 @@ import {
   reopenSignal,
   reportSignal,
   resumeSignal,
-} from './slice-state.js'
+} from './slice/slice-state.js'
 
 const pauseUpdate = defineUpdate<GroupStatus, [PauseCommand]>(names.pause)
 const resumeUpdate = defineUpdate<GroupStatus, [ResumeCommand]>(names.resume)

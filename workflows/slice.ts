@@ -7,9 +7,9 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { SliceInput } from '../src/model/commands.js'
-import { Commits } from './commits.js'
-import { Lanes } from './lanes.js'
-import { SliceState } from './slice-state.js'
+import { Commits } from './slice/commits.js'
+import { Lanes } from './slice/lanes.js'
+import { SliceState } from './slice/slice-state.js'
 
 /**
  * Owns some partitions of one group: every partition p with p mod slices = slice. Its workflow ID is the lock: Temporal runs one of it
@@ -23,7 +23,7 @@ import { SliceState } from './slice-state.js'
  *   process  follow all healthy partitions, each with its own reader, transactions and fencing token
  *   commit   advance the consumer offsets: after the batch, beside the next one
  *
- * A partition in trouble leaves the batch, and is worked apart with retries of its own until it is healthy (lanes.ts). A slice whose
+ * A partition in trouble leaves the batch, and is worked apart with retries of its own until it is healthy (slice/lanes.ts). A slice whose
  * partitions have no messages for a while is at rest: nothing runs, and the group's poll wakes it.
  *
  * A revision for the workers of another build ends the batches under way, and the workflow continues on those workers' task queue.

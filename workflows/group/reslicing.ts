@@ -1,9 +1,9 @@
 import { ApplicationFailure, condition, defineUpdate } from '@temporalio/workflow'
-import { names, type ResliceCommand, type Resliced } from '../src/model/commands.js'
-import { type GroupName, mostSlices } from '../src/model/partition.js'
-import { control } from './activities.js'
+import { names, type ResliceCommand, type Resliced } from '../../src/model/commands.js'
+import { type GroupName, mostSlices } from '../../src/model/partition.js'
+import { control } from '../activities.js'
 import type { Fleet } from './fleet.js'
-import type { Membership } from './group-state.js'
+import type { Membership } from './membership.js'
 
 export const resliceUpdate = defineUpdate<Resliced, [ResliceCommand]>(names.reslice)
 

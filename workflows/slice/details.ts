@@ -1,4 +1,4 @@
-import type { SliceInput } from '../src/model/commands.js'
+import type { SliceInput } from '../../src/model/commands.js'
 import type { Partition } from './partition.js'
 
 /** The states of a slice's partitions, for search and for the page. `running` is a healthy partition that nobody has paused. */

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow'
-import type { Enrolled, PauseNote, Pauses } from '../src/model/batch.js'
+import type { Enrolled, PauseNote, Pauses } from '../../src/model/batch.js'
 import type {
   FallbackCommand,
   GroupInput,
@@ -9,9 +9,9 @@ import type {
   PartitionStart,
   ResumeCommand,
   SliceReport,
-} from '../src/model/commands.js'
-import { ranges, sliceOf } from '../src/model/partition.js'
-import type { Revision } from '../src/model/revision.js'
+} from '../../src/model/commands.js'
+import { ranges, sliceOf } from '../../src/model/partition.js'
+import type { Revision } from '../../src/model/revision.js'
 
 /** What a group knows: its record in the store's database, as of its last look, and what its slices report. */
 export class Membership {

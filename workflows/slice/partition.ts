@@ -1,8 +1,8 @@
-import type { OpenRequest, Ownership, PartitionBatch, PartitionOutcome, PauseNote, Run } from '../src/model/batch.js'
-import type { PartitionProgress, PartitionRecord, PartitionReport, PartitionStart } from '../src/model/commands.js'
-import { type Condition, type ConditionEvent, conditionAfter, isWorkable } from '../src/model/condition.js'
-import type { Revision } from '../src/model/revision.js'
-import { now } from './clock.js'
+import type { OpenRequest, Ownership, PartitionBatch, PartitionOutcome, PauseNote, Run } from '../../src/model/batch.js'
+import type { PartitionProgress, PartitionRecord, PartitionReport, PartitionStart } from '../../src/model/commands.js'
+import { type Condition, type ConditionEvent, conditionAfter, isWorkable } from '../../src/model/condition.js'
+import type { Revision } from '../../src/model/revision.js'
+import { now } from '../clock.js'
 
 /** How many batches a partition is worked apart once its handler was too slow for its neighbours. */
 const slowFor = 4

@@ -7,14 +7,14 @@ import {
   type SignalDefinition,
   startChild,
 } from '@temporalio/workflow'
-import { type PartitionStart, type SliceInput, workflowTypes } from '../src/model/commands.js'
-import { bySlice, type GroupName, ranges, sliceWorkflowId } from '../src/model/partition.js'
-import type { Revision } from '../src/model/revision.js'
-import { control } from './activities.js'
-import { statesOf } from './details.js'
-import { Partition } from './partition.js'
-import { sliceAttributes } from './search-attributes.js'
-import { configureSignal, fallbackSignal, finishSignal, ownSignal } from './slice-state.js'
+import { type PartitionStart, type SliceInput, workflowTypes } from '../../src/model/commands.js'
+import { bySlice, type GroupName, ranges, sliceWorkflowId } from '../../src/model/partition.js'
+import type { Revision } from '../../src/model/revision.js'
+import { control } from '../activities.js'
+import { sliceAttributes } from '../search-attributes.js'
+import { statesOf } from '../slice/details.js'
+import { Partition } from '../slice/partition.js'
+import { configureSignal, fallbackSignal, finishSignal, ownSignal } from '../slice/slice-state.js'
 
 /** What a fleet's slices have in common. */
 export interface FleetOf {

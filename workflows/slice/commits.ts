@@ -1,6 +1,6 @@
 import { CancellationScope, condition } from '@temporalio/workflow'
-import type { CommitOutcome } from '../src/model/batch.js'
-import { control } from './activities.js'
+import type { CommitOutcome } from '../../src/model/batch.js'
+import { control } from '../activities.js'
 import { failureOf } from './failures.js'
 import type { Partition } from './partition.js'
 import type { SliceState } from './slice-state.js'
