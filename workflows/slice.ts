@@ -23,7 +23,7 @@ import { SliceState } from './slice/slice-state.js'
  *   process  follow all healthy partitions, each with its own reader, transactions and fencing token
  *   commit   advance the consumer offsets: after the batch, beside the next one
  *
- * A partition in trouble leaves the batch, and is worked apart with retries of its own until it is healthy (slice/lanes.ts). A slice whose
+ * A partition in trouble leaves the batch, and is worked apart with retries of its own until it is healthy (slice/next-lane.ts). A slice whose
  * partitions have no messages for a while is at rest: nothing runs, and the group's poll wakes it.
  *
  * A revision for the workers of another build ends the batches under way, and the workflow continues on those workers' task queue.

@@ -1,0 +1,38 @@
+import { control } from '../activities.js'
+import { failureOf } from './failures.js'
+import type { Lane } from './lane.js'
+import { namesOf } from './partition-names.js'
+import type { SliceState } from './slice-state.js'
+
+/**
+ * What follows a batch that has not said how far it came. What was handled is in the progress rows, and the next batches begin there.
+ */
+export async function afterFailure(lane: Lane, error: unknown, state: SliceState): Promise<void> {
+  const failure = failureOf(error)
+  if (failure.kind !== 'untaken') await makeTokensWorthless(lane, state)
+  // Letting go is not failing: with a new config, or after a pause, the error may be gone.
+  if (failure.kind === 'stop')
+    for (const partition of lane.members.keys())
+      if (!lane.letsGo(partition)) partition.change('blocked', failure.reason)
+  if (failure.kind === 'untaken' && lane.version === state.version) await changeVersion(lane.version, state)
+}
+
+/** A worker behind a cut wire may still be working the batch: it must not move progress once the partitions are let go. */
+async function makeTokensWorthless(lane: Lane, state: SliceState): Promise<void> {
+  const { name } = state.input
+  const begun = [...lane.members].filter(([, batch]) => batch > 0)
+  if (begun.length === 0) return
+  const names = namesOf(
+    name.stream,
+    begun.map(([partition]) => partition),
+  )
+  const partitions = begun.map(([{ index, progress }, batch]) => ({ partition: index, epoch: progress!.epoch, batch }))
+  await control(state.revision, `let go of ${names}`).raise({ name, partitions })
+}
+
+/** Nobody took the batch: continues with the version that the workers which are there hold. */
+async function changeVersion(wanted: string, state: SliceState): Promise<void> {
+  const { version } = await control(state.revision, 'find a worker').fallback({ wanted })
+  // Unless another config was put in force meanwhile.
+  if (state.version === wanted) state.changeVersion(version)
+}
