@@ -1,0 +1,62 @@
+import { ApplicationFailure, CancellationScope } from '@temporalio/workflow'
+import { control } from '../activities.js'
+import { configureSignal, pauseSignal, resumeSignal } from '../slice/slice-state.js'
+import type { Group } from './group-state.js'
+
+/**
+ * Reads the group's record and the stream's partitions, and gives the new ones to their slices.
+ *
+ * @throws ApplicationFailure STOPPED where a person has stopped the group
+ */
+export async function enroll(group: Group): Promise<void> {
+  const { name, revision } = group
+  const slices = revision.slices === undefined ? {} : { slices: revision.slices }
+  const before = group.decisions
+  const found = await control(revision, 'read the group record').enroll({ name, ...slices })
+  const members = group.know(found)
+  // A pause that was written down meanwhile is newer.
+  if (group.decisions === before) members.pauses = found.pauses
+  if (found.stopped !== null) throw ApplicationFailure.nonRetryable(found.stopped, 'STOPPED')
+  const known = new Set(members.partitions)
+  const fresh = found.partitions.filter((partition) => !known.has(partition))
+  // Known from here on: a command, or a stop, that comes while the slices are started concerns them as well.
+  members.add(fresh, found.added)
+  await give(group, fresh)
+  // Not before their slices know it: an answer may be lost on the way, and nobody would know any more that they are new.
+  const { added } = found
+  if (added.length > 0) await group.decide({ what: 'added', by: 'the stream', reason: '', partitions: added })
+}
+
+/**
+ * Gives partitions to their slices. What is decided while slices are started does not reach those that are not there yet, so they are
+ * told afterwards.
+ */
+export async function give(group: Group, partitions: readonly number[]): Promise<void> {
+  const { members, revision: given } = group
+  const starts = members.starts(partitions)
+  await group.fleet.own(starts)
+  const pauses = members.pausesSince(starts)
+  const resumed = members.resumedSince(starts)
+  const { revision } = group
+  if (revision === given && pauses.size === 0 && resumed.length === 0) return
+  if (revision !== given) await group.fleet.tell(partitions, configureSignal, () => [group.revision])
+  for (const [note, paused] of pauses)
+    await group.fleet.tell(paused, pauseSignal, (theirs) => [{ partitions: theirs, note }])
+  await group.fleet.tell(resumed, resumeSignal, (theirs) => [{ partitions: theirs }])
+}
+
+/** A person has cancelled the group: it stays stopped until a person resumes it. */
+export async function stop(group: Group): Promise<void> {
+  await CancellationScope.nonCancellable(async () => {
+    const { name, revision } = group
+    const reason = 'its workflow was cancelled in Temporal'
+    await control(revision, 'write down: stopped').note({ name, what: 'stopped', by: 'Temporal', reason })
+    if (!group.membersIfKnown) {
+      // Slices of an earlier run may be there, though this run has not come to know them.
+      const found = await control(revision, 'read the group record').enroll({ name })
+      group.know(found).add(found.partitions, [])
+    }
+    // Whoever starts the next run must not meet them any more.
+    await group.fleet.end(group.members.partitions)
+  })
+}
