@@ -6,7 +6,7 @@ import type { Decision, GroupRecord } from '../ports/index.js'
 import { neverStarted } from '../temporal/answers.js'
 import { lookAtGroup } from '../temporal/group-workflow.js'
 import { pauseGroup, resumeGroup } from './commands.js'
-import { startParsed } from './groups.js'
+import { startIn } from './groups.js'
 import type { Session } from './session.js'
 import { describeStop, stopInForce } from './stopped.js'
 import { whoAmI } from './who.js'
@@ -103,7 +103,7 @@ export async function resumeIn(session: Session, consumer: ParsedConsumer, comma
       { place: name },
     )
   const why = command.reason ?? ''
-  await startParsed(session.config, { client, only: [name], resumeStopped: true, ...(why ? { why } : {}) })
+  await startIn(session, { client, only: [name], resumeStopped: true, ...(why ? { why } : {}) })
   const paused = isPaused(record, record.partitions)
   return {
     ...name,

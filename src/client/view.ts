@@ -1,17 +1,17 @@
-import type { Client } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
-import { type ParsedConfig, type ParsedConsumer, parseConfig, type TemporalSettings } from '../config/parse.js'
+import type { ParsedConsumer } from '../config/parse.js'
 import { isTidemarkError, messageOf } from '../model/errors.js'
 import type { GroupName } from '../model/partition.js'
 import type { GroupRecord, Stop } from '../ports/index.js'
 import { answered } from '../temporal/answers.js'
-import { connectClient, temporalError } from '../temporal/connection.js'
+import { temporalError } from '../temporal/connection.js'
 import { lookAtGroup } from '../temporal/group-workflow.js'
 import { findConsumers, type Wanted } from './find.js'
 import { answerWithin, placeOf } from './once.js'
-import { openDatabase, openSource, openStore, patience, using } from './open.js'
+import { patience } from './open.js'
 import { greatestAge, type PartitionPosition, readPositions, sumOfLag } from './positions.js'
 import { type Findings, problemOf } from './problem.js'
+import { inSession, type Session } from './session.js'
 import { type GroupView, type PartitionView, statusBy } from './status.js'
 import { describeStop, stopInForce } from './stopped.js'
 
@@ -66,9 +66,10 @@ type Asked<T> = { readonly answer: T; readonly why: null } | { readonly answer: 
  *
  * @throws TidemarkError UNKNOWN_CONSUMER; UNREACHABLE where neither Temporal nor the store can be reached
  */
-export async function viewGroups(config: TidemarkConfig, wanted: Wanted = {}): Promise<ConsumerView[]> {
-  const parsed = parseConfig(config)
-  return Promise.all(findConsumers(parsed, wanted).map((consumer) => viewConsumer(parsed, consumer)))
+export function viewGroups(config: TidemarkConfig, wanted: Wanted = {}): Promise<ConsumerView[]> {
+  return inSession(config, (session) =>
+    Promise.all(findConsumers(session.config, wanted).map((consumer) => viewConsumer(session, consumer))),
+  )
 }
 
 /**
@@ -76,13 +77,13 @@ export async function viewGroups(config: TidemarkConfig, wanted: Wanted = {}): P
  *
  * @throws what the store threw, when Temporal doesn't answer either
  */
-export async function viewConsumer(config: ParsedConfig, consumer: ParsedConsumer): Promise<ConsumerView> {
+async function viewConsumer(session: Session, consumer: ParsedConsumer): Promise<ConsumerView> {
   const { group, stream } = consumer.settings
   const name = { group, stream }
   const [temporal, positions, record] = await Promise.all([
-    asked(withTemporal(config.temporal, (client) => workersOf(client, name))),
-    asked(positionsOf(config, consumer)),
-    asked(using(openDatabase(config), ({ groups }) => groups.read(name))),
+    asked(workersOf(session, name)),
+    asked(positionsOf(session, consumer)),
+    asked(session.database().then(({ groups }) => groups.read(name))),
   ])
   if (!temporal.answer && !positions.answer) throw positions.why
   const findings: Findings = {
@@ -102,11 +103,16 @@ export async function viewConsumer(config: ParsedConfig, consumer: ParsedConsume
 }
 
 /** The group's workflow, and what its workers say where they answer. */
-async function workersOf(client: Client, name: GroupName): Promise<Omit<Findings, 'record'>> {
-  const workflow = await answered(client, name, () => lookAtGroup(client, name), patience)
-  const view = await asked(statusBy(client, name, workflow, patience))
-  if (view.why !== null && !silent(view.why)) throw view.why
-  return { workflow, view: view.answer, unanswered: view.why }
+async function workersOf(session: Session, name: GroupName): Promise<Omit<Findings, 'record'>> {
+  const client = await session.temporal()
+  try {
+    const workflow = await answered(client, name, () => lookAtGroup(client, name), patience)
+    const view = await asked(statusBy(client, name, workflow, patience))
+    if (view.why !== null && !silent(view.why)) throw view.why
+    return { workflow, view: view.answer, unanswered: view.why }
+  } catch (error) {
+    throw temporalError(error, session.config.temporal)
+  }
 }
 
 /** Whether Temporal answered, and only the group's workers did not: then the error is about the group. */
@@ -124,31 +130,17 @@ function noteOf({ workflow, record, view, unanswered }: Findings): string[] {
 
 /** Positions by the store, and by the log as far as it answers. Throws where the store does not. */
 export async function positionsOf(
-  config: ParsedConfig,
+  session: Session,
   consumer: ParsedConsumer,
 ): Promise<{ readonly positions: readonly PartitionPosition[]; readonly notes: readonly string[]; why: unknown }> {
   const { settings, source } = consumer
-  return using(openStore(config), async (store) => {
-    try {
-      const positions = await using(openSource(consumer), (client) =>
-        answerWithin(placeOf(source), readPositions(settings, { store, source: client }), 2 * patience),
-      )
-      return { positions, notes: [], why: null }
-    } catch (why) {
-      const positions = await readPositions(settings, { store, source: null })
-      return { positions, notes: [`heads and lag are unknown: ${messageOf(why)}`], why }
-    }
-  })
-}
-
-async function withTemporal<T>(settings: TemporalSettings, use: (client: Client) => Promise<T>): Promise<T> {
-  const client = await connectClient(settings)
+  const store = await session.store()
   try {
-    return await use(client)
-  } catch (error) {
-    throw temporalError(error, settings)
-  } finally {
-    await client.connection.close()
+    const reading = session.source(consumer).then((client) => readPositions(settings, { store, source: client }))
+    return { positions: await answerWithin(placeOf(source), reading, 2 * patience), notes: [], why: null }
+  } catch (why) {
+    const positions = await readPositions(settings, { store, source: null })
+    return { positions, notes: [`heads and lag are unknown: ${messageOf(why)}`], why }
   }
 }
 
