@@ -2,7 +2,7 @@ import type { OpenInput, OpenOutcome, OpenRequest, Ownership } from '../src/mode
 import { isTidemarkError, messageOf } from '../src/model/errors.js'
 import type { GroupName } from '../src/model/partition.js'
 import type { StoredOffset } from '../src/ports/index.js'
-import { relocate } from './batch/locate.js'
+import { relocate } from './batch/relocation.js'
 import { reporting } from './failure.js'
 import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'

@@ -24,7 +24,7 @@ const askAgainMs = 500
  * earlier attempt came some way), and hands chunk after chunk to the handler until the batch is full, old or quiet.
  */
 export function createProcess(runtime: ConsumerRuntime) {
-  const lasting = { readers: new Readers(runtime), manual: new ManualOffsets(runtime) }
+  const resources = { readers: new Readers(runtime), manual: new ManualOffsets(runtime) }
   const { settings, cluster, draining } = runtime
 
   async function work(input: BatchInput): Promise<BatchResult> {
@@ -34,7 +34,7 @@ export function createProcess(runtime: ConsumerRuntime) {
     const batch: BatchRun = new BatchRun(
       runtime,
       input,
-      lasting,
+      resources,
       attempt,
       reachOf(input, orders, () => batch),
     )

@@ -11,7 +11,7 @@ import {
 import type { GroupInput, GroupStatus } from '../src/model/commands.js'
 import { listen } from './group/commands.js'
 import { ConfigReturn } from './group/config-return.js'
-import { enroll, stop } from './group/enrolment.js'
+import { enroll, stop } from './group/enrollment.js'
 import { Group } from './group/group-state.js'
 import { attend, Polling } from './group/polling.js'
 import { Reslicing } from './group/reslicing.js'
@@ -30,7 +30,7 @@ import { showGroup } from './search-attributes.js'
 export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   const group = new Group(input)
   const reslicing = new Reslicing()
-  /** The loop is over: no slice is started any more. */
+  /** True after the main loop: the group starts no more slices. */
   let quiet = false
   listen(group, reslicing, () => quiet)
 
@@ -71,12 +71,12 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
   }
 }
 
-/** Comes to know the partitions, unless an earlier run did, and the config that a signal may have brought before that. */
+/** Reads the group's record, unless the previous run handed it on, and applies a config that arrived by signal before that. */
 async function begin(group: Group): Promise<void> {
   if (group.input.searchAttributes && !workflowInfo().continuedFromExecutionRunId) showGroup(group.name)
   if (!group.membersIfKnown) await enroll(group)
   const inForce = group.successor ?? group.revision
   if (group.members.revision !== inForce) group.members.configure(inForce)
-  // The signal that brought it came before the slices were known.
+  // That signal came before the slices were known, so they have not heard of it.
   if (group.successor) await group.tellConfig(inForce)
 }

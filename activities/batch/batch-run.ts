@@ -6,7 +6,7 @@ import { Closing, quickMs } from './closing.js'
 import { Departures } from './departures.js'
 import { Judge } from './judge.js'
 import type { Listener } from './orders.js'
-import { type Lasting, PartitionRun } from './partition-run.js'
+import { type BatchResources, PartitionRun } from './partition-run.js'
 import { pauseBefore } from './pause.js'
 import type { Reach } from './reach.js'
 import { hasSuccessor } from './successor.js'
@@ -34,12 +34,12 @@ export class BatchRun implements Listener {
   constructor(
     private readonly runtime: ConsumerRuntime,
     input: BatchInput,
-    lasting: Lasting,
+    resources: BatchResources,
     private readonly attempt: number,
     private readonly reach: Reach,
   ) {
     const runs = input.partitions.map(
-      (batch) => new PartitionRun(runtime, lasting, { ...input.name, partition: batch.partition }, batch, attempt),
+      (batch) => new PartitionRun(runtime, resources, { ...input.name, partition: batch.partition }, batch, attempt),
     )
     this.#clock = new BatchClock(runtime.settings.batch, input)
     this.#closing = new Closing(runs)
@@ -47,7 +47,7 @@ export class BatchRun implements Listener {
     this.#departures = new Departures(reach)
   }
 
-  /** For people who look at the pending activity. */
+  /** Shown in the Temporal UI, at the pending activity. */
   get progress(): object {
     const runs = [...this.#closing.live]
     const messages = runs.reduce((sum, run) => sum + run.messages, 0)
@@ -95,7 +95,7 @@ export class BatchRun implements Listener {
       const end = await this.#closing.boundaryOf(run)
       if (end) return this.#end(run, end)
       const { maxMessages } = this.runtime.settings.batch
-      // A batch that has to stay open takes more than it should.
+      // A full batch that can't close yet goes on.
       const left = maxMessages - run.messages
       const chunk = await run.next(left > 0 ? left : maxMessages, this.#waitMs())
       if (!chunk) {

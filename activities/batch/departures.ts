@@ -6,7 +6,10 @@ import type { Reach } from './reach.js'
 /** How often a batch that lets go tells its slice of partitions that are out of it, ms. */
 const tellLateEveryMs = 1_000
 
-/** What became of a batch's partitions. The slice is told at once of those that leave while neighbours go on; the rest is in the batch's result. */
+/**
+ * What became of a batch's partitions. The slice is told at once of those that leave while neighbours go on; the rest is in the batch's
+ * result.
+ */
 export class Departures {
   readonly outcomes: PartitionOutcome[] = []
   /** What the slice has not heard of yet. */

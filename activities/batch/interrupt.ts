@@ -1,6 +1,6 @@
 export const interrupted = Symbol('interrupted')
 
-/** Wakes one partition of a batch from whatever it waits for: the batch is about to close, or has to let it go. */
+/** Wakes one partition of a batch from its wait: the batch is about to close, or has to let the partition go. */
 export class Interrupt {
   #wake = () => {}
 

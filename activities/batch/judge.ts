@@ -52,14 +52,14 @@ export class Judge {
     await run.abandon().catch(() => {})
     if (error instanceof PositionChanged) return leaves(run.outcome('reopen', error.message))
     if (isTidemarkError(error) && error.effect === 'lost') return this.#lost(run, error.message)
-    // Letting go is not failing: who works the partition next finds out whether the error is still there.
+    // Letting go is not failing: the next batch finds out whether the error persists.
     if (this.closing.letsGo(run)) {
       if (this.mayBeWorkedElsewhere(run)) return { fate: 'batch' }
       this.runtime.log.debug({ ...run.key, error: messageOf(error) }, 'failed while it was let go')
       return leaves(run.outcome('released'))
     }
     if (isTidemarkError(error) && error.effect === 'stop') return this.#stopped(run, error.code, error.message)
-    // Nobody would hear of it, nor try the batch again.
+    // Without Temporal nothing would hear of the failure or retry the batch.
     if (!this.reach.heard) return { fate: 'again' }
     if (this.input.apart || this.closing.live.size === 1) return { fate: 'batch' }
     this.#trouble.failed(run)
@@ -77,8 +77,9 @@ export class Judge {
   }
 
   /**
-   * Another owner has it: of another epoch; or of the same slice, which is no news to it: a later batch; or an earlier try of this batch with
-   * the same number, since a person has reset the activity and tries are counted from 1 again. The next batch has a greater token.
+   * Another owner has the partition. Either one with another epoch, which fences it off. Or one of the same slice, which knows: a later
+   * batch; or an earlier attempt of this batch with the same number, because a person has reset the activity and attempts count from 1
+   * again. The next batch has a greater token.
    */
   async #lost(run: PartitionRun, reason: string): Promise<Fate> {
     const sibling = await hasSuccessor(this.runtime.progress, run)
@@ -87,7 +88,7 @@ export class Judge {
     return { fate: 'succeeded', outcome: run.outcome('released') }
   }
 
-  /** What came before it is done, and is committed like any other batch; the partition stops in front of it. */
+  /** A permanent error. What came before it is committed like any other batch, and the partition stops in front of it. */
   async #stopped(run: PartitionRun, code: string, reason: string): Promise<Fate> {
     try {
       await run.close(false)

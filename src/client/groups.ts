@@ -11,10 +11,10 @@ import { ensureSearchAttributes } from '../temporal/attributes.js'
 import { temporalError } from '../temporal/connection.js'
 import { workflowGeneration } from '../temporal/generation.js'
 import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
+import { operatorName } from './operator.js'
 import { inSession, type Session } from './session.js'
 import { recordStop } from './stopped.js'
 import { handedOver } from './take-over.js'
-import { whoAmI } from './who.js'
 
 export interface StartOptions {
   /** Default: a connection of its own, as the config says. */
@@ -149,7 +149,7 @@ async function stopOf(
   let record = await groups.read(name)
   if (record && !record.stopped && workflow?.state === 'terminated')
     record = await recordStop(client, groups, name, workflow)
-  if (record?.stopped && resumeStopped) record = await groups.resume(name, { by: whoAmI(), why })
+  if (record?.stopped && resumeStopped) record = await groups.resume(name, { by: operatorName(), why })
   return record && stopText(record)
 }
 

@@ -7,9 +7,9 @@ import { neverStarted } from '../temporal/answers.js'
 import { lookAtGroup } from '../temporal/group-workflow.js'
 import { pauseGroup, resumeGroup } from './commands.js'
 import { startIn } from './groups.js'
+import { operatorName } from './operator.js'
 import type { Session } from './session.js'
 import { describeStop, stopInForce } from './stopped.js'
-import { whoAmI } from './who.js'
 
 /*
  * Pausing and resuming a group in whatever state it is:
@@ -121,7 +121,7 @@ function nameOf({ settings: { group, stream } }: ParsedConsumer): GroupName {
 }
 
 function decisionOf({ by, reason = '' }: PauseCommand | ResumeCommand): Decision {
-  return { by: by ?? whoAmI(), why: reason }
+  return { by: by ?? operatorName(), why: reason }
 }
 
 function partitionsOf({ partitions }: ResumeCommand): { partitions?: readonly number[] } {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { answerWithin, connectOnce } from '../client/once.js'
+import { answerWithin, connectOnce } from '../client/deadline.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
 import type { Log } from '../ports/index.js'
 

@@ -21,7 +21,7 @@ const fallbackGroup = defineSignal<[FallbackCommand]>(names.fallback)
 const configureGroup = defineSignal<[Revision]>(names.configure)
 
 /**
- * What people, workers and slices may tell a group. Most of it is handed on to the slices.
+ * Handles what people, workers and slices tell a group. Most of it goes on to the slices.
  *
  * @param quiet whether the group starts no slices any more
  */

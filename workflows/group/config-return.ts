@@ -2,13 +2,13 @@ import { CancellationScope } from '@temporalio/workflow'
 import { presence } from '../activities.js'
 import type { Group } from './group-state.js'
 
-/** Waits for a worker with the config in force, where older ones work in its place. Its version wins again. */
+/** While workers with an older config stand in, waits for a worker with the config in force, and then switches back to it. */
 export class ConfigReturn {
   #waiting: CancellationScope | undefined
 
   constructor(private readonly group: Group) {}
 
-  /** Begins to wait where that is needed, and ends the wait where it is not. */
+  /** Starts waiting if a stand-in is at work, and stops waiting if not. */
   update(): void {
     const { revision, members } = this.group
     if (members.version === revision.version) this.cancel()
@@ -30,7 +30,7 @@ export class ConfigReturn {
       .then(() => {
         if (!scope.consideredCancelled) this.group.fallBack({ wanted: version, version })
       })
-      // A person may end it in the Temporal UI.
+      // A person may have ended the activity in the Temporal UI.
       .catch(() => {})
       .finally(() => {
         if (this.#waiting === scope) this.#waiting = undefined

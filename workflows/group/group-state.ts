@@ -8,13 +8,16 @@ import { configureSignal, fallbackSignal } from '../slice/slice-state.js'
 import { Fleet } from './fleet.js'
 import { Membership, stateOf } from './membership.js'
 
-/** What the parts of a group's workflow share: the config in force, the partitions, and how decisions reach the record and the slices. */
+/**
+ * What the parts of a group's workflow share: the config in force, the partitions, and the way a decision reaches the record and the
+ * slices.
+ */
 export class Group {
   readonly name: GroupName
   revision: Revision
-  /** In force, and for the workers of another build: the workflow continues on their task queue. */
+  /** A config in force that belongs to another build's workers: the workflow continues on their task queue. */
   successor: Revision | undefined
-  /** How many decisions of people were written down. */
+  /** Number of decisions written to the record. */
   decisions = 0
   #deciding = false
   #members: Membership | undefined
@@ -25,7 +28,7 @@ export class Group {
     this.#members = input.record && new Membership(input, input.record)
   }
 
-  /** Undefined in a group's first run, until it has read its record. Signals may come before. */
+  /** Undefined in a group's first run until it has read its record. Signals may arrive before that. */
   get membersIfKnown(): Membership | undefined {
     return this.#members
   }
@@ -35,7 +38,7 @@ export class Group {
     return this.#members
   }
 
-  /** Keeps what was known already: another look may have come first. */
+  /** Takes over the record, unless it is known already: two reads may overlap. */
   know(found: Enrolled): Membership {
     this.#members ??= new Membership({ ...this.input, revision: this.revision }, stateOf(found))
     return this.#members
@@ -73,9 +76,9 @@ export class Group {
       void this.fleet.tell(this.#members.partitions, fallbackSignal, () => [command])
   }
 
-  /** Writes a decision down, and tells the slices. One after the other: an older answer never replaces a newer one. */
+  /** Writes a decision to the record and tells the slices. One decision at a time, so that an older answer never replaces a newer one. */
   async decide(what: Omit<NoteInput, 'name'>, tell: () => Promise<void> = async () => {}): Promise<void> {
-    // Several may have waited for the same moment.
+    // Several callers may wake at the same moment.
     while (!this.#members || this.#deciding) await condition(() => this.#members !== undefined && !this.#deciding)
     this.#deciding = true
     try {

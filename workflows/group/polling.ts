@@ -2,12 +2,12 @@ import { CancellationScope } from '@temporalio/workflow'
 import type { PollResult } from '../../src/model/batch.js'
 import { bySlice, sliceOf } from '../../src/model/partition.js'
 import { waiting } from '../activities.js'
-import { enroll, give } from './enrolment.js'
+import { enroll, give } from './enrollment.js'
 import type { Group } from './group-state.js'
 
 const nothingFound: PollResult = { added: [], missing: [], stopped: [] }
 
-/** Waits, in one activity, for something to do: for all slices that are at rest, and for partitions that are added. */
+/** One activity that waits for something to do: messages for slices at rest, added partitions, slices that do not run. */
 export class Polling {
   readonly #scope = new CancellationScope()
   /** What the activity has found; undefined as long as it waits. */
@@ -22,7 +22,7 @@ export class Polling {
       .run(() => poll({ name, partitions, slices }))
       .catch((error) => {
         if (polling.#scope.consideredCancelled) throw error
-        // It retries without end by itself. A person may have ended it in the Temporal UI.
+        // The activity itself retries forever, so a person has ended it in the Temporal UI.
         return nothingFound
       })
       .then((found) => {
@@ -37,7 +37,7 @@ export class Polling {
   }
 }
 
-/** Enrols partitions that were added, and starts slices again that do not run. */
+/** Enrolls added partitions, and starts slices again that do not run. */
 export async function attend(group: Group, { added, missing, stopped }: PollResult): Promise<void> {
   if (added.length > 0) await enroll(group)
   await keepStopped(group, stopped)

@@ -4,9 +4,7 @@ import type { Lane } from './lane.js'
 import { namesOf } from './partition-names.js'
 import type { SliceState } from './slice-state.js'
 
-/**
- * What follows a batch that has not said how far it came. What was handled is in the progress rows, and the next batches begin there.
- */
+/** Handles a batch that ended without an answer. The progress rows say what was handled, and the next batches begin there. */
 export async function afterFailure(lane: Lane, error: unknown, state: SliceState): Promise<void> {
   const failure = failureOf(error)
   if (failure.kind !== 'untaken') await makeTokensWorthless(lane, state)
@@ -17,7 +15,7 @@ export async function afterFailure(lane: Lane, error: unknown, state: SliceState
   if (failure.kind === 'untaken' && lane.version === state.version) await changeVersion(lane.version, state)
 }
 
-/** A worker behind a cut wire may still be working the batch: it must not move progress once the partitions are let go. */
+/** A worker that is cut off may still be working the batch. It must not move progress once the partitions are let go. */
 async function makeTokensWorthless(lane: Lane, state: SliceState): Promise<void> {
   const { name } = state.input
   const begun = [...lane.members].filter(([, batch]) => batch > 0)
@@ -30,9 +28,9 @@ async function makeTokensWorthless(lane: Lane, state: SliceState): Promise<void>
   await control(state.revision, `let go of ${names}`).raise({ name, partitions })
 }
 
-/** Nobody took the batch: continues with the version that the workers which are there hold. */
+/** No worker took the batch: continues with the config version of a worker that is running. */
 async function changeVersion(wanted: string, state: SliceState): Promise<void> {
   const { version } = await control(state.revision, 'find a worker').fallback({ wanted })
-  // Unless another config was put in force meanwhile.
+  // Unless another config has come into force meanwhile.
   if (state.version === wanted) state.changeVersion(version)
 }

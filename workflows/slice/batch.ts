@@ -67,17 +67,17 @@ function handToWorker(lane: Lane, closesInMs: number | undefined, state: SliceSt
   return process(state.revision, { version: lane.version, ...shown }, input)
 }
 
-/** What the Temporal UI shows of a batch of one partition: a person may want to find its activity by its ID. */
+/** How the Temporal UI shows a batch of one partition. The activity's ID names it, so that a person can find it. */
 function shownApart(stream: string, { index, reason, progress }: Partition): { summary: string; id: string } {
   const place = describePartition({ stream, partition: index })
   const { epoch, batch } = progress!
   return { summary: `${place} apart: ${reason || 'its handler is slow'}`, id: `${place} epoch ${epoch} batch ${batch}` }
 }
 
-/** The end of a bounded run: what was handled is committed before anybody says so. */
+/** The end of a bounded run. Offsets are committed before a partition counts as finished. */
 async function finish(partitions: readonly Partition[], commits: Commits): Promise<void> {
   await commits.settle()
-  // Unless a person has put the position elsewhere meanwhile.
+  // Unless a person has moved the position meanwhile.
   for (const partition of partitions)
     if (partition.owned && !partition.uncommitted) {
       const { position } = partition.progress!

@@ -15,7 +15,7 @@ export class Lane {
   readonly scope = new CancellationScope()
   /** The partitions that the batch has, with the number of their batch; 0 before it is open. */
   readonly members: Map<Partition, number>
-  /** Members that the batch was asked to let go of, while it has others to go on with. */
+  /** Members that the batch was asked to let go of, while it keeps the others. */
   readonly asked = new Set<Partition>()
 
   /**
@@ -42,7 +42,7 @@ export class Lane {
     this.asked.delete(partition)
   }
 
-  /** What a batch says of a partition that it has no more. */
+  /** A batch reports on a partition that has left it. */
   take(partition: Partition, outcome: PartitionOutcome): void {
     // An answer that came twice, or is about an earlier batch of the partition.
     if (this.members.get(partition) !== outcome.batch) return
@@ -52,7 +52,7 @@ export class Lane {
   }
 }
 
-/** A batch that was asked to let go, and failed instead, has let go: the next one finds out whether the trouble is still there. */
+/** A batch that fails after it was asked to let go counts as having let go: the next one finds out whether the trouble persists. */
 function withoutTrouble(outcome: PartitionOutcome): PartitionOutcome {
   if (outcome.end !== 'failed' && outcome.end !== 'slow' && outcome.end !== 'blocked') return outcome
   const { partition, batch, to, messages, head, committed } = outcome

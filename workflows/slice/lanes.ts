@@ -9,9 +9,9 @@ import { laneOf, type NextLane, nextLane, sharedOf } from './next-lane.js'
 import type { Partition } from './partition.js'
 import type { SliceState, UnderWay } from './slice-state.js'
 
-/** A batch that is about to end is waited for, ms, so that its partitions join the next one. */
+/** A batch that ends within this time, ms, is waited for, so that its partitions join the next one. */
 const joinWithinMs = 250
-/** A batch that was asked for single partitions, and has not let go of them after so long, is ended as a whole, ms. */
+/** How long a batch may take to let go of single partitions before all of it is ended, ms. */
 const letGoWithinMs = 5_000
 /** The shortest batch of partitions that came late, ms. */
 const shortestMs = 1_000
@@ -73,7 +73,7 @@ export class Lanes implements UnderWay {
       lane.take(partition, outcome)
       if (lane.members.size > 0 && !lane.members.has(partition)) gone[partition.index] = [epoch, outcome.batch]
     }
-    // Another try of the batch must not take them back.
+    // A retry of the batch must not take them back.
     this.#tell(gone)
     this.commits.begin()
   }

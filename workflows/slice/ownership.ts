@@ -3,7 +3,7 @@ import type { Lane } from './lane.js'
 import { namesOf } from './partition-names.js'
 import type { SliceState } from './slice-state.js'
 
-/** Takes ownership of a lane's partitions that are not owned. What can't be had leaves the lane. */
+/** Takes ownership of a lane's partitions that are not owned. A partition that can't be opened leaves the lane. */
 export async function takeOwnership(lane: Lane, state: SliceState): Promise<void> {
   const foreign = [...lane.members.keys()].filter(({ owned }) => !owned)
   if (foreign.length === 0) return
@@ -14,7 +14,7 @@ export async function takeOwnership(lane: Lane, state: SliceState): Promise<void
   for (const outcome of await activities.open({ name, partitions: requests })) {
     const partition = state.partitions.get(outcome.partition)!
     if (outcome.outcome === 'owned') {
-      // Where the stored position was changed meanwhile, it is taken from there: the partition is opened again.
+      // If the stored position changed meanwhile, this answer is outdated: the partition is opened again.
       if (reopened.get(outcome.partition) === partition.reopened) partition.own(state.revision, outcome)
       else partition.taken(outcome.epoch)
       continue

@@ -14,22 +14,22 @@ export async function enroll(group: Group): Promise<void> {
   const before = group.decisions
   const found = await control(revision, 'read the group record').enroll({ name, ...slices })
   const members = group.know(found)
-  // A pause that was written down meanwhile is newer.
+  // A decision written while the record was being read is newer than what was read.
   if (group.decisions === before) members.pauses = found.pauses
   if (found.stopped !== null) throw ApplicationFailure.nonRetryable(found.stopped, 'STOPPED')
   const known = new Set(members.partitions)
   const fresh = found.partitions.filter((partition) => !known.has(partition))
-  // Known from here on: a command, or a stop, that comes while the slices are started concerns them as well.
+  // Added before the slices start, so that a command or a stop that arrives meanwhile covers these partitions too.
   members.add(fresh, found.added)
   await give(group, fresh)
-  // Not before their slices know it: an answer may be lost on the way, and nobody would know any more that they are new.
+  // Only after their slices know: if the answer were lost on the way, nothing would say any more that the partitions are new.
   const { added } = found
   if (added.length > 0) await group.decide({ what: 'added', by: 'the stream', reason: '', partitions: added })
 }
 
 /**
- * Gives partitions to their slices. What is decided while slices are started does not reach those that are not there yet, so they are
- * told afterwards.
+ * Gives partitions to their slices. A command that arrives while slices are being started does not reach those that do not exist yet, so
+ * they are told afterwards.
  */
 export async function give(group: Group, partitions: readonly number[]): Promise<void> {
   const { members, revision: given } = group
@@ -45,18 +45,18 @@ export async function give(group: Group, partitions: readonly number[]): Promise
   await group.fleet.tell(resumed, resumeSignal, (theirs) => [{ partitions: theirs }])
 }
 
-/** A person has cancelled the group: it stays stopped until a person resumes it. */
+/** Stops a group that a person has cancelled. It stays stopped until a person resumes it. */
 export async function stop(group: Group): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
     const { name, revision } = group
     const reason = 'its workflow was cancelled in Temporal'
     await control(revision, 'write down: stopped').note({ name, what: 'stopped', by: 'Temporal', reason })
     if (!group.membersIfKnown) {
-      // Slices of an earlier run may be there, though this run has not come to know them.
+      // Slices of an earlier run may exist, though this run has not learned of them.
       const found = await control(revision, 'read the group record').enroll({ name })
       group.know(found).add(found.partitions, [])
     }
-    // Whoever starts the next run must not meet them any more.
+    // The next run must not find slices of this one.
     await group.fleet.end(group.members.partitions)
   })
 }
