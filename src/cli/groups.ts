@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
+import { text } from '../client/partition-line.js'
 import { inSession } from '../client/session.js'
 import { storedGroups } from '../client/stored-groups.js'
-import { text } from '../client/view.js'
 import { type GroupOptions, jsonOption } from './choose.js'
 import { configOption, loadConfig } from './config.js'
 import { ago } from './format.js'

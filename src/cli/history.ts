@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { changesOf } from '../client/changes.js'
+import { text } from '../client/partition-line.js'
 import { inSession } from '../client/session.js'
-import { text } from '../client/view.js'
 import type { HistoryEntry } from '../ports/index.js'
 import { type GroupOptions, jsonOption, partitionIndex } from './choose.js'
 import { configOption, loadConfig } from './config.js'

@@ -2,17 +2,17 @@ import type { TidemarkConfig } from '../config/define.js'
 import type { ParsedConsumer } from '../config/parse.js'
 import { isTidemarkError, messageOf } from '../model/errors.js'
 import type { GroupName } from '../model/partition.js'
-import type { GroupRecord, Stop } from '../ports/index.js'
 import { answered } from '../temporal/answers.js'
 import { temporalError } from '../temporal/connection.js'
 import { lookAtGroup } from '../temporal/group-workflow.js'
 import { answerWithin, placeOf } from './deadline.js'
 import { findConsumers, type Wanted } from './find.js'
 import { patience } from './open-parts.js'
+import { byRecord, lineOf, type PartitionLine, text } from './partition-line.js'
 import { greatestAge, type PartitionPosition, readPositions, sumOfLag } from './positions.js'
 import { type Findings, problemOf } from './problem.js'
 import { inSession, type Session } from './session.js'
-import { type GroupView, type PartitionView, statusBy } from './status.js'
+import { type GroupView, statusBy } from './status.js'
 import { describeStop, stopInForce } from './stopped.js'
 
 /** A consumer as people see it: what its workers say, and how far it has come by its store and its log. Fit for JSON. */
@@ -34,29 +34,6 @@ export interface ConsumerView {
   readonly lag: string | null
   readonly timeLagMs: number | null
   readonly partitions: readonly PartitionLine[]
-}
-
-/** Offsets are decimal text, times ISO text. Null where nobody says. */
-export interface PartitionLine {
-  readonly partition: number
-  /** `idle` runs and waits for messages; `stopped` with its group; `unknown` where no worker says. */
-  readonly state: PartitionView['state'] | 'idle' | 'stopped' | 'unknown'
-  readonly reason: string
-  readonly since: string | null
-  /** Where the next batch begins: ahead of `committed` by what is not committed yet. */
-  readonly position: string | null
-  readonly committed: string | null
-  readonly first: string | null
-  readonly head: string | null
-  readonly lag: string | null
-  readonly timeLagMs: number | null
-  readonly updatedAt: string | null
-  readonly epoch: number | null
-  readonly replay: number | null
-  readonly batch: number | null
-  readonly messages: number | null
-  /** Version of the config that the next batch is worked with. */
-  readonly config: string | null
 }
 
 type Asked<T> = { readonly answer: T; readonly why: null } | { readonly answer: null; readonly why: unknown }
@@ -175,47 +152,4 @@ function merge(
       return lineOf(partition, theirs, stored.get(partition))
     }),
   }
-}
-
-/** A partition's state where no worker says it: what people have decided holds even so. */
-function byRecord(partition: number, stop: Stop | null, record: GroupRecord | null): LineState | undefined {
-  const pause = record?.paused.partitions.get(partition) ?? record?.paused.group
-  const decided = stop ?? pause
-  if (!decided) return undefined
-  return { state: stop ? 'stopped' : 'paused', reason: decided.why, since: decided.at.toISOString(), working: false }
-}
-
-type LineState = Omit<PartitionView, 'state' | 'partition'> & { readonly state: PartitionLine['state'] }
-
-function lineOf(partition: number, told?: LineState, stored?: PartitionPosition): PartitionLine {
-  // Each of them was asked at another moment. A position never lies behind what is committed.
-  const committed = text(stored?.committed) ?? told?.committed ?? null
-  return {
-    partition,
-    state: told ? (told.state === 'running' && !told.working ? 'idle' : told.state) : 'unknown',
-    reason: told?.reason || stored?.remark || '',
-    since: told?.since || null,
-    position: farther(told?.position, committed),
-    committed,
-    first: text(stored?.first),
-    // Not the workers' head: it is as old as their last look.
-    head: text(stored?.head),
-    lag: text(stored?.lag),
-    timeLagMs: stored?.timeLagMs ?? null,
-    updatedAt: stored?.updatedAt?.toISOString() ?? null,
-    epoch: stored?.epoch ?? told?.epoch ?? null,
-    replay: stored?.replay ?? null,
-    batch: told?.batch ?? null,
-    messages: told?.messages ?? null,
-    config: told?.config ?? null,
-  }
-}
-
-function farther(position: string | undefined, committed: string | null): string | null {
-  if (position === undefined) return committed
-  return committed !== null && BigInt(committed) > BigInt(position) ? committed : position
-}
-
-export function text(value: bigint | null | undefined): string | null {
-  return value === null || value === undefined ? null : String(value)
 }
