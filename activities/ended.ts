@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { type GroupName, sliceWorkflowId } from '../src/model/partition.js'
+import { pauseFor } from '../src/model/pause.js'
 import { reporting } from './failure.js'
 import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
@@ -23,7 +23,7 @@ export function createEnded({ cluster, settings, draining, queues }: ConsumerRun
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         const signal = AbortSignal.any([Context.current().cancellationSignal, draining])
         const until = Date.now() + longest
-        for (let left = [...slices]; ; await sleep(lookEvery, undefined, { signal }).catch(() => {})) {
+        for (let left = [...slices]; ; await pauseFor(lookEvery, signal)) {
           const running = await Promise.all(left.map((slice) => runs(sliceWorkflowId(name, slice))))
           left = left.filter((_, index) => running[index])
           if (left.length === 0 || signal.aborted || Date.now() > until) return left

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import type { PollInput, PollResult } from '../src/model/batch.js'
 import { isTidemarkError, messageOf } from '../src/model/errors.js'
 import { bySlice } from '../src/model/partition.js'
+import { pauseFor } from '../src/model/pause.js'
 import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
 import { SliceWatch } from './polling/slice-watch.js'
@@ -77,7 +77,7 @@ export function createPoll(runtime: ConsumerRuntime) {
           }
           const news = result.added.length + result.missing.length + result.stopped.length > 0
           if (news || signal.aborted || Date.now() > until) return result
-          await sleep(lookEvery, undefined, { signal }).catch(() => {})
+          await pauseFor(lookEvery, signal)
         }
       } finally {
         stop()

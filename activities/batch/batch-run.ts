@@ -92,25 +92,33 @@ export class BatchRun implements Listener {
     if (run.opened) await run.again()
     else if (this.#wants(run) && (await run.open())) return this.#end(run, 'finished')
     for (;;) {
-      const end = await this.#closing.boundaryOf(run)
+      const end = (await this.#closing.boundaryOf(run)) ?? (await this.#step(run))
       if (end) return this.#end(run, end)
-      const { maxMessages } = this.runtime.settings.batch
-      // A full batch that can't close yet goes on.
-      const left = maxMessages - run.messages
-      const chunk = await run.next(left > 0 ? left : maxMessages, this.#waitMs())
-      if (!chunk) {
-        if (await run.idle()) return this.#end(run, 'finished')
-        await this.#consider(run)
-        continue
-      }
-      if (chunk.messages.length > 0) this.#clock.received()
-      const last = await run.handle(chunk, () => this.#closing.stops(run))
-      if (last === null) continue
-      this.#judge.succeeded(run)
-      if (last) return this.#end(run, 'finished')
-      this.#clock.handled()
-      await this.#consider(run)
     }
+  }
+
+  /**
+   * Waits for one chunk and handles it. In a function of its own, so that nothing keeps the chunk in memory while the partition waits for
+   * the next one.
+   */
+  async #step(run: PartitionRun): Promise<'finished' | null> {
+    const { maxMessages } = this.runtime.settings.batch
+    // A full batch that can't close yet goes on.
+    const left = maxMessages - run.messages
+    const chunk = await run.next(left > 0 ? left : maxMessages, this.#waitMs())
+    if (!chunk) {
+      if (await run.idle()) return 'finished'
+      await this.#consider(run)
+      return null
+    }
+    if (chunk.messages.length > 0) this.#clock.received()
+    const last = await run.handle(chunk, () => this.#closing.stops(run))
+    if (last === null) return null
+    this.#judge.succeeded(run)
+    if (last) return 'finished'
+    this.#clock.handled()
+    await this.#consider(run)
+    return null
   }
 
   /**

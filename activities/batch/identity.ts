@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isTidemarkError } from '../../src/model/errors.js'
+import { pauseFor } from '../../src/model/pause.js'
 import type { SourceClient } from '../../src/ports/index.js'
 
 /** A stream counts as deleted after this many looks in a row: a broker that has just started may not know its topics yet. */
@@ -36,7 +36,7 @@ export async function identityChangedOrGone(
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'STREAM_NOT_FOUND') return false
       if (look === looks) throw error
-      await sleep(between, undefined, { signal }).catch(() => {})
+      await pauseFor(between, signal)
       if (signal.aborted) return false
     }
   }

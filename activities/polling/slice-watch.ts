@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { SliceMemo } from '../../src/model/commands.js'
 import { names } from '../../src/model/commands.js'
 import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
+import { pauseFor } from '../../src/model/pause.js'
 import { identityChangedOrGone } from '../batch/identity.js'
 import type { ConsumerRuntime } from '../runtime.js'
 
@@ -122,7 +122,7 @@ export class SliceWatch {
         end.abort()
         return this.#wake(rest)
       }
-      await sleep(streamEvery, undefined, { signal }).catch(() => {})
+      await pauseFor(streamEvery, signal)
     }
   }
 

@@ -1,7 +1,7 @@
 import { TidemarkError } from './errors.js'
 import { describePartition, type PartitionKey } from './partition.js'
 
-/* Positions and partitions that the log does not have: the same words wherever that is noticed. */
+/* What stops those who read a log: positions and partitions that it does not have, data that can't be read. The same words everywhere. */
 
 type Place = Pick<PartitionKey, 'stream' | 'partition'>
 
@@ -53,6 +53,32 @@ export function noSuchPartition({ stream, partition }: Place, there: string): Ti
   })
 }
 
+/** What stands in the log at an offset, and can't be read. */
+interface Damage {
+  /** `the record batch` */
+  readonly what: string
+  readonly why: string
+  /** Where the log can be read again; left out where it is not known, after asking for the data a second time. */
+  readonly next?: bigint
+}
+
+/** The log's own data is damaged, or has a form that Tidemark does not know. */
+export function corruptData(key: PartitionKey, offset: bigint, { what, why, next }: Damage): TidemarkError {
+  const toDo =
+    next === undefined
+      ? "Fetching it again brought the same: check the broker's disk and network"
+      : `To resume behind it: ${reset(key, next)}`
+  const text = `${describePartition(key)}, group ${key.group}: ${what} at offset ${offset} can't be read: ${why}. ${toDo}`
+  return new TidemarkError('CORRUPT_DATA', text, { place: { ...key, offset: String(offset) } })
+}
+
+/** Says which group can't go on reading where, if `failure` does not: what a client says speaks of its server. */
+export function readingStopped(key: PartitionKey, offset: bigint, failure: TidemarkError): TidemarkError {
+  if (failure.place.group !== undefined) return failure
+  const text = `${describePartition(key)}, group ${key.group}: ${failure.message}`
+  return new TidemarkError(failure.code, text, { place: { ...key, offset: String(offset) }, cause: failure })
+}
+
 function what({ first, head }: Held): string {
   if (head <= first) return `is empty, and its next offset is ${head}`
   return `holds offsets ${first} to ${head - 1n}, and the next one is ${head}`
@@ -60,8 +86,10 @@ function what({ first, head }: Held): string {
 
 function lost(key: PartitionKey, position: bigint, why: string): TidemarkError {
   const { group, stream, partition } = key
-  const toDo = `Choose where to resume: tidemark reset --group ${group} --stream ${stream} --partition ${partition} --to first`
-  return new TidemarkError('OUT_OF_RANGE', `${describePartition(key)}, group ${group}: ${why}. ${toDo}`, {
-    place: { group, stream, partition, offset: String(position) },
-  })
+  const text = `${describePartition(key)}, group ${group}: ${why}. Choose where to resume: ${reset(key, 'first')}`
+  return new TidemarkError('OUT_OF_RANGE', text, { place: { group, stream, partition, offset: String(position) } })
+}
+
+function reset({ group, stream, partition }: PartitionKey, to: bigint | 'first'): string {
+  return `tidemark reset --group ${group} --stream ${stream} --partition ${partition} --to ${to}`
 }

@@ -50,6 +50,8 @@ export interface TransactionalProgressLog<T> extends ProgressLog {
 
 /** Progress in a database that handlers write to. */
 export interface SqlProgressLog extends TransactionalProgressLog<Transaction> {
+  /** How many transactions it has connections for. Chunks beyond that would only wait, decoded. Absent where there is no bound. */
+  readonly atOnce?: number
   /** Absent where the database can't tell a key that was there before. */
   readonly inbox?: Inbox
   /** Absent where the database has no event streams. */

@@ -1,33 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pauseFor } from '../model/pause.js'
 
 const firstMs = 50
 const longestMs = 3_000
 
-/** Pauses that double from try to try, with jitter, so that many readers do not come back at the same moment. */
-export class Backoff {
-  #tries = 0
-
-  reset(): void {
-    this.#tries = 0
-  }
-
-  /** Resolves early when `signal` aborts. */
-  async pause(signal: AbortSignal): Promise<void> {
-    await pause(++this.#tries, signal)
-  }
-}
-
-/** The pause after so many failed tries, from 1, ms. */
+/** The pause after so many failed tries, from 1, ms: it doubles, with jitter, so that many readers do not come back at the same moment. */
 export function pauseAfter(tries: number): number {
   return Math.min(firstMs * 2 ** (tries - 1), longestMs) * (0.5 + Math.random() / 2)
 }
 
 /** The pause after so many failed tries, from 1. Resolves early when `signal` aborts. */
 export async function pause(tries: number, signal: AbortSignal): Promise<void> {
-  await rest(pauseAfter(tries), signal)
-}
-
-/** Waits so many milliseconds, or until `signal` aborts. Never rejects. */
-export async function rest(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => {})
+  await pauseFor(pauseAfter(tries), signal)
 }

@@ -1,6 +1,7 @@
 import { isTidemarkError, messageOf } from '../model/errors.js'
+import { pauseFor } from '../model/pause.js'
 import type { Log } from '../ports/index.js'
-import { pauseAfter, rest } from './backoff.js'
+import { pauseAfter } from './backoff.js'
 
 /** An outage that lasts is mentioned again after so long, ms. */
 const mentionAgainAfter = 60_000
@@ -54,7 +55,7 @@ export class Outage {
 
   /** Notes a failure and waits until it is time for the next try, or until `signal` aborts. Never rejects. */
   async pause(error: unknown, signal: AbortSignal): Promise<void> {
-    await rest(this.failed(error), signal)
+    await pauseFor(this.failed(error), signal)
   }
 
   /** Notes a success, which ends the outage. */

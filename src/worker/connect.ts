@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { answerWithin, connectOnce } from '../client/deadline.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
+import { pauseFor } from '../model/pause.js'
 import type { Log } from '../ports/index.js'
 
 const firstPause = 250
@@ -51,7 +51,7 @@ async function tryWithin<T>(attempt: (leftMs: number) => Promise<T>, { timeoutMs
           { cause: error },
         )
       log.info({}, `waiting (${seconds()} of ${Math.round(timeoutMs / 1000)} s): ${messageOf(error)}`)
-      await sleep(pause, undefined, { signal }).catch(() => {})
+      await pauseFor(pause, signal)
     }
   }
 }

@@ -127,7 +127,11 @@ function runtimeOf(
     source,
     store,
     records,
-    slots: new Slots(settings.concurrency),
+    slots: new Slots(
+      handler.kind === 'transactional'
+        ? Math.min(settings.concurrency, sql.atOnce ?? Number.POSITIVE_INFINITY)
+        : settings.concurrency,
+    ),
     keepOffset: (key) =>
       store
         .keep(key)

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
 import { startAgain } from '../client/groups.js'
 import { recordStop } from '../client/stopped.js'
 import type { ParsedConsumer } from '../config/parse.js'
 import { messageOf } from '../model/errors.js'
 import { type GroupName, groupWorkflowId } from '../model/partition.js'
+import { pauseFor } from '../model/pause.js'
 import { queuesOf } from '../model/revision.js'
 import type { GroupRecord, GroupRecords, Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
@@ -87,7 +87,7 @@ export class Watchdog {
   /** Looks again and again until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     for (let pause = firstLook; ; pause = lookEvery) {
-      await sleep(pause, undefined, { signal, ref: false }).catch(() => {})
+      await pauseFor(pause, signal)
       if (signal.aborted) return
       await this.look()
     }

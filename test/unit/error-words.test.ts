@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest'
+import { TidemarkError } from '../../src/model/errors.js'
 import { accessDenied, streamNotFound, unreachable } from '../../src/model/peer-errors.js'
 import {
+  corruptData,
   noSuchPartition,
   offsetOutOfRange,
   positionOfEarlierStream,
   positionOutOfRange,
+  readingStopped,
 } from '../../src/model/refusals.js'
 
 const key = { group: 'bank', stream: 'orders', partition: 3 }
@@ -42,6 +45,38 @@ describe('an error', () => {
       message: `orders[3], group bank: position 7 belongs to a topic that was deleted; another one of the same name has been created since. ${reset}`,
       place: { ...key, offset: '7' },
     })
+  })
+
+  const damage = { what: 'the record batch', why: 'its checksum is wrong' }
+
+  it('about damaged data says what to check', () => {
+    expect(corruptData(key, 7n, damage)).toMatchObject({
+      code: 'CORRUPT_DATA',
+      message:
+        "orders[3], group bank: the record batch at offset 7 can't be read: its checksum is wrong. Fetching it again brought the same: check the broker's disk and network",
+      place: { ...key, offset: '7' },
+    })
+  })
+
+  it('about damaged data that the log goes on behind says how to resume there', () => {
+    expect(corruptData(key, 7n, { ...damage, next: 12n }).message).toBe(
+      "orders[3], group bank: the record batch at offset 7 can't be read: its checksum is wrong. To resume behind it: tidemark reset --group bank --stream orders --partition 3 --to 12",
+    )
+  })
+
+  it('about a server says which group stops where', () => {
+    const cause = new TidemarkError('STREAM_NOT_FOUND', "Kafka at broker:9092 has no topic 'orders': create it")
+    expect(readingStopped(key, 7n, cause)).toMatchObject({
+      code: 'STREAM_NOT_FOUND',
+      message: "orders[3], group bank: Kafka at broker:9092 has no topic 'orders': create it",
+      place: { ...key, offset: '7' },
+      cause,
+    })
+  })
+
+  it('about a position of a group stays as it is', () => {
+    const lost = positionOfEarlierStream(key, 7n)
+    expect(readingStopped(key, 9n, lost)).toBe(lost)
   })
 
   it('about a partition that there is not says which there are', () => {

@@ -5,11 +5,13 @@ import type { Ask } from '../../src/kafka/source/ask.js'
 import { readFetchResponse } from '../../src/kafka/source/fetch.js'
 import type { PartitionLink } from '../../src/kafka/source/partition-link.js'
 import { KafkaReader } from '../../src/kafka/source/reader.js'
+import type { TidemarkError } from '../../src/model/errors.js'
 import { text } from '../../src/reading/value.js'
 import { SharedBudget } from '../../src/worker/budget.js'
 import { batch, fetchResponse, marker, type TestPartition } from '../support/kafka-batches.js'
 import { readOptions } from '../support/kafka-ground.js'
 import { silentLog } from '../support/silent-log.js'
+import { virtualTime } from '../support/virtual-time.js'
 import { waitFor } from '../support/wait-for.js'
 
 type Answer = Partial<TestPartition> | Error | 'throttled'
@@ -167,7 +169,41 @@ describe('a Kafka reader', () => {
     )
     const error = await next().catch((error) => error)
     expect(error).toMatchObject({ code: 'OUT_OF_RANGE', place: { offset: '7' } })
-    expect(error.message).toContain('position 7 is not in the log, which goes from 50 to 50')
+    expect(error.message).toContain(
+      'position 7 is out of range: the log is empty, and its next offset is 50; retention has deleted',
+    )
+  })
+
+  it.each([
+    [
+      3,
+      'STREAM_NOT_FOUND',
+      "Kafka at b:1 has no partition 0 of topic 'orders': create it (kafka-topics.sh --create --topic orders), or correct 'topic' in the config",
+    ],
+    [
+      29,
+      'AUTH_FAILED',
+      "Kafka at b:1 refused this client: check 'sasl' and 'ssl' in the config, and the right to read topic 'orders'",
+    ],
+  ])('stops after error %i in nine answers in a row: %s', async (errorCode, code, message) => {
+    virtualTime.begin()
+    try {
+      const { reader, log } = reading(
+        Array.from({ length: 9 }, () => ({ errorCode })),
+        { from: 7n },
+      )
+      const error = await virtualTime.until(
+        reader.next({ maxMessages: 1, waitMs: 60_000 }).catch((error: TidemarkError) => error),
+      )
+      expect(error).toMatchObject({
+        code,
+        message: `orders[0], group readers: ${message}`,
+        place: { group: 'readers', stream: 'orders', partition: 0, offset: '7' },
+      })
+      expect(log.lines.map(({ message }) => message)).toEqual(['reading orders[0] is interrupted; trying again'])
+    } finally {
+      virtualTime.end()
+    }
   })
 
   it('goes to the replica that the leader names', async () => {

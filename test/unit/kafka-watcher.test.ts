@@ -1,12 +1,14 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { FetchRequest } from '../../src/kafka/client/broker-link.js'
 import type { Leaders } from '../../src/kafka/client/leaders.js'
 import type { LinkPool } from '../../src/kafka/client/link-pool.js'
 import { parseKafka } from '../../src/kafka/client/options.js'
 import type { Offsets } from '../../src/kafka/source/offsets.js'
 import { Watcher } from '../../src/kafka/source/watcher.js'
+import { TidemarkError } from '../../src/model/errors.js'
 import { batch, fetchResponse, type TestPartition } from '../support/kafka-batches.js'
 import { silentLog } from '../support/silent-log.js'
+import { virtualTime } from '../support/virtual-time.js'
 import { waitFor } from '../support/wait-for.js'
 
 describe('partitions that wait together', () => {
@@ -28,18 +30,26 @@ describe('partitions that wait together', () => {
       of: async () => ({ nodeId: 1, host: '127.0.0.1', port: 9092 }),
       refresh: async () => ({}),
     } as unknown as Leaders
+    const failures = new Map<number, TidemarkError>()
     const offsets = {
       readable: async (partitions: readonly number[]) => {
         lookedUp.push([...partitions])
-        const empty = new Map(partitions.map((partition) => [partition, 0n]))
-        return { readable: empty, heads: empty, failures: new Map() }
+        const well = partitions.filter((partition) => !failures.has(partition))
+        const empty = new Map(well.map((partition) => [partition, 0n]))
+        const failed = partitions.filter((partition) => failures.has(partition))
+        return {
+          readable: empty,
+          heads: empty,
+          failures: new Map(failed.map((partition) => [partition, failures.get(partition)])),
+        }
       },
     } as unknown as Offsets
-    const watcher = new Watcher(links, leaders, offsets, settings, silentLog())
+    const log = silentLog()
+    const watcher = new Watcher(links, leaders, offsets, settings, log)
     const woken: number[] = []
     const wait = (partition: number) =>
       void watcher.wait(partition, 0n, new AbortController().signal).then((found) => found && woken.push(partition))
-    return { watcher, polls, lookedUp, woken, wait }
+    return { watcher, polls, lookedUp, woken, wait, failures, log }
   }
 
   const nothing = (partition: number): TestPartition => ({ partition, highWatermark: 0, lastStableOffset: 0 })
@@ -90,4 +100,53 @@ describe('partitions that wait together', () => {
       watcher.close()
     },
   )
+
+  describe('in trouble', () => {
+    beforeEach(virtualTime.begin)
+    afterEach(virtualTime.end)
+    const { pass } = virtualTime
+    const unreachable = new TidemarkError('UNREACHABLE', 'Kafka is gone')
+
+    it('say so once, and again when the last of them is well', async () => {
+      const { watcher, polls, wait, failures, log } = watched()
+      for (const partition of [0, 1]) {
+        failures.set(partition, unreachable)
+        wait(partition)
+      }
+      await pass(5_000)
+      const interrupted = { level: 'warn', message: 'waiting for messages is interrupted; trying again' }
+      failures.delete(0)
+      await pass(5_000)
+      expect(polls.length).toBe(1)
+      expect(log.lines).toMatchObject([interrupted])
+      failures.delete(1)
+      await pass(5_000)
+      expect(log.lines).toMatchObject([interrupted, { level: 'info', message: 'waiting for messages goes on' }])
+      watcher.close()
+    })
+
+    it('for long do not slow down one that fails for the first time', async () => {
+      const { watcher, polls, wait, failures } = watched()
+      failures.set(0, unreachable)
+      wait(0)
+      await pass(30_000)
+      failures.set(1, unreachable)
+      wait(1)
+      await pass(1)
+      failures.delete(1)
+      await pass(60)
+      expect(polls.map(({ request }) => request.partitions.map(({ partition }) => partition))).toEqual([[1]])
+      watcher.close()
+    })
+
+    it('that a reader has to name wake up after nine failures in a row', async () => {
+      const { watcher, lookedUp, woken, wait, failures } = watched()
+      failures.set(0, new TidemarkError('STREAM_NOT_FOUND', 'Kafka has no such topic'))
+      wait(0)
+      await pass(60_000)
+      expect(woken).toEqual([0])
+      expect(lookedUp.length).toBe(9)
+      watcher.close()
+    })
+  })
 })

@@ -1,11 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf, TidemarkError } from '../../model/errors.js'
+import { TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
+import { pauseFor } from '../../model/pause.js'
+import { corruptData, positionOfEarlierStream, positionOutOfRange, readingStopped } from '../../model/refusals.js'
 import type { ByteLoan, Log, ReadOptions } from '../../ports/index.js'
-import { Backoff } from '../../reading/backoff.js'
-import { meaningOf, nameOf } from '../client/codes.js'
-import type { Ask } from './ask.js'
+import { Outage } from '../../reading/outage.js'
+import { readerMeaningOf } from '../client/error-codes.js'
+import { codeError } from '../client/failures.js'
 import type { FetchedPartition } from './fetch.js'
+import { NextAsk } from './next-ask.js'
 import type { PartitionLink } from './partition-link.js'
 import { DamagedBatch, type RecordBatch, readBatches } from './record-batch.js'
 import { visibleBatches } from './visible.js'
@@ -18,39 +20,35 @@ export interface Fetched {
   readonly loan: ByteLoan
 }
 
-/** Bytes asked for while a partition has nothing new: many partitions wait at the same time. A larger batch comes whole anyway. */
-const tailBytes = 64 * 1024
-/** Bytes of a reader's first fetch: the handler has its first chunk early, and the log and the handler soon work side by side. */
-const firstBytes = 256 * 1024
 /** A message object beside its bytes. */
 const perRecord = 250
-/** So often an answer that retrying may mend is believed to be final. */
+/** Treat a retryable error as permanent after this many in a row. */
 const patience = 8
+/** Right after a leader change the new leader may not know yet how far the log goes. */
+const rangePatience = 3
 
+/** Failures in a row that retrying may not mend. */
 interface Tries {
-  /** Answers in a row that name an error. */
-  refused: number
+  final: number
   damaged: number
-  /** What the next request asks for. */
-  bytes: number
-  /** An answer was empty, though the partition goes on. */
-  missed: boolean
 }
 
 /** Fetches one partition, from position to position. Gets over everything that passes by itself. */
 export class Fetcher {
-  readonly #backoff = new Backoff()
-  /** How far the partition can be read, as last known. */
-  #end: bigint | null = null
-  #failing = false
+  readonly #outage: Outage
+  readonly #ask: NextAsk
 
   constructor(
     private readonly link: PartitionLink,
     private readonly options: ReadOptions,
-    private readonly log: Log,
+    log: Log,
     /** The incarnation of the topic as it is now. */
     private readonly identity: () => Promise<string | null> = async () => null,
-  ) {}
+  ) {
+    const { key, fetchBytes } = options
+    this.#outage = new Outage(log, { ...key }, `reading ${describePartition(key)}`)
+    this.#ask = new NextAsk(fetchBytes)
+  }
 
   /**
    * Waits until there is something at `from`, and returns it; null when the reader ends.
@@ -58,12 +56,13 @@ export class Fetcher {
    * @throws TidemarkError OUT_OF_RANGE, CORRUPT_DATA, STREAM_NOT_FOUND or AUTH_FAILED
    */
   async fetch(from: bigint): Promise<Fetched | null> {
-    const { signal, budget, fetchBytes } = this.options
-    const tries: Tries = { refused: 0, damaged: 0, bytes: fetchBytes, missed: false }
+    const { signal, budget } = this.options
+    const tries: Tries = { final: 0, damaged: 0 }
+    this.#ask.begin()
     let loan: ByteLoan | null = null
     try {
       while (!signal.aborted) {
-        const wanted = this.#wanted(from, tries)
+        const wanted = this.#ask.maxBytes(from)
         if (loan) loan.resize(wanted)
         else loan = await budget.take(wanted, signal)
         const got = await this.#try(from, wanted, tries)
@@ -84,40 +83,30 @@ export class Fetcher {
     }
   }
 
-  #wanted(from: bigint, { bytes }: Tries): number {
-    if (this.#end === null) return Math.min(firstBytes, bytes)
-    return from >= this.#end ? Math.min(tailBytes, this.options.fetchBytes) : bytes
-  }
-
-  #expects(from: bigint, { missed }: Tries): Ask['expects'] {
-    if (this.#end === null) return 'unseen'
-    if (from >= this.#end) return 'nothing'
-    return missed ? 'missed' : 'more'
-  }
-
   /** One request: what it brought, null to try again, or the error that ends the reading. */
   async #try(from: bigint, wanted: number, tries: Tries): Promise<Omit<Fetched, 'loan'> | TidemarkError | null> {
+    const { signal } = this.options
     try {
-      const answer = await this.link.fetch({ from, maxBytes: wanted, expects: this.#expects(from, tries) })
-      if (!answer || this.options.signal.aborted) return null
-      if (answer.errorCode !== 0) return await this.#refused(answer, from, ++tries.refused)
+      const answer = await this.link.fetch({ from, maxBytes: wanted, expects: this.#ask.expects(from) })
+      if (!answer || signal.aborted) return null
+      if (answer.errorCode !== 0) throw await this.#refusal(answer, from, tries)
       // A topic may have been deleted and created again while nobody answered, and may be longer than what was handled.
-      if (this.#failing && (await this.#recreated())) return this.#ofEarlierTopic(from)
-      tries.refused = 0
-      this.#end = this.link.settings.readUncommitted ? answer.highWatermark : answer.lastStableOffset
+      if (this.#outage.interrupted && (await this.#recreated()))
+        throw positionOfEarlierStream(this.options.key, from, 'topic')
+      tries.final = 0
+      this.#ask.answered(this.link.settings.readUncommitted ? answer.highWatermark : answer.lastStableOffset)
       const { batches, rest } = readBatches(answer.records)
-      this.#recovered()
+      this.#outage.worked()
       if (batches.length > 0) return { batches, visible: this.#visible(batches, answer), head: answer.highWatermark }
-      tries.missed = from < this.#end
+      this.#ask.cameEmpty(from, rest)
       await this.#nothing(answer, from)
-      // The broker sends a first batch whole since KIP-74; an old one cuts it, and has to be asked for more.
-      if (rest > 0) tries.bytes = Math.max(tries.bytes, rest) * 2
       return null
     } catch (error) {
-      if (this.options.signal.aborted) return null
-      if (error instanceof DamagedBatch && ++tries.damaged > 1) return this.#damaged(error)
-      if (error instanceof TidemarkError && error.effect === 'stop' && ++tries.refused > patience) return error
-      await this.#failed(error)
+      if (signal.aborted) return null
+      const final = this.#final(error, from, tries)
+      if (final) return final
+      await this.#outage.pause(error, signal)
+      if (!signal.aborted) await this.link.leaderMoved().catch(() => {})
       return null
     }
   }
@@ -128,8 +117,7 @@ export class Fetcher {
     if (preferredReplica >= 0 && (await this.link.prefer(preferredReplica))) return
     // Behind somebody's open transaction, where a start at 'next' may lie.
     const held = !readUncommitted && from > lastStableOffset
-    if (held || preferredReplica >= 0)
-      await sleep(fetchMaxWaitMs, undefined, { signal: this.options.signal }).catch(() => {})
+    if (held || preferredReplica >= 0) await pauseFor(fetchMaxWaitMs, this.options.signal)
   }
 
   #visible(batches: readonly RecordBatch[], { aborted }: FetchedPartition): ReadonlySet<RecordBatch> {
@@ -137,44 +125,12 @@ export class Fetcher {
     return visibleBatches(batches, aborted)
   }
 
-  /** An error code in the answer: asks the new leader, or says that the position can't be read. */
-  async #refused({ errorCode }: FetchedPartition, from: bigint, times: number): Promise<TidemarkError | null> {
+  /** What an error code in the answer means. OUT_OF_RANGE only once brokers have said so several times. */
+  async #refusal({ errorCode }: FetchedPartition, from: bigint, tries: Tries): Promise<TidemarkError> {
     const { key } = this.options
-    const place = { ...key, offset: String(from) }
-    const meaning = meaningOf(errorCode)
-    const where = `${describePartition(key)}, group ${key.group}`
-    if (times > patience && meaning === 'gone')
-      return new TidemarkError(
-        'STREAM_NOT_FOUND',
-        `${where}: the topic or its partition is gone; create it again, or remove the consumer`,
-        { place },
-      )
-    if (times > patience && meaning === 'denied')
-      return new TidemarkError(
-        'AUTH_FAILED',
-        `${where}: the broker does not let this user read topic '${key.stream}'`,
-        {
-          place,
-        },
-      )
-    // Right after a leader change the new leader may not know yet how far the log goes.
-    if (times > 3 && meaning === 'range') return this.#outOfRange(from)
-    await this.#failed(new Error(`the broker answered ${nameOf(errorCode)}`))
-    return null
-  }
-
-  async #outOfRange(from: bigint): Promise<TidemarkError> {
-    const { key } = this.options
-    const { first, head } = await this.link.bounds()
-    const why =
-      from < first
-        ? 'retention has deleted messages that were not handled yet'
-        : 'the log is shorter than what was handled: the topic was created again, or has lost messages'
-    return new TidemarkError(
-      'OUT_OF_RANGE',
-      `${describePartition(key)}, group ${key.group}: position ${from} is not in the log, which goes from ${first} to ${head}; ${why}`,
-      { place: { ...key, offset: String(from) } },
-    )
+    if (readerMeaningOf(errorCode) === 'range' && ++tries.final > rangePatience)
+      return positionOutOfRange(key, from, await this.link.bounds())
+    return codeError(errorCode, this.link.settings, key.partition)
   }
 
   async #recreated(): Promise<boolean> {
@@ -183,40 +139,14 @@ export class Fetcher {
     return now !== null && now !== before
   }
 
-  #ofEarlierTopic(from: bigint): TidemarkError {
+  /** The error that ends the reading, or null while trying again may help. */
+  #final(error: unknown, from: bigint, tries: Tries): TidemarkError | null {
     const { key } = this.options
-    return new TidemarkError(
-      'OUT_OF_RANGE',
-      `${describePartition(key)}, group ${key.group}: position ${from} belongs to a topic that was deleted; another one of the same name has been created since`,
-      { place: { ...key, offset: String(from) } },
-    )
-  }
-
-  async #failed(error: unknown): Promise<void> {
-    const { key, signal } = this.options
-    if (!this.#failing)
-      this.log.warn(
-        { ...key, error: messageOf(error) },
-        `reading ${describePartition(key)} is interrupted; trying again`,
-      )
-    this.#failing = true
-    await this.#backoff.pause(signal)
-    if (!signal.aborted) await this.link.leaderMoved().catch(() => {})
-  }
-
-  #recovered(): void {
-    if (this.#failing) this.log.info({ ...this.options.key }, `reading ${describePartition(this.options.key)} goes on`)
-    this.#failing = false
-    this.#backoff.reset()
-  }
-
-  #damaged({ baseOffset, message }: DamagedBatch): TidemarkError {
-    const { key } = this.options
-    return new TidemarkError(
-      'CORRUPT_DATA',
-      `${describePartition(key)}, group ${key.group}: the record batch at offset ${baseOffset} can't be read, twice in a row: ${message}. Check the broker's disk and network`,
-      { place: { ...key, offset: String(baseOffset) } },
-    )
+    if (error instanceof DamagedBatch && ++tries.damaged > 1)
+      return corruptData(key, error.baseOffset, { what: 'the record batch', why: error.message })
+    if (!(error instanceof TidemarkError) || error.effect !== 'stop') return null
+    if (error.code !== 'OUT_OF_RANGE' && ++tries.final <= patience) return null
+    return readingStopped(key, from, error)
   }
 }
 

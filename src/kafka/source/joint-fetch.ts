@@ -1,9 +1,9 @@
-import { nameOf } from '../client/codes.js'
+import { codeName } from '../client/error-codes.js'
 import type { OpenAsk } from './ask.js'
 import { type FetchedPartition, readFetchResponse } from './fetch.js'
 
 /** Bytes of one answer, whatever its partitions may have in sum. A larger batch comes whole anyway. */
-const jointBytes = 16 * 1024 * 1024
+const jointBytes = 4 * 1024 * 1024
 
 /** A Fetch for the partitions of several readers. */
 export interface JointFetch {
@@ -25,7 +25,7 @@ export function requestOf({ asks, maxWaitMs }: JointFetch, rackId: string) {
  */
 export function answersOf(raw: Buffer, { asks }: JointFetch) {
   const { partitions, errorCode, throttleMs } = readFetchResponse(raw)
-  if (errorCode !== 0) throw new Error(`the broker answered ${nameOf(errorCode)}`)
+  if (errorCode !== 0) throw new Error(`the broker answered ${codeName(errorCode)}`)
   // A reader may keep its records for long; as a view, they would keep those of all its neighbours.
   const joint = partitions.filter(({ records }) => records.length > 0).length > 1
   const byPartition = new Map(partitions.map((one) => [one.partition, one]))

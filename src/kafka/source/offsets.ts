@@ -1,5 +1,5 @@
 import { TidemarkError } from '../../model/errors.js'
-import { describePartition } from '../../model/partition.js'
+import { offsetOutOfRange } from '../../model/refusals.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds } from '../../ports/index.js'
 import { committed, everything } from '../client/broker-link.js'
@@ -42,11 +42,7 @@ export class Offsets {
     if (start === 'last') return bounds.head > bounds.first ? bounds.head - 1n : bounds.head
     if ('offset' in start) {
       if (start.offset >= bounds.first && start.offset <= bounds.head) return start.offset
-      throw new TidemarkError(
-        'OUT_OF_RANGE',
-        `${describePartition({ stream: this.settings.topic, partition })}: start offset ${start.offset} is not in the log, which goes from ${bounds.first} to ${bounds.head}`,
-        { place: { stream: this.settings.topic, partition, offset: String(start.offset) } },
-      )
+      throw offsetOutOfRange({ stream: this.settings.topic, partition }, start.offset, bounds)
     }
     const found = (await this.#at([partition], start.timestamp)).get(partition)!
     return found < 0n ? bounds.head : found

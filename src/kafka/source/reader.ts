@@ -1,14 +1,13 @@
-import { TidemarkError } from '../../model/errors.js'
-import { describePartition } from '../../model/partition.js'
+import { messageOf } from '../../model/errors.js'
+import { corruptData } from '../../model/refusals.js'
 import type { Chunk, Log, Message, Poison, Reader, ReadOptions } from '../../ports/index.js'
 import { FetchAhead } from '../../reading/fetch-ahead.js'
-import { Lent } from '../../reading/lent.js'
 import { LogMessage, type Origin } from '../../reading/message.js'
 import { undecodable, type ValueCodec, type ValueInfo } from '../../reading/value.js'
-import { type Fetched, Fetcher } from './fetcher.js'
+import { Fetcher } from './fetcher.js'
 import type { PartitionLink } from './partition-link.js'
-import type { RecordBatch } from './record-batch.js'
-import { type RawRecord, RecordCursor } from './records.js'
+import { Piece } from './piece.js'
+import type { RawRecord } from './records.js'
 
 /** Hands out one fetch in chunks, while the next one is under way. */
 export class KafkaReader<V> implements Reader<V> {
@@ -115,7 +114,12 @@ export class KafkaReader<V> implements Reader<V> {
       }
     } catch (error) {
       // The records behind a damaged one can't be found: the next that can be read is in the next batch.
-      poison = { error: this.#damaged(nextOf(messages, from), error), raw: null, next: piece.batchEnd }
+      const damage = { what: 'the record', why: messageOf(error), next: piece.batchEnd }
+      poison = {
+        error: corruptData(this.options.key, nextOf(messages, from), damage),
+        raw: null,
+        next: piece.batchEnd,
+      }
     }
     let next = poison?.error.code === 'UNDECODABLE' ? info.offset : nextOf(messages, from)
     if (poison) piece.end()
@@ -130,55 +134,10 @@ export class KafkaReader<V> implements Reader<V> {
     if (codec.decodePart) return codec.decodePart(record.body, record.valueStart, record.valueEnd, info)
     return codec.decode(record.value!, info)
   }
-
-  #damaged(offset: bigint, error: unknown): TidemarkError {
-    const { key } = this.options
-    return new TidemarkError(
-      'CORRUPT_DATA',
-      `${describePartition(key)}, group ${key.group}: the records at offset ${offset} can't be read: ${error instanceof Error ? error.message : error}`,
-      {
-        place: { ...key, offset: String(offset) },
-      },
-    )
-  }
 }
 
 /** Where to go on behind the last message. */
 function nextOf(messages: readonly Message[], from: bigint): bigint {
   const last = messages.at(-1)
   return last ? last.offset + 1n : from
-}
-
-/** One fetch while it is handed out. Its loan ends when all of it was handed out and every chunk of it was given back. */
-class Piece extends Lent {
-  readonly head: bigint
-  /** Where the log goes on behind the fetch. */
-  readonly nextOffset: bigint
-  readonly #batches: RecordBatch[]
-  #cursor: RecordCursor | null = null
-  /** Where the log goes on behind the batch in hand. */
-  batchEnd = 0n
-
-  constructor(fetched: Fetched) {
-    super(fetched.loan)
-    this.head = fetched.head
-    this.nextOffset = fetched.batches.at(-1)!.nextOffset
-    this.#batches = fetched.batches.filter((batch) => fetched.visible.has(batch)).reverse()
-  }
-
-  next() {
-    for (;;) {
-      if (this.#cursor?.next()) return this.#cursor.record
-      const batch = this.#batches.pop()
-      if (!batch) return null
-      this.batchEnd = batch.nextOffset
-      this.#cursor = new RecordCursor(batch)
-    }
-  }
-
-  /** True once its last record was handed out. */
-  finish(): boolean {
-    if (this.#batches.length === 0 && !this.#cursor?.left) this.end()
-    return this.done
-  }
 }

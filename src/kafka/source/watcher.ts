@@ -1,38 +1,21 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { TidemarkError } from '../../model/errors.js'
+import { TidemarkError } from '../../model/errors.js'
+import { pauseFor } from '../../model/pause.js'
 import type { Log } from '../../ports/index.js'
 import { pause } from '../../reading/backoff.js'
-import { meaningOf } from '../client/codes.js'
+import { Outage } from '../../reading/outage.js'
 import { codeError, kafkaError } from '../client/failures.js'
 import type { BrokerAddress, Leaders } from '../client/leaders.js'
 import type { Links } from '../client/link-pool.js'
 import type { KafkaSettings } from '../client/options.js'
-import { readFetchResponse } from './fetch.js'
+import { longPoll } from './long-poll.js'
 import type { Offsets } from './offsets.js'
-
-/**
- * - `new`      nobody has looked yet whether there is something
- * - `looking`  its partition's offsets are asked for
- * - `idle`     it stands where its partition ends, and is part of the next long poll
- * - `polled`   it is part of a long poll
- * - `resting`  it is looked at again after a pause
- */
-type State = 'new' | 'looking' | 'idle' | 'polled' | 'resting'
-
-interface Waiter {
-  readonly partition: number
-  readonly position: bigint
-  readonly leave: (found: boolean) => void
-  state: State
-  /** Failures in a row. */
-  tries: number
-}
+import { type Waiter, Waiters } from './waiters.js'
 
 /** Long polls to one broker at a time, each with a connection: one for most, one for those that have begun to wait since. */
 const lanes = 2
 /** The smaller poll ends early, so that the next partition that begins to wait finds a lane soon. Milliseconds. */
 const smallPollMs = 100
-/** So often an answer that retrying may mend is believed to be final. */
+/** Treat a retryable error as permanent after this many in a row. */
 const patience = 8
 
 /**
@@ -40,8 +23,8 @@ const patience = 8
  * one of them has something, so an idle partition costs next to nothing and a first message is noticed within ms.
  */
 export class Watcher {
-  readonly #waiters = new Set<Waiter>()
-  readonly #troubled = new Set<Waiter>()
+  readonly #waiters = new Waiters()
+  readonly #outage: Outage
   /** Long polls under way: how many partitions wait in each, by node. */
   readonly #polls = new Map<number, number[]>()
   readonly #end = new AbortController()
@@ -52,8 +35,10 @@ export class Watcher {
     private readonly leaders: Leaders,
     private readonly offsets: Offsets,
     private readonly settings: KafkaSettings,
-    private readonly log: Log,
-  ) {}
+    log: Log,
+  ) {
+    this.#outage = new Outage(log, { stream: settings.topic }, 'waiting for messages')
+  }
 
   /**
    * True when there is something at `position`, or when reading there fails for good; false when `signal` aborts first, or
@@ -61,24 +46,14 @@ export class Watcher {
    */
   async wait(partition: number, position: bigint, signal: AbortSignal): Promise<boolean> {
     if (signal.aborted || this.#end.signal.aborted) return false
-    return new Promise((resolve) => {
-      const onAbort = () => waiter.leave(false)
-      const leave = (found: boolean) => {
-        this.#waiters.delete(waiter)
-        this.#troubled.delete(waiter)
-        signal.removeEventListener('abort', onAbort)
-        resolve(found)
-      }
-      const waiter: Waiter = { partition, position, leave, state: 'new', tries: 0 }
-      signal.addEventListener('abort', onAbort, { once: true })
-      this.#waiters.add(waiter)
-      this.#schedule()
-    })
+    const found = this.#waiters.join(partition, position, signal)
+    this.#schedule()
+    return found
   }
 
   close(): void {
     this.#end.abort()
-    for (const waiter of this.#waiters) waiter.leave(false)
+    this.#waiters.clear()
   }
 
   /** One round for all that began to wait in the same turn of the event loop. */
@@ -87,15 +62,13 @@ export class Watcher {
     this.#scheduled = true
     setImmediate(() => {
       this.#scheduled = false
-      const fresh = this.#in('new')
+      const fresh = this.#waiters.in('new')
       // Those that stand by need not wait for the answer about the new ones.
       const looking = fresh.length > 0 ? this.#look(fresh) : Promise.resolve()
-      Promise.all([looking, this.#pollIdle()]).catch((error) => this.#rest([...this.#in('idle'), ...fresh], error))
+      Promise.all([looking, this.#pollIdle()]).catch((error) =>
+        this.#rest([...this.#waiters.in('idle'), ...fresh], error),
+      )
     })
-  }
-
-  #in(state: State): Waiter[] {
-    return [...this.#waiters].filter((waiter) => waiter.state === state)
   }
 
   async #look(fresh: readonly Waiter[]): Promise<void> {
@@ -106,7 +79,7 @@ export class Watcher {
       const { partition, position } = waiter
       const end = readable.get(partition)
       if (end === undefined) continue
-      this.#recovered(waiter)
+      this.#worked(waiter)
       if (end === position) waiter.state = 'idle'
       // Behind somebody's open transaction, where a broker answers a long poll at once and with nothing.
       else if (end < position && position <= heads.get(partition)!) held.push(waiter)
@@ -118,13 +91,13 @@ export class Watcher {
         fresh.filter((one) => one.partition === partition),
         failure,
       )
-    if (held.length > 0) this.#hold(held)
+    if (held.length > 0) void this.#hold(held)
     await this.#pollIdle()
   }
 
   async #pollIdle(): Promise<void> {
     const byLeader = new Map<number, { leader: BrokerAddress; waiters: Waiter[] }>()
-    for (const waiter of this.#in('idle')) {
+    for (const waiter of this.#waiters.in('idle')) {
       const leader = await this.leaders.of(waiter.partition)
       if (!leader) this.#rest([waiter], codeError(5, this.settings, waiter.partition))
       else {
@@ -153,63 +126,38 @@ export class Watcher {
 
   async #poll(leader: BrokerAddress, waiters: readonly Waiter[], small: boolean): Promise<void> {
     for (const waiter of waiters) waiter.state = 'polled'
-    // Two that wait for one partition ask for the lower position; the other one looks again.
-    const lowest = new Map<number, bigint>()
-    for (const { partition, position } of waiters)
-      if (!(lowest.get(partition)! <= position)) lowest.set(partition, position)
-    const { topic, fetchMaxWaitMs, readUncommitted } = this.settings
-    const request = {
-      maxWaitMs: small ? Math.min(smallPollMs, fetchMaxWaitMs) : fetchMaxWaitMs,
-      // The answer is only looked at: one batch of one partition is the least a broker sends.
-      maxBytes: 1,
-      rackId: '',
-      partitions: [...lowest].map(([partition, from]) => ({ partition, from, maxBytes: 1 })),
-    }
-    const { partitions } = readFetchResponse(await this.links.use(leader, (link) => link.fetch(topic, request)))
-    const answers = new Map(partitions.map((answer) => [answer.partition, answer]))
-    for (const waiter of waiters) {
-      const answer = answers.get(waiter.partition)
-      const code = answer?.errorCode ?? 0
-      const ready = (answer?.records.length ?? 0) > 0 || meaningOf(code) === 'range'
-      // The answer brings the records of one partition, but says of each how far it can be read.
-      const end = answer && code === 0 ? (readUncommitted ? answer.highWatermark : answer.lastStableOffset) : null
-      if ((ready && waiter.position === lowest.get(waiter.partition)) || (end !== null && end > waiter.position))
-        waiter.leave(true)
-      else if (code !== 0 && !ready) this.#rest([waiter], codeError(code, this.settings, waiter.partition))
+    const { fetchMaxWaitMs } = this.settings
+    const maxWaitMs = small ? Math.min(smallPollMs, fetchMaxWaitMs) : fetchMaxWaitMs
+    const outcomes = await this.links.use(leader, (link) => longPoll(link, waiters, maxWaitMs, this.settings))
+    for (const [waiter, outcome] of outcomes) {
+      if (outcome === 'found') waiter.leave(true)
+      else if (outcome instanceof TidemarkError) this.#rest([waiter], outcome)
       else {
-        this.#recovered(waiter)
-        waiter.state = end === waiter.position ? 'idle' : 'new'
+        this.#worked(waiter)
+        waiter.state = outcome === 'nothing' ? 'idle' : 'new'
       }
     }
   }
 
   /** Waits for the end of other producers' transactions. */
-  #hold(waiters: readonly Waiter[]): void {
+  async #hold(waiters: readonly Waiter[]): Promise<void> {
     for (const waiter of waiters) waiter.state = 'resting'
-    sleep(this.settings.fetchMaxWaitMs, undefined, { signal: this.#end.signal }).then(
-      () => this.#again(waiters),
-      () => {}, // closed
-    )
+    await pauseFor(this.settings.fetchMaxWaitMs, this.#end.signal)
+    this.#again(waiters)
   }
 
   /** Tries again later, all of them together; lets them go when that has not helped for long. */
   #rest(waiters: readonly Waiter[], error: unknown): void {
     if (this.#end.signal.aborted || waiters.length === 0) return
     const failure: TidemarkError = kafkaError(error, this.settings)
-    if (this.#troubled.size === 0)
-      this.log.warn(
-        { stream: this.settings.topic, error: failure.message },
-        'waiting for messages is interrupted; trying again',
-      )
+    // The pause is not the outage's: a partition that stays in trouble must not slow down the others.
+    this.#outage.failed(failure)
     for (const waiter of waiters) {
-      waiter.state = 'resting'
-      waiter.tries++
-      if (this.#waiters.has(waiter)) this.#troubled.add(waiter)
+      this.#waiters.failed(waiter)
       // Reading says what is wrong, and stops the partition with it.
       if (failure.effect === 'stop' && waiter.tries > patience) waiter.leave(true)
     }
-    const tries = Math.max(...waiters.map((waiter) => waiter.tries))
-    void this.#later(waiters, tries)
+    void this.#later(waiters, Math.max(...waiters.map(({ tries }) => tries)))
   }
 
   async #later(waiters: readonly Waiter[], tries: number): Promise<void> {
@@ -222,9 +170,7 @@ export class Watcher {
     this.#schedule()
   }
 
-  #recovered(waiter: Waiter): void {
-    waiter.tries = 0
-    if (this.#troubled.delete(waiter) && this.#troubled.size === 0)
-      this.log.info({ stream: this.settings.topic }, 'waiting for messages goes on')
+  #worked(waiter: Waiter): void {
+    if (this.#waiters.worked(waiter)) this.#outage.worked()
   }
 }

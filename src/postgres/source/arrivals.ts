@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { rest } from '../../reading/backoff.js'
+import { pauseFor } from '../../model/pause.js'
 import type { Outage } from '../../reading/outage.js'
 import { ask } from '../client/ask.js'
 import { lookTimeout, type SafePosition } from './safe-position.js'
@@ -106,7 +106,7 @@ export class Arrivals {
     const end = () => interrupted.abort()
     this.#interrupt = end
     this.closed.addEventListener('abort', end, { once: true })
-    await rest(ms, interrupted.signal)
+    await pauseFor(ms, interrupted.signal)
     this.closed.removeEventListener('abort', end)
     this.#interrupt = () => {}
   }

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { rest } from '../../reading/backoff.js'
+import { pauseFor } from '../../model/pause.js'
 import type { Outage } from '../../reading/outage.js'
 import type { PostgresSettings } from '../client/options.js'
 
@@ -66,7 +66,7 @@ export class Listener {
     } finally {
       signal.removeEventListener('abort', end)
       // A server that is gone never answers the farewell.
-      await Promise.race([client.end().catch(() => {}), rest(1_000, new AbortController().signal)])
+      await Promise.race([client.end().catch(() => {}), pauseFor(1_000, new AbortController().signal)])
     }
   }
 }

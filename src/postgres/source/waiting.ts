@@ -1,4 +1,4 @@
-import { rest } from '../../reading/backoff.js'
+import { pauseFor } from '../../model/pause.js'
 
 /** What `promise` gives if it does so within `ms` and before the signal aborts, else undefined. It goes on by itself. */
 export function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): Promise<T | undefined> {
@@ -6,7 +6,7 @@ export function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal):
   const abort = () => over.abort()
   signal.addEventListener('abort', abort, { once: true })
   if (signal.aborted) abort()
-  return Promise.race([promise, rest(ms, over.signal).then(() => undefined)]).finally(() => {
+  return Promise.race([promise, pauseFor(ms, over.signal).then(() => undefined)]).finally(() => {
     signal.removeEventListener('abort', abort)
     abort()
   })

@@ -22,6 +22,7 @@ const fencedState = 'TM001'
 export class PostgresProgress implements SqlProgressLog {
   readonly inbox: Inbox
   readonly outbox: Outbox
+  readonly atOnce: number
   readonly #schema: string
   readonly #sessions: ChunkSessions
   readonly #reads: Statement<typeof readStatement>
@@ -35,6 +36,7 @@ export class PostgresProgress implements SqlProgressLog {
     log: Log,
   ) {
     const { pool, control } = pools
+    this.atOnce = settings.poolSize
     this.#schema = pg.escapeIdentifier(settings.schema)
     const table = `${this.#schema}.consumer_progress`
     this.#sessions = new ChunkSessions(control, log)

@@ -1,6 +1,6 @@
 import { TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
-import { positionOfEarlierStream, positionOutOfRange } from '../../model/refusals.js'
+import { corruptData, positionOfEarlierStream, positionOutOfRange, readingStopped } from '../../model/refusals.js'
 import type { ByteLoan, Log, ReadOptions } from '../../ports/index.js'
 import { Outage } from '../../reading/outage.js'
 import { rabbitmqError } from '../client/failures.js'
@@ -18,7 +18,7 @@ export interface Fetched {
   readonly loan: ByteLoan
 }
 
-/** So often an answer that retrying may mend is believed to be final. */
+/** Treat a retryable error as permanent after this many in a row. */
 const patience = 5
 /** Right after a restart a broker may not know yet how far the log goes. */
 const rangePatience = 3
@@ -118,10 +118,13 @@ export class Fetcher {
     } catch (error) {
       this.close()
       if (signal.aborted) return null
-      if (error instanceof DamagedChunk && ++tries.damaged > 1) return this.#damaged(error, from)
+      if (error instanceof DamagedChunk && ++tries.damaged > 1) {
+        const at = error.offset > from ? error.offset : from
+        return corruptData(key, at, { what: 'the chunk', why: error.message })
+      }
       const meaning = error instanceof DamagedChunk ? null : rabbitmqError(error, this.links.settings, key.partition)
       const enough = meaning?.code === 'OUT_OF_RANGE' ? rangePatience : patience
-      if (meaning?.effect === 'stop' && ++tries.final > enough) return this.#final(meaning)
+      if (meaning?.effect === 'stop' && ++tries.final > enough) return readingStopped(key, from, meaning)
       await this.#outage.pause(error, signal)
       return null
     }
@@ -183,23 +186,6 @@ export class Fetcher {
     const bounds = await this.offsets.boundsOf(stream)
     if (from >= bounds.first && from <= bounds.head) return
     throw positionOutOfRange(this.options.key, from, bounds)
-  }
-
-  #final(meaning: TidemarkError): TidemarkError {
-    if (meaning.code === 'OUT_OF_RANGE') return meaning
-    const { key } = this.options
-    const text = `${describePartition(key)}, group ${key.group}: ${meaning.message}`
-    return new TidemarkError(meaning.code, text, { place: { ...key }, cause: meaning })
-  }
-
-  #damaged({ offset, message }: DamagedChunk, from: bigint): TidemarkError {
-    const { key } = this.options
-    const at = offset > from ? offset : from
-    return new TidemarkError(
-      'CORRUPT_DATA',
-      `${describePartition(key)}, group ${key.group}: the chunk at offset ${at} can't be read, twice in a row: ${message}. Check the broker's disk and network`,
-      { place: { ...key, offset: String(at) } },
-    )
   }
 }
 

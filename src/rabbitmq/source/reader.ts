@@ -1,5 +1,6 @@
-import { TidemarkError } from '../../model/errors.js'
+import { messageOf, TidemarkError } from '../../model/errors.js'
 import { describePartition, type PartitionKey } from '../../model/partition.js'
+import { corruptData } from '../../model/refusals.js'
 import type { Chunk, Log, Message, Poison, Reader, ReadOptions } from '../../ports/index.js'
 import { FetchAhead } from '../../reading/fetch-ahead.js'
 import { Lent } from '../../reading/lent.js'
@@ -126,7 +127,8 @@ export class RabbitmqReader<V> implements Reader<V> {
       }
     } catch (error) {
       if (error instanceof PackedOtherwise && error.offset > next) next = error.offset
-      poison = { error: this.#unreadable(error, next), raw: null, next: readableBehind(error) ?? piece.nextOffset }
+      const behind = readableBehind(error) ?? piece.nextOffset
+      poison = { error: this.#unreadable(error, next, behind), raw: null, next: behind }
     }
     if (poison) piece.end()
     else if (piece.finish()) next = piece.nextOffset
@@ -166,18 +168,13 @@ export class RabbitmqReader<V> implements Reader<V> {
     return new StreamMessage(this.#origin, offset, timestamp, value as V, decoded, this.links.settings.keyHeader)
   }
 
-  #unreadable(error: unknown, offset: bigint): TidemarkError {
+  #unreadable(error: unknown, offset: bigint, next: bigint): TidemarkError {
     if (error instanceof PackedOtherwise)
       return this.#undecodable(
         offset,
         `${error.message}, which this version of Tidemark does not know: publish them plain, or with gzip, snappy, lz4 or zstd`,
       )
-    const { key } = this.options
-    return new TidemarkError(
-      'CORRUPT_DATA',
-      `${describePartition(key)}, group ${key.group}: the message at offset ${offset} can't be read: ${error instanceof Error ? error.message : error}`,
-      { place: { ...key, offset: String(offset) } },
-    )
+    return corruptData(this.options.key, offset, { what: 'the message', why: messageOf(error), next })
   }
 
   #undecodable(offset: bigint, what: string): TidemarkError {

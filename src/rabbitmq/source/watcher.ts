@@ -5,7 +5,7 @@ import type { Links } from '../client/links.js'
 import { readChunk } from './chunk.js'
 import type { Offsets } from './offsets.js'
 
-/** So often an answer that retrying may mend is believed to be final. */
+/** Treat a retryable error as permanent after this many in a row. */
 const patience = 5
 
 /** Waits for what is not written yet: with a subscription to each partition waited for, all on one connection. */

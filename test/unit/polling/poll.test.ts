@@ -8,7 +8,6 @@ import { batchGround, name } from '../../support/batch-ground.js'
 import { FakeCluster } from '../../support/fake-cluster.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
-vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
 beforeEach(virtualTime.begin)
 afterEach(virtualTime.end)
 const { pass, until } = virtualTime

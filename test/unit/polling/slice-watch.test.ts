@@ -7,7 +7,6 @@ import { FakeLog } from '../../support/fake-log.js'
 import { silentLog } from '../../support/silent-log.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
-vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
 const { pass } = virtualTime
 const id = 'tidemark/billing/orders/3'
 const wake = `${id}: wake`
