@@ -15,6 +15,7 @@ import { enroll, stop } from './group/enrollment.js'
 import { Group } from './group/group-state.js'
 import { attend, Polling } from './group/polling.js'
 import { Reslicing } from './group/reslicing.js'
+import { page, plain } from './markdown.js'
 import { showGroup } from './search-attributes.js'
 
 /**
@@ -61,7 +62,9 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
       return await continued({ ...(reslicing.begun ? members.anew() : members.next()), revision: next })
     }
     const { stream } = group.name
-    setCurrentDetails(`finished: all ${members.partitions.length} partitions of ${stream} are where the run ends`)
+    setCurrentDetails(
+      page(`Finished: all ${members.partitions.length} partitions of ${plain(stream)} are where the run ends.`),
+    )
     await group.fleet.end(members.partitions)
     return members.status()
   } catch (error) {

@@ -3,8 +3,8 @@ import { upsertSearchAttributes } from '@temporalio/workflow'
 import type { GroupName } from '../src/model/partition.js'
 
 /*
- * What people can search for in the Temporal UI: `TidemarkGroup = "billing" and TidemarkState = "blocked"`. A slice has the states of
- * all its partitions.
+ * What people can search for in the Temporal UI: `TidemarkGroup = "billing" and TidemarkState = "blocked" and ExecutionStatus = "Running"`.
+ * A slice has the states of all its partitions; runs that are over keep their last ones.
  */
 
 const groupKey = defineSearchAttributeKey('TidemarkGroup', SearchAttributeType.KEYWORD)

@@ -1,5 +1,6 @@
-import { ApplicationFailure, CancellationScope } from '@temporalio/workflow'
+import { ApplicationFailure, CancellationScope, setCurrentDetails } from '@temporalio/workflow'
 import { control } from '../activities.js'
+import { stoppedDetailsOf } from '../details.js'
 import { configureSignal, pauseSignal, resumeSignal } from '../slice/slice-state.js'
 import type { Group } from './group-state.js'
 
@@ -12,7 +13,7 @@ export async function enroll(group: Group): Promise<void> {
   const { name, revision } = group
   const slices = revision.slices === undefined ? {} : { slices: revision.slices }
   const before = group.decisions
-  const found = await control(revision, 'read the group record').enroll({ name, ...slices })
+  const found = await control(revision, 'read the group record and the partitions').enroll({ name, ...slices })
   const members = group.know(found)
   // A decision written while the record was being read is newer than what was read.
   if (group.decisions === before) members.pauses = found.pauses
@@ -50,13 +51,19 @@ export async function stop(group: Group): Promise<void> {
   await CancellationScope.nonCancellable(async () => {
     const { name, revision } = group
     const reason = 'its workflow was cancelled in Temporal'
-    await control(revision, 'write down: stopped').note({ name, what: 'stopped', by: 'Temporal', reason })
+    await control(revision, 'write down: group stopped in Temporal').note({
+      name,
+      what: 'stopped',
+      by: 'Temporal',
+      reason,
+    })
     if (!group.membersIfKnown) {
       // Slices of an earlier run may exist, though this run has not learned of them.
-      const found = await control(revision, 'read the group record').enroll({ name })
+      const found = await control(revision, 'read the group record and the partitions').enroll({ name })
       group.know(found).add(found.partitions, [])
     }
     // The next run must not find slices of this one.
     await group.fleet.end(group.members.partitions)
+    setCurrentDetails(stoppedDetailsOf(name))
   })
 }

@@ -5,6 +5,7 @@ import type { GroupName } from '../../src/model/partition.js'
 import type { Revision } from '../../src/model/revision.js'
 import { control } from '../activities.js'
 import { configureSignal, fallbackSignal } from '../slice/slice-state.js'
+import { noteSummary } from '../summaries.js'
 import { Fleet } from './fleet.js'
 import { Membership, stateOf } from './membership.js'
 
@@ -82,7 +83,7 @@ export class Group {
     while (!this.#members || this.#deciding) await condition(() => this.#members !== undefined && !this.#deciding)
     this.#deciding = true
     try {
-      const { note } = control(this.revision, `write down: ${what.what}`)
+      const { note } = control(this.revision, noteSummary(what))
       this.#members.pauses = await note({ name: this.name, ...what })
       this.decisions++
       await tell()

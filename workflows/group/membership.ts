@@ -12,6 +12,7 @@ import type {
 } from '../../src/model/commands.js'
 import { ranges, sliceOf } from '../../src/model/partition.js'
 import type { Revision } from '../../src/model/revision.js'
+import { groupDetailsOf } from '../details.js'
 
 /** What a group knows: its record in the store's database as last read, and what its slices report. */
 export class Membership {
@@ -158,22 +159,9 @@ export class Membership {
     return { group, stream, revision: this.#revision, ...this.state() }
   }
 
-  /** The group's page in the Temporal UI: its partitions in trouble by name. */
+  /** The group's page in the Temporal UI. */
   details(): string {
-    const { version, startedAt, startedBy } = this.#revision
-    const count = this.#partitions.size === 1 ? '1 partition' : `${this.#partitions.size} partitions`
-    const lines = [
-      `${count} of ${this.input.stream} in ${this.slices} slices, config ${version} from ${startedAt} by ${startedBy}`,
-    ]
-    if (this.#version !== version)
-      lines.push(`no worker with config ${version} takes batches: those with ${this.#version} do until one is back`)
-    const { group, partitions } = this.pauses
-    if (group) lines.push(`**paused**: ${group.reason} (${group.by}, ${group.since})`)
-    for (const { partition, reason, by, since } of partitions)
-      lines.push(`partition ${partition} **paused**: ${reason} (${by}, ${since})`)
-    for (const { partition, condition, reason, since } of this.state().reports)
-      lines.push(`partition ${partition} **${condition}**: ${reason} (since ${since})`)
-    return lines.join('\n\n')
+    return groupDetailsOf(this.status())
   }
 
   #pauseOf(partition: number): PauseNote | undefined {

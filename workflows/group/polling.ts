@@ -17,7 +17,7 @@ export class Polling {
   static begin({ name, revision, members }: Group): Polling {
     const polling = new Polling()
     const { partitions, slices } = members
-    const { poll } = waiting(revision, 'wait for messages, and for partitions')
+    const { poll } = waiting(revision, 'wait for messages of slices at rest, and for new partitions')
     polling.#scope
       .run(() => poll({ name, partitions, slices }))
       .catch((error) => {

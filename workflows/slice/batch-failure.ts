@@ -1,7 +1,7 @@
 import { control } from '../activities.js'
+import { namesOf } from '../summaries.js'
 import { failureOf } from './failures.js'
 import type { Lane } from './lane.js'
-import { namesOf } from './partition-names.js'
 import type { SliceState } from './slice-state.js'
 
 /** Handles a batch that ended without an answer. The progress rows say what was handled, and the next batches begin there. */
@@ -30,7 +30,7 @@ async function makeTokensWorthless(lane: Lane, state: SliceState): Promise<void>
 
 /** No worker took the batch: continues with the config version of a worker that is running. */
 async function changeVersion(wanted: string, state: SliceState): Promise<void> {
-  const { version } = await control(state.revision, 'find a worker').fallback({ wanted })
+  const { version } = await control(state.revision, 'find out which config the workers hold').fallback({ wanted })
   // Unless another config has come into force meanwhile.
   if (state.version === wanted) state.changeVersion(version)
 }

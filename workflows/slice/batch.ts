@@ -2,13 +2,13 @@ import { CancellationScope } from '@temporalio/workflow'
 import type { BatchInput, BatchResult } from '../../src/model/batch.js'
 import { describePartition } from '../../src/model/partition.js'
 import { process } from '../activities.js'
+import { namesOf } from '../summaries.js'
 import { afterFailure } from './batch-failure.js'
 import type { Commits } from './commits.js'
 import type { Lane } from './lane.js'
 import { mostApart } from './next-lane.js'
 import { takeOwnership } from './ownership.js'
 import type { Partition } from './partition.js'
-import { namesOf } from './partition-names.js'
 import type { SliceState } from './slice-state.js'
 
 /**
@@ -63,7 +63,8 @@ function handToWorker(lane: Lane, closesInMs: number | undefined, state: SliceSt
     ...(lane.kind === 'apart' ? { apart: first.apart ?? 'failed' } : {}),
     ...(closesInMs === undefined ? {} : { closesInMs }),
   }
-  const shown = lane.kind === 'apart' ? shownApart(name.stream, first) : { summary: namesOf(name.stream, members) }
+  const shown =
+    lane.kind === 'apart' ? shownApart(name.stream, first) : { summary: `messages of ${namesOf(name.stream, members)}` }
   return process(state.revision, { version: lane.version, ...shown }, input)
 }
 
@@ -71,7 +72,10 @@ function handToWorker(lane: Lane, closesInMs: number | undefined, state: SliceSt
 function shownApart(stream: string, { index, reason, progress }: Partition): { summary: string; id: string } {
   const place = describePartition({ stream, partition: index })
   const { epoch, batch } = progress!
-  return { summary: `${place} apart: ${reason || 'its handler is slow'}`, id: `${place} epoch ${epoch} batch ${batch}` }
+  return {
+    summary: `${place} apart from its neighbours: ${reason || 'its handler is slow'}`,
+    id: `${place} epoch ${epoch} batch ${batch}`,
+  }
 }
 
 /** The end of a bounded run. Offsets are committed before a partition counts as finished. */

@@ -1,6 +1,7 @@
 import { CancellationScope, condition } from '@temporalio/workflow'
 import type { CommitOutcome } from '../../src/model/batch.js'
 import { control } from '../activities.js'
+import { namesOf } from '../summaries.js'
 import { failureOf } from './failures.js'
 import type { Partition } from './partition.js'
 import type { SliceState } from './slice-state.js'
@@ -48,7 +49,7 @@ export class Commits {
         return { partition: index, epoch, replay, position }
       })
       const { name } = this.state.input
-      const outcomes = await control(this.state.revision, summaryOf(requests))
+      const outcomes = await control(this.state.revision, summaryOf(name.stream, due))
         .commit({ name, partitions: requests })
         // The activity itself retries forever, so a person has ended it in the Temporal UI.
         .catch((error) => requests.map(({ partition }) => refusal(partition, failureOf(error).reason)))
@@ -85,9 +86,8 @@ function nameOf({ index, progress }: Partition): string {
   return `${index}/${progress?.epoch}/${progress?.position}`
 }
 
-function summaryOf(requests: readonly { partition: number; position: string }[]): string {
-  const [first] = requests
-  return requests.length === 1
-    ? `partition ${first!.partition}: offset ${first!.position}`
-    : `offsets of ${requests.length} partitions`
+function summaryOf(stream: string, partitions: readonly Partition[]): string {
+  const [first, ...others] = partitions
+  const names = namesOf(stream, partitions)
+  return others.length === 0 ? `offset of ${names}: ${first!.progress!.position}` : `offsets of ${names}`
 }

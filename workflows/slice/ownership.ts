@@ -1,6 +1,6 @@
 import { control } from '../activities.js'
+import { namesOf } from '../summaries.js'
 import type { Lane } from './lane.js'
-import { namesOf } from './partition-names.js'
 import type { SliceState } from './slice-state.js'
 
 /** Takes ownership of a lane's partitions that are not owned. A partition that can't be opened leaves the lane. */

@@ -23,8 +23,8 @@ import {
 } from '../../src/model/commands.js'
 import { groupWorkflowId } from '../../src/model/partition.js'
 import type { Revision } from '../../src/model/revision.js'
+import { detailsOf, statesOf } from '../details.js'
 import { showStates } from '../search-attributes.js'
-import { detailsOf, statesOf } from './details.js'
 import { Partition } from './partition.js'
 
 /** To some partitions, or to all when absent. */

@@ -1,0 +1,106 @@
+import type { PauseNote } from '../src/model/batch.js'
+import type { GroupStatus, PartitionProgress, PartitionReport, SliceInput } from '../src/model/commands.js'
+import { type GroupName, sliceOf, sliceWorkflowId } from '../src/model/partition.js'
+import { type Column, page, plain, readable, table } from './markdown.js'
+import type { Partition } from './slice/partition.js'
+
+/** The states of a slice's partitions, for search and for the page. `running` is a healthy partition that nobody has paused. */
+export function statesOf(partitions: readonly Partition[]): string[] {
+  return [...new Set(partitions.flatMap(statesOfOne))].sort()
+}
+
+function statesOfOne({ paused, condition }: Pick<Partition, 'paused' | 'condition'>): string[] {
+  const states = condition === 'healthy' ? [] : [condition as string]
+  if (paused) states.push('paused')
+  return states.length > 0 ? states : ['running']
+}
+
+const sliceColumns: readonly Column[] = [
+  { name: 'partition', align: 'right' },
+  { name: 'state' },
+  { name: 'position', align: 'right' },
+  { name: 'committed', align: 'right' },
+  { name: 'head', align: 'right' },
+  { name: 'lag', align: 'right' },
+  { name: 'why' },
+]
+
+/** The page that the Temporal UI shows for a slice: a table of its partitions. Costs no history events. */
+export function detailsOf({ name, slice }: SliceInput, version: string, partitions: readonly Partition[]): string {
+  const rows = partitions.map((partition) => {
+    const { index, progress, paused, resting } = partition
+    const states = statesOfOne(partition).map((state) => (state === 'running' && resting ? 'idle' : state))
+    const stands = paused !== null || partition.condition !== 'healthy'
+    return [String(index), states.join(', '), ...placesOf(progress, stands), whyOf(paused, partition.report())]
+  })
+  return page(
+    `Slice ${slice} of ${plain(name.stream)} for the group ${plain(name.group)}, config ${version}.`,
+    'Positions are those after the last batch of each partition. Pending Activities shows the batches under way.',
+    table(sliceColumns, rows),
+  )
+}
+
+const groupColumns: readonly Column[] = [
+  { name: 'partition', align: 'right' },
+  { name: 'slice', align: 'right' },
+  { name: 'state' },
+  { name: 'why' },
+]
+
+/** The page of a group: what is paused, and which partitions are not healthy, with links to their slices. */
+export function groupDetailsOf({ group, stream, revision, version, slices, ...status }: GroupStatus): string {
+  const count = status.partitions.length === 1 ? '1 partition' : `${status.partitions.length} partitions`
+  const paragraphs = [
+    `The group ${plain(group)} reads ${count} of ${plain(stream)} in ${slices === 1 ? '1 slice' : `${slices} slices`}. ` +
+      `Config ${revision.version} was started at ${readable(revision.startedAt)} by ${plain(revision.startedBy)}.`,
+  ]
+  if (version !== undefined && version !== revision.version)
+    paragraphs.push(
+      `**No worker holds config ${revision.version}.** Those with ${version} handle the batches until one is back.`,
+    )
+  const { pauses } = status
+  if (pauses.group) paragraphs.push(`**The whole group is paused** ${whyPaused(pauses.group)}`)
+  const notes = new Map(pauses.partitions.map((note) => [note.partition, note]))
+  const reports = new Map(status.reports.map((report) => [report.partition, report]))
+  const standing = status.partitions.filter((partition) => notes.has(partition) || reports.has(partition))
+  const rows = standing.map((partition) => {
+    const paused = notes.get(partition) ?? null
+    const report = reports.get(partition)
+    const slice = sliceOf(partition, slices)
+    const link = `[${slice}](namespaces/{namespace}/workflows/${encodeURIComponent(sliceWorkflowId({ group, stream }, slice))})`
+    const states = statesOfOne({ paused, condition: report?.condition ?? 'healthy' })
+    return [String(partition), link, states.join(', '), whyOf(paused, report)]
+  })
+  if (rows.length > 0) paragraphs.push(table(groupColumns, rows))
+  else if (!pauses.group)
+    paragraphs.push('No partition is paused or in trouble. The slices, under Relationships, show positions.')
+  return page(...paragraphs)
+}
+
+/** The last page of a group that a person has cancelled. */
+export function stoppedDetailsOf({ group, stream }: GroupName): string {
+  return page(
+    `**The group ${plain(group)} on ${plain(stream)} is stopped**: its workflow was cancelled in Temporal. ` +
+      `\`tidemark resume --group ${group} --stream ${stream}\` starts it again.`,
+  )
+}
+
+function placesOf(progress: PartitionProgress | undefined, stands: boolean): string[] {
+  if (!progress) return ['–', '–', '–', '–']
+  const { position, committed, head } = progress
+  const lag = BigInt(head) - BigInt(committed)
+  // Nobody looks at the head of a partition that stands, and it can only have grown.
+  const least = stands ? '≥\u00a0' : ''
+  return [position, committed, `${least}${head}`, `${least}${lag > 0n ? lag : 0n}`]
+}
+
+function whyOf(paused: PauseNote | null, report: PartitionReport | undefined): string {
+  const why = []
+  if (paused) why.push(`paused ${whyPaused(paused)}`)
+  if (report?.reason) why.push(`since ${readable(report.since)}: ${plain(report.reason)}`)
+  return why.join('; ')
+}
+
+function whyPaused({ by, since, reason }: PauseNote): string {
+  return `by ${plain(by)} since ${readable(since)}: ${plain(reason)}`
+}
