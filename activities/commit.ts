@@ -7,8 +7,8 @@ import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 /**
- * Advances consumer offsets. The store refuses offsets of partitions that an owner with a newer epoch has. All of them are tried; if one
- * fails in a way that retrying may mend, the activity is retried: repeating a commit is harmless.
+ * Advances consumer offsets. The store refuses the offset of a partition whose owner has a newer epoch. Every partition is tried; if one
+ * fails with a retryable error, the whole activity is retried, since repeating a commit is harmless.
  */
 export function createCommit(runtime: ConsumerRuntime) {
   return ({ name, partitions }: CommitInput): Promise<readonly CommitOutcome[]> =>
@@ -38,10 +38,10 @@ async function commitOne(
   }
 }
 
-/** Greater than the number of any try. */
+/** Greater than the number of any attempt. */
 const lastAttempt = 2_000_000_000
 
-/** Makes the tokens of batches worthless that did not say that they have ended: their workers may still be running, cut off. */
+/** Invalidates the fencing tokens of batches that ended without an answer: their workers may be cut off and still running. */
 export function createRaise({ progress, settings }: ConsumerRuntime) {
   return ({ name, partitions }: RaiseInput): Promise<void> =>
     reporting(undefined, () =>

@@ -8,8 +8,8 @@ import type { ConsumerRuntime } from './runtime.js'
 
 /**
  * Reads the group's record, which is created when the group starts for the first time, and finds the partitions that the stream has gained.
- * The record learns of those by a note, once their slices know that they are new.
- * What Temporal has forgotten, the record still knows: pauses, slices, and which partitions are not new.
+ * Those are added to the record later, by a note, once their slices know that they are new.
+ * The record outlives Temporal's data: pauses, slices, and which partitions are not new.
  */
 export function createEnroll({ source, records, settings }: ConsumerRuntime) {
   return ({ name, slices }: EnrollInput): Promise<Enrolled> =>
@@ -31,7 +31,7 @@ export function createEnroll({ source, records, settings }: ConsumerRuntime) {
     )
 }
 
-/** Writes down what a person has decided. Repeating it changes nothing. */
+/** Writes a decision to the group's record. Repeating it changes nothing. */
 export function createNote({ source, records, settings }: ConsumerRuntime) {
   return ({ name, what, by, reason, partitions }: NoteInput): Promise<Pauses> =>
     reporting(undefined, () =>

@@ -2,7 +2,7 @@ import type { OpenInput, OpenOutcome, OpenRequest, Ownership } from '../src/mode
 import { isTidemarkError, messageOf } from '../src/model/errors.js'
 import type { GroupName } from '../src/model/partition.js'
 import type { StoredOffset } from '../src/ports/index.js'
-import { relocate } from './batch/locate.js'
+import { relocate } from './batch/relocation.js'
 import { reporting } from './failure.js'
 import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
@@ -10,14 +10,15 @@ import type { ConsumerRuntime } from './runtime.js'
 /**
  * Takes ownership of partitions: new epochs, greater than any that the offset store or the progress rows have seen, so
  * that a loss of either (or of Temporal's data) can't bring an old owner back. The start option counts only where neither
- * knows the partition. Partitions are opened side by side, so their statements are one statement.
+ * knows the partition. Partitions are opened side by side: stores and sources answer what is asked together with one request.
  */
 export function createOpen(runtime: ConsumerRuntime) {
   const { settings, log } = runtime
   return ({ name, partitions }: OpenInput): Promise<readonly OpenOutcome[]> =>
     reporting(undefined, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
-        const settled = await Promise.allSettled(partitions.map((request) => openOne(runtime, name, request)))
+        const offsets = runtime.store.read(name.group, name.stream)
+        const settled = await Promise.allSettled(partitions.map((request) => openOne(runtime, name, request, offsets)))
         const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
         const lasting = (error: unknown) => isTidemarkError(error) && error.effect !== 'retry'
         // Nothing could be opened: the activity itself is retried, with a growing pause.
@@ -38,15 +39,12 @@ async function openOne(
   runtime: ConsumerRuntime,
   name: GroupName,
   { partition, above, added, head }: OpenRequest,
+  offsets: Promise<readonly StoredOffset[]>,
 ): Promise<Ownership> {
   const { source, store, progress, settings } = runtime
   const key = { ...name, partition }
-  const [offsets, done, identity] = await Promise.all([
-    store.read(name.group, name.stream),
-    progress.read(key),
-    source.identity(partition),
-  ])
-  const stored = offsets.find((one) => one.partition === partition)
+  const [group, done, identity] = await Promise.all([offsets, progress.read(key), source.identity(partition)])
+  const stored = group.find((one) => one.partition === partition)
   // What was handled may be ahead of what was committed. Only the same replay counts: a reset goes back on purpose.
   const reached = ({ position, replay }: Pick<StoredOffset, 'position' | 'replay'>) =>
     done !== null && done.replay === replay && done.position > position ? done.position : position

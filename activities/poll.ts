@@ -8,14 +8,14 @@ import { heartbeats } from './heartbeat.js'
 import { SliceWatch } from './polling/slice-watch.js'
 import type { ConsumerRuntime } from './runtime.js'
 
-/** How often slices are looked at, ms: those that may come to rest, and those that rest already. */
+/** How often the poll looks at slices that may come to rest, and at those that rest already, ms. */
 const lookEvery = 2_000
 const lookAtRestEvery = 10_000
-/** How often the stream is asked for its partitions, ms. */
+/** How often the poll asks the stream for its partitions, ms. */
 const partitionsEvery = 10_000
-/** A log that does not answer for so long is left to another worker, ms: this one may be cut off. */
+/** After this long without an answer from the log, the poll moves to another worker, ms: this one may be cut off. */
 const unreachableFor = 10_000
-/** One activity waits for so long, ms. */
+/** The longest that one activity waits, ms. */
 const longest = 60 * 60_000
 
 /**
@@ -47,7 +47,7 @@ export function createPoll(runtime: ConsumerRuntime) {
           silentSince = null
           return there.filter((partition) => !partitions.includes(partition))
         } catch (error) {
-          // A stream that is gone is the partitions' affair: their batches say so.
+          // The batches of its partitions report a stream that is gone.
           if (isTidemarkError(error) && error.code === 'STREAM_NOT_FOUND') return []
           silentSince ??= Date.now()
           log.warn({ ...name, error: messageOf(error) }, 'could not look for added partitions')

@@ -4,10 +4,11 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import type { BatchInput, BatchResult, PartitionOutcome } from '../src/model/batch.js'
 import { letGo, names } from '../src/model/commands.js'
 import { sliceWorkflowId } from '../src/model/partition.js'
-import { BatchRun, type Reach } from './batch/batch-run.js'
+import { BatchRun } from './batch/batch-run.js'
 import { ManualOffsets } from './batch/manual-offsets.js'
 import { Orders } from './batch/orders.js'
 import { pauseBefore } from './batch/pause.js'
+import type { Reach } from './batch/reach.js'
 import { Readers } from './batch/readers.js'
 import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
@@ -23,7 +24,7 @@ const askAgainMs = 500
  * earlier attempt came some way), and hands chunk after chunk to the handler until the batch is full, old or quiet.
  */
 export function createProcess(runtime: ConsumerRuntime) {
-  const lasting = { readers: new Readers(runtime), manual: new ManualOffsets(runtime) }
+  const resources = { readers: new Readers(runtime), manual: new ManualOffsets(runtime) }
   const { settings, cluster, draining } = runtime
 
   async function work(input: BatchInput): Promise<BatchResult> {
@@ -33,7 +34,7 @@ export function createProcess(runtime: ConsumerRuntime) {
     const batch: BatchRun = new BatchRun(
       runtime,
       input,
-      lasting,
+      resources,
       attempt,
       reachOf(input, orders, () => batch),
     )

@@ -5,12 +5,12 @@ import { brief } from './markdown.js'
 
 /** Temporal takes the batch from a worker that is gone after the heartbeat timeout; nothing else limits a slow handler. */
 const longest = '24 hours'
-/** When no worker took a batch for so long, none with its config version is left. */
+/** A batch that no worker takes within this time has no worker with its config version left. */
 const untaken = '30 seconds'
 /** Servers may refuse a summary of more than 400 bytes. */
 const longestSummary = 130
 
-/** Control activities are short. They retry without end, since giving up would help nobody. */
+/** Control activities are short. They retry forever: the workflow could do nothing with their failure. */
 export function control({ queues, timing }: Revision, summary: string): ControlActivities {
   return proxyActivities<ControlActivities>({
     taskQueue: queues.control,
@@ -32,7 +32,7 @@ export function waiting({ queues, timing }: Revision, summary: string): Pick<Con
   })
 }
 
-/** Resolves once a worker with this version of the config is there. */
+/** Resolves once a worker with this version of the config is running. */
 export function presence({ queues }: Revision, version: string): Promise<void> {
   const { present } = proxyActivities<BatchActivities>({
     taskQueue: batchQueue(queues, version),
@@ -55,10 +55,10 @@ export function process(
     startToCloseTimeout: longest,
     scheduleToStartTimeout: untaken,
     heartbeatTimeout: timing.heartbeatTimeoutMs,
-    // The worker finishes the chunks in hand and returns how far they came, so nothing of a plain handler is repeated.
+    // The worker finishes the chunks in hand and reports its positions, so a plain handler gets no message twice.
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    // For a batch whose worker is gone: another worker tries at once, however often that has happened. A batch that fails
-    // names its own pause, as the consumer's retry option says.
+    // For a batch whose worker is gone: another worker tries at once, however often this happens. A batch that fails sets its
+    // own delay, from the consumer's retry option.
     retry: { initialInterval: '100 ms', maximumInterval: '1 second' },
   })
   return process(input)

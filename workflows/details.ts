@@ -2,7 +2,7 @@ import type { PauseNote } from '../src/model/batch.js'
 import type { GroupStatus, PartitionProgress, PartitionReport, SliceInput } from '../src/model/commands.js'
 import { type GroupName, sliceOf, sliceWorkflowId } from '../src/model/partition.js'
 import { type Column, page, plain, readable, table } from './markdown.js'
-import type { Partition } from './partition.js'
+import type { Partition } from './slice/partition.js'
 
 /** The states of a slice's partitions, for search and for the page. `running` is a healthy partition that nobody has paused. */
 export function statesOf(partitions: readonly Partition[]): string[] {

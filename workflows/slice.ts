@@ -7,9 +7,9 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { SliceInput } from '../src/model/commands.js'
-import { Commits } from './commits.js'
-import { Lanes } from './lanes.js'
-import { SliceState } from './slice-state.js'
+import { Commits } from './slice/commits.js'
+import { Lanes } from './slice/lanes.js'
+import { SliceState } from './slice/slice-state.js'
 
 /**
  * Owns some partitions of one group: every partition p with p mod slices = slice. Its workflow ID is the lock: Temporal runs one of it
@@ -23,8 +23,8 @@ import { SliceState } from './slice-state.js'
  *   process  follow all healthy partitions, each with its own reader, transactions and fencing token
  *   commit   advance the consumer offsets: after the batch, beside the next one
  *
- * A partition in trouble leaves the batch, and is worked apart with retries of its own until it is healthy (lanes.ts). A slice whose
- * partitions have no messages for a while is at rest: nothing runs, and the group's poll wakes it.
+ * A partition in trouble leaves the batch, and is worked apart with retries of its own until it is healthy (slice/next-lane.ts). A slice
+ * whose partitions have no messages for a while is at rest: nothing runs, and the group's poll wakes it.
  *
  * A revision for the workers of another build ends the batches under way, and the workflow continues on those workers' task queue.
  *
@@ -41,11 +41,11 @@ export async function consumerSlice(input: SliceInput): Promise<void> {
   while (!over()) {
     await lanes.start().catch(() => {})
     state.publish()
-    // Cancellation ends this wait, too, with an error that the code below the loop would otherwise never see.
+    // Cancellation ends this wait with an error. The code below the loop handles the cancellation itself.
     await condition(() => over() || state.stale || lanes.startable).catch(() => {})
   }
 
-  // Work that is done is committed, whoever ends the workflow.
+  // Finished work is committed, no matter who ends the workflow.
   lanes.releaseAll()
   await CancellationScope.nonCancellable(async () => {
     await condition(() => lanes.none)

@@ -1,6 +1,6 @@
 import type { NoteInput } from '../src/model/batch.js'
 import { describePartition, ranges } from '../src/model/partition.js'
-import type { Partition } from './partition.js'
+import type { Partition } from './slice/partition.js'
 
 /* What the Temporal UI shows beside an activity's type, and in one list without it: so each says what it is about. */
 

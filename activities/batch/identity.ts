@@ -2,7 +2,7 @@ import { isTidemarkError } from '../../src/model/errors.js'
 import { pauseFor } from '../../src/model/pause.js'
 import type { SourceClient } from '../../src/ports/index.js'
 
-/** So often a stream has to be missing before it is believed: a broker that has just started may not know its topics yet. */
+/** A stream counts as deleted after this many looks in a row: a broker that has just started may not know its topics yet. */
 const looks = 5
 const between = 1_000
 
@@ -11,7 +11,7 @@ const between = 1_000
  * something else now; or the log could not name it then, because it was empty, and does now. Where nobody can tell (an outage, a
  * stream that is missing) the answer is no, and the reader finds out.
  */
-export async function outdated(
+export async function identityChanged(
   source: SourceClient,
   partition: number,
   identity: string | null | undefined,
@@ -24,7 +24,7 @@ export async function outdated(
  *
  * @throws TidemarkError STREAM_NOT_FOUND
  */
-export async function outdatedOrGone(
+export async function identityChangedOrGone(
   source: SourceClient,
   partition: number,
   identity: string | null | undefined,

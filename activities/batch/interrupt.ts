@@ -2,7 +2,7 @@ export const interrupted = Symbol('interrupted')
 
 const nobody = () => {}
 
-/** Wakes one partition of a batch from whatever it waits for: the batch is about to close, or has to let it go. */
+/** Wakes one partition of a batch from its wait: the batch is about to close, or has to let the partition go. */
 export class Interrupt {
   #wake = nobody
 

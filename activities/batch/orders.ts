@@ -3,8 +3,8 @@ import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
 import type { Cluster, ConsumerRuntime, WorkflowLook } from '../runtime.js'
 
 /**
- * Commands reach a batch by heartbeats only after up to 0.8 heartbeat timeouts, since heartbeats are billed. A look at the batch's own
- * workflow costs nothing, so that is how a batch learns of them, within this time, ms.
+ * How often a batch looks at its own workflow for commands, ms. A look costs nothing. Heartbeats are billed, so they are rare, and a
+ * command would take up to 0.8 heartbeat timeouts to arrive with one.
  */
 const lookEvery = 2_000
 

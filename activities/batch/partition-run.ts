@@ -8,14 +8,14 @@ import { type Commits, commitsOf } from '../committing/commits.js'
 import type { StoredOffsets } from '../committing/stored-offsets.js'
 import { type DeliverChunk, delivererOf } from '../handling/deliverer.js'
 import type { ConsumerRuntime } from '../runtime.js'
-import { outdated } from './identity.js'
+import { identityChanged } from './identity.js'
 import { Interrupt } from './interrupt.js'
 import type { ManualOffsets } from './manual-offsets.js'
 import type { Lease, Readers } from './readers.js'
 import { type RunEnd, runEnd } from './run-end.js'
 
-/** What a partition's run needs besides the consumer's runtime. It outlives batches. */
-export interface Lasting {
+/** What the runs of a worker's partitions share from batch to batch. */
+export interface BatchResources {
   readonly readers: Readers
   readonly manual: ManualOffsets
 }
@@ -51,7 +51,7 @@ export class PartitionRun {
 
   constructor(
     private readonly runtime: ConsumerRuntime,
-    private readonly lasting: Lasting,
+    private readonly resources: BatchResources,
     readonly key: PartitionKey,
     readonly batch: PartitionBatch,
     private readonly attempt: number,
@@ -74,10 +74,10 @@ export class PartitionRun {
   async open(): Promise<boolean> {
     const { key, batch, runtime, token } = this
     const { replay, identity, epoch } = batch
-    if (await outdated(runtime.source, key.partition, identity))
+    if (await identityChanged(runtime.source, key.partition, identity))
       throw new PositionChanged(`the stream of partition ${key.partition} was deleted and made again`)
     const claimed = await this.#claim()
-    const stored = this.lasting.manual.take(key, token, batch, claimed)
+    const stored = this.resources.manual.take(key, token, batch, claimed)
     this.position = stored?.read ?? claimed
     this.#begin(stored)
     this.#commits = commitsOf(runtime, { key, epoch, replay }, this.position, stored)
@@ -96,7 +96,7 @@ export class PartitionRun {
     const progress = await runtime.progress.read(key)
     // The answer to a commit may have been lost.
     if (progress && progress.replay === replay && progress.position > this.position) this.position = progress.position
-    const stored = this.lasting.manual.take(key, token, batch, progress?.position ?? this.position)
+    const stored = this.resources.manual.take(key, token, batch, progress?.position ?? this.position)
     if (stored) this.position = stored.read
     this.#begin(stored)
   }
@@ -171,7 +171,7 @@ export class PartitionRun {
     if (
       this.batch.identity === null &&
       this.messages > 0 &&
-      (await outdated(this.runtime.source, this.key.partition, null))
+      (await identityChanged(this.runtime.source, this.key.partition, null))
     )
       throw new PositionChanged('the log can name its stream now')
     return (await this.#bound?.idle(this.position)) ?? false
@@ -193,9 +193,9 @@ export class PartitionRun {
     }
   }
 
-  /** Ends it after a failure: what was handed out and not stored is handed out again. */
+  /** Ends the run after a failure: messages that were handed out and not stored are handed out again. */
   async abandon(): Promise<void> {
-    this.#forgotten = this.lasting.manual.forget(this.key)
+    this.#forgotten = this.resources.manual.forget(this.key)
     await this.#release(false)
   }
 
@@ -216,7 +216,7 @@ export class PartitionRun {
     } as PartitionOutcome
   }
 
-  /** So many ms from now it counts as idle. */
+  /** Milliseconds until the partition counts as idle. */
   get #idleIn(): number {
     if (this.#committedIdle) return Number.POSITIVE_INFINITY
     return this.#idleSince + this.runtime.settings.batch.idleGapMs - performance.now()
@@ -246,7 +246,7 @@ export class PartitionRun {
     const { key, batch, runtime, token } = this
     const { replay } = batch
     this.#deliver = delivererOf(runtime, { key, token, replay, ...(stored && { stored }) })
-    this.#lease = this.lasting.readers.take(key, batch.replay, this.position, batch.identity)
+    this.#lease = this.resources.readers.take(key, batch.replay, this.position, batch.identity)
   }
 
   async #release(keepReader: boolean): Promise<void> {
@@ -255,7 +255,7 @@ export class PartitionRun {
     this.#giveBackSlot()
     if (!lease) return
     const { key, batch, position } = this
-    if (keepReader) this.lasting.readers.park(key, batch.replay, position, batch.identity, lease)
+    if (keepReader) this.resources.readers.park(key, batch.replay, position, batch.identity, lease)
     else await lease.close()
   }
 }

@@ -15,7 +15,7 @@ export interface RunEnd {
   cut(chunk: Chunk): { readonly chunk: Chunk; readonly last: boolean }
 }
 
-/** Messages are looked at before they are handled, each time they are. Null where the consumer reads for ever. */
+/** Checks messages before each time they are handled. Null where the consumer reads without an end. */
 export function runEnd(
   runtime: ConsumerRuntime,
   key: PartitionKey,

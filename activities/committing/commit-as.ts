@@ -7,7 +7,7 @@ export class PositionChanged extends Error {
   override readonly name = 'PositionChanged'
 }
 
-/** Whoever works a partition, as the store knows it. */
+/** The owner of a partition, as the store knows it. */
 export interface Ownership {
   readonly key: PartitionKey
   readonly epoch: number
@@ -19,8 +19,8 @@ export type Ledgers = Pick<ConsumerRuntime, 'store' | 'progress'>
 /**
  * Commits, or says whose the partition is now.
  *
- * A refused commit does not yet mean that somebody else works the partition. A person may have reset it. Or a worker that was frozen
- * while it opened the partition has woken up and done so, long after somebody else was asked to: it has taken an epoch, but
+ * A refused commit does not prove that another owner works the partition. A person may have reset it. Or a worker that was frozen
+ * while it opened the partition has woken up and opened it, long after another worker was asked to: it has taken an epoch, but
  * nobody will work under it. An owner claims the progress row before working, so check that row.
  *
  * @throws PositionChanged, TidemarkError FENCED

@@ -5,7 +5,7 @@ import type { Chunk, Message } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { commitAs } from './commit-as.js'
 
-/** Whoever works a partition now. */
+/** The current owner of a partition. */
 export interface Owner {
   readonly key: PartitionKey
   readonly token: FencingToken
@@ -26,7 +26,7 @@ export class StoredOffsets {
   #stored: bigint
   /** What progress in the database says. */
   #durable: bigint
-  /** Null before the first commit here: whoever was before may have died between progress and commit. */
+  /** Null before the first commit here: the previous owner may have died between progress and commit. */
   #committed: bigint | null = null
   /** Stored inside a transaction that is not committed yet. */
   #pending: bigint | null = null

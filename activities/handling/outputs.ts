@@ -103,7 +103,7 @@ class ChunkOutputs implements Outgoing {
     this.#waiting = 0
     // Once something has failed, nothing that was produced later may come before it.
     this.#sending = this.#sending.then(() => (records.length > 0 ? this.#deliver(records, bytes) : undefined))
-    // Whoever waits is told; so is the end of the chunk.
+    // Callers that wait get the error, and so does the end of the chunk.
     this.#sending.catch(() => {})
     return this.#sending
   }

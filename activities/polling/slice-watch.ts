@@ -2,16 +2,16 @@ import type { SliceMemo } from '../../src/model/commands.js'
 import { names } from '../../src/model/commands.js'
 import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
 import { pauseFor } from '../../src/model/pause.js'
-import { outdatedOrGone } from '../batch/identity.js'
+import { identityChangedOrGone } from '../batch/identity.js'
 import type { ConsumerRuntime } from '../runtime.js'
 
-/** A slice that was woken and rests still is woken again after so long, ms: the signal may have been lost. */
+/** A slice that still rests this long after it was woken is woken again, ms: the signal may have been lost. */
 const wakeAgainAfter = 10_000
-/** How often it is checked whether the mirrored offsets of partitions at rest have to be shown again, ms. */
+/** How often the mirrored offsets of partitions at rest are refreshed, if they need to be, ms. */
 const keepEvery = 60_000
-/** A workflow that is not there counts as missing after so long, ms: it may be just starting, or between two runs. */
+/** A workflow counts as missing after this long, ms: it may be just starting, or between two runs. */
 const missingAfter = 10_000
-/** How often a stream that nobody reads is looked at, ms: it may be gone, or another one of its name be there. */
+/** How often a stream at rest is checked, ms: it may have been deleted, or replaced by another one of the same name. */
 const streamEvery = 60_000
 
 /**
@@ -46,7 +46,7 @@ export class SliceWatch {
     return this.#state
   }
 
-  /** Whether the slice has been missing for so long that it has to be started again. */
+  /** Whether the slice has been missing long enough to be started again. */
   get gone(): boolean {
     return this.#ended || (this.#missingSince !== null && Date.now() - this.#missingSince >= missingAfter)
   }
@@ -116,7 +116,7 @@ export class SliceWatch {
     const { signal } = end
     while (!signal.aborted) {
       for (const [partition, [, identity]] of Object.entries(rest.partitions)) {
-        const changed = await outdatedOrGone(source, Number(partition), identity, signal).catch(() => true)
+        const changed = await identityChangedOrGone(source, Number(partition), identity, signal).catch(() => true)
         if (signal.aborted) return
         if (!changed) continue
         end.abort()

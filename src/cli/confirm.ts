@@ -2,11 +2,11 @@ import { createInterface } from 'node:readline'
 import { TidemarkError } from '../model/errors.js'
 
 /**
- * Whether there is somebody to ask, or nobody needs to be asked.
+ * Makes sure that a change can be confirmed: by an option, or at a terminal.
  *
- * @throws TidemarkError CONFIG_INVALID where it takes a yes and nobody is there to say it
+ * @throws TidemarkError CONFIG_INVALID where a confirmation is needed and there is no terminal to ask at
  */
-export function requireSomebody(
+export function requireConfirmable(
   what: string,
   { yes, dryRun }: { yes?: boolean; dryRun?: boolean },
   instead = '--yes, or --dry-run to see what it would do',

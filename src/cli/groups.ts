@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
-import { knownGroups } from '../client/known.js'
-import { text } from '../client/view.js'
-import { parseConfig } from '../config/parse.js'
+import { text } from '../client/partition-line.js'
+import { inSession } from '../client/session.js'
+import { storedGroups } from '../client/stored-groups.js'
 import { type GroupOptions, jsonOption } from './choose.js'
 import { configOption, loadConfig } from './config.js'
 import { ago } from './format.js'
@@ -24,7 +24,7 @@ Examples:
   $ tidemark groups --stream orders --json`,
     )
     .action(async ({ json, config, ...wanted }: GroupOptions & { json?: boolean }) => {
-      const { groups, notes } = await knownGroups(parseConfig(await loadConfig(config)), wanted)
+      const { groups, notes } = await inSession(await loadConfig(config), (session) => storedGroups(session, wanted))
       for (const note of notes) process.stderr.write(`tidemark: ${note}\n`)
       const lines = groups.map((one) => ({ ...one, lag: text(one.lag), lastCommit: one.lastCommit.toISOString() }))
       if (json) process.stdout.write(`${JSON.stringify(lines)}\n`)

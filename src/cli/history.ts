@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { changesOf } from '../client/known.js'
-import { text } from '../client/view.js'
-import { parseConfig } from '../config/parse.js'
+import { changesOf } from '../client/changes.js'
+import { text } from '../client/partition-line.js'
+import { inSession } from '../client/session.js'
 import type { HistoryEntry } from '../ports/index.js'
 import { type GroupOptions, jsonOption, partitionIndex } from './choose.js'
 import { configOption, loadConfig } from './config.js'
@@ -37,7 +37,7 @@ Examples:
   $ tidemark history --json --limit 1000 | jq '.[] | select(.kind == "skipped")'`,
     )
     .action(async ({ json, config, ...wanted }: HistoryOptions) => {
-      const entries = await changesOf(parseConfig(await loadConfig(config)), wanted)
+      const entries = await inSession(await loadConfig(config), (session) => changesOf(session, wanted))
       process.stdout.write(json ? `${JSON.stringify(entries.map(jsonOf))}\n` : show(entries))
     })
 }

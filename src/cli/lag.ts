@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import { findConsumers } from '../client/find.js'
+import { text } from '../client/partition-line.js'
 import { greatestAge, type PartitionPosition, sumOfLag } from '../client/positions.js'
-import { positionsOf, text } from '../client/view.js'
-import { parseConfig } from '../config/parse.js'
+import { inSession } from '../client/session.js'
+import { positionsOf } from '../client/view.js'
 import { type GroupOptions, groupCommand, jsonOption } from './choose.js'
 import { loadConfig } from './config.js'
 import { age, ago, counted } from './format.js'
@@ -31,17 +32,18 @@ Examples:
   $ tidemark lag --json | jq '.[] | {group, stream, lag, timeLagMs}'`,
     )
     .action(async (options: GroupOptions & { json?: boolean; watch?: number }) => {
-      const config = parseConfig(await loadConfig(options.config))
-      const consumers = findConsumers(config, options)
+      const config = await loadConfig(options.config)
       const rates = new Rates()
       await shown(async () => {
-        const views = await Promise.all(
-          consumers.map(async (consumer) => {
-            const { positions, why } = await positionsOf(config, consumer)
-            // Without the log there is no lag.
-            if (why) throw why
-            return viewOf(consumer.settings, positions)
-          }),
+        const views = await inSession(config, (session) =>
+          Promise.all(
+            findConsumers(session.config, options).map(async (consumer) => {
+              const { positions, why } = await positionsOf(session, consumer)
+              // Without the log there is no lag.
+              if (why) throw why
+              return viewOf(consumer.settings, positions)
+            }),
+          ),
         )
         if (options.json) return `${JSON.stringify(views)}\n`
         return views.map((view) => show(view, rates.of(view))).join('\n')

@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import { applyResetIn } from '../client/apply.js'
 import { findConsumer } from '../client/find.js'
+import { text } from '../client/partition-line.js'
 import type { Move, PositionPlan } from '../client/plan.js'
 import { inSession, type Session } from '../client/session.js'
-import { text } from '../client/view.js'
 import { jsonOption, partitionOption } from './choose.js'
 import { configOption, loadConfig } from './config.js'
-import { confirmed, requireSomebody } from './confirm.js'
+import { confirmed, requireConfirmable } from './confirm.js'
 import { counted } from './format.js'
 import { table } from './table.js'
 import { widthOf } from './terminal.js'
@@ -47,7 +47,7 @@ export async function move(
   const config = await loadConfig(options.config)
   await inSession(config, async (session) => {
     findConsumer(session.config, options)
-    requireSomebody(`tidemark ${verb}`, options)
+    requireConfirmable(`tidemark ${verb}`, options)
     await moveIn(session, verb, options, plan)
   })
 }

@@ -7,7 +7,7 @@ import { mostSlices } from '../model/partition.js'
 import { neverStarted } from '../temporal/answers.js'
 import { jsonOption } from './choose.js'
 import { configOption, loadConfig } from './config.js'
-import { confirmed, requireSomebody } from './confirm.js'
+import { confirmed, requireConfirmable } from './confirm.js'
 import { counted } from './format.js'
 import { table } from './table.js'
 
@@ -55,7 +55,7 @@ function countOf(text: string): number {
 async function reslice({ slices, why = '', yes = false, json = false, ...options }: ResliceOptions): Promise<void> {
   await inSession(await loadConfig(options.config), async (session) => {
     const consumer = findConsumer(session.config, options)
-    requireSomebody('tidemark reslice', { yes }, '--yes')
+    requireConfirmable('tidemark reslice', { yes }, '--yes')
     const { group, stream } = consumer.settings
     const record = await (await session.database()).groups.read({ group, stream })
     if (!record) throw neverStarted({ group, stream })

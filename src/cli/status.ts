@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { type ConsumerView, type PartitionLine, viewGroups } from '../client/view.js'
+import type { PartitionLine } from '../client/partition-line.js'
+import { type ConsumerView, viewGroups } from '../client/view.js'
 import { type GroupOptions, groupCommand, jsonOption } from './choose.js'
 import { loadConfig } from './config.js'
 import { age, ago } from './format.js'

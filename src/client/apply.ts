@@ -4,9 +4,9 @@ import { ranges } from '../model/partition.js'
 import type { OffsetStoreClient } from '../ports/index.js'
 import { temporalError } from '../temporal/connection.js'
 import { reopenPartitions } from './commands.js'
+import { operatorName } from './operator.js'
 import type { PositionPlan } from './plan.js'
 import { inSession, type Session } from './session.js'
-import { whoAmI } from './who.js'
 
 export interface ApplyOptions {
   /** Default: `user@host` of this process. */
@@ -42,7 +42,7 @@ export async function applyReset(
 export async function applyResetIn(
   session: Session,
   plan: PositionPlan,
-  { by = whoAmI(), why = '' }: ApplyOptions = {},
+  { by = operatorName(), why = '' }: ApplyOptions = {},
 ): Promise<AppliedReset> {
   const { group, stream } = plan
   const store = await session.store()

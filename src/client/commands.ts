@@ -10,7 +10,7 @@ import {
 import { TidemarkError } from '../model/errors.js'
 import { type GroupName, groupWorkflowId } from '../model/partition.js'
 import { answered } from '../temporal/answers.js'
-import { whoAmI } from './who.js'
+import { operatorName } from './operator.js'
 
 /**
  * Stops a group, or some of its partitions, after the chunk in hand. Durable from the moment this resolves, in the store's database:
@@ -20,7 +20,7 @@ import { whoAmI } from './who.js'
  * no worker answers, and then it may still happen once one does
  */
 export function pauseGroup(client: Client, name: GroupName, command: PauseCommand): Promise<GroupStatus> {
-  return update(client, name, names.pause, { by: whoAmI(), ...command })
+  return update(client, name, names.pause, { by: operatorName(), ...command })
 }
 
 /**
@@ -29,7 +29,7 @@ export function pauseGroup(client: Client, name: GroupName, command: PauseComman
  * @throws TidemarkError as `pauseGroup`; CONFIG_INVALID for single partitions while the whole group is paused
  */
 export function resumeGroup(client: Client, name: GroupName, command: ResumeCommand = {}): Promise<GroupStatus> {
-  return update(client, name, names.resume, { by: whoAmI(), ...command })
+  return update(client, name, names.resume, { by: operatorName(), ...command })
 }
 
 /**

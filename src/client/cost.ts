@@ -15,7 +15,7 @@ export interface GroupActions {
   readonly partitions: number
   /** Slices that have partitions. */
   readonly slices: number
-  /** A heartbeat is sent once in so long, ms, and at the beginning of each activity that heartbeats. */
+  /** Time between two heartbeats, ms. One more is sent when an activity that heartbeats starts. */
   readonly heartbeatEveryMs: number
   /** What each batch of a slice costs. */
   readonly batch: { readonly process: 1; readonly commit: 0 | 1; readonly heartbeats: number }
@@ -30,7 +30,7 @@ export interface GroupActions {
 const minute = 60_000
 /** The SDK sends a heartbeat once per 0.8 heartbeat timeouts, and at least once in this, ms: workers set it so. */
 const longestHeartbeatMs = 60_000
-/** The group's activity that waits is scheduled anew after so long, ms. */
+/** How long the group's poll activity lasts before it is scheduled again, ms. */
 const pollMs = 60 * minute
 /** 730 hours: a twelfth of a year. */
 const minutesPerMonth = 730 * 60

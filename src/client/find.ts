@@ -9,7 +9,7 @@ export interface Wanted {
 }
 
 /**
- * The consumers of a config that somebody names; all of them where nothing is named.
+ * The consumers of a config that match; all of them where nothing is named.
  *
  * @throws TidemarkError UNKNOWN_CONSUMER, listing what there is
  */
@@ -24,7 +24,7 @@ export function findConsumers({ consumers }: ParsedConfig, { group, stream }: Wa
 }
 
 /**
- * The one consumer that somebody names. The stream may be left out where the group reads only one.
+ * The one consumer that matches. The stream may be left out where the group reads only one.
  *
  * @throws TidemarkError UNKNOWN_CONSUMER; CONFIG_INVALID where it could be several
  */

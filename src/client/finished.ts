@@ -21,11 +21,11 @@ const pauseMs = 1_000
 
 /**
  * Waits until bounded runs are over: every partition of each group is where its consumer's `until` ends it, and its offset is
- * committed. Groups whose consumers read for ever are not waited for. Outages of Temporal are waited out.
+ * committed. Groups whose consumers read without an end are not waited for. Outages of Temporal are waited out.
  *
  * @param started what `startGroups` has returned
  * @returns what the groups have become, in the order of `started`
- * @throws TidemarkError UNREACHABLE, AUTH_FAILED; UNKNOWN_CONSUMER where somebody has ended a group's workflow
+ * @throws TidemarkError UNREACHABLE, AUTH_FAILED; UNKNOWN_CONSUMER where a person has ended a group's workflow
  */
 export async function groupsFinished(
   config: TidemarkConfig,

@@ -1,20 +1,20 @@
 import { hostname } from 'node:os'
 import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
-import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
+import type { ParsedConsumer } from '../config/parse.js'
 import { type GroupInput, names, workflowTypes } from '../model/commands.js'
 import { TidemarkError } from '../model/errors.js'
 import { type GroupName, groupWorkflowId } from '../model/partition.js'
 import { deploymentOf, type Queues, queuesOf, type Revision } from '../model/revision.js'
 import { stopText } from '../ports/stop-text.js'
 import { ensureSearchAttributes } from '../temporal/attributes.js'
-import { connectClient, temporalError } from '../temporal/connection.js'
+import { temporalError } from '../temporal/connection.js'
 import { workflowGeneration } from '../temporal/generation.js'
 import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
-import { openDatabase, using } from './open.js'
+import { operatorName } from './operator.js'
+import { inSession, type Session } from './session.js'
 import { recordStop } from './stopped.js'
 import { handedOver } from './take-over.js'
-import { whoAmI } from './who.js'
 
 export interface StartOptions {
   /** Default: a connection of its own, as the config says. */
@@ -51,30 +51,29 @@ export interface StartedGroup {
  * @throws TidemarkError CONFIG_INVALID, UNREACHABLE, AUTH_FAILED
  */
 export function startGroups(config: TidemarkConfig, options: StartOptions = {}): Promise<StartedGroup[]> {
-  return startParsed(parseConfig(config), options)
+  return inSession(config, (session) => startIn(session, options))
 }
 
-/** As `startGroups`, for a config that is checked already. */
-export async function startParsed(parsed: ParsedConfig, options: StartOptions): Promise<StartedGroup[]> {
-  const client = options.client ?? (await connectClient(parsed.temporal))
+/** As `startGroups`, in a session. */
+export async function startIn(session: Session, options: StartOptions): Promise<StartedGroup[]> {
+  const { config } = session
+  const client = options.client ?? (await session.temporal())
   const wanted = ({ settings: { group, stream } }: ParsedConsumer) =>
     options.only?.some((one) => one.group === group && one.stream === stream) ?? true
   try {
     const searchAttributes = ensureSearchAttributes(client)
     return await Promise.all(
-      parsed.consumers.filter(wanted).map(async (consumer) => {
+      config.consumers.filter(wanted).map(async (consumer) => {
         // Beside the search attributes: both are questions to the server.
-        const stopped = await stopOf(client, parsed, consumer, options)
+        const stopped = await stopOf(client, session, consumer, options)
         if (stopped !== null) return notStarted(consumer, stopped)
-        return startGroup(client, parsed.taskQueue, consumer, await searchAttributes)
+        return startGroup(client, config.taskQueue, consumer, await searchAttributes)
       }),
     )
   } catch (error) {
     throw error instanceof Error && 'code' in error && typeof error.code === 'number'
-      ? temporalError(error, parsed.temporal)
+      ? temporalError(error, config.temporal)
       : error
-  } finally {
-    if (!options.client) await client.connection.close()
   }
 }
 
@@ -134,25 +133,24 @@ function startedOf({ settings: { group, stream }, version, until }: ParsedConsum
 /** Why a group must not be started; null where it may be. Workflows that were terminated could not write it down themselves. */
 async function stopOf(
   client: Client,
-  config: ParsedConfig,
+  session: Session,
   { settings: { group, stream } }: ParsedConsumer,
   { consumers, resumeStopped = false, why = 'started again' }: StartOptions,
 ): Promise<string | null> {
   const name = { group, stream }
   const workflow = await lookAtGroup(client, name)
   if (workflow?.state === 'running') {
-    requireDeployment(workflow, name, config.taskQueue)
+    requireDeployment(workflow, name, session.config.taskQueue)
     return null
   }
   const known = consumers?.find((other) => other.group === group && other.stream === stream)
   if (known?.stopped === null && workflow?.state !== 'terminated' && !resumeStopped) return null
-  return using(openDatabase(config), async ({ groups }) => {
-    let record = await groups.read(name)
-    if (record && !record.stopped && workflow?.state === 'terminated')
-      record = await recordStop(client, groups, name, workflow)
-    if (record?.stopped && resumeStopped) record = await groups.resume(name, { by: whoAmI(), why })
-    return record && stopText(record)
-  })
+  const { groups } = await session.database()
+  let record = await groups.read(name)
+  if (record && !record.stopped && workflow?.state === 'terminated')
+    record = await recordStop(client, groups, name, workflow)
+  if (record?.stopped && resumeStopped) record = await groups.resume(name, { by: operatorName(), why })
+  return record && stopText(record)
 }
 
 /** Workflows stay in the deployment they were started in, so a config with another `taskQueue` is refused. */

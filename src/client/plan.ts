@@ -2,10 +2,10 @@ import { eachOf } from '../model/each-of.js'
 import { isTidemarkError, TidemarkError } from '../model/errors.js'
 import type { Bounds, OffsetChange } from '../ports/index.js'
 
-/** Partitions that are planned at the same time: some targets are questions to the log. */
+/** Partitions planned at the same time: some targets take a request to the log. */
 const lanes = 16
 
-/** Positions that are to be put somewhere else, computed for every partition before anything is changed. */
+/** Where positions are to be moved, computed for every partition before anything is changed. */
 export interface PositionPlan {
   readonly group: string
   readonly stream: string

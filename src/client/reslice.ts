@@ -8,8 +8,8 @@ import type { GroupRecord } from '../ports/index.js'
 import { answered, neverStarted } from '../temporal/answers.js'
 import { TemporalCluster } from '../temporal/cluster.js'
 import { lookAtGroup } from '../temporal/group-workflow.js'
+import { operatorName } from './operator.js'
 import type { Session } from './session.js'
-import { whoAmI } from './who.js'
 
 /**
  * Divides the partitions of a running group into another number of slices. The slices finish the chunks in hand and end; then new ones
@@ -25,7 +25,7 @@ export async function resliceGroup(client: Client, name: GroupName, command: Res
   try {
     const update = await answered(client, name, () =>
       handle.startUpdate<Resliced, [ResliceCommand]>(names.reslice, {
-        args: [{ by: whoAmI(), ...command }],
+        args: [{ by: operatorName(), ...command }],
         waitForStage: WorkflowUpdateStage.ACCEPTED,
       }),
     )
@@ -55,7 +55,7 @@ export async function resliceIn(
   const { groups } = await session.database()
   const record = await groups.read(name)
   if (!record) throw neverStarted(name)
-  const { slices, by = whoAmI(), reason: why = '' } = command
+  const { slices, by = operatorName(), reason: why = '' } = command
   const changed = record.slices !== slices
   if (changed) {
     await requireEnded(client, record)

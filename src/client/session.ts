@@ -3,7 +3,7 @@ import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig, type TemporalSettings } from '../config/parse.js'
 import type { DatabaseClient, OffsetStoreClient, SourceClient } from '../ports/index.js'
 import { connectClient } from '../temporal/connection.js'
-import { closeSoon, openDatabase, openSource, openStore } from './open.js'
+import { closeSoon, openDatabase, openSource, openStore } from './open-parts.js'
 
 /**
  * A checked config, and the parts of it that one command needs. Each part is opened with its first use, once, and stays open until

@@ -6,10 +6,10 @@ import type { Decision, GroupRecord } from '../ports/index.js'
 import { neverStarted } from '../temporal/answers.js'
 import { lookAtGroup } from '../temporal/group-workflow.js'
 import { pauseGroup, resumeGroup } from './commands.js'
-import { startParsed } from './groups.js'
+import { startIn } from './groups.js'
+import { operatorName } from './operator.js'
 import type { Session } from './session.js'
 import { describeStop, stopInForce } from './stopped.js'
-import { whoAmI } from './who.js'
 
 /*
  * Pausing and resuming a group in whatever state it is:
@@ -103,7 +103,7 @@ export async function resumeIn(session: Session, consumer: ParsedConsumer, comma
       { place: name },
     )
   const why = command.reason ?? ''
-  await startParsed(session.config, { client, only: [name], resumeStopped: true, ...(why ? { why } : {}) })
+  await startIn(session, { client, only: [name], resumeStopped: true, ...(why ? { why } : {}) })
   const paused = isPaused(record, record.partitions)
   return {
     ...name,
@@ -121,7 +121,7 @@ function nameOf({ settings: { group, stream } }: ParsedConsumer): GroupName {
 }
 
 function decisionOf({ by, reason = '' }: PauseCommand | ResumeCommand): Decision {
-  return { by: by ?? whoAmI(), why: reason }
+  return { by: by ?? operatorName(), why: reason }
 }
 
 function partitionsOf({ partitions }: ResumeCommand): { partitions?: readonly number[] } {

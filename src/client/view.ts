@@ -1,18 +1,18 @@
-import type { Client } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
-import { type ParsedConfig, type ParsedConsumer, parseConfig, type TemporalSettings } from '../config/parse.js'
+import type { ParsedConsumer } from '../config/parse.js'
 import { isTidemarkError, messageOf } from '../model/errors.js'
 import type { GroupName } from '../model/partition.js'
-import type { GroupRecord, Stop } from '../ports/index.js'
 import { answered } from '../temporal/answers.js'
-import { connectClient, temporalError } from '../temporal/connection.js'
+import { temporalError } from '../temporal/connection.js'
 import { lookAtGroup } from '../temporal/group-workflow.js'
+import { answerWithin, placeOf } from './deadline.js'
 import { findConsumers, type Wanted } from './find.js'
-import { answerWithin, placeOf } from './once.js'
-import { openDatabase, openSource, openStore, patience, using } from './open.js'
+import { patience } from './open-parts.js'
+import { byRecord, lineOf, type PartitionLine, text } from './partition-line.js'
 import { greatestAge, type PartitionPosition, readPositions, sumOfLag } from './positions.js'
 import { type Findings, problemOf } from './problem.js'
-import { type GroupView, type PartitionView, statusBy } from './status.js'
+import { inSession, type Session } from './session.js'
+import { type GroupView, statusBy } from './status.js'
 import { describeStop, stopInForce } from './stopped.js'
 
 /** A consumer as people see it: what its workers say, and how far it has come by its store and its log. Fit for JSON. */
@@ -36,29 +36,6 @@ export interface ConsumerView {
   readonly partitions: readonly PartitionLine[]
 }
 
-/** Offsets are decimal text, times ISO text. Null where nobody says. */
-export interface PartitionLine {
-  readonly partition: number
-  /** `idle` runs and waits for messages; `stopped` with its group; `unknown` where no worker says. */
-  readonly state: PartitionView['state'] | 'idle' | 'stopped' | 'unknown'
-  readonly reason: string
-  readonly since: string | null
-  /** Where the next batch begins: ahead of `committed` by what is not committed yet. */
-  readonly position: string | null
-  readonly committed: string | null
-  readonly first: string | null
-  readonly head: string | null
-  readonly lag: string | null
-  readonly timeLagMs: number | null
-  readonly updatedAt: string | null
-  readonly epoch: number | null
-  readonly replay: number | null
-  readonly batch: number | null
-  readonly messages: number | null
-  /** Version of the config that the next batch is worked with. */
-  readonly config: string | null
-}
-
 type Asked<T> = { readonly answer: T; readonly why: null } | { readonly answer: null; readonly why: unknown }
 
 /**
@@ -66,9 +43,10 @@ type Asked<T> = { readonly answer: T; readonly why: null } | { readonly answer: 
  *
  * @throws TidemarkError UNKNOWN_CONSUMER; UNREACHABLE where neither Temporal nor the store can be reached
  */
-export async function viewGroups(config: TidemarkConfig, wanted: Wanted = {}): Promise<ConsumerView[]> {
-  const parsed = parseConfig(config)
-  return Promise.all(findConsumers(parsed, wanted).map((consumer) => viewConsumer(parsed, consumer)))
+export function viewGroups(config: TidemarkConfig, wanted: Wanted = {}): Promise<ConsumerView[]> {
+  return inSession(config, (session) =>
+    Promise.all(findConsumers(session.config, wanted).map((consumer) => viewConsumer(session, consumer))),
+  )
 }
 
 /**
@@ -76,13 +54,13 @@ export async function viewGroups(config: TidemarkConfig, wanted: Wanted = {}): P
  *
  * @throws what the store threw, when Temporal doesn't answer either
  */
-export async function viewConsumer(config: ParsedConfig, consumer: ParsedConsumer): Promise<ConsumerView> {
+async function viewConsumer(session: Session, consumer: ParsedConsumer): Promise<ConsumerView> {
   const { group, stream } = consumer.settings
   const name = { group, stream }
   const [temporal, positions, record] = await Promise.all([
-    asked(withTemporal(config.temporal, (client) => workersOf(client, name))),
-    asked(positionsOf(config, consumer)),
-    asked(using(openDatabase(config), ({ groups }) => groups.read(name))),
+    asked(workersOf(session, name)),
+    asked(positionsOf(session, consumer)),
+    asked(session.database().then(({ groups }) => groups.read(name))),
   ])
   if (!temporal.answer && !positions.answer) throw positions.why
   const findings: Findings = {
@@ -102,11 +80,16 @@ export async function viewConsumer(config: ParsedConfig, consumer: ParsedConsume
 }
 
 /** The group's workflow, and what its workers say where they answer. */
-async function workersOf(client: Client, name: GroupName): Promise<Omit<Findings, 'record'>> {
-  const workflow = await answered(client, name, () => lookAtGroup(client, name), patience)
-  const view = await asked(statusBy(client, name, workflow, patience))
-  if (view.why !== null && !silent(view.why)) throw view.why
-  return { workflow, view: view.answer, unanswered: view.why }
+async function workersOf(session: Session, name: GroupName): Promise<Omit<Findings, 'record'>> {
+  const client = await session.temporal()
+  try {
+    const workflow = await answered(client, name, () => lookAtGroup(client, name), patience)
+    const view = await asked(statusBy(client, name, workflow, patience))
+    if (view.why !== null && !silent(view.why)) throw view.why
+    return { workflow, view: view.answer, unanswered: view.why }
+  } catch (error) {
+    throw temporalError(error, session.config.temporal)
+  }
 }
 
 /** Whether Temporal answered, and only the group's workers did not: then the error is about the group. */
@@ -124,31 +107,17 @@ function noteOf({ workflow, record, view, unanswered }: Findings): string[] {
 
 /** Positions by the store, and by the log as far as it answers. Throws where the store does not. */
 export async function positionsOf(
-  config: ParsedConfig,
+  session: Session,
   consumer: ParsedConsumer,
 ): Promise<{ readonly positions: readonly PartitionPosition[]; readonly notes: readonly string[]; why: unknown }> {
   const { settings, source } = consumer
-  return using(openStore(config), async (store) => {
-    try {
-      const positions = await using(openSource(consumer), (client) =>
-        answerWithin(placeOf(source), readPositions(settings, { store, source: client }), 2 * patience),
-      )
-      return { positions, notes: [], why: null }
-    } catch (why) {
-      const positions = await readPositions(settings, { store, source: null })
-      return { positions, notes: [`heads and lag are unknown: ${messageOf(why)}`], why }
-    }
-  })
-}
-
-async function withTemporal<T>(settings: TemporalSettings, use: (client: Client) => Promise<T>): Promise<T> {
-  const client = await connectClient(settings)
+  const store = await session.store()
   try {
-    return await use(client)
-  } catch (error) {
-    throw temporalError(error, settings)
-  } finally {
-    await client.connection.close()
+    const reading = session.source(consumer).then((client) => readPositions(settings, { store, source: client }))
+    return { positions: await answerWithin(placeOf(source), reading, 2 * patience), notes: [], why: null }
+  } catch (why) {
+    const positions = await readPositions(settings, { store, source: null })
+    return { positions, notes: [`heads and lag are unknown: ${messageOf(why)}`], why }
   }
 }
 
@@ -183,47 +152,4 @@ function merge(
       return lineOf(partition, theirs, stored.get(partition))
     }),
   }
-}
-
-/** A partition's state where no worker says it: what people have decided holds even so. */
-function byRecord(partition: number, stop: Stop | null, record: GroupRecord | null): LineState | undefined {
-  const pause = record?.paused.partitions.get(partition) ?? record?.paused.group
-  const decided = stop ?? pause
-  if (!decided) return undefined
-  return { state: stop ? 'stopped' : 'paused', reason: decided.why, since: decided.at.toISOString(), working: false }
-}
-
-type LineState = Omit<PartitionView, 'state' | 'partition'> & { readonly state: PartitionLine['state'] }
-
-function lineOf(partition: number, told?: LineState, stored?: PartitionPosition): PartitionLine {
-  // Each of them was asked at another moment. A position never lies behind what is committed.
-  const committed = text(stored?.committed) ?? told?.committed ?? null
-  return {
-    partition,
-    state: told ? (told.state === 'running' && !told.working ? 'idle' : told.state) : 'unknown',
-    reason: told?.reason || stored?.remark || '',
-    since: told?.since || null,
-    position: farther(told?.position, committed),
-    committed,
-    first: text(stored?.first),
-    // Not the workers' head: it is as old as their last look.
-    head: text(stored?.head),
-    lag: text(stored?.lag),
-    timeLagMs: stored?.timeLagMs ?? null,
-    updatedAt: stored?.updatedAt?.toISOString() ?? null,
-    epoch: stored?.epoch ?? told?.epoch ?? null,
-    replay: stored?.replay ?? null,
-    batch: told?.batch ?? null,
-    messages: told?.messages ?? null,
-    config: told?.config ?? null,
-  }
-}
-
-function farther(position: string | undefined, committed: string | null): string | null {
-  if (position === undefined) return committed
-  return committed !== null && BigInt(committed) > BigInt(position) ? committed : position
-}
-
-export function text(value: bigint | null | undefined): string | null {
-  return value === null || value === undefined ? null : String(value)
 }

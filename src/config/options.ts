@@ -64,7 +64,10 @@ export interface ConsumerOptions<V = unknown> {
     /** Bytes asked of the log in one fetch. Default 2MB. */
     readonly fetchBytes?: Size
   }
-  /** Chunks that one worker handles at the same time, of different partitions. Default 100. */
+  /**
+   * Chunks that one worker handles at the same time, of different partitions; with transactional handlers at most the `poolSize` of their
+   * database. Default 100.
+   */
   readonly concurrency?: number
   /**
    * How many workflows the partitions are divided among when the group starts for the first time; at most so many workers share its work.
@@ -123,7 +126,7 @@ export interface TidemarkOptions {
   }
   /** Names the deployment: its task queues begin with it. Versions of Tidemark that run side by side may share one. Default `tidemark`. */
   readonly taskQueue?: string
-  /** Memory for messages, over all partitions of a worker. Default 128MB. */
+  /** Memory for messages, over all partitions of a worker. Default 64MB. */
   readonly memory?: Size
   /** How long start-up waits for Temporal, the store and the streams. Default 60s. */
   readonly connectTimeout?: Duration

@@ -66,7 +66,8 @@ export interface SourceClient<V = unknown> {
   waitForData(partition: number, position: bigint, signal: AbortSignal): Promise<boolean>
   /**
    * Names the incarnation of a partition's stream: another text after it was deleted and created again, or null where the log does
-   * not say. Positions of one incarnation mean nothing in another. Where a stream is created as a whole, all partitions have the same.
+   * not say. Positions of one incarnation mean nothing in another. Where a stream is created as a whole, all partitions have the same,
+   * and a client answers callers that ask at the same time with one request.
    */
   identity(partition: number): Promise<string | null>
   /** True where offsets have gaps of any size and first and head say nothing of whether a position can be read. */

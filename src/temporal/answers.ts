@@ -8,10 +8,10 @@ import {
 import { messageOf, TidemarkError } from '../model/errors.js'
 import type { GroupName } from '../model/partition.js'
 
-/** How long workflows may take to answer, ms. They need a worker for it, and nobody wants to wait for one that is not there. */
+/** How long workflows may take to answer, ms. Without a worker they never do. */
 const patience = 15_000
 
-/** gRPC's CANCELLED and DEADLINE_EXCEEDED, both said when the time is over; FAILED_PRECONDITION: no worker has asked for work lately. */
+/** gRPC's CANCELLED and DEADLINE_EXCEEDED mean that time ran out; FAILED_PRECONDITION means that no worker has polled lately. */
 const nobody = new Set([1, 4, 9])
 
 /**
@@ -42,7 +42,7 @@ function isUnanswered(error: unknown): boolean {
   return isGrpcServiceError(cause) && nobody.has(cause.code)
 }
 
-/** Nobody has started a group yet. */
+/** The group was never started. */
 export function neverStarted({ group, stream }: GroupName): TidemarkError {
   return new TidemarkError(
     'UNKNOWN_CONSUMER',

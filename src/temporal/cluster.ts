@@ -3,7 +3,7 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Cluster, WorkflowLook } from '../../activities/index.js'
 import { endStranded, ownReason, pollersOf, queueType } from './stranded.js'
 
-/** How long Temporal may take to answer, ms. Who asks has to know soon whether it does. */
+/** How long Temporal may take to answer, ms. The caller has to know soon whether it answers at all. */
 const patience = 5_000
 /** temporal.api.enums.v1.PendingActivityState */
 const cancelRequested = 3
@@ -67,7 +67,7 @@ export class TemporalCluster implements Cluster {
 
   async #ask<T>(ask: () => Promise<T>): Promise<T> {
     const asked = this.#outside.runInAsyncScope(() => this.client.withDeadline(Date.now() + patience, ask))
-    // A worker's connection tries again by itself, and keeps deadlines only roughly.
+    // A worker's connection retries by itself and keeps deadlines only roughly.
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`Temporal has not answered for ${patience} ms`)), patience)

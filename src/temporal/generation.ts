@@ -24,7 +24,7 @@ export function workflowGeneration(): Promise<string> {
 async function digest(): Promise<string> {
   const hash = createHash('sha256')
   for (const folder of ['workflows', 'src/model'])
-    for (const file of (await readdir(join(root, folder))).filter(isCode).sort())
+    for (const file of (await readdir(join(root, folder), { recursive: true })).filter(isCode).sort())
       hash.update(file).update(await readFile(join(root, folder, file)))
   hash.update(await readFile(createRequire(import.meta.url).resolve('tidemark/package.json')))
   return hash.digest('hex').slice(0, 12)

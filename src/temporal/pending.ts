@@ -9,7 +9,7 @@ export interface PendingBatch {
   readonly failing?: { readonly attempt: number; readonly reason: string }
   /** A worker has it; else it waits for one, or for its next try. */
   readonly taken: boolean
-  /** ISO time when it was begun. */
+  /** ISO time when its activity was scheduled. */
   readonly since: string | null
 }
 
@@ -24,7 +24,7 @@ export async function pendingBatches(client: Client, workflowId: string): Promis
     batches.map(async ({ activityId, state, attempt, lastFailure }) => {
       const id = activityId ?? ''
       const taken = state !== scheduled
-      // A worker that is gone, or that lets go of a batch, says nothing about the handler.
+      // A lost worker, or one that let go of the batch, says nothing about the handler.
       const error = lastFailure?.applicationFailureInfo
       if (!error || error.type === letGo || Number(attempt) < 2) return { id, taken, since: null }
       const failing = { attempt: Number(attempt), reason: lastFailure.message ?? '' }
@@ -33,7 +33,7 @@ export async function pendingBatches(client: Client, workflowId: string): Promis
   )
 }
 
-/** When an activity that is still trying was begun. It is among a workflow's last events. */
+/** When a pending activity was scheduled, found among the workflow's last events. */
 async function scheduledAt(client: Client, workflowId: string, activityId: string): Promise<string | null> {
   const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
     namespace: client.options.namespace,

@@ -8,11 +8,11 @@ import { deploymentOf } from '../model/revision.js'
  * are in the store, so nothing is lost.
  */
 
-/** How a reason begins that no person has given. */
+/** The prefix of termination reasons that Tidemark gives, as opposed to a person. */
 const prefix = 'tidemark: '
 const reason = `${prefix}no worker is left that has its code; it is started again for the workers that are there`
 
-/** A workflow task that no worker took for so long has none, ms. */
+/** A workflow task that waits this long has no worker, ms. */
 const untakenFor = 10_000
 /** A worker's poll stays open for about a minute, and counts from its beginning, ms. */
 const pollLifetimeMs = 75_000

@@ -1,4 +1,4 @@
-import { answerWithin, connectOnce } from '../client/once.js'
+import { answerWithin, connectOnce } from '../client/deadline.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
 import { pauseFor } from '../model/pause.js'
 import type { Log } from '../ports/index.js'

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
-import { placeOf } from '../client/once.js'
+import { placeOf } from '../client/deadline.js'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'

@@ -7,9 +7,9 @@ import type {
   SlotReserveContext,
 } from '@temporalio/worker'
 
-/** A worker at its share that polls for nothing begins one poll after so long, ms. */
+/** A worker at its share that has no poll open starts one after this long, ms. */
 const spareAfterMs = 1_000
-/** A batch that has waited for so long, ms, has found no worker that polls; others may be waiting, too. */
+/** A batch that has waited this long, ms, found no worker polling; others may be waiting, too. */
 const longWaitMs = 500
 /** Temporal ends a poll after about a minute. A slot that has been polling for longer, ms, was lost on its way, and counts no more. */
 const longestPollMs = 120_000

@@ -13,7 +13,7 @@ import type {
 import { Outage } from '../reading/outage.js'
 
 /**
- * An idle partition's offset is shown again after so long, ms. Brokers forget offsets that nobody commits, Kafka after a week by
+ * How often an idle partition's offset is written to the mirrors again, ms. Brokers forget offsets that nobody commits, Kafka after a week by
  * default and a few hours in the strictest clusters.
  */
 const showAgainAfter = 30 * 60_000

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RuntimeOutput } from '../../activities/handling/outputs.js'
-import { placeOf } from '../client/once.js'
+import { placeOf } from '../client/deadline.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'
 import type {

@@ -77,7 +77,7 @@ export async function createSdkWorkers(
         taskQueue: queues[0]!.workflows,
         workflowBundle: await workflowBundle(),
         maxCachedWorkflows: cachedWorkflows,
-        // A worker that was killed is missed after so long, when it was about to decide what comes next.
+        // How soon Temporal notices a worker that was killed during a workflow task.
         stickyQueueScheduleToStartTimeout:
           Math.min(...config.consumers.map(({ settings }) => settings.heartbeatTimeoutMs)) / 2,
       }),

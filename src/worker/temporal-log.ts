@@ -8,7 +8,7 @@ let installed = false
 
 /**
  * Sends the SDK's own log to a worker's, until the returned function is called. Its routine news are only for debugging. The SDK has one
- * log for a process, which can be set once and before anything else: where somebody has set it before, it stays as it is.
+ * log for a process, which can be set once and before anything else: if the process has set it before, it stays as it is.
  */
 export function sendTemporalLogTo(log: Log, taskQueue: string): () => void {
   install(log)
@@ -52,7 +52,7 @@ const levelOf: Record<LogLevel, Line['level']> = {
   ERROR: 'error',
 }
 
-/** The SDK's news in words that mean something to somebody who knows consumers, not workers. */
+/** The SDK's log lines, reworded for readers who know consumers rather than Temporal workers. */
 export function translate(level: LogLevel, message: string, meta: LogMetadata): Line {
   // By design: workflows have a worker of their own.
   if (/^No (workflows|activities) registered/.test(message)) return { level: 'debug', fields: {}, text: message }

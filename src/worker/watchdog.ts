@@ -20,7 +20,7 @@ const patience = 5_000
 /** Waiting times before a group that keeps failing is started again, ms: the first, doubled each time, and the longest. */
 const firstPause = 60_000
 const longestPause = 32 * 60_000
-/** A group that has run for so long is in order again, ms. */
+/** After running this long, a group counts as healthy again, ms. */
 const inOrderAfter = 10 * 60_000
 
 /** What a watchdog sees and does. */
@@ -29,7 +29,7 @@ export interface Surroundings {
   readonly records: Pick<GroupRecords, 'read'>
   /** Writes down that a person has ended the group's workflow. */
   stop(name: GroupName, workflow: GroupWorkflow): Promise<GroupRecord>
-  /** Returns false where somebody else was first. */
+  /** Returns false where another worker was first. */
   start(consumer: ParsedConsumer): Promise<boolean>
   /** Ends a workflow of another build of Tidemark that has no worker any more. Returns whether it did. */
   endStranded(name: GroupName, workflow: GroupWorkflow): Promise<boolean>
@@ -151,7 +151,7 @@ export class Watchdog {
       one.failures++
     }
     if (Date.now() - one.failedAt < pauseAfter(one.failures)) return
-    // Whatever is found at the next look is another failure.
+    // The next look counts its own failure.
     one.failure = null
     const { name, consumer } = one
     const why = `group ${name.group} on ${name.stream} did not run any more (${workflow?.why ?? 'its workflow is not in Temporal'})`

@@ -10,7 +10,7 @@ import type { Watchdog } from './watchdog.js'
  * worker that lets go, and is missed only after the heartbeat timeout.
  */
 const pollsLinger = 150
-/** How long the end of a worker waits for its watchdog to finish a look, ms. */
+/** How long a stopping worker waits for its watchdog's last look, ms. */
 const lastLookMayTake = 1_000
 
 /** A consumer that a worker is ready to run. */
@@ -103,7 +103,7 @@ export class TidemarkWorker {
     if (this.#state === 'created') {
       this.#state = 'stopping'
       this.#life = this.#finish(releaseSdkWorkers(this.#parts.workers))
-      // Whoever calls `run` is told.
+      // `run` returns the same promise, and reports the error.
       this.#life.catch(() => {})
     }
     if (this.#state !== 'running') return

@@ -1,16 +1,9 @@
-import { NativeConnection } from '@temporalio/worker'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { PartitionBatch } from '../../src/model/batch.js'
-import {
-  type GroupStatus,
-  names,
-  type PartitionStatus,
-  type SliceStatus,
-  workflowTypes,
-} from '../../src/model/commands.js'
-import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
-import { temporalClient } from '../support/consume.js'
-import { describeWith, part } from '../support/parts.js'
+import { type GroupStatus, names, type PartitionStatus, type SliceStatus } from '../../src/model/commands.js'
+import { sliceWorkflowId } from '../../src/model/partition.js'
+import { describeWith } from '../support/parts.js'
+import { realServer } from '../support/real-server.js'
 import { waitFor } from '../support/wait-for.js'
 import {
   type Activities,
@@ -22,21 +15,11 @@ import {
   revisionOn,
   untilCancelled,
   worked,
-  workOn,
 } from '../support/workflow-env.js'
 
 // On the real server: the one that skips time loses an activity that completes while it is being cancelled.
 describeWith(['temporal'], 'a bounded run', () => {
-  let client: Awaited<ReturnType<typeof temporalClient>>
-  let nativeConnection: NativeConnection
-  beforeAll(async () => {
-    client = await temporalClient()
-    nativeConnection = await NativeConnection.connect({ address: part('temporal').address })
-  })
-  afterAll(async () => {
-    await client?.close()
-    await nativeConnection?.close()
-  })
+  const server = realServer()
 
   interface Playing {
     result(): Promise<GroupStatus>
@@ -54,21 +37,16 @@ describeWith(['temporal'], 'a bounded run', () => {
     slices = 2,
   ): Promise<void> {
     let name = { group: '', stream: '' }
-    const slice = (index: number) => client.workflow.getHandle(sliceWorkflowId(name, index))
+    const slice = (index: number) => server.client.workflow.getHandle(sliceWorkflowId(name, index))
     const running = async (index: number) => (await slice(index).describe()).status.name === 'RUNNING'
     const ended: Activities['ended'] = async ({ slices }) => {
       const left = await Promise.all(slices.map(running))
       return slices.filter((_, index) => left[index])
     }
-    const server = { nativeConnection, namespace: part('temporal').namespace }
-    await workOn(server, { ...memoryRecord([0, 1], slices), ended, ...activities }, async (queue) => {
+    await server.withActivities({ ...memoryRecord([0, 1], slices), ended, ...activities }, async (queue) => {
       const input = groupInput(queue, { until: 'message' })
       name = { group: input.group, stream: input.stream }
-      const handle = await client.workflow.start(workflowTypes.group, {
-        workflowId: groupWorkflowId(input.group, input.stream),
-        taskQueue: queue,
-        args: [input],
-      })
+      const handle = await server.startGroup(queue, input)
       await test({
         queue,
         result: () => handle.result(),

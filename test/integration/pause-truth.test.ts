@@ -1,24 +1,15 @@
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure } from '@temporalio/common'
-import { NativeConnection } from '@temporalio/worker'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { pauseGroup, resumeGroup } from '../../src/client/commands.js'
 import { groupStatus, type PartitionView } from '../../src/client/status.js'
 import type { BatchInput, BatchResult } from '../../src/model/batch.js'
-import { names, type ReopenCommand, workflowTypes } from '../../src/model/commands.js'
-import { type GroupName, groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
-import { temporalClient } from '../support/consume.js'
-import { describeWith, part } from '../support/parts.js'
+import { names, type ReopenCommand } from '../../src/model/commands.js'
+import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
+import { describeWith } from '../support/parts.js'
+import { realServer } from '../support/real-server.js'
 import { waitFor } from '../support/wait-for.js'
-import {
-  type Activities,
-  groupInput,
-  handled,
-  memoryRecord,
-  untilCancelled,
-  worked,
-  workOn,
-} from '../support/workflow-env.js'
+import { type Activities, groupInput, handled, memoryRecord, untilCancelled, worked } from '../support/workflow-env.js'
 
 interface LiveGroup {
   readonly name: GroupName
@@ -38,33 +29,19 @@ interface LiveGroup {
  * Temporal server, since what becomes of an activity that is asked to end and fails instead is the server's doing.
  */
 describeWith(['temporal'], 'a pause', () => {
-  let client: Awaited<ReturnType<typeof temporalClient>>
-  let nativeConnection: NativeConnection
-  beforeAll(async () => {
-    client = await temporalClient()
-    nativeConnection = await NativeConnection.connect({ address: part('temporal').address })
-  })
-  afterAll(async () => {
-    await client?.close()
-    await nativeConnection?.close()
-  })
+  const server = realServer()
 
   /** Runs a group with two slices for as long as `test` does. */
   function withGroup(
     { partitions = [0], ...activities }: Partial<Activities> & { readonly partitions?: number[] },
     test: (group: LiveGroup) => Promise<void>,
   ): Promise<void> {
-    const around = { nativeConnection, namespace: part('temporal').namespace }
-    return workOn(around, { ...memoryRecord(partitions, 2), ...activities }, async (queue) => {
+    return server.withActivities({ ...memoryRecord(partitions, 2), ...activities }, async (queue) => {
       const timing = { heartbeatTimeoutMs: 1_000, batchMs: 30_000 }
       const input = groupInput(queue, { timing })
       const name = { group: input.group, stream: input.stream }
-      const handle = await client.workflow.start(workflowTypes.group, {
-        workflowId: groupWorkflowId(name.group, name.stream),
-        taskQueue: queue,
-        args: [input],
-      })
-      const see = async (partition = 0) => (await groupStatus(client, name)).partitions[partition]!
+      const handle = await server.startGroup(queue, input)
+      const see = async (partition = 0) => (await groupStatus(server.client, name)).partitions[partition]!
       const shows = async (state: PartitionView['state'], reason: string, partition = 0) =>
         waitFor(
           async () => {
@@ -79,15 +56,16 @@ describeWith(['temporal'], 'a pause', () => {
           name,
           see,
           shows,
-          pause: (reason, partitions) => pauseGroup(client, name, { reason, ...(partitions ? { partitions } : {}) }),
-          resume: () => resumeGroup(client, name),
+          pause: (reason, partitions) =>
+            pauseGroup(server.client, name, { reason, ...(partitions ? { partitions } : {}) }),
+          resume: () => resumeGroup(server.client, name),
           workerStarts: (change) => handle.signal(names.configure, { ...input.revision, ...change }),
           reset: (partitions) => handle.signal<[ReopenCommand]>(names.reopen, { partitions }),
         })
       } finally {
         const ids = [handle.workflowId, ...[0, 1].map((slice) => sliceWorkflowId(name, slice))]
         for (const id of ids)
-          await client.workflow
+          await server.client.workflow
             .getHandle(id)
             .terminate()
             .catch(() => {})
@@ -237,7 +215,7 @@ describeWith(['temporal'], 'a pause', () => {
       await pause('bad deploy')
       paused = true
       const allPaused = async () => {
-        const { paused, partitions } = await groupStatus(client, name)
+        const { paused, partitions } = await groupStatus(server.client, name)
         return (
           paused === 'bad deploy' && partitions.length === 40 && partitions.every(({ state }) => state === 'paused')
         )
@@ -272,7 +250,7 @@ describeWith(['temporal'], 'a pause', () => {
       await pause('bad deploy')
       answer()
       await shows('paused', 'bad deploy', 2)
-      expect((await groupStatus(client, name)).paused).toBe('bad deploy')
+      expect((await groupStatus(server.client, name)).paused).toBe('bad deploy')
     })
   })
 

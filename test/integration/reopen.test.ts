@@ -1,11 +1,9 @@
 import type { WorkflowHandle } from '@temporalio/client'
-import { NativeConnection } from '@temporalio/worker'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { CommitRequest, PartitionBatch } from '../../src/model/batch.js'
-import { names, type SliceStatus, workflowTypes } from '../../src/model/commands.js'
-import { sliceWorkflowId } from '../../src/model/partition.js'
-import { temporalClient } from '../support/consume.js'
-import { describeWith, part } from '../support/parts.js'
+import { names, type SliceStatus } from '../../src/model/commands.js'
+import { describeWith } from '../support/parts.js'
+import { realServer } from '../support/real-server.js'
 import { waitFor } from '../support/wait-for.js'
 import {
   type Activities,
@@ -15,32 +13,14 @@ import {
   sliceInput,
   untilCancelled,
   worked,
-  workOn,
 } from '../support/workflow-env.js'
 
 // On the real server: the one that skips time loses an activity that completes while it is being cancelled.
 describeWith(['temporal'], 'slice workflow, when the position of a partition is put elsewhere', () => {
-  let client: Awaited<ReturnType<typeof temporalClient>>
-  let nativeConnection: NativeConnection
-  beforeAll(async () => {
-    client = await temporalClient()
-    nativeConnection = await NativeConnection.connect({ address: part('temporal').address })
-  })
-  afterAll(async () => {
-    await client?.close()
-    await nativeConnection?.close()
-  })
-  const withActivities = (activities: Partial<Activities>, test: (queue: string) => Promise<void>) =>
-    workOn({ nativeConnection, namespace: part('temporal').namespace }, activities, test)
+  const server = realServer()
 
-  async function start(queue: string, partitions?: readonly number[]): Promise<WorkflowHandle> {
-    const input = sliceInput(queue, partitions)
-    return client.workflow.start(workflowTypes.slice, {
-      workflowId: sliceWorkflowId(input.name, input.slice),
-      taskQueue: queue,
-      args: [input],
-    })
-  }
+  const start = (queue: string, partitions?: readonly number[]): Promise<WorkflowHandle> =>
+    server.startSlice(queue, sliceInput(queue, partitions))
   const status = async (handle: WorkflowHandle, partition = 0) => {
     const { partitions } = await handle.query<SliceStatus>(names.status)
     return partitions.find((one) => one.partition === partition)!
@@ -67,7 +47,7 @@ describeWith(['temporal'], 'slice workflow, when the position of a partition is 
         return committed(input)
       },
     }
-    await withActivities(activities, async (queue) => {
+    await server.withActivities(activities, async (queue) => {
       const handle = await start(queue)
       await waitFor(() => began.length === 1, { what: 'the batch' })
       stored = at('0', 1)
@@ -100,7 +80,7 @@ describeWith(['temporal'], 'slice workflow, when the position of a partition is 
         return handled(input, 3, { end: 'released' })
       },
     }
-    await withActivities(activities, async (queue) => {
+    await server.withActivities(activities, async (queue) => {
       handle = await start(queue, [0, 16])
       await waitFor(() => began.length === 1, { what: 'the batch' })
       stored = at('20', 1)
@@ -127,7 +107,7 @@ describeWith(['temporal'], 'slice workflow, when the position of a partition is 
         return partitions.map(({ partition }) => ({ partition, outcome: 'reopen', reason: 'reset' }))
       },
     }
-    await withActivities(activities, async (queue) => {
+    await server.withActivities(activities, async (queue) => {
       const handle = await start(queue)
       await waitFor(() => began.includes('3 replay 1'), { what: 'the new replay' })
       expect(await status(handle)).toMatchObject({ condition: 'healthy', paused: null })
@@ -152,7 +132,7 @@ describeWith(['temporal'], 'slice workflow, when the position of a partition is 
         return committed(input)
       },
     }
-    await withActivities(activities, async (queue) => {
+    await server.withActivities(activities, async (queue) => {
       const handle = await start(queue)
       await waitFor(() => began.includes('90'), { what: 'the batch at the new position' })
       await handle.terminate()
@@ -169,7 +149,7 @@ describeWith(['temporal'], 'slice workflow, when the position of a partition is 
           ? handled(input, 0, { end: 'blocked', reason: 'not JSON' })
           : handled(input, 0, { end: 'rest' }),
     }
-    await withActivities(activities, async (queue) => {
+    await server.withActivities(activities, async (queue) => {
       const handle = await start(queue)
       await waitFor(async () => (await status(handle)).condition === 'blocked', { what: 'the block' })
       await reopen(handle)
@@ -193,7 +173,7 @@ describeWith(['temporal'], 'slice workflow, when the position of a partition is 
         return committed(input)
       },
     }
-    await withActivities(activities, async (queue) => {
+    await server.withActivities(activities, async (queue) => {
       const handle = await start(queue)
       await waitFor(async () => (await status(handle)).progress?.committed === '90', { what: 'the commit' })
       await handle.terminate()
@@ -213,7 +193,7 @@ describeWith(['temporal'], 'slice workflow, when the position of a partition is 
         return committed(input)
       },
     }
-    await withActivities(activities, async (queue) => {
+    await server.withActivities(activities, async (queue) => {
       const handle = await start(queue)
       const rests = async () => (await handle.describe()).memo?.rest !== undefined
       await waitFor(rests, { what: 'both batches' })

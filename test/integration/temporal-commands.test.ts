@@ -1,10 +1,9 @@
-import { NativeConnection } from '@temporalio/worker'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { CommitInput, NoteInput } from '../../src/model/batch.js'
-import { names, type SliceStatus, workflowTypes } from '../../src/model/commands.js'
-import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
-import { temporalClient } from '../support/consume.js'
-import { describeWith, part } from '../support/parts.js'
+import { names, type SliceStatus } from '../../src/model/commands.js'
+import { sliceWorkflowId } from '../../src/model/partition.js'
+import { describeWith } from '../support/parts.js'
+import { realServer } from '../support/real-server.js'
 import { waitFor } from '../support/wait-for.js'
 import {
   type Activities,
@@ -14,7 +13,6 @@ import {
   memoryRecord,
   sliceInput,
   untilCancelled,
-  workOn,
 } from '../support/workflow-env.js'
 
 /*
@@ -22,33 +20,19 @@ import {
  * worker down with it: every other workflow of the task queue stops answering.
  */
 describeWith(['temporal'], 'a person cancels a workflow in Temporal', () => {
-  let client: Awaited<ReturnType<typeof temporalClient>>
-  let nativeConnection: NativeConnection
-  beforeAll(async () => {
-    client = await temporalClient()
-    nativeConnection = await NativeConnection.connect({ address: part('temporal').address })
-  })
-  afterAll(async () => {
-    await client?.close()
-    await nativeConnection?.close()
-  })
-  const withActivities = (activities: Partial<Activities>, test: (queue: string) => Promise<void>) =>
-    workOn({ nativeConnection, namespace: part('temporal').namespace }, activities, test)
-  const statusOf = async (id: string) => (await client.workflow.getHandle(id).describe()).status.name
+  const server = realServer()
+  const statusOf = async (id: string) => (await server.client.workflow.getHandle(id).describe()).status.name
   const ended = (id: string) => async () => (await statusOf(id)) === 'CANCELLED'
-  const lookAt = async (id: string) => (await client.workflow.getHandle(id).query<SliceStatus>(names.status)).partitions
+  const lookAt = async (id: string) =>
+    (await server.client.workflow.getHandle(id).query<SliceStatus>(names.status)).partitions
 
   async function startSlice(queue: string, partitions?: readonly number[]): Promise<string> {
-    const input = sliceInput(queue, partitions)
-    const workflowId = sliceWorkflowId(input.name, input.slice)
-    await client.workflow.start(workflowTypes.slice, { workflowId, taskQueue: queue, args: [input] })
-    return workflowId
+    return (await server.startSlice(queue, sliceInput(queue, partitions))).workflowId
   }
 
   async function startGroup(queue: string) {
     const input = groupInput(queue)
-    const id = groupWorkflowId(input.group, input.stream)
-    await client.workflow.start(workflowTypes.group, { workflowId: id, taskQueue: queue, args: [input] })
+    const { workflowId: id } = await server.startGroup(queue, input)
     return { id, sliceId: (slice: number) => sliceWorkflowId(input, slice) }
   }
 
@@ -66,24 +50,24 @@ describeWith(['temporal'], 'a person cancels a workflow in Temporal', () => {
         return committed(input)
       },
     }
-    await withActivities(activities, async (queue) => {
+    await server.withActivities(activities, async (queue) => {
       const [cancelled, other] = [await startSlice(queue, [0, 16]), await startSlice(queue)]
       await waitFor(() => running === 2, { what: 'both batches' })
-      await client.workflow.getHandle(cancelled).cancel()
+      await server.client.workflow.getHandle(cancelled).cancel()
       await waitFor(ended(cancelled), { what: 'the workflow to end' })
       expect(commits.flatMap(({ partitions }) => partitions)).toMatchObject([
         { partition: 0, position: '7' },
         { partition: 16, position: '7' },
       ])
       expect(await lookAt(other)).toMatchObject([{ condition: 'healthy', place: 'slice' }])
-      await client.workflow.getHandle(other).terminate()
+      await server.client.workflow.getHandle(other).terminate()
     })
   })
 
   it('slice: ends while it is paused', async () => {
-    await withActivities({}, async (queue) => {
+    await server.withActivities({}, async (queue) => {
       const id = await startSlice(queue)
-      const handle = client.workflow.getHandle(id)
+      const handle = server.client.workflow.getHandle(id)
       await handle.signal(names.pause, {
         note: { by: 'ada', reason: 'look into it', since: '2026-01-01T00:00:00.000Z' },
       })
@@ -98,11 +82,11 @@ describeWith(['temporal'], 'a person cancels a workflow in Temporal', () => {
   })
 
   it('slice: ends while it is at rest', async () => {
-    await withActivities({}, async (queue) => {
+    await server.withActivities({}, async (queue) => {
       const id = await startSlice(queue)
-      const rests = async () => (await client.workflow.getHandle(id).describe()).memo?.rest !== undefined
+      const rests = async () => (await server.client.workflow.getHandle(id).describe()).memo?.rest !== undefined
       await waitFor(rests, { what: 'a rest' })
-      await client.workflow.getHandle(id).cancel()
+      await server.client.workflow.getHandle(id).cancel()
       await waitFor(ended(id), { what: 'the workflow to end' })
     })
   })
@@ -134,11 +118,11 @@ describeWith(['temporal'], 'a person cancels a workflow in Temporal', () => {
         return left
       },
     }
-    await withActivities(activities, async (queue) => {
+    await server.withActivities(activities, async (queue) => {
       const group = await startGroup(queue)
       sliceId = group.sliceId
       await waitFor(() => running === 2, { what: 'the batches of both slices' })
-      await client.workflow.getHandle(group.id).cancel()
+      await server.client.workflow.getHandle(group.id).cancel()
       await waitFor(ended(group.id), { what: 'the group to end' })
       expect(notes).toMatchObject([{ what: 'stopped', by: 'Temporal' }])
       // They ended in good order: only the group was cancelled.
@@ -163,10 +147,10 @@ describeWith(['temporal'], 'a person cancels a workflow in Temporal', () => {
         return record.note(input)
       },
     }
-    await withActivities(activities, async (queue) => {
+    await server.withActivities(activities, async (queue) => {
       const { id } = await startGroup(queue)
       await waitFor(() => looks > 0, { what: 'the group to read its record' })
-      await client.workflow.getHandle(id).cancel()
+      await server.client.workflow.getHandle(id).cancel()
       await waitFor(ended(id), { what: 'the group to end' })
       expect(notes).toMatchObject([{ what: 'stopped' }])
     })

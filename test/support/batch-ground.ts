@@ -1,6 +1,6 @@
 import { BatchRun } from '../../activities/batch/batch-run.js'
 import { ManualOffsets } from '../../activities/batch/manual-offsets.js'
-import type { Lasting } from '../../activities/batch/partition-run.js'
+import type { BatchResources } from '../../activities/batch/partition-run.js'
 import { Readers } from '../../activities/batch/readers.js'
 import { Slots } from '../../activities/batch/slots.js'
 import type { ConsumerRuntime } from '../../activities/runtime.js'
@@ -94,7 +94,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     draining: draining.signal,
     stopped: new AbortController().signal,
   }
-  const lasting: Lasting = { readers: new Readers(runtime), manual: new ManualOffsets(runtime) }
+  const resources: BatchResources = { readers: new Readers(runtime), manual: new ManualOffsets(runtime) }
 
   /** Begins a batch of partitions that are owned already. */
   function begin(
@@ -102,7 +102,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     { attempt = 1, ...change }: Partial<BatchInput> & { readonly attempt?: number } = {},
   ): { readonly batch: BatchRun; readonly result: Promise<BatchResult> } {
     const input: BatchInput = { name, slice: 0, partitions, mayLeave: 4, ...change }
-    const batch = new BatchRun(runtime, input, lasting, attempt, reach)
+    const batch = new BatchRun(runtime, input, resources, attempt, reach)
     const result = batch.run()
     // A test may look later.
     result.catch(() => {})
@@ -125,7 +125,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   const handled = (partition: number) =>
     calls.filter((call) => call.partition === partition).map((call) => call.offsets)
   const stored = async (partition: number) => (await offsets.list({ ...name, partition }))[0]?.position
-  return { log, runtime, calls, told, reach, draining, begin, own, handled, stored, lasting }
+  return { log, runtime, calls, told, reach, draining, begin, own, handled, stored, resources }
 }
 
 /** Outcomes by partition. */

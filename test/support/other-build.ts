@@ -19,7 +19,7 @@ export async function otherBuild(): Promise<OtherBuild> {
   for (const name of copied) await cp(join(root, name), join(folder, name), { recursive: true })
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'), 'dir')
   await addTimer(join(folder, 'workflows/slice.ts'), '  while (!over()) {\n')
-  await addTimer(join(folder, 'workflows/group.ts'), '    let polling: Polling | undefined\n')
+  await addTimer(join(folder, 'workflows/group.ts'), '    await begin(group)\n')
   return { folder: `${folder}/`, remove: () => rm(folder, { recursive: true, force: true }) }
 }
 

@@ -3,7 +3,7 @@ import type { GroupStatus, PartitionRecord, SliceInput } from '../../src/model/c
 import type { Revision } from '../../src/model/revision.js'
 import { detailsOf, groupDetailsOf } from '../../workflows/details.js'
 import { brief, plain, table } from '../../workflows/markdown.js'
-import { Partition } from '../../workflows/partition.js'
+import { Partition } from '../../workflows/slice/partition.js'
 
 const since = '2026-07-01T08:00:00.000Z'
 const revision = { version: 'a1', startedAt: since, startedBy: '7@host' } as Revision

@@ -157,15 +157,15 @@ describe('fetches from one broker', () => {
     expect((await request(4)).partitions).toEqual([3, 4])
   })
 
-  it('spread what is there over all connections, 16 MB at most in an answer', async () => {
+  it('spread what is there over all connections, 4 MB at most in an answer', async () => {
     const { ask, request, sent } = broker(256)
     for (const partition of upTo(100)) ask(partition, { expects: 'more', maxBytes: 2 * 1024 * 1024 })
     await request(mostLinks - 1)
-    expect(sent.map(({ partitions }) => partitions.length)).toEqual(upTo(mostLinks).map(() => 8))
-    expect(sent.map(({ request }) => request.maxBytes)).toEqual(upTo(mostLinks).map(() => 16 * 1024 * 1024))
+    expect(sent.map(({ partitions }) => partitions.length)).toEqual(upTo(mostLinks).map(() => 2))
+    expect(sent.map(({ request }) => request.maxBytes)).toEqual(upTo(mostLinks).map(() => 4 * 1024 * 1024))
     sent[2]!.answer(sent[2]!.partitions.map(something))
     const next = await request(mostLinks)
-    expect([next.link, next.partitions.length]).toEqual([2, 8])
+    expect([next.link, next.partitions.length]).toEqual([2, 2])
   })
 
   it('ask alone for a batch that did not fit beside others', async () => {

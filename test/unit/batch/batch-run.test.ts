@@ -206,9 +206,9 @@ describe('a batch', () => {
   })
 
   it('asks its log only now and then while it waits for that answer', async () => {
-    const { begin, own, reach, lasting } = await batchGround({ batch: { maxDurationMs: 5_000 } })
+    const { begin, own, reach, resources } = await batchGround({ batch: { maxDurationMs: 5_000 } })
     reach.answersIn = 5_000
-    const taken = vi.spyOn(lasting.readers, 'take')
+    const taken = vi.spyOn(resources.readers, 'take')
     const { result } = begin(await own({ 0: 1 }))
     await pass(5_300)
     const next = vi.spyOn(taken.mock.results[0]!.value, 'next')
@@ -249,10 +249,10 @@ describe('a batch', () => {
   it.each(['is let go of', 'is to end'])(
     'that %s claims what an earlier try had, which may be cut off and at work',
     async (how) => {
-      const { runtime, own, lasting, reach, handled } = await batchGround()
+      const { runtime, own, resources, reach, handled } = await batchGround()
       const [first] = await own({ 0: 3 })
       const input = { name, slice: 0, partitions: [first!], mayLeave: 4 }
-      const second = new BatchRun(runtime, input, lasting, 2, reach)
+      const second = new BatchRun(runtime, input, resources, 2, reach)
       if (how === 'is to end') second.end()
       else second.release(() => true)
       expect(byPartition(await until(second.run()))[0]).toMatchObject({ end: 'released', to: '0' })
@@ -265,10 +265,10 @@ describe('a batch', () => {
   )
 
   it('fails, and is not let go, where what an earlier try had could not be claimed', async () => {
-    const { runtime, own, lasting, reach } = await batchGround()
+    const { runtime, own, resources, reach } = await batchGround()
     const [first] = await own({ 0: 3 })
     vi.spyOn(runtime.progress, 'claim').mockRejectedValue(new Error('the database is away'))
-    const second = new BatchRun(runtime, { name, slice: 0, partitions: [first!], mayLeave: 4 }, lasting, 2, reach)
+    const second = new BatchRun(runtime, { name, slice: 0, partitions: [first!], mayLeave: 4 }, resources, 2, reach)
     second.release(() => true)
     reach.heard = false
     const result = second.run()
@@ -277,9 +277,9 @@ describe('a batch', () => {
   })
 
   it('asks its log only now and then while Temporal does not answer and nothing comes', async () => {
-    const { begin, own, reach, lasting } = await batchGround({ batch: { maxDurationMs: 10_000 } })
+    const { begin, own, reach, resources } = await batchGround({ batch: { maxDurationMs: 10_000 } })
     const partitions = await own({ 0: 1, 1: 0 })
-    const taken = vi.spyOn(lasting.readers, 'take')
+    const taken = vi.spyOn(resources.readers, 'take')
     reach.heard = false
     begin(partitions)
     await pass(20_000)

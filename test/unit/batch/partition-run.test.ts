@@ -15,7 +15,7 @@ async function ground(head: number, given: Parameters<typeof batchGround>[0] = {
   const all = await batchGround(given)
   const [batch] = await all.own({ 0: head })
   const run = (change: Partial<PartitionBatch> = {}, attempt = 1) =>
-    new PartitionRun(all.runtime, all.lasting, key, { ...batch!, ...change }, attempt)
+    new PartitionRun(all.runtime, all.resources, key, { ...batch!, ...change }, attempt)
   return { ...all, run }
 }
 

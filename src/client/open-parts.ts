@@ -1,11 +1,11 @@
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import type { ConnectContext, DatabaseClient, OffsetStoreClient, SourceClient } from '../ports/index.js'
-import { answerWithin, connectOnce, placeOf } from './once.js'
+import { answerWithin, connectOnce, placeOf } from './deadline.js'
 
-/** How long a part may take to be connected, and to answer, ms. People wait for it. */
+/** How long a part may take to connect, and to answer, ms. A person is waiting. */
 export const patience = 5_000
 
-/** Who looks from outside says what went wrong in one sentence; the drivers' own news would only surround it. */
+/** A command says what went wrong in one sentence, so the drivers' own log lines are left out. */
 const context = (): ConnectContext => {
   const silent = () => {}
   return {
@@ -49,7 +49,7 @@ export async function using<C extends { close(): Promise<void> }, T>(
   }
 }
 
-/** Nobody waits for a peer that is gone only to say goodbye. */
+/** Closes without waiting long for a peer that is gone. */
 export async function closeSoon(client: { close(): Promise<void> }): Promise<void> {
   await answerWithin('it', client.close(), 1_000).catch(() => {})
 }

@@ -1,5 +1,5 @@
 import { ApplicationFailure } from '@temporalio/workflow'
-import type { Enrolled, PauseNote, Pauses } from '../src/model/batch.js'
+import type { Enrolled, PauseNote, Pauses } from '../../src/model/batch.js'
 import type {
   FallbackCommand,
   GroupInput,
@@ -9,12 +9,12 @@ import type {
   PartitionStart,
   ResumeCommand,
   SliceReport,
-} from '../src/model/commands.js'
-import { ranges, sliceOf } from '../src/model/partition.js'
-import type { Revision } from '../src/model/revision.js'
-import { groupDetailsOf } from './details.js'
+} from '../../src/model/commands.js'
+import { ranges, sliceOf } from '../../src/model/partition.js'
+import type { Revision } from '../../src/model/revision.js'
+import { groupDetailsOf } from '../details.js'
 
-/** What a group knows: its record in the store's database, as of its last look, and what its slices report. */
+/** What a group knows: its record in the store's database as last read, and what its slices report. */
 export class Membership {
   pauses: Pauses
   readonly slices: number
@@ -59,7 +59,7 @@ export class Membership {
     return [...this.#partitions].every((partition) => this.#reports.get(partition)?.condition === 'finished')
   }
 
-  /** A worker has started: its version is there. */
+  /** A worker has started with this config, so its version has a worker. */
   configure(revision: Revision): void {
     this.#revision = revision
     this.#version = revision.version
@@ -78,7 +78,7 @@ export class Membership {
     for (const partition of added) this.#added.add(partition)
   }
 
-  /** What a slice has to know of partitions that it is to own. */
+  /** What a slice has to know about partitions that it is given. */
   starts(partitions: readonly number[]): PartitionStart[] {
     return partitions.map((partition) => {
       const paused = this.#pauseOf(partition)
@@ -96,14 +96,14 @@ export class Membership {
     return found
   }
 
-  /** Partitions that are under no pause any more, of those that slices were told to begin paused. */
+  /** Of the partitions that slices were told to start paused, those that are no longer paused. */
   resumedSince(starts: readonly PartitionStart[]): number[] {
     return starts.flatMap(({ partition, paused }) => (paused && !this.#pauseOf(partition) ? [partition] : []))
   }
 
-  /** A slice says what is wrong with its partitions, and nothing of the others. */
+  /** A slice reports its unhealthy partitions. Those it does not name are healthy. */
   hear({ slice, generation, partitions }: SliceReport): void {
-    // The last words of a slice that was ended by reslicing.
+    // A late report of a slice that reslicing has ended.
     if (generation !== this.generation) return
     for (const partition of this.#reports.keys())
       if (sliceOf(partition, this.slices) === slice) this.#reports.delete(partition)

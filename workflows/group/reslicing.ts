@@ -1,18 +1,18 @@
 import { ApplicationFailure, condition, defineUpdate } from '@temporalio/workflow'
-import { names, type ResliceCommand, type Resliced } from '../src/model/commands.js'
-import { type GroupName, mostSlices } from '../src/model/partition.js'
-import { control } from './activities.js'
+import { names, type ResliceCommand, type Resliced } from '../../src/model/commands.js'
+import { type GroupName, mostSlices } from '../../src/model/partition.js'
+import { control } from '../activities.js'
 import type { Fleet } from './fleet.js'
-import type { Membership } from './group-state.js'
+import type { Membership } from './membership.js'
 
 export const resliceUpdate = defineUpdate<Resliced, [ResliceCommand]>(names.reslice)
 
-/** The group, as it is before. */
+/** The group before it is divided anew. */
 export interface ToReslice {
   readonly name: GroupName
   readonly members: Membership
   readonly fleet: Fleet
-  /** Whether the group starts no slices any more. */
+  /** Whether the group has stopped starting slices. */
   readonly quiet: () => boolean
 }
 
@@ -36,7 +36,7 @@ export class Reslicing {
   }
 
   /**
-   * Whoever asks for the number that is on its way waits for it with the first one.
+   * A second request for the same number waits for the first one to finish.
    *
    * @throws ApplicationFailure GROUP_ACTIVE while another number is on its way, or a bounded run; CONFIG_INVALID for a wrong number
    */

@@ -9,7 +9,7 @@ import {
   upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow'
-import type { PartitionOutcome, PauseNote } from '../src/model/batch.js'
+import type { PartitionOutcome, PauseNote } from '../../src/model/batch.js'
 import {
   type FallbackCommand,
   names,
@@ -20,12 +20,12 @@ import {
   type SliceMemo,
   type SliceReport,
   type SliceStatus,
-} from '../src/model/commands.js'
-import { groupWorkflowId } from '../src/model/partition.js'
-import type { Revision } from '../src/model/revision.js'
-import { detailsOf, statesOf } from './details.js'
+} from '../../src/model/commands.js'
+import { groupWorkflowId } from '../../src/model/partition.js'
+import type { Revision } from '../../src/model/revision.js'
+import { detailsOf, statesOf } from '../details.js'
+import { showStates } from '../search-attributes.js'
 import { Partition } from './partition.js'
-import { showStates } from './search-attributes.js'
 
 /** To some partitions, or to all when absent. */
 interface Which {

@@ -1,6 +1,6 @@
 import { ActivityFailure, ApplicationFailure, CancelledFailure, RetryState, TimeoutFailure } from '@temporalio/common'
 import { describe, expect, it } from 'vitest'
-import { failureOf } from '../../workflows/failures.js'
+import { failureOf } from '../../../workflows/slice/failures.js'
 
 const failed = (cause: Error) =>
   new ActivityFailure('Activity task failed', 'process', '1', RetryState.CANCEL_REQUESTED, 'worker', cause)

@@ -6,14 +6,14 @@ export interface Failure {
    * - `untaken` no worker took the batch in time
    * - `ended`   the workflow asked the batch to end, and it ended without an answer: cancelled, failed, or its worker is gone. Temporal
    *             does not try an activity again that is to end
-   * - `stop`    retrying can't mend it
+   * - `stop`    a permanent error: retrying does not help
    */
   readonly kind: 'untaken' | 'ended' | 'stop'
-  /** For people; names stream, partition and offset where the activity knew them. */
+  /** For people. Names stream, partition and offset where the activity knew them. */
   readonly reason: string
 }
 
-/** What a failed activity means. Rethrows what is not an activity's failure: that would be a bug of ours. */
+/** What a failed activity means. Rethrows anything else, which would be a bug in Tidemark. */
 export function failureOf(error: unknown): Failure {
   if (isCancellation(error)) return { kind: 'ended', reason: 'cancelled' }
   if (!(error instanceof ActivityFailure)) throw error

@@ -13,7 +13,7 @@ export function placeOf({ kind, describe }: { readonly kind: string; readonly de
 }
 
 /**
- * One try that takes no longer than asked for: a peer may drop packets silently. What is connected too late is closed.
+ * Connects once, within a time limit: a peer may drop packets silently. A connection that arrives too late is closed.
  *
  * @param ms milliseconds
  * @throws TidemarkError UNREACHABLE when the time is over or the signal aborts; else what `work` throws
@@ -25,7 +25,7 @@ export async function connectOnce<T extends Closable>(
   signal?: AbortSignal,
 ): Promise<T> {
   let missed = false
-  // Who comes too late is not wanted any more.
+  // A connection that arrives too late is not needed any more.
   work.then((late) => (missed ? late.close() : undefined)).catch(() => {})
   try {
     return await answerWithin(what, work, ms, signal)
@@ -35,7 +35,7 @@ export async function connectOnce<T extends Closable>(
   }
 }
 
-/** What `work` gives, if it does within `ms`. It goes on by itself otherwise. Throws as `connectOnce`. */
+/** The result of `work`, if it comes within `ms`. Otherwise `work` goes on unobserved. Throws as `connectOnce`. */
 export async function answerWithin<T>(what: string, work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T> {
   const over = new AbortController()
   const end = sleep(ms, undefined, { signal: AbortSignal.any([over.signal, ...(signal ? [signal] : [])]) }).then(

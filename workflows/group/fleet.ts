@@ -7,14 +7,14 @@ import {
   type SignalDefinition,
   startChild,
 } from '@temporalio/workflow'
-import { type PartitionStart, type SliceInput, workflowTypes } from '../src/model/commands.js'
-import { bySlice, type GroupName, ranges, sliceWorkflowId } from '../src/model/partition.js'
-import type { Revision } from '../src/model/revision.js'
-import { control } from './activities.js'
-import { statesOf } from './details.js'
-import { Partition } from './partition.js'
-import { sliceAttributes } from './search-attributes.js'
-import { configureSignal, fallbackSignal, finishSignal, ownSignal } from './slice-state.js'
+import { type PartitionStart, type SliceInput, workflowTypes } from '../../src/model/commands.js'
+import { bySlice, type GroupName, ranges, sliceWorkflowId } from '../../src/model/partition.js'
+import type { Revision } from '../../src/model/revision.js'
+import { control } from '../activities.js'
+import { statesOf } from '../details.js'
+import { sliceAttributes } from '../search-attributes.js'
+import { Partition } from '../slice/partition.js'
+import { configureSignal, fallbackSignal, finishSignal, ownSignal } from '../slice/slice-state.js'
 
 /** What a fleet's slices have in common. */
 export interface FleetOf {
@@ -27,7 +27,7 @@ export interface FleetOf {
   readonly version: string
 }
 
-/** A group's slice workflows: starts them and hands signals to them. They outlive the runs of the group that started them. */
+/** A group's slice workflows: starts and signals them. They outlive the run of the group's workflow that started them. */
 export class Fleet {
   constructor(private readonly of: FleetOf) {}
 
@@ -44,7 +44,10 @@ export class Fleet {
     )
   }
 
-  /** Signals the slices of partitions, each with what concerns it. A slice that does not run is skipped: it gets its state when it is started. */
+  /**
+   * Signals the slices of these partitions, each with its own share. A slice that does not run is skipped: it gets its state when it
+   * starts.
+   */
   async tell<Args extends [] | [unknown]>(
     partitions: readonly number[],
     signal: SignalDefinition<Args>,
@@ -84,7 +87,7 @@ export class Fleet {
         args: [input],
         parentClosePolicy: ParentClosePolicy.ABANDON,
         cancellationType: ChildWorkflowCancellationType.ABANDON,
-        // A worker that dies while it decides what comes next is missed as soon as one that dies while it works.
+        // A worker that dies during a workflow task is noticed as soon as one that dies during a batch.
         workflowTaskTimeout: Math.min(revision.timing.heartbeatTimeoutMs, 10_000),
         staticSummary: `slice ${slice} of ${name.stream} for ${name.group}`,
         staticDetails: `Owns the partitions ${which} of ${name.stream} for the group ${name.group}, and some of those that are added later: has their messages handled batch by batch, and commits the offsets after each batch.`,

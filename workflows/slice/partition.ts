@@ -1,8 +1,8 @@
-import type { OpenRequest, Ownership, PartitionBatch, PartitionOutcome, PauseNote, Run } from '../src/model/batch.js'
-import type { PartitionProgress, PartitionRecord, PartitionReport, PartitionStart } from '../src/model/commands.js'
-import { type Condition, type ConditionEvent, conditionAfter, isWorkable } from '../src/model/condition.js'
-import type { Revision } from '../src/model/revision.js'
-import { now } from './clock.js'
+import type { OpenRequest, Ownership, PartitionBatch, PartitionOutcome, PauseNote, Run } from '../../src/model/batch.js'
+import type { PartitionProgress, PartitionRecord, PartitionReport, PartitionStart } from '../../src/model/commands.js'
+import { type Condition, type ConditionEvent, conditionAfter, isWorkable } from '../../src/model/condition.js'
+import type { Revision } from '../../src/model/revision.js'
+import { now } from '../clock.js'
 
 /** How many batches a partition is worked apart once its handler was too slow for its neighbours. */
 const slowFor = 4
@@ -13,7 +13,7 @@ const slowFor = 4
  */
 export class Partition {
   readonly index: number
-  /** How often the position was put elsewhere: what an activity says that began before is of no interest any more. */
+  /** How often the position was moved. An activity that started before the last move reports on an outdated position. */
   reopened = 0
   readonly #added: boolean
   /** The greatest epoch that was taken for it. */
@@ -76,12 +76,12 @@ export class Partition {
     return this.#owned
   }
 
-  /** It waits for messages, and nothing else keeps it from being worked. */
+  /** It waits for messages, and nothing else keeps a batch from taking it. */
   get resting(): boolean {
     return this.#resting && this.#workable
   }
 
-  /** A batch can have it now. */
+  /** A batch can take it now. */
   get ready(): boolean {
     return this.#workable && !this.#resting
   }
@@ -106,11 +106,11 @@ export class Partition {
   }
 
   pause(note: PauseNote): void {
-    // The first reason stays: another person's pause is not overwritten.
+    // The first pause stays: another person's reason is not overwritten.
     this.#paused ??= note
   }
 
-  /** Ends a pause, and takes up again what was blocked or fenced. */
+  /** Ends a pause, and retries what was blocked or fenced. */
   resume(): void {
     this.#paused = null
     this.#apartFor = 0
@@ -130,7 +130,7 @@ export class Partition {
     if (condition === 'healthy') this.#resting = false
   }
 
-  /** The stored position is another one now: takes it from there, with a new epoch. Pauses stay. */
+  /** The stored position has changed: the partition is opened there, with a new epoch. Pauses stay. */
   reopen(): void {
     this.reopened++
     this.#owned = false
@@ -140,7 +140,7 @@ export class Partition {
 
   /** A worker has started. New settings apply from the next batch on; what was blocked tries again. */
   configure(revision: Revision, changed: boolean): void {
-    // Another end, or none any more: the run begins anew where the partition is.
+    // The run has another end, or none: it starts over at the partition's position.
     if (revision.until !== this.#run?.until && this.#progress && this.#owned) this.reopen()
     this.change(changed ? 'configured' : 'started', '')
   }
@@ -174,7 +174,7 @@ export class Partition {
     }
   }
 
-  /** The store has given out an epoch. */
+  /** The store has assigned an epoch. */
   taken(epoch: number): void {
     this.#epoch = Math.max(this.#epoch, epoch)
   }
@@ -196,9 +196,9 @@ export class Partition {
     }
   }
 
-  /** Takes note of how far a batch came. The end of a bounded run is entered by `change`, once its offset is committed. */
+  /** Records how far a batch came. `change` enters the end of a bounded run, once its offset is committed. */
   worked(outcome: PartitionOutcome, apart: boolean): void {
-    // A reset came while the batch was let go: what it says is about an older replay.
+    // A reset came while the batch let go: the outcome is about an older replay.
     if (!this.#owned) return
     const { to, head, messages, committed } = outcome
     this.#progress = {
@@ -224,14 +224,14 @@ export class Partition {
   }
 
   committed({ epoch }: { readonly epoch: number }, position: string): void {
-    // Meanwhile the partition may have been opened again.
+    // The partition may have been reopened meanwhile.
     if (!this.#owned || this.#progress?.epoch !== epoch) return
     this.#progress = { ...this.#progress, committed: position }
     // Unless another batch has come further by now.
     if (this.#progress.position === position) this.#uncommitted = false
   }
 
-  /** Another owner has it now. To take it back needs a new epoch, and a person who wants it. */
+  /** Another owner has the partition. Taking it back needs a new epoch, and a person who asks for it. */
   fence(reason: string): void {
     this.#owned = false
     this.change('fenced', reason)
@@ -257,7 +257,7 @@ export class Partition {
   }
 }
 
-/** The run that a new ownership belongs to: the one there was, unless it ends elsewhere or a person has put the position elsewhere. */
+/** The run that a new ownership belongs to: the current one, unless its end has changed or a person has moved the position. */
 function runOf(
   until: Run['until'] | undefined,
   { position, replay, head }: Ownership,

@@ -4,7 +4,7 @@ import type { StoredOffset } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
 
 /** Why a stored position can't be gone on from, for people; null where it can. */
-export async function misplaced(
+export async function whyMisplaced(
   { source }: Pick<ConsumerRuntime, 'source'>,
   { partition }: PartitionKey,
   { position, identity: of }: Pick<StoredOffset, 'position' | 'identity'>,
@@ -35,7 +35,7 @@ export async function relocate(
   stored: Pick<StoredOffset, 'position' | 'identity'>,
   identity: string | null,
 ): Promise<void> {
-  const why = await misplaced({ source }, key, stored, identity)
+  const why = await whyMisplaced({ source }, key, stored, identity)
   if (why === null) return
   const { group, stream, partition } = key
   if (settings.outOfRange === 'fail')

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { misplaced } from '../../../activities/batch/locate.js'
+import { whyMisplaced } from '../../../activities/batch/relocation.js'
 import type { Bounds, SourceClient } from '../../../src/ports/index.js'
 
 const key = { group: 'g', stream: 's', partition: 2 }
@@ -9,7 +9,7 @@ function judge(position: bigint, bounds: Bounds, more: { sparse?: boolean; of?: 
     bounds: async () => new Map([[key.partition, bounds]]),
     ...(more.sparse ? { sparse: true } : {}),
   } as unknown as SourceClient
-  return misplaced({ source }, key, { position, identity: more.of ?? null }, more.now ?? null)
+  return whyMisplaced({ source }, key, { position, identity: more.of ?? null }, more.now ?? null)
 }
 
 describe('a stored position', () => {

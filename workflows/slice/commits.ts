@@ -1,10 +1,10 @@
 import { CancellationScope, condition } from '@temporalio/workflow'
-import type { CommitOutcome } from '../src/model/batch.js'
-import { control } from './activities.js'
+import type { CommitOutcome } from '../../src/model/batch.js'
+import { control } from '../activities.js'
+import { namesOf } from '../summaries.js'
 import { failureOf } from './failures.js'
 import type { Partition } from './partition.js'
 import type { SliceState } from './slice-state.js'
-import { namesOf } from './summaries.js'
 
 /**
  * Commits offsets beside the batches: one activity at a time, for all partitions that have been handled further than the store knows.
@@ -12,7 +12,7 @@ import { namesOf } from './summaries.js'
  */
 export class Commits {
   #running = false
-  /** By partition, what the store did not take. It is not offered again while the partition is blocked by that. */
+  /** What the store refused, by partition. It is not offered again while the partition is blocked because of it. */
   readonly #refused = new Map<number, string>()
 
   constructor(private readonly state: SliceState) {}
@@ -51,13 +51,13 @@ export class Commits {
       const { name } = this.state.input
       const outcomes = await control(this.state.revision, summaryOf(name.stream, due))
         .commit({ name, partitions: requests })
-        // The activity itself retries without end. A person may still end it in the Temporal UI.
+        // The activity itself retries forever, so a person has ended it in the Temporal UI.
         .catch((error) => requests.map(({ partition }) => refusal(partition, failureOf(error).reason)))
       for (const [index, outcome] of outcomes.entries()) {
         const request = requests[index]!
         const partition = this.state.partitions.get(outcome.partition)!
         if (outcome.outcome === 'committed') partition.committed(request, request.position)
-        // Opened again meanwhile: the answer is about an older ownership.
+        // Reopened meanwhile: the answer is about an older ownership.
         else if (!partition.owned || partition.progress?.epoch !== request.epoch) continue
         else if (outcome.outcome === 'reopen') partition.reopen()
         else if (outcome.outcome === 'fenced') partition.fence(outcome.reason)

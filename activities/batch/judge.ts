@@ -1,0 +1,101 @@
+import type { BatchInput, PartitionOutcome } from '../../src/model/batch.js'
+import { isTidemarkError, messageOf } from '../../src/model/errors.js'
+import { PositionChanged } from '../committing/commit-as.js'
+import type { ConsumerRuntime } from '../runtime.js'
+import { type Closing, quickMs } from './closing.js'
+import type { PartitionRun } from './partition-run.js'
+import type { Reach } from './reach.js'
+import { hasSuccessor } from './successor.js'
+import { Trouble } from './trouble.js'
+
+/**
+ * What becomes of a partition that has failed.
+ *
+ * - `leaves`    it is out of the batch, and the slice hears of it
+ * - `succeeded` it is out of the batch, and a later try or batch has it: that one tells the slice
+ * - `again`     it is tried again in its place
+ * - `batch`     the batch fails as a whole, and Temporal tries it again
+ */
+export type Fate =
+  | { readonly fate: 'leaves' | 'succeeded'; readonly outcome: PartitionOutcome }
+  | { readonly fate: 'again' }
+  | { readonly fate: 'batch' }
+
+const leaves = (outcome: PartitionOutcome): Fate => ({ fate: 'leaves', outcome })
+
+/** Decides what becomes of partitions that fail. */
+export class Judge {
+  readonly #trouble: Trouble<PartitionRun>
+
+  constructor(
+    private readonly runtime: ConsumerRuntime,
+    private readonly input: BatchInput,
+    private readonly attempt: number,
+    private readonly reach: Reach,
+    private readonly closing: Closing<PartitionRun>,
+  ) {
+    this.#trouble = new Trouble(input.mayLeave)
+  }
+
+  /** A partition has handled something. */
+  succeeded(run: PartitionRun): void {
+    this.#trouble.succeeded(run)
+  }
+
+  /** A partition is out of the batch. */
+  gone(run: PartitionRun): void {
+    this.#trouble.gone(run)
+  }
+
+  /** @param batchFailed whether the batch has failed as a whole meanwhile */
+  async fateOf(run: PartitionRun, error: unknown, batchFailed: () => boolean): Promise<Fate> {
+    await run.abandon().catch(() => {})
+    if (error instanceof PositionChanged) return leaves(run.outcome('reopen', error.message))
+    if (isTidemarkError(error) && error.effect === 'lost') return this.#lost(run, error.message)
+    // Letting go is not failing: the next batch finds out whether the error persists.
+    if (this.closing.letsGo(run)) {
+      if (this.mayBeWorkedElsewhere(run)) return { fate: 'batch' }
+      this.runtime.log.debug({ ...run.key, error: messageOf(error) }, 'failed while it was let go')
+      return leaves(run.outcome('released'))
+    }
+    if (isTidemarkError(error) && error.effect === 'stop') return this.#stopped(run, error.code, error.message)
+    // Without Temporal nothing would hear of the failure or retry the batch.
+    if (!this.reach.heard) return { fate: 'again' }
+    if (this.input.apart || this.closing.live.size === 1) return { fate: 'batch' }
+    this.#trouble.failed(run)
+    // Its neighbours have a moment to succeed, or to fail for the same reason; no longer than the batch takes to close.
+    await this.closing.wait(run, quickMs, () => this.closing.graceMs)
+    const verdict = batchFailed() ? 'all' : this.#trouble.judge(run, this.closing.live.size)
+    if (verdict === 'all') return { fate: 'batch' }
+    if (verdict === 'stay') return { fate: 'again' }
+    return leaves(run.outcome('failed', messageOf(error)))
+  }
+
+  /** An earlier try that had the partition may still be at work, cut off from Temporal, and only a claim ends it. */
+  mayBeWorkedElsewhere(run: PartitionRun): boolean {
+    return !run.opened && this.attempt > 1
+  }
+
+  /**
+   * Another owner has the partition. Either one with another epoch, which fences it off. Or one of the same slice, which knows: a later
+   * batch; or an earlier attempt of this batch with the same number, because a person has reset the activity and attempts count from 1
+   * again. The next batch has a greater token.
+   */
+  async #lost(run: PartitionRun, reason: string): Promise<Fate> {
+    const sibling = await hasSuccessor(this.runtime.progress, run)
+    this.runtime.log.warn({ ...run.key, sibling }, reason)
+    if (!sibling) return leaves(run.outcome('fenced', reason))
+    return { fate: 'succeeded', outcome: run.outcome('released') }
+  }
+
+  /** A permanent error. What came before it is committed like any other batch, and the partition stops in front of it. */
+  async #stopped(run: PartitionRun, code: string, reason: string): Promise<Fate> {
+    try {
+      await run.close(false)
+    } catch (error) {
+      if (error instanceof PositionChanged) return leaves(run.outcome('reopen', error.message))
+    }
+    const jump = code === 'OUT_OF_RANGE' && this.runtime.settings.outOfRange !== 'fail'
+    return leaves(run.outcome(jump ? 'reopen' : 'blocked', reason))
+  }
+}

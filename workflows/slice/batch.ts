@@ -1,0 +1,90 @@
+import { CancellationScope } from '@temporalio/workflow'
+import type { BatchInput, BatchResult } from '../../src/model/batch.js'
+import { describePartition } from '../../src/model/partition.js'
+import { process } from '../activities.js'
+import { namesOf } from '../summaries.js'
+import { afterFailure } from './batch-failure.js'
+import type { Commits } from './commits.js'
+import type { Lane } from './lane.js'
+import { mostApart } from './next-lane.js'
+import { takeOwnership } from './ownership.js'
+import type { Partition } from './partition.js'
+import type { SliceState } from './slice-state.js'
+
+/**
+ * One batch: takes ownership of partitions that are not owned, hands the batch to a worker, and notes how far each partition came.
+ * Never rejects for what may happen to an activity.
+ *
+ * @param closesInMs ends the batch sooner than the consumer's options say
+ */
+export async function runBatch(
+  lane: Lane,
+  closesInMs: number | undefined,
+  state: SliceState,
+  commits: Commits,
+): Promise<void> {
+  try {
+    await takeOwnership(lane, state)
+    const result = await handToWorker(lane, closesInMs, state)
+    const finished: Partition[] = []
+    for (const outcome of result.partitions) {
+      const partition = state.partitions.get(outcome.partition)
+      if (!partition || lane.members.get(partition) !== outcome.batch) continue
+      if (outcome.end === 'finished') {
+        partition.worked(outcome, lane.kind === 'apart')
+        finished.push(partition)
+      } else lane.take(partition, outcome)
+    }
+    commits.begin()
+    if (finished.length > 0) await finish(finished, commits)
+  } catch (error) {
+    await CancellationScope.nonCancellable(() => afterFailure(lane, error, state))
+  }
+}
+
+function handToWorker(lane: Lane, closesInMs: number | undefined, state: SliceState): Promise<BatchResult> {
+  // Commands may have come while the partitions were opened.
+  for (const partition of [...lane.members.keys()]) if (!partition.ready || !partition.owned) lane.remove(partition)
+  const members = [...lane.members.keys()]
+  const [first] = members
+  if (!first) return Promise.resolve({ partitions: [] })
+  const { name, slice } = state.input
+  const partitions = members.map((partition) => {
+    const batch = partition.nextBatch()
+    lane.members.set(partition, batch.batch)
+    return batch
+  })
+  const troubled = [...state.partitions.values()].filter(({ apart }) => apart).length
+  const input: BatchInput = {
+    name,
+    slice,
+    partitions,
+    mayLeave: Math.max(0, mostApart - troubled),
+    ...(lane.kind === 'apart' ? { apart: first.apart ?? 'failed' } : {}),
+    ...(closesInMs === undefined ? {} : { closesInMs }),
+  }
+  const shown =
+    lane.kind === 'apart' ? shownApart(name.stream, first) : { summary: `messages of ${namesOf(name.stream, members)}` }
+  return process(state.revision, { version: lane.version, ...shown }, input)
+}
+
+/** How the Temporal UI shows a batch of one partition. The activity's ID names it, so that a person can find it. */
+function shownApart(stream: string, { index, reason, progress }: Partition): { summary: string; id: string } {
+  const place = describePartition({ stream, partition: index })
+  const { epoch, batch } = progress!
+  return {
+    summary: `${place} apart from its neighbours: ${reason || 'its handler is slow'}`,
+    id: `${place} epoch ${epoch} batch ${batch}`,
+  }
+}
+
+/** The end of a bounded run. Offsets are committed before a partition counts as finished. */
+async function finish(partitions: readonly Partition[], commits: Commits): Promise<void> {
+  await commits.settle()
+  // Unless a person has moved the position meanwhile.
+  for (const partition of partitions)
+    if (partition.owned && !partition.uncommitted) {
+      const { position } = partition.progress!
+      partition.change('finished', `read to ${position}, where the run ends`)
+    }
+}

@@ -1,0 +1,60 @@
+import { CancellationScope } from '@temporalio/workflow'
+import type { PartitionOutcome } from '../../src/model/batch.js'
+import type { Partition } from './partition.js'
+
+/**
+ * - `slice` all healthy partitions
+ * - `late`  partitions that became ready while a `slice` batch was under way; it ends together with that one
+ * - `apart` one partition in trouble, or with a slow handler
+ */
+export type LaneKind = 'slice' | 'late' | 'apart'
+
+/** A batch under way, with the partitions that it has. A partition is in one lane at most. */
+export class Lane {
+  /** Cancelling it asks the whole batch to end after the chunks in hand. */
+  readonly scope = new CancellationScope()
+  /** The partitions that the batch has, with the number of their batch; 0 before it is open. */
+  readonly members: Map<Partition, number>
+  /** Members that the batch was asked to let go of, while it keeps the others. */
+  readonly asked = new Set<Partition>()
+
+  /**
+   * @param version of the config that the batch is worked with
+   * @param closesAt when a shared batch with messages is going to end: ms by the workflow's clock
+   */
+  constructor(
+    readonly kind: LaneKind,
+    partitions: readonly Partition[],
+    readonly version: string,
+    readonly closesAt: number,
+  ) {
+    this.members = new Map(partitions.map((partition) => [partition, 0]))
+  }
+
+  /** Whether the batch was asked to let go of the partition. */
+  letsGo(partition: Partition): boolean {
+    return this.scope.consideredCancelled || this.asked.has(partition)
+  }
+
+  /** The partition is out of the batch. */
+  remove(partition: Partition): void {
+    this.members.delete(partition)
+    this.asked.delete(partition)
+  }
+
+  /** A batch reports on a partition that has left it. */
+  take(partition: Partition, outcome: PartitionOutcome): void {
+    // An answer that came twice, or is about an earlier batch of the partition.
+    if (this.members.get(partition) !== outcome.batch) return
+    const asked = this.letsGo(partition)
+    this.remove(partition)
+    partition.worked(asked ? withoutTrouble(outcome) : outcome, this.kind === 'apart')
+  }
+}
+
+/** A batch that fails after it was asked to let go counts as having let go: the next one finds out whether the trouble persists. */
+function withoutTrouble(outcome: PartitionOutcome): PartitionOutcome {
+  if (outcome.end !== 'failed' && outcome.end !== 'slow' && outcome.end !== 'blocked') return outcome
+  const { partition, batch, to, messages, head, committed } = outcome
+  return { partition, batch, to, messages, head, ...(committed === undefined ? {} : { committed }), end: 'released' }
+}
