@@ -5,6 +5,7 @@ import type { BatchInput, BatchResult, PartitionOutcome } from '../src/model/bat
 import { letGo, names } from '../src/model/commands.js'
 import { sliceWorkflowId } from '../src/model/partition.js'
 import { BatchRun, type Reach } from './batch/batch-run.js'
+import { CatchUp } from './batch/catch-up.js'
 import { ManualOffsets } from './batch/manual-offsets.js'
 import { Orders } from './batch/orders.js'
 import { pauseBefore } from './batch/pause.js'
@@ -23,7 +24,7 @@ const askAgainMs = 500
  * earlier attempt came some way), and hands chunk after chunk to the handler until the batch is full, old or quiet.
  */
 export function createProcess(runtime: ConsumerRuntime) {
-  const lasting = { readers: new Readers(runtime), manual: new ManualOffsets(runtime) }
+  const lasting = { readers: new Readers(runtime), manual: new ManualOffsets(runtime), catchUp: new CatchUp() }
   const { settings, cluster, draining } = runtime
 
   async function work(input: BatchInput): Promise<BatchResult> {

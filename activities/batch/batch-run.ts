@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BatchInput, BatchResult, PartitionOutcome } from '../../src/model/batch.js'
-import { isTidemarkError, messageOf } from '../../src/model/errors.js'
+import { type ErrorCode, isTidemarkError, messageOf } from '../../src/model/errors.js'
 import { compareTokens } from '../../src/model/token.js'
 import { PositionChanged } from '../committing/commit-as.js'
+import { tellFenced } from '../fenced.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import type { Listener } from './orders.js'
 import { type Lasting, PartitionRun } from './partition-run.js'
@@ -343,7 +344,10 @@ export class BatchRun implements Listener {
   async #lost(run: PartitionRun, reason: string): Promise<boolean> {
     const sibling = await this.#hasSuccessor(run)
     this.runtime.log.warn({ ...run.key, sibling }, reason)
-    if (!sibling) return this.#out(run, run.outcome('fenced', reason))
+    if (!sibling) {
+      await tellFenced(this.runtime, run.key, run.batch.epoch, reason)
+      return this.#out(run, run.outcome('fenced', reason))
+    }
     this.#outcomes.push(run.outcome('released'))
     return true
   }
@@ -357,14 +361,17 @@ export class BatchRun implements Listener {
   }
 
   /** What came before it is done, and is committed like any other batch; the partition stops in front of it. */
-  async #stopped(run: PartitionRun, code: string, reason: string): Promise<boolean> {
+  async #stopped(run: PartitionRun, code: ErrorCode, reason: string): Promise<boolean> {
     try {
       await run.close(false)
     } catch (error) {
       if (error instanceof PositionChanged) return this.#out(run, run.outcome('reopen', error.message))
     }
     const jump = code === 'OUT_OF_RANGE' && this.runtime.settings.outOfRange !== 'fail'
-    return this.#out(run, run.outcome(jump ? 'reopen' : 'blocked', reason))
+    if (jump) return this.#out(run, run.outcome('reopen', reason))
+    const blocked = run.outcome('blocked', reason)
+    this.runtime.observer.blocked({ ...run.key, offset: BigInt(blocked.to), code, message: reason })
+    return this.#out(run, blocked)
   }
 
   #fail(error: unknown): boolean {
