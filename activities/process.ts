@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import type { BatchInput, BatchResult, PartitionOutcome } from '../src/model/batch.js'
-import { letGo, names } from '../src/model/commands.js'
+import { held, letGo, names } from '../src/model/commands.js'
 import { sliceWorkflowId } from '../src/model/partition.js'
 import { BatchRun, type Reach } from './batch/batch-run.js'
 import { CatchUp } from './batch/catch-up.js'
@@ -52,8 +52,7 @@ export function createProcess(runtime: ConsumerRuntime) {
       const result = await batch.run()
       // An operator holds or restarts the activity: Temporal does either with one that fails.
       const { paused, reset } = context.cancellationDetails ?? {}
-      if (paused || reset)
-        throw ApplicationFailure.retryable(paused ? 'paused in Temporal' : 'reset in Temporal', 'HELD')
+      if (paused || reset) throw ApplicationFailure.retryable(paused ? 'paused in Temporal' : 'reset in Temporal', held)
       return result
     } finally {
       orders.stop()

@@ -1,5 +1,6 @@
 import type { HandlerKind } from '../src/handlers/handler.js'
 import type { Until } from '../src/handlers/until.js'
+import type { BatchTrouble } from '../src/model/batch.js'
 import type { SliceMemo } from '../src/model/commands.js'
 import type { PartitionKey } from '../src/model/partition.js'
 import type { PartitionObserver } from '../src/model/partition-events.js'
@@ -68,6 +69,6 @@ export interface WorkflowLook {
   readonly memo: SliceMemo
   /** IDs of activities that the workflow has asked to end. */
   readonly cancelled: ReadonlySet<string>
-  /** Type names of activities that are under way, or between two tries. */
-  readonly pending: readonly string[]
+  /** A slice's batches that are under way, between two tries, or held, by the IDs of their activities; null where nothing is wrong. */
+  readonly batches: ReadonlyMap<string, BatchTrouble | null>
 }

@@ -9,6 +9,7 @@ import type {
   PartitionStart,
   ResumeCommand,
   SliceReport,
+  TroubledBatch,
 } from '../src/model/commands.js'
 import { ranges, sliceOf } from '../src/model/partition.js'
 import type { Revision } from '../src/model/revision.js'
@@ -23,6 +24,8 @@ export class Membership {
   readonly #partitions: Set<number>
   readonly #added: Set<number>
   readonly #reports: Map<number, PartitionReport>
+  /** Batches in trouble by slice. */
+  readonly #troubled: Map<string, readonly TroubledBatch[]>
 
   constructor(
     private readonly input: GroupInput,
@@ -36,6 +39,7 @@ export class Membership {
     this.#partitions = new Set(state.partitions)
     this.#added = new Set(input.added)
     this.#reports = new Map(state.reports.map((report) => [report.partition, report]))
+    this.#troubled = new Map(Object.entries(state.troubled ?? {}))
   }
 
   get revision(): Revision {
@@ -101,12 +105,14 @@ export class Membership {
   }
 
   /** A slice says what is wrong with its partitions, and nothing of the others. */
-  hear({ slice, generation, partitions }: SliceReport): void {
+  hear({ slice, generation, partitions, troubled = [] }: SliceReport): void {
     // The last words of a slice that was ended by reslicing.
     if (generation !== this.generation) return
     for (const partition of this.#reports.keys())
       if (sliceOf(partition, this.slices) === slice) this.#reports.delete(partition)
     for (const report of partitions) this.#reports.set(report.partition, report)
+    this.#troubled.delete(String(slice))
+    if (troubled.length > 0) this.#troubled.set(String(slice), troubled)
   }
 
   /** @throws ApplicationFailure UNKNOWN_PARTITION */
@@ -150,6 +156,7 @@ export class Membership {
       pauses: this.pauses,
       version: this.#version,
       reports: [...this.#reports.values()].sort((a, b) => a.partition - b.partition),
+      ...(this.#troubled.size > 0 ? { troubled: Object.fromEntries(this.#troubled) } : {}),
     }
   }
 
@@ -173,6 +180,10 @@ export class Membership {
       lines.push(`partition ${partition} **paused**: ${reason} (${by}, ${since})`)
     for (const { partition, condition, reason, since } of this.state().reports)
       lines.push(`partition ${partition} **${condition}**: ${reason} (since ${since})`)
+    for (const { partitions, state, reason, since } of [...this.#troubled.values()].flat())
+      lines.push(
+        `${partitions.length === 1 ? 'partition' : 'partitions'} ${ranges(partitions)} **${state}**: ${reason} (since ${since})`,
+      )
     return lines.join('\n\n')
   }
 

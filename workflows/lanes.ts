@@ -1,8 +1,9 @@
 import { CancellationScope, condition, upsertMemo } from '@temporalio/workflow'
-import type { BatchInput, BatchResult, PartitionOutcome } from '../src/model/batch.js'
-import type { PartitionStatus, SliceMemo } from '../src/model/commands.js'
+import type { BatchInput, BatchResult, BatchTrouble, PartitionOutcome } from '../src/model/batch.js'
+import type { PartitionStatus, SliceMemo, TroubledBatch } from '../src/model/commands.js'
 import { describePartition } from '../src/model/partition.js'
 import { control, process } from './activities.js'
+import { now } from './clock.js'
 import type { Commits } from './commits.js'
 import { failureOf } from './failures.js'
 import type { Partition } from './partition.js'
@@ -36,6 +37,10 @@ interface Lane {
   readonly version: string
   /** When a shared batch with messages is going to end: ms by the workflow's clock. */
   readonly closesAt: number
+  /** The ID of its activity; null before it is under way. */
+  activityId: string | null
+  /** What the group's poll says of its activity, and since when it does. */
+  trouble: (BatchTrouble & { readonly since: string }) | null
 }
 
 /** The batches of a slice: which partitions are worked together, and what becomes of them. */
@@ -101,6 +106,22 @@ export class Lanes implements UnderWay {
     // Another try of the batch must not take them back.
     this.#tell(gone)
     this.#commits.begin()
+  }
+
+  told(troubles: Readonly<Record<string, BatchTrouble>>): void {
+    for (const lane of this.#lanes) {
+      const trouble = lane.activityId === null ? undefined : troubles[lane.activityId]
+      if (trouble?.state !== lane.trouble?.state) lane.trouble = trouble ? { ...trouble, since: now() } : null
+    }
+  }
+
+  get troubled(): readonly TroubledBatch[] {
+    return [...this.#lanes].flatMap(({ members, trouble }) => {
+      // A partition apart that is retried says so by its condition.
+      const partitions = [...members.keys()].filter(({ condition }) => condition !== trouble?.state)
+      if (!trouble || partitions.length === 0) return []
+      return [{ ...trouble, partitions: partitions.map(({ index }) => index).sort((a, b) => a - b) }]
+    })
   }
 
   placeOf(partition: Partition): Pick<PartitionStatus, 'place' | 'version'> {
@@ -176,6 +197,8 @@ export class Lanes implements UnderWay {
       asked: new Set(),
       version: this.#state.version,
       closesAt: Date.now() + (closesInMs ?? batchMs),
+      activityId: null,
+      trouble: null,
     }
     this.#lanes.add(lane)
     const work = lane.scope.run(() => this.#work(lane, closesInMs))
@@ -274,13 +297,19 @@ export class Lanes implements UnderWay {
     }
     const [first] = partitions
     const place = describePartition({ stream: name.stream, partition: first!.partition })
+    const { epoch, batch: number } = first!
+    // Those who look at pending activities tell batches by it: one of a partition apart begins with its name and a blank.
+    lane.activityId =
+      lane.kind === 'apart'
+        ? `${place} epoch ${epoch} batch ${number}`
+        : `shared/${first!.partition}/${epoch}/${number}`
     const apart = `${place} apart: ${members[0]!.reason || 'its handler is slow'}`
     return process(
       revision,
       {
         version: lane.version,
         summary: lane.kind === 'apart' ? apart : namesOf(name.stream, members),
-        ...(lane.kind === 'apart' ? { id: `${place} epoch ${first!.epoch} batch ${first!.batch}` } : {}),
+        id: lane.activityId,
       },
       batch,
     )

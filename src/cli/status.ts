@@ -66,6 +66,7 @@ const colours: Partial<Record<PartitionLine['state'], Colour>> = {
   fenced: 'red',
   retrying: 'red',
   'not running': 'red',
+  held: 'yellow',
   paused: 'yellow',
   stopped: 'yellow',
   running: 'green',

@@ -192,7 +192,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
       store: await store.connect(context),
       budget: new SharedBudget(64 * 1024 * 1024),
       slots: new Slots(1),
-      cluster: { look: async () => ({ status: 'running', memo: {}, cancelled: new Set(), pending: [] }) },
+      cluster: { look: async () => ({ status: 'running', memo: {}, cancelled: new Set(), batches: new Map() }) },
       log: silentLog(),
       draining: context.signal,
       stopped: context.signal,
