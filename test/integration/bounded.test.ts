@@ -193,6 +193,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
       budget: new SharedBudget(64 * 1024 * 1024),
       slots: new Slots(1),
       cluster: { look: async () => ({ status: 'running', memo: {}, cancelled: new Set(), batches: new Map() }) },
+      observer: { blocked: () => {}, fenced: () => {}, caughtUp: () => {} },
       log: silentLog(),
       draining: context.signal,
       stopped: context.signal,
