@@ -3,6 +3,7 @@ import { isTidemarkError } from '../src/model/errors.js'
 import type { GroupName } from '../src/model/partition.js'
 import { commitAs, PositionChanged } from './committing/commit-as.js'
 import { reporting } from './failure.js'
+import { tellFenced } from './fenced.js'
 import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
 
@@ -28,13 +29,17 @@ async function commitOne(
   name: GroupName,
   { partition, epoch, replay, position }: CommitRequest,
 ): Promise<CommitOutcome> {
+  const key = { ...name, partition }
   try {
-    await commitAs(runtime, { key: { ...name, partition }, epoch, replay }, BigInt(position))
+    await commitAs(runtime, { key, epoch, replay }, BigInt(position))
     return { partition, outcome: 'committed' }
   } catch (error) {
     if (error instanceof PositionChanged) return { partition, outcome: 'reopen', reason: error.message }
     if (!isTidemarkError(error) || error.effect === 'retry') throw error
-    return { partition, outcome: error.effect === 'lost' ? 'fenced' : 'blocked', reason: error.message }
+    const { code, effect, message } = error
+    if (effect === 'lost') await tellFenced(runtime, key, epoch, message)
+    else runtime.observer.blocked({ ...key, offset: BigInt(position), code, message })
+    return { partition, outcome: effect === 'lost' ? 'fenced' : 'blocked', reason: message }
   }
 }
 

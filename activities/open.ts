@@ -1,5 +1,5 @@
 import type { OpenInput, OpenOutcome, OpenRequest, Ownership } from '../src/model/batch.js'
-import { isTidemarkError, messageOf } from '../src/model/errors.js'
+import { isTidemarkError, messageOf, type TidemarkError } from '../src/model/errors.js'
 import type { GroupName } from '../src/model/partition.js'
 import type { StoredOffset } from '../src/ports/index.js'
 import { relocate } from './batch/relocation.js'
@@ -13,14 +13,14 @@ import type { ConsumerRuntime } from './runtime.js'
  * knows the partition. Partitions are opened side by side: stores and sources answer what is asked together with one request.
  */
 export function createOpen(runtime: ConsumerRuntime) {
-  const { settings, log } = runtime
+  const { settings, log, observer } = runtime
   return ({ name, partitions }: OpenInput): Promise<readonly OpenOutcome[]> =>
     reporting(undefined, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         const offsets = runtime.store.read(name.group, name.stream)
         const settled = await Promise.allSettled(partitions.map((request) => openOne(runtime, name, request, offsets)))
         const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
-        const lasting = (error: unknown) => isTidemarkError(error) && error.effect !== 'retry'
+        const lasting = (error: unknown): error is TidemarkError => isTidemarkError(error) && error.effect !== 'retry'
         // Nothing could be opened: the activity itself is retried, with a growing pause.
         const passing = failures.find((error) => !lasting(error))
         if (passing !== undefined && failures.length === partitions.length && !failures.some(lasting)) throw passing
@@ -29,7 +29,11 @@ export function createOpen(runtime: ConsumerRuntime) {
           if (one.status === 'fulfilled') return { partition, outcome: 'owned', ...one.value }
           const reason = messageOf(one.reason)
           log.warn({ ...name, partition }, `could not be opened: ${reason}`)
-          return { partition, outcome: lasting(one.reason) ? 'blocked' : 'failed', reason }
+          if (!lasting(one.reason)) return { partition, outcome: 'failed', reason }
+          const { code, place } = one.reason
+          const offset = place.offset === undefined ? null : BigInt(place.offset)
+          observer.blocked({ ...name, partition, offset, code, message: reason })
+          return { partition, outcome: 'blocked', reason }
         })
       }),
     )

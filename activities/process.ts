@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import type { BatchInput, BatchResult, PartitionOutcome } from '../src/model/batch.js'
-import { letGo, names } from '../src/model/commands.js'
+import { held, letGo, names } from '../src/model/commands.js'
 import { sliceWorkflowId } from '../src/model/partition.js'
 import { BatchRun } from './batch/batch-run.js'
+import { CatchUp } from './batch/catch-up.js'
 import { ManualOffsets } from './batch/manual-offsets.js'
 import { Orders } from './batch/orders.js'
 import { pauseBefore } from './batch/pause.js'
@@ -24,7 +25,7 @@ const askAgainMs = 500
  * earlier attempt came some way), and hands chunk after chunk to the handler until the batch is full, old or quiet.
  */
 export function createProcess(runtime: ConsumerRuntime) {
-  const resources = { readers: new Readers(runtime), manual: new ManualOffsets(runtime) }
+  const resources = { readers: new Readers(runtime), manual: new ManualOffsets(runtime), catchUp: new CatchUp() }
   const { settings, cluster, draining } = runtime
 
   async function work(input: BatchInput): Promise<BatchResult> {
@@ -52,8 +53,7 @@ export function createProcess(runtime: ConsumerRuntime) {
       const result = await batch.run()
       // An operator holds or restarts the activity: Temporal does either with one that fails.
       const { paused, reset } = context.cancellationDetails ?? {}
-      if (paused || reset)
-        throw ApplicationFailure.retryable(paused ? 'paused in Temporal' : 'reset in Temporal', 'HELD')
+      if (paused || reset) throw ApplicationFailure.retryable(paused ? 'paused in Temporal' : 'reset in Temporal', held)
       return result
     } finally {
       orders.stop()

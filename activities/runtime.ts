@@ -1,7 +1,9 @@
 import type { HandlerKind } from '../src/handlers/handler.js'
 import type { Until } from '../src/handlers/until.js'
+import type { BatchTrouble } from '../src/model/batch.js'
 import type { SliceMemo } from '../src/model/commands.js'
 import type { PartitionKey } from '../src/model/partition.js'
+import type { PartitionObserver } from '../src/model/partition-events.js'
 import type { Queues } from '../src/model/revision.js'
 import type { ConsumerSettings } from '../src/model/settings.js'
 import type {
@@ -40,6 +42,8 @@ export interface ConsumerRuntime {
   /** Bounds how many handlers of this consumer the worker runs at the same time. */
   readonly slots: Slots
   readonly cluster: Cluster
+  /** The worker, which tells the program around it. */
+  readonly observer: PartitionObserver
   readonly log: Log
   /** Aborted when the worker begins to stop: finish the chunk in hand, take no more. */
   readonly draining: AbortSignal
@@ -65,6 +69,6 @@ export interface WorkflowLook {
   readonly memo: SliceMemo
   /** IDs of activities that the workflow has asked to end. */
   readonly cancelled: ReadonlySet<string>
-  /** Type names of activities that are under way, or between two tries. */
-  readonly pending: readonly string[]
+  /** A slice's batches that are under way, between two tries, or held, by the IDs of their activities; null where nothing is wrong. */
+  readonly batches: ReadonlyMap<string, BatchTrouble | null>
 }

@@ -45,13 +45,13 @@ export function presence({ queues }: Revision, version: string): Promise<void> {
 /** Hands a batch to a worker that holds this version of the config. */
 export function process(
   { queues, timing }: Revision,
-  { version, summary, id }: { readonly version: string; readonly summary: string; readonly id?: string },
+  { version, summary, id }: { readonly version: string; readonly summary: string; readonly id: string },
   input: BatchInput,
 ): Promise<BatchResult> {
   const { process } = proxyActivities<BatchActivities>({
     taskQueue: batchQueue(queues, version),
     summary: brief(summary, longestSummary),
-    ...(id === undefined ? {} : { activityId: id }),
+    activityId: id,
     startToCloseTimeout: longest,
     scheduleToStartTimeout: untaken,
     heartbeatTimeout: timing.heartbeatTimeoutMs,

@@ -1,18 +1,29 @@
 import type { PauseNote } from '../src/model/batch.js'
-import type { GroupStatus, PartitionProgress, PartitionReport, SliceInput } from '../src/model/commands.js'
-import { type GroupName, sliceOf, sliceWorkflowId } from '../src/model/partition.js'
+import type {
+  GroupStatus,
+  PartitionProgress,
+  PartitionReport,
+  SliceInput,
+  TroubledBatch,
+} from '../src/model/commands.js'
+import { type GroupName, ranges, sliceOf, sliceWorkflowId } from '../src/model/partition.js'
 import { type Column, page, plain, readable, table } from './markdown.js'
 import type { Partition } from './slice/partition.js'
 
 /** The states of a slice's partitions, for search and for the page. `running` is a healthy partition that nobody has paused. */
-export function statesOf(partitions: readonly Partition[]): string[] {
-  return [...new Set(partitions.flatMap(statesOfOne))].sort()
+export function statesOf(partitions: readonly Partition[], troubled: readonly TroubledBatch[] = []): string[] {
+  return [...new Set(partitions.flatMap((one) => statesOfOne(one, batchOf(one, troubled))))].sort()
 }
 
-function statesOfOne({ paused, condition }: Pick<Partition, 'paused' | 'condition'>): string[] {
+function statesOfOne({ paused, condition }: Pick<Partition, 'paused' | 'condition'>, batch?: TroubledBatch): string[] {
   const states = condition === 'healthy' ? [] : [condition as string]
   if (paused) states.push('paused')
+  if (batch) states.push(batch.state)
   return states.length > 0 ? states : ['running']
+}
+
+function batchOf({ index }: Partition, troubled: readonly TroubledBatch[]): TroubledBatch | undefined {
+  return troubled.find(({ partitions }) => partitions.includes(index))
 }
 
 const sliceColumns: readonly Column[] = [
@@ -26,12 +37,18 @@ const sliceColumns: readonly Column[] = [
 ]
 
 /** The page that the Temporal UI shows for a slice: a table of its partitions. Costs no history events. */
-export function detailsOf({ name, slice }: SliceInput, version: string, partitions: readonly Partition[]): string {
+export function detailsOf(
+  { name, slice }: SliceInput,
+  version: string,
+  partitions: readonly Partition[],
+  troubled: readonly TroubledBatch[] = [],
+): string {
   const rows = partitions.map((partition) => {
     const { index, progress, paused, resting } = partition
-    const states = statesOfOne(partition).map((state) => (state === 'running' && resting ? 'idle' : state))
-    const stands = paused !== null || partition.condition !== 'healthy'
-    return [String(index), states.join(', '), ...placesOf(progress, stands), whyOf(paused, partition.report())]
+    const batch = batchOf(partition, troubled)
+    const states = statesOfOne(partition, batch).map((state) => (state === 'running' && resting ? 'idle' : state))
+    const stands = paused !== null || partition.condition !== 'healthy' || batch !== undefined
+    return [String(index), states.join(', '), ...placesOf(progress, stands), whyOf(paused, partition.report(), batch)]
   })
   return page(
     `Slice ${slice} of ${plain(name.stream)} for the group ${plain(name.group)}, config ${version}.`,
@@ -72,7 +89,12 @@ export function groupDetailsOf({ group, stream, revision, version, slices, ...st
     return [String(partition), link, states.join(', '), whyOf(paused, report)]
   })
   if (rows.length > 0) paragraphs.push(table(groupColumns, rows))
-  else if (!pauses.group)
+  const batches = Object.values(status.troubled ?? {}).flat()
+  for (const batch of batches)
+    paragraphs.push(
+      `**${batch.partitions.length === 1 ? 'Partition' : 'Partitions'} ${ranges(batch.partitions)}**: ${whyTroubled(batch)}`,
+    )
+  if (rows.length === 0 && batches.length === 0 && !pauses.group)
     paragraphs.push('No partition is paused or in trouble. The slices, under Relationships, show positions.')
   return page(...paragraphs)
 }
@@ -94,11 +116,16 @@ function placesOf(progress: PartitionProgress | undefined, stands: boolean): str
   return [position, committed, `${least}${head}`, `${least}${lag > 0n ? lag : 0n}`]
 }
 
-function whyOf(paused: PauseNote | null, report: PartitionReport | undefined): string {
+function whyOf(paused: PauseNote | null, report: PartitionReport | undefined, batch?: TroubledBatch): string {
   const why = []
   if (paused) why.push(`paused ${whyPaused(paused)}`)
   if (report?.reason) why.push(`since ${readable(report.since)}: ${plain(report.reason)}`)
+  if (batch) why.push(whyTroubled(batch))
   return why.join('; ')
+}
+
+function whyTroubled({ state, since, reason }: TroubledBatch): string {
+  return `${state} since ${readable(since)}: ${plain(reason)}`
 }
 
 function whyPaused({ by, since, reason }: PauseNote): string {

@@ -1,6 +1,7 @@
 import type { BatchInput, PartitionOutcome } from '../../src/model/batch.js'
-import { isTidemarkError, messageOf } from '../../src/model/errors.js'
+import { type ErrorCode, isTidemarkError, messageOf } from '../../src/model/errors.js'
 import { PositionChanged } from '../committing/commit-as.js'
+import { tellFenced } from '../fenced.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { type Closing, quickMs } from './closing.js'
 import type { PartitionRun } from './partition-run.js'
@@ -84,18 +85,22 @@ export class Judge {
   async #lost(run: PartitionRun, reason: string): Promise<Fate> {
     const sibling = await hasSuccessor(this.runtime.progress, run)
     this.runtime.log.warn({ ...run.key, sibling }, reason)
-    if (!sibling) return leaves(run.outcome('fenced', reason))
-    return { fate: 'succeeded', outcome: run.outcome('released') }
+    if (sibling) return { fate: 'succeeded', outcome: run.outcome('released') }
+    await tellFenced(this.runtime, run.key, run.batch.epoch, reason)
+    return leaves(run.outcome('fenced', reason))
   }
 
   /** A permanent error. What came before it is committed like any other batch, and the partition stops in front of it. */
-  async #stopped(run: PartitionRun, code: string, reason: string): Promise<Fate> {
+  async #stopped(run: PartitionRun, code: ErrorCode, reason: string): Promise<Fate> {
     try {
       await run.close(false)
     } catch (error) {
       if (error instanceof PositionChanged) return leaves(run.outcome('reopen', error.message))
     }
     const jump = code === 'OUT_OF_RANGE' && this.runtime.settings.outOfRange !== 'fail'
-    return leaves(run.outcome(jump ? 'reopen' : 'blocked', reason))
+    if (jump) return leaves(run.outcome('reopen', reason))
+    const blocked = run.outcome('blocked', reason)
+    this.runtime.observer.blocked({ ...run.key, offset: BigInt(blocked.to), code, message: reason })
+    return leaves(blocked)
   }
 }

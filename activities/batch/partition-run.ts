@@ -8,6 +8,7 @@ import { type Commits, commitsOf } from '../committing/commits.js'
 import type { StoredOffsets } from '../committing/stored-offsets.js'
 import { type DeliverChunk, delivererOf } from '../handling/deliverer.js'
 import type { ConsumerRuntime } from '../runtime.js'
+import type { CatchUp } from './catch-up.js'
 import { identityChanged } from './identity.js'
 import { Interrupt } from './interrupt.js'
 import type { ManualOffsets } from './manual-offsets.js'
@@ -18,6 +19,7 @@ import { type RunEnd, runEnd } from './run-end.js'
 export interface BatchResources {
   readonly readers: Readers
   readonly manual: ManualOffsets
+  readonly catchUp: CatchUp
 }
 
 /**
@@ -146,6 +148,8 @@ export class PartitionRun {
       this.#idleSince = performance.now()
       this.#committedIdle = false
       await this.#commits!.done(chunk.next, chunk.messages.length)
+      if (this.resources.catchUp.handled(this.batch, chunk))
+        this.runtime.observer.caughtUp({ ...this.key, position: chunk.next })
     } finally {
       this.handlingSince = null
       this.#giveBackSlot()

@@ -1,9 +1,10 @@
+import type { BatchTrouble } from '../../src/model/batch.js'
 import type { SliceMemo } from '../../src/model/commands.js'
 import { names } from '../../src/model/commands.js'
 import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
 import { pauseFor } from '../../src/model/pause.js'
 import { identityChangedOrGone } from '../batch/identity.js'
-import type { ConsumerRuntime } from '../runtime.js'
+import type { ConsumerRuntime, WorkflowLook } from '../runtime.js'
 
 /** A slice that still rests this long after it was woken is woken again, ms: the signal may have been lost. */
 const wakeAgainAfter = 10_000
@@ -35,6 +36,8 @@ export class SliceWatch {
   #end: AbortController | undefined
   /** The last rest that messages came for, and when the slice was told. */
   #woken: { readonly count: number; readonly at: number } | undefined
+  /** What the slice was told of its batches that are there still. */
+  #told = new Map<string, BatchTrouble['state']>()
 
   constructor(
     private readonly runtime: Pick<ConsumerRuntime, 'source' | 'cluster' | 'log' | 'keepOffset' | 'queues'>,
@@ -61,10 +64,11 @@ export class SliceWatch {
     else this.#missingSince = null
     // A batch that is under way has its partitions. Those that rest are listed even so.
     const rest = status === 'running' ? look?.memo.rest : undefined
-    if (rest && !look!.pending.includes('process')) this.#state = 'resting'
+    if (rest && look!.batches.size === 0) this.#state = 'resting'
     if (rest?.count !== this.#rest?.count) this.#follow(rest)
     else if (rest && this.#woken?.count === rest.count && this.#state === 'resting') await this.#wakeAgain(rest)
     else if (rest && this.#state === 'resting') this.#keepOffsets(rest)
+    if (this.#state === 'working') await this.#tellTrouble(look!)
   }
 
   stop(): void {
@@ -82,6 +86,25 @@ export class SliceWatch {
         `slice ${this.slice} of ${this.name.stream} belonged to another build of Tidemark, of which no worker is left: starting it again`,
       )
     return ended
+  }
+
+  /**
+   * A workflow does not see that Temporal retries a batch, or that a person holds it. It is told when that begins, and when it ends while
+   * the batch is there still, and never of a single try: a signal is billed. That a batch has ended it knows.
+   */
+  async #tellTrouble({ batches, taskQueue }: WorkflowLook): Promise<void> {
+    const { cluster, log, queues } = this.runtime
+    for (const id of this.#told.keys()) if (!batches.has(id)) this.#told.delete(id)
+    const news = [...batches].some(([id, trouble]) => this.#told.get(id) !== trouble?.state)
+    if (!news || taskQueue !== queues.workflows) return
+    const troubled = [...batches].flatMap(([id, trouble]) => (trouble ? [[id, trouble] as const] : []))
+    try {
+      await cluster.signal(sliceWorkflowId(this.name, this.slice), names.trouble, Object.fromEntries(troubled))
+      this.#told = new Map(troubled.map(([id, { state }]) => [id, state]))
+    } catch (error) {
+      const about = { ...this.name, slice: this.slice, error: String(error) }
+      log.debug(about, 'could not tell a slice of its batches in trouble; trying again')
+    }
   }
 
   #follow(rest: SliceMemo['rest']): void {

@@ -67,6 +67,7 @@ const colours: Partial<Record<PartitionLine['state'], Colour>> = {
   fenced: 'red',
   retrying: 'red',
   'not running': 'red',
+  held: 'yellow',
   paused: 'yellow',
   stopped: 'yellow',
   running: 'green',

@@ -25,10 +25,11 @@ export interface PartitionView {
    *
    * - `running`     healthy
    * - `retrying`    its batch has failed at least once and is tried again
+   * - `held`        a person has paused the activity of its batch in Temporal
    * - `pausing`     paused, with a chunk still in hand
    * - `not running` its workflow is gone
    */
-  readonly state: Exclude<Condition, 'healthy'> | 'running' | 'pausing' | 'paused' | 'not running'
+  readonly state: Exclude<Condition, 'healthy'> | 'running' | 'held' | 'pausing' | 'paused' | 'not running'
   readonly reason: string
   readonly since: string
   /** Whether a batch is under way; else it waits for messages, or does nothing. */
@@ -141,16 +142,16 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
   const { paused, place, progress, version } = status
   const mayHaveIt = place === 'none' ? [] : batchesOf(status, name, batches)
   const [batch] = mayHaveIt
-  const failing = mayHaveIt.every((one) => one.failing) ? batch?.failing : undefined
+  const trouble = mayHaveIt.every((one) => one.trouble) ? batch?.trouble : undefined
   // Between two tries nothing is in hand, and the next one begins with a look whether the partition is paused.
   const inHand = place !== 'none' && (mayHaveIt.length === 0 || mayHaveIt.some(({ taken }) => taken))
   const view = viewOf(status)
   return {
     ...view,
-    ...(failing && view.state !== 'blocked' && view.state !== 'fenced'
+    ...(trouble && view.state !== 'blocked' && view.state !== 'fenced'
       ? {
-          state: 'retrying' as const,
-          reason: `attempt ${failing.attempt}: ${failing.reason}`,
+          state: trouble.state,
+          reason: trouble.state === 'held' ? trouble.reason : `attempt ${batch!.attempt}: ${trouble.reason}`,
           since: batch!.since ?? view.since,
         }
       : {}),

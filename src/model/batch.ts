@@ -130,6 +130,17 @@ export interface PartitionBatch {
   readonly follows?: boolean
 }
 
+/** What Temporal shows of a batch that is not just worked. */
+export interface BatchTrouble {
+  /**
+   * - `retrying` it has failed at least once, and is tried again
+   * - `held`     a person has paused its activity in Temporal
+   */
+  readonly state: 'retrying' | 'held'
+  /** For people. Of a batch that is retried, what its first failures said. */
+  readonly reason: string
+}
+
 export interface BatchResult {
   readonly partitions: readonly PartitionOutcome[]
 }

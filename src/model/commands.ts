@@ -1,4 +1,4 @@
-import type { PauseNote, Pauses, Run } from './batch.js'
+import type { BatchTrouble, PauseNote, Pauses, Run } from './batch.js'
 import type { Condition } from './condition.js'
 import type { GroupName } from './partition.js'
 import type { Revision } from './revision.js'
@@ -32,12 +32,16 @@ export const names = {
   status: 'status',
   /** Signal from a slice to its group, and from a group to its slices: which version of the config batches are worked with. */
   fallback: 'fallback',
-  /** Signal from a slice to its group: the partitions that are not healthy. */
+  /** Signal from the group's poll to a slice: which of its batches are in trouble, by the IDs of their activities. */
+  trouble: 'trouble',
+  /** Signal from a slice to its group: the partitions that are not healthy, and the batches in trouble. */
   report: 'report',
 } as const
 
 /** Type of the failure of a batch that its worker let go: it says nothing about the handler. */
 export const letGo = 'LET_GO'
+/** The same, where a person has paused or reset its activity in Temporal. */
+export const held = 'HELD'
 
 /** What other processes read of a running slice without asking a worker (its memo). */
 export interface SliceMemo {
@@ -102,10 +106,19 @@ export interface PartitionReport {
   readonly since: string
 }
 
+/** A batch that is retried as a whole, or held by a person, with the partitions that it has. */
+export interface TroubledBatch extends BatchTrouble {
+  readonly partitions: readonly number[]
+  /** ISO time when its slice was told. */
+  readonly since: string
+}
+
 export interface SliceReport {
   readonly slice: number
   readonly generation: number
   readonly partitions: readonly PartitionReport[]
+  /** Absent where none is. */
+  readonly troubled?: readonly TroubledBatch[]
 }
 
 /** A partition that a slice is to own. */
@@ -199,6 +212,8 @@ export interface GroupState {
   readonly version?: string
   /** Partitions that are not healthy, by their slices' last reports. */
   readonly reports: readonly PartitionReport[]
+  /** Batches in trouble by slice. Absent where none is. */
+  readonly troubled?: Readonly<Record<string, readonly TroubledBatch[]>>
 }
 
 export interface GroupStatus extends GroupName, GroupState {

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Cluster, WorkflowLook } from '../../activities/index.js'
+import { batchesAmong, troubleOf } from './pending.js'
 import { endStranded, ownReason, pollersOf, queueType } from './stranded.js'
 
 /** How long Temporal may take to answer, ms. The caller has to know soon whether it answers at all. */
@@ -26,7 +27,8 @@ export class TemporalCluster implements Cluster {
   look(workflowId: string): Promise<WorkflowLook | null> {
     return this.#ask(async () => {
       try {
-        const { status, memo, raw, taskQueue, runId } = await this.client.workflow.getHandle(workflowId).describe()
+        const described = await this.client.workflow.getHandle(workflowId).describe()
+        const { status, memo, raw, taskQueue, runId } = described
         const pending = raw.pendingActivities ?? []
         return {
           status: await this.#statusOf(status.name, workflowId, runId),
@@ -35,7 +37,9 @@ export class TemporalCluster implements Cluster {
           cancelled: new Set(
             pending.filter(({ state }) => state === cancelRequested).map(({ activityId }) => activityId ?? ''),
           ),
-          pending: pending.map(({ activityType }) => activityType?.name ?? ''),
+          batches: new Map(
+            batchesAmong(described).map((activity) => [activity.activityId ?? '', troubleOf(activity)] as const),
+          ),
         }
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return null

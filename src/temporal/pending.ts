@@ -1,34 +1,56 @@
-import type { Client } from '@temporalio/client'
-import { letGo } from '../model/commands.js'
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client'
+import type { BatchTrouble } from '../model/batch.js'
+import { held, letGo } from '../model/commands.js'
 
 /** A batch that is under way, or between two tries. */
 export interface PendingBatch {
   /** The ID of its activity. */
   readonly id: string
-  /** Set when it has failed at least once. */
-  readonly failing?: { readonly attempt: number; readonly reason: string }
-  /** A worker has it; else it waits for one, or for its next try. */
+  readonly attempt: number
+  readonly trouble: BatchTrouble | null
+  /** A worker has it; else it waits for one, for its next try, or for a person. */
   readonly taken: boolean
-  /** ISO time when its activity was scheduled. */
+  /** ISO time: when it was scheduled, or paused by a person. Null where nothing is wrong. */
   readonly since: string | null
 }
 
+type PendingActivity = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number]
+type Time = NonNullable<NonNullable<PendingActivity['pauseInfo']>['pauseTime']>
+
 /** temporal.api.enums.v1.PendingActivityState */
-const scheduled = 1
+const [scheduled, paused] = [1, 4]
+
+/** The activities of a slice that are batches. */
+export function batchesAmong({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): PendingActivity[] {
+  return (raw.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === 'process')
+}
+
+/** What is wrong with a batch. A worker that is gone, or that lets go of it, says nothing about the handler. */
+export function troubleOf({ state, attempt, lastFailure, pauseInfo }: PendingActivity): BatchTrouble | null {
+  if (state === paused) {
+    const { identity, reason } = pauseInfo?.manual ?? {}
+    return { state: 'held', reason: `by ${identity || 'a person'} in Temporal${reason ? `: ${reason}` : ''}` }
+  }
+  const error = lastFailure?.applicationFailureInfo
+  if (!error || error.type === letGo || error.type === held || Number(attempt) < 2) return null
+  return { state: 'retrying', reason: lastFailure.message ?? '' }
+}
 
 /** A slice's batches, as Temporal sees them. */
 export async function pendingBatches(client: Client, workflowId: string): Promise<PendingBatch[]> {
-  const { raw } = await client.workflow.getHandle(workflowId).describe()
-  const batches = (raw.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === 'process')
+  const batches = batchesAmong(await client.workflow.getHandle(workflowId).describe())
   return Promise.all(
-    batches.map(async ({ activityId, state, attempt, lastFailure }) => {
+    batches.map(async (activity) => {
+      const { activityId, state, pauseInfo } = activity
       const id = activityId ?? ''
-      const taken = state !== scheduled
-      // A lost worker, or one that let go of the batch, says nothing about the handler.
-      const error = lastFailure?.applicationFailureInfo
-      if (!error || error.type === letGo || Number(attempt) < 2) return { id, taken, since: null }
-      const failing = { attempt: Number(attempt), reason: lastFailure.message ?? '' }
-      return { id, taken, since: await scheduledAt(client, workflowId, id), failing }
+      const trouble = troubleOf(activity)
+      const since =
+        trouble === null
+          ? null
+          : trouble.state === 'held'
+            ? iso(pauseInfo?.pauseTime)
+            : await scheduledAt(client, workflowId, id)
+      return { id, attempt: Number(activity.attempt), trouble, taken: state !== scheduled && state !== paused, since }
     }),
   )
 }
@@ -41,5 +63,9 @@ async function scheduledAt(client: Client, workflowId: string, activityId: strin
     maximumPageSize: 50,
   })
   const begun = history?.events?.find((event) => event.activityTaskScheduledEventAttributes?.activityId === activityId)
-  return begun?.eventTime ? new Date(Number(begun.eventTime.seconds) * 1000).toISOString() : null
+  return iso(begun?.eventTime)
+}
+
+function iso(time: Time | null | undefined): string | null {
+  return time ? new Date(Number(time.seconds) * 1000).toISOString() : null
 }

@@ -9,6 +9,7 @@ import type { Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
 import { connectionOptions, requireNamespace, temporalError } from '../temporal/connection.js'
 import { askWithin, connectWithin } from './connect.js'
+import { Listeners } from './listeners.js'
 import { createLog } from './log.js'
 import { openResources, type Resources } from './resources.js'
 import { createSdkWorkers } from './sdk-workers.js'
@@ -36,6 +37,7 @@ export interface WorkerContext {
 export async function createWorker(config: TidemarkConfig, context: WorkerContext = {}): Promise<TidemarkWorker> {
   const parsed = parseConfig(config)
   const log = context.log ?? createLog()
+  const listeners = new Listeners(log)
   const draining = new AbortController()
   const stopped = new AbortController()
   // Each batch that is open listens.
@@ -62,7 +64,7 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
     connection = await connectTemporal(parsed, log, signal)
     const client = new Client({ connection, namespace: parsed.temporal.namespace })
     requireWanted(signal)
-    const life = { log, draining: draining.signal, stopped: stopped.signal }
+    const life = { log, observer: listeners, draining: draining.signal, stopped: stopped.signal }
     const workers = await createSdkWorkers(parsed, { connection, client, resources }, life)
     const watchdog = createWatchdog(parsed.consumers, {
       client,
@@ -76,7 +78,7 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
       context.signal?.removeEventListener('abort', shutdown)
       await close()
     }
-    const parts = { consumers, workers, watchdog, watching, end, draining, stopped, graceMs, log }
+    const parts = { consumers, workers, watchdog, watching, end, draining, stopped, graceMs, listeners }
     const worker = new TidemarkWorker(parts)
     const shutdown = () => worker.shutdown()
     context.signal?.addEventListener('abort', shutdown, { once: true })

@@ -11,6 +11,7 @@ import {
 } from '../../activities/index.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import { messageOf } from '../model/errors.js'
+import type { PartitionObserver } from '../model/partition-events.js'
 import { batchQueue, type Queues, queuesOf } from '../model/revision.js'
 import type { Log } from '../ports/index.js'
 import { TemporalCluster } from '../temporal/cluster.js'
@@ -34,6 +35,7 @@ const fewPolls = { type: 'autoscaling', minimum: 1, initial: 2, maximum: 20 } as
 /** What one worker's parts have in common. */
 interface Life {
   readonly log: Log
+  readonly observer: PartitionObserver
   readonly draining: AbortSignal
   readonly stopped: AbortSignal
 }

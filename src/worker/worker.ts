@@ -1,7 +1,6 @@
-import { EventEmitter } from 'node:events'
 import type { Worker } from '@temporalio/worker'
 import { messageOf } from '../model/errors.js'
-import type { Log } from '../ports/index.js'
+import type { Listeners, WorkerEvents } from './listeners.js'
 import { releaseSdkWorkers } from './sdk-workers.js'
 import type { Watchdog } from './watchdog.js'
 
@@ -34,13 +33,6 @@ export interface ReadyConsumer {
  */
 export type WorkerState = 'created' | 'running' | 'stopping' | 'stopped' | 'failed'
 
-export interface WorkerEvents {
-  /** It asks Temporal for work. */
-  started: () => void
-  /** It has ended, and everything it has opened is closed. The error is what `run` rejects with. */
-  stopped: (error: Error | null) => void
-}
-
 /** What `createWorker` makes a worker of. */
 export interface WorkerParts {
   readonly consumers: readonly ReadyConsumer[]
@@ -53,7 +45,7 @@ export interface WorkerParts {
   readonly draining: AbortController
   readonly stopped: AbortController
   readonly graceMs: number
-  readonly log: Log
+  readonly listeners: Listeners
 }
 
 /**
@@ -62,7 +54,6 @@ export interface WorkerParts {
  */
 export class TidemarkWorker {
   readonly #parts: WorkerParts
-  readonly #events = new EventEmitter()
   #state: WorkerState = 'created'
   /** Its whole life, from `run` or an early `shutdown` on. */
   #life: Promise<void> | undefined
@@ -80,9 +71,9 @@ export class TidemarkWorker {
     return this.#state
   }
 
-  /** Calls `listener` at each such event from now on. */
+  /** Calls `listener` at each such event from now on: see `WorkerEvents`. */
   on<E extends keyof WorkerEvents>(event: E, listener: WorkerEvents[E]): this {
-    this.#events.on(event, listener)
+    this.#parts.listeners.add(event, listener)
     return this
   }
 
@@ -120,7 +111,7 @@ export class TidemarkWorker {
     this.#state = 'running'
     const runs = workers.map((worker) => worker.run().finally(() => this.shutdown()))
     const watch = watchdog.run(watching.signal)
-    this.#emit('started')
+    this.#parts.listeners.tell('started')
     await this.#finish(
       Promise.allSettled(runs).then(async (outcomes) => {
         const tooLong = new Promise((resolve) => setTimeout(resolve, lastLookMayTake).unref())
@@ -140,20 +131,11 @@ export class TidemarkWorker {
         await this.#parts.end()
       }
       this.#state = 'stopped'
-      this.#emit('stopped', null)
+      this.#parts.listeners.tell('stopped', null)
     } catch (error) {
       this.#state = 'failed'
-      this.#emit('stopped', error instanceof Error ? error : new Error(messageOf(error)))
+      this.#parts.listeners.tell('stopped', error instanceof Error ? error : new Error(messageOf(error)))
       throw error
-    }
-  }
-
-  /** A listener that throws must not keep a worker from running or ending. */
-  #emit<E extends keyof WorkerEvents>(event: E, ...args: Parameters<WorkerEvents[E]>): void {
-    try {
-      this.#events.emit(event, ...args)
-    } catch (error) {
-      this.#parts.log.error({ error: messageOf(error) }, `a listener of the worker's '${event}' has thrown`)
     }
   }
 }

@@ -127,6 +127,12 @@ describeWith(['postgres', 'temporal'], 'a person pauses or resets the activity o
   const pause = () => client.workflowService.pauseActivity({ ...target(), reason: 'look into it' })
   const unpause = () => client.workflowService.unpauseActivity(target())
   const reset = () => client.workflowService.resetActivity(target())
+  /** Waits until people who search for this state, and for no other, find slice 0. */
+  const shows = (state: string) =>
+    waitFor(async () => String((await slice(0).describe()).searchAttributes.TidemarkState) === state, {
+      what: `the search attribute to be ${state}`,
+      timeout: 30_000,
+    })
   const held = () => waitFor(async () => (await batch())?.state === paused, { what: 'Temporal to hold the batch' })
 
   /** Waits until the worker has the answers to two more heartbeats: it knows of a command that came before. */
@@ -168,11 +174,15 @@ describeWith(['postgres', 'temporal'], 'a person pauses or resets the activity o
     // The worker answers, and says what the matter is.
     const view = await groupStatus(client, name())
     for (const { partition, state, reason } of view.partitions)
-      if (ofSlice(0)(partition)) expect(reason).toContain('paused in Temporal')
+      if (ofSlice(0)(partition)) expect([state, reason]).toEqual(['held', 'by ada in Temporal: look into it'])
       else expect(state).toBe('running')
+    await shows('held')
     await unpause()
     await hasHandled(0)
     once()
+    await shows('running')
+    const after = await groupStatus(client, name())
+    expect(after.partitions.map(({ state }) => state)).toEqual(after.partitions.map(() => 'running'))
   })
 
   it('pause: holds a batch that waits for messages', async () => {

@@ -4,9 +4,10 @@ import { startGroups } from '../../src/client/groups.js'
 import { inSession } from '../../src/client/session.js'
 import { resumeIn } from '../../src/client/steer.js'
 import { consumer, defineConfig, type TidemarkConfig } from '../../src/config/define.js'
-import { createStream, postgresStore, postgresStream } from '../../src/entry/postgres.js'
+import { appendEvents, createStream, postgresStore, postgresStream } from '../../src/entry/postgres.js'
 import { type GroupInput, workflowTypes } from '../../src/model/commands.js'
 import { groupWorkflowId } from '../../src/model/partition.js'
+import type { PartitionBlocked, PartitionCaughtUp, PartitionFenced } from '../../src/model/partition-events.js'
 import type { Log } from '../../src/ports/index.js'
 import { createWorker } from '../../src/worker/create.js'
 import { rowsOf, temporalClient } from '../support/consume.js'
@@ -111,6 +112,90 @@ describeWith(['temporal', 'postgres'], 'a worker as a library', () => {
       await waitForNoConnections()
     },
   )
+
+  it('tells of partitions that catch up, are blocked, and are fenced, and no faulty listener harms it', async () => {
+    const { connectionString } = database
+    const stream = unique('orders')
+    await createStream(connectionString, { stream, partitions: 1 })
+    const append = (...values: string[]) =>
+      appendEvents(
+        connectionString,
+        stream,
+        values.map((value) => ({ key: 'k', value })),
+      )
+    await append('a', 'b', 'c')
+    const { address, namespace } = part('temporal')
+    const config = defineConfig({
+      store: postgresStore({ connectionString }),
+      temporal: { address, namespace },
+      taskQueue: unique('queue'),
+      consumers: [
+        consumer({
+          group: 'bank',
+          source: postgresStream({
+            connectionString,
+            stream,
+            value: (document) => {
+              if (String(document).includes('secret')) throw new Error('can not be read')
+              return String(document)
+            },
+          }),
+          handler: async () => {},
+        }),
+      ],
+    })
+    const log = everyLine()
+    const worker = await createWorker(config, { log })
+    const heard: { caughtUp: PartitionCaughtUp[]; blocked: PartitionBlocked[]; fenced: PartitionFenced[] } = {
+      caughtUp: [],
+      blocked: [],
+      fenced: [],
+    }
+    worker.on('caughtUp', () => {
+      throw new Error('a faulty listener')
+    })
+    worker.on('caughtUp', async () => {
+      throw new Error('a faulty async listener')
+    })
+    worker.on('caughtUp', (event) => void heard.caughtUp.push(event))
+    worker.on('blocked', (event) => void heard.blocked.push(event))
+    worker.on('fenced', (event) => void heard.fenced.push(event))
+    const running = worker.run()
+    await startGroups(config)
+    try {
+      const place = { group: 'bank', stream, partition: 0 }
+      await waitFor(() => heard.caughtUp.length > 0, { what: 'the partition to catch up', timeout: 30_000 })
+      expect(heard.caughtUp).toEqual([{ ...place, position: expect.any(BigInt) }])
+
+      await append('d', 'the secret')
+      await waitFor(() => heard.blocked.length > 0, { what: 'the partition to be blocked', timeout: 30_000 })
+      const [blocked] = heard.blocked
+      expect(blocked).toEqual({
+        ...place,
+        offset: expect.any(BigInt),
+        code: 'UNDECODABLE',
+        message: expect.any(String),
+      })
+      expect(blocked!.offset).toBeGreaterThan(heard.caughtUp[0]!.position)
+      expect(blocked!.message).not.toContain('secret')
+
+      await rowsOf(connectionString, 'update tidemark.consumer_progress set epoch = epoch + 5 where stream = $1', [
+        stream,
+      ])
+      await inSession(config, (session) => resumeIn(session, session.config.consumers[0]!, {}))
+      await waitFor(() => heard.fenced.length > 0, { what: 'the partition to be fenced', timeout: 30_000 })
+      expect(heard.fenced[0]).toMatchObject({ ...place, owner: { epoch: 6 } })
+      expect(worker.state).toBe('running')
+      const errors = log.lines.filter(({ level }) => level === 'error').map(({ text }) => text)
+      expect(errors).toEqual([
+        "a listener of the worker's 'caughtUp' has thrown",
+        "a listener of the worker's 'caughtUp' has rejected",
+      ])
+    } finally {
+      worker.shutdown()
+      await running
+    }
+  }, 120_000)
 
   it('says at its start that a group keeps the number of slices that it has', async () => {
     const stream = unique('orders')

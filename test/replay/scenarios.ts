@@ -103,6 +103,28 @@ export const scenarios: Record<string, Scenario> = {
       await until(handle, 16, 'to be healthy', ({ condition }) => condition === 'healthy')
     },
   },
+  'slice-retried-as-a-whole-and-held': {
+    workflow: 'slice',
+    partitions: [0, 16],
+    activities: () => ({
+      process: async (input) => {
+        if (input.partitions[0]!.from !== '0') return calmBatch(input)
+        await untilCancelled()
+        return handled(input, 5, { end: 'released' })
+      },
+    }),
+    live: async (handle) => {
+      const ofBatch = 'shared/0/1/1'
+      const running = async () => (await handle.describe()).raw.pendingActivities?.[0]?.activityId === ofBatch
+      await waitFor(running, { what: 'the batch' })
+      await handle.signal(names.trouble, { [ofBatch]: { state: 'retrying', reason: 'the database is away' } })
+      await handle.signal(names.trouble, { [ofBatch]: { state: 'held', reason: 'by ada in Temporal' } })
+      await handle.signal(names.pause, { note: { ...anna, reason: 'look at it' } })
+      await committedTo(handle, 0, '5')
+      await handle.signal(names.resume, {})
+      await until(handle, 0, 'to rest', ({ place, progress }) => place === 'none' && progress?.batch === 2)
+    },
+  },
   'slice-blocked-fenced-and-fixed': {
     workflow: 'slice',
     activities: () => {

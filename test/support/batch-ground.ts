@@ -1,4 +1,5 @@
 import { BatchRun } from '../../activities/batch/batch-run.js'
+import { CatchUp } from '../../activities/batch/catch-up.js'
 import { ManualOffsets } from '../../activities/batch/manual-offsets.js'
 import type { BatchResources } from '../../activities/batch/partition-run.js'
 import { Readers } from '../../activities/batch/readers.js'
@@ -8,6 +9,7 @@ import type { HandlerContext } from '../../src/handlers/handler.js'
 import type { Until } from '../../src/handlers/until.js'
 import { memoryStore } from '../../src/memory/store/store.js'
 import type { BatchInput, BatchResult, PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
+import type { PartitionObserver } from '../../src/model/partition-events.js'
 import type { BatchLimits, ConsumerSettings } from '../../src/model/settings.js'
 import type { Message } from '../../src/ports/index.js'
 import { SharedBudget } from '../../src/worker/budget.js'
@@ -50,6 +52,8 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     },
     tell: async (outcomes: readonly PartitionOutcome[]) => void told.push(...outcomes),
   }
+  /** What the worker was told. */
+  const observed: Record<keyof PartitionObserver, object[]> = { blocked: [], fenced: [], caughtUp: [] }
   const draining = new AbortController()
   const runtime: ConsumerRuntime = {
     settings: {
@@ -90,11 +94,20 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     budget: new SharedBudget(1_000_000),
     slots: new Slots(settings?.concurrency ?? 100),
     cluster: { look: async () => null, signal: async () => {}, endStranded: async () => false },
+    observer: {
+      blocked: (event) => void observed.blocked.push(event),
+      fenced: (event) => void observed.fenced.push(event),
+      caughtUp: (event) => void observed.caughtUp.push(event),
+    },
     log: context.log,
     draining: draining.signal,
     stopped: new AbortController().signal,
   }
-  const resources: BatchResources = { readers: new Readers(runtime), manual: new ManualOffsets(runtime) }
+  const resources: BatchResources = {
+    readers: new Readers(runtime),
+    manual: new ManualOffsets(runtime),
+    catchUp: new CatchUp(),
+  }
 
   /** Begins a batch of partitions that are owned already. */
   function begin(
@@ -125,7 +138,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   const handled = (partition: number) =>
     calls.filter((call) => call.partition === partition).map((call) => call.offsets)
   const stored = async (partition: number) => (await offsets.list({ ...name, partition }))[0]?.position
-  return { log, runtime, calls, told, reach, draining, begin, own, handled, stored, resources }
+  return { log, runtime, calls, told, observed, reach, draining, begin, own, handled, stored, resources }
 }
 
 /** Outcomes by partition. */

@@ -1,4 +1,5 @@
 import type { Cluster, WorkflowLook } from '../../activities/runtime.js'
+import type { BatchTrouble } from '../../src/model/batch.js'
 import type { SliceMemo } from '../../src/model/commands.js'
 
 type Rest = NonNullable<SliceMemo['rest']>
@@ -8,6 +9,8 @@ export class FakeCluster implements Cluster {
   readonly workflows = new Map<string, WorkflowLook>()
   /** `workflow ID: signal`, in their order. */
   readonly signals: string[] = []
+  /** What the signals said, in the same order. */
+  readonly said: unknown[][] = []
   readonly looks: string[] = []
   /** Workflows of another build that have no worker. */
   readonly stranded = new Set<string>()
@@ -16,17 +19,31 @@ export class FakeCluster implements Cluster {
 
   /** The workflow has a batch under way. */
   working(id: string, memo: SliceMemo = {}, taskQueue = 'workflows'): void {
-    this.workflows.set(id, { status: 'running', taskQueue, memo, cancelled: new Set(), pending: ['process'] })
+    const batches = new Map([['shared/3/1/1', null]])
+    this.workflows.set(id, { status: 'running', taskQueue, memo, cancelled: new Set(), batches })
+  }
+
+  /** The workflow has these batches under way. */
+  troubled(id: string, batches: Readonly<Record<string, BatchTrouble | null>>): void {
+    const batchesById = new Map(Object.entries(batches))
+    const look = { status: 'running', taskQueue: 'workflows', memo: {}, cancelled: new Set<string>() } as const
+    this.workflows.set(id, { ...look, batches: batchesById })
   }
 
   /** The workflow came to rest for the n-th time, with partitions at these positions. */
   resting(id: string, count: number, partitions: Rest['partitions']): void {
     const memo = { rest: { count, partitions } }
-    this.workflows.set(id, { status: 'running', taskQueue: 'workflows', memo, cancelled: new Set(), pending: [] })
+    this.workflows.set(id, {
+      status: 'running',
+      taskQueue: 'workflows',
+      memo,
+      cancelled: new Set(),
+      batches: new Map(),
+    })
   }
 
   ended(id: string, status: Exclude<WorkflowLook['status'], 'running'>): void {
-    this.workflows.set(id, { status, taskQueue: 'workflows', memo: {}, cancelled: new Set(), pending: [] })
+    this.workflows.set(id, { status, taskQueue: 'workflows', memo: {}, cancelled: new Set(), batches: new Map() })
   }
 
   async look(id: string): Promise<WorkflowLook | null> {
@@ -35,8 +52,9 @@ export class FakeCluster implements Cluster {
     return this.workflows.get(id) ?? null
   }
 
-  async signal(id: string, signal: string): Promise<void> {
+  async signal(id: string, signal: string, ...args: unknown[]): Promise<void> {
     this.#answer()
+    this.said.push(args)
     this.signals.push(`${id}: ${signal}`)
   }
 

@@ -4,7 +4,7 @@ import { names } from '../../src/model/commands.js'
 import { type LiveSlice, type TakenBatch, withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { timeSkippingEnvironment } from '../support/workflow-env.js'
+import { answer, timeSkippingEnvironment } from '../support/workflow-env.js'
 
 const failed = (partition: number) => ({
   end: 'failed' as const,
@@ -150,6 +150,41 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
         ['0', undefined],
         ['1', 'failed'],
       ])
+    })
+  })
+
+  /** What the Temporal UI shows of the slice. */
+  const page = ({ handle }: LiveSlice) =>
+    answer(env, () => handle.query<{ currentDetails: string }>('__temporal_workflow_metadata'))
+  const shows = (slice: LiveSlice, text: string) =>
+    waitFor(async () => (await page(slice)).currentDetails.includes(text), { what: `the page to show ${text}` })
+
+  it('shows that its batch of all is retried or held, as long as it is told so, and of no other batch', async () => {
+    await withSlice(env, { partitions: [0, 1] }, async (slice) => {
+      const first = await slice.batch()
+      const retrying = { state: 'retrying', reason: 'the database is away' }
+      await slice.handle.signal(names.trouble, { 'of another run': retrying })
+      await slice.handle.signal(names.trouble, { [first.id]: retrying })
+      await shows(slice, '| 1 | retrying |')
+      await slice.handle.signal(names.trouble, { [first.id]: { state: 'held', reason: 'by ada in Temporal' } })
+      await shows(slice, '| 1 | held |')
+      expect((await page(slice)).currentDetails).toContain('held by ada in Temporal (since ')
+      await slice.handle.signal(names.trouble, {})
+      await shows(slice, '| 1 | running |')
+      // It stays with its neighbours.
+      expect(await slice.partition(1)).toMatchObject({ condition: 'healthy', place: 'slice' })
+    })
+  })
+
+  it('shows nothing of a batch that has ended', async () => {
+    await withSlice(env, { partitions: [0, 1] }, async (slice) => {
+      const first = await slice.batch()
+      await slice.handle.signal(names.trouble, { [first.id]: { state: 'retrying', reason: 'the database is away' } })
+      await shows(slice, '| 0 | retrying |')
+      first.answer(3)
+      const next = await slice.batch()
+      expect(next.id).not.toBe(first.id)
+      await shows(slice, '| 0 | running |')
     })
   })
 })

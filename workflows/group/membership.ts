@@ -9,6 +9,7 @@ import type {
   PartitionStart,
   ResumeCommand,
   SliceReport,
+  TroubledBatch,
 } from '../../src/model/commands.js'
 import { ranges, sliceOf } from '../../src/model/partition.js'
 import type { Revision } from '../../src/model/revision.js'
@@ -24,6 +25,8 @@ export class Membership {
   readonly #partitions: Set<number>
   readonly #added: Set<number>
   readonly #reports: Map<number, PartitionReport>
+  /** Batches in trouble by slice. */
+  readonly #troubled: Map<string, readonly TroubledBatch[]>
 
   constructor(
     private readonly input: GroupInput,
@@ -37,6 +40,7 @@ export class Membership {
     this.#partitions = new Set(state.partitions)
     this.#added = new Set(input.added)
     this.#reports = new Map(state.reports.map((report) => [report.partition, report]))
+    this.#troubled = new Map(Object.entries(state.troubled ?? {}))
   }
 
   get revision(): Revision {
@@ -101,13 +105,15 @@ export class Membership {
     return starts.flatMap(({ partition, paused }) => (paused && !this.#pauseOf(partition) ? [partition] : []))
   }
 
-  /** A slice reports its unhealthy partitions. Those it does not name are healthy. */
-  hear({ slice, generation, partitions }: SliceReport): void {
+  /** A slice reports its unhealthy partitions and its batches in trouble. Those it does not name are well. */
+  hear({ slice, generation, partitions, troubled = [] }: SliceReport): void {
     // A late report of a slice that reslicing has ended.
     if (generation !== this.generation) return
     for (const partition of this.#reports.keys())
       if (sliceOf(partition, this.slices) === slice) this.#reports.delete(partition)
     for (const report of partitions) this.#reports.set(report.partition, report)
+    this.#troubled.delete(String(slice))
+    if (troubled.length > 0) this.#troubled.set(String(slice), troubled)
   }
 
   /** @throws ApplicationFailure UNKNOWN_PARTITION */
@@ -151,6 +157,7 @@ export class Membership {
       pauses: this.pauses,
       version: this.#version,
       reports: [...this.#reports.values()].sort((a, b) => a.partition - b.partition),
+      ...(this.#troubled.size > 0 ? { troubled: Object.fromEntries(this.#troubled) } : {}),
     }
   }
 

@@ -63,19 +63,19 @@ function handToWorker(lane: Lane, closesInMs: number | undefined, state: SliceSt
     ...(lane.kind === 'apart' ? { apart: first.apart ?? 'failed' } : {}),
     ...(closesInMs === undefined ? {} : { closesInMs }),
   }
-  const shown =
-    lane.kind === 'apart' ? shownApart(name.stream, first) : { summary: `messages of ${namesOf(name.stream, members)}` }
-  return process(state.revision, { version: lane.version, ...shown }, input)
+  const summary =
+    lane.kind === 'apart'
+      ? `${describePartition({ stream: name.stream, partition: first.index })} apart from its neighbours: ${first.reason || 'its handler is slow'}`
+      : `messages of ${namesOf(name.stream, members)}`
+  lane.activityId = activityId(lane, name.stream, first)
+  return process(state.revision, { version: lane.version, summary, id: lane.activityId }, input)
 }
 
-/** How the Temporal UI shows a batch of one partition. The activity's ID names it, so that a person can find it. */
-function shownApart(stream: string, { index, reason, progress }: Partition): { summary: string; id: string } {
-  const place = describePartition({ stream, partition: index })
+/** People find a partition that is worked apart by the ID of its activity. No shared batch has an ID with a blank. */
+function activityId({ kind }: Lane, stream: string, { index, progress }: Partition): string {
   const { epoch, batch } = progress!
-  return {
-    summary: `${place} apart from its neighbours: ${reason || 'its handler is slow'}`,
-    id: `${place} epoch ${epoch} batch ${batch}`,
-  }
+  if (kind !== 'apart') return `shared/${index}/${epoch}/${batch}`
+  return `${describePartition({ stream, partition: index })} epoch ${epoch} batch ${batch}`
 }
 
 /** The end of a bounded run. Offsets are committed before a partition counts as finished. */

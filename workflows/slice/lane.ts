@@ -1,5 +1,7 @@
 import { CancellationScope } from '@temporalio/workflow'
-import type { PartitionOutcome } from '../../src/model/batch.js'
+import type { BatchTrouble, PartitionOutcome } from '../../src/model/batch.js'
+import type { TroubledBatch } from '../../src/model/commands.js'
+import { now } from '../clock.js'
 import type { Partition } from './partition.js'
 
 /**
@@ -18,6 +20,11 @@ export class Lane {
   /** Members that the batch was asked to let go of, while it keeps the others. */
   readonly asked = new Set<Partition>()
 
+  /** The ID of its activity; null before it is under way. */
+  activityId: string | null = null
+  /** What the group's poll says of its activity, and since when it does. */
+  #trouble: (BatchTrouble & { readonly since: string }) | null = null
+
   /**
    * @param version of the config that the batch is worked with
    * @param closesAt when a shared batch with messages is going to end: ms by the workflow's clock
@@ -34,6 +41,21 @@ export class Lane {
   /** Whether the batch was asked to let go of the partition. */
   letsGo(partition: Partition): boolean {
     return this.scope.consideredCancelled || this.asked.has(partition)
+  }
+
+  /** The group's poll tells which batches are in trouble now, by the IDs of their activities. */
+  told(troubles: Readonly<Record<string, BatchTrouble>>): void {
+    const trouble = this.activityId === null ? undefined : troubles[this.activityId]
+    if (trouble?.state !== this.#trouble?.state) this.#trouble = trouble ? { ...trouble, since: now() } : null
+  }
+
+  /** The trouble of the batch; null where the conditions of its partitions tell it already. */
+  get trouble(): TroubledBatch | null {
+    const trouble = this.#trouble
+    // A partition apart that is retried says so by its condition.
+    const partitions = [...this.members.keys()].filter(({ condition }) => condition !== trouble?.state)
+    if (!trouble || partitions.length === 0) return null
+    return { ...trouble, partitions: partitions.map(({ index }) => index).sort((a, b) => a - b) }
   }
 
   /** The partition is out of the batch. */

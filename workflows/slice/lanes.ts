@@ -1,6 +1,6 @@
 import { condition } from '@temporalio/workflow'
-import type { PartitionOutcome } from '../../src/model/batch.js'
-import type { PartitionStatus } from '../../src/model/commands.js'
+import type { BatchTrouble, PartitionOutcome } from '../../src/model/batch.js'
+import type { PartitionStatus, TroubledBatch } from '../../src/model/commands.js'
 import { runBatch } from './batch.js'
 import type { Commits } from './commits.js'
 import { Lane } from './lane.js'
@@ -76,6 +76,14 @@ export class Lanes implements UnderWay {
     // A retry of the batch must not take them back.
     this.#tell(gone)
     this.commits.begin()
+  }
+
+  told(troubles: Readonly<Record<string, BatchTrouble>>): void {
+    for (const lane of this.#lanes) lane.told(troubles)
+  }
+
+  get troubled(): readonly TroubledBatch[] {
+    return [...this.#lanes].flatMap(({ trouble }) => trouble ?? [])
   }
 
   placeOf(partition: Partition): Pick<PartitionStatus, 'place' | 'version'> {

@@ -9,7 +9,7 @@ import {
   upsertMemo,
   workflowInfo,
 } from '@temporalio/workflow'
-import type { PartitionOutcome, PauseNote } from '../../src/model/batch.js'
+import type { BatchTrouble, PartitionOutcome, PauseNote } from '../../src/model/batch.js'
 import {
   type FallbackCommand,
   names,
@@ -20,6 +20,7 @@ import {
   type SliceMemo,
   type SliceReport,
   type SliceStatus,
+  type TroubledBatch,
 } from '../../src/model/commands.js'
 import { groupWorkflowId } from '../../src/model/partition.js'
 import type { Revision } from '../../src/model/revision.js'
@@ -42,7 +43,11 @@ export const finishSignal = defineSignal(names.finish)
 export const reportSignal = defineSignal<[SliceReport]>(names.report)
 const wakeSignal = defineSignal(names.wake)
 const leaveSignal = defineSignal<[readonly PartitionOutcome[]]>(names.leave)
+const troubleSignal = defineSignal<[Readonly<Record<string, BatchTrouble>>]>(names.trouble)
 const statusQuery = defineQuery<SliceStatus>(names.status)
+
+/** A report of a slice where everything is well. */
+const nothingWrong = JSON.stringify([[], []])
 
 /** How commands reach the batches that are under way. */
 export interface UnderWay {
@@ -52,6 +57,10 @@ export interface UnderWay {
   releaseAll(isMeant?: (version: string) => boolean): void
   /** A batch has let partitions go and goes on without them. */
   left(outcomes: readonly PartitionOutcome[]): void
+  /** Which batches are in trouble now, by the IDs of their activities. */
+  told(troubles: Readonly<Record<string, BatchTrouble>>): void
+  /** Batches in trouble that their partitions' conditions do not tell of. */
+  readonly troubled: readonly TroubledBatch[]
   /** Where a partition is worked now, and with which version of the config. */
   placeOf(partition: Partition): Pick<PartitionStatus, 'place' | 'version'>
 }
@@ -74,7 +83,7 @@ export class SliceState {
   /** The partitions that rest, by the last memo. */
   #rested = ''
   /** What the group was told. It may know something else of an earlier run. */
-  #reported = workflowInfo().continuedFromExecutionRunId ? '' : '[]'
+  #reported = workflowInfo().continuedFromExecutionRunId ? '' : nothingWrong
   #shown: string
   #published = ''
 
@@ -114,6 +123,7 @@ export class SliceState {
       for (const partition of this.partitions.values()) partition.wake()
     })
     setHandler(leaveSignal, (outcomes) => underWay.left(outcomes))
+    setHandler(troubleSignal, (troubles) => underWay.told(troubles))
     setHandler(statusQuery, () => this.status())
   }
 
@@ -168,18 +178,23 @@ export class SliceState {
   publish(): void {
     const partitions = [...this.partitions.values()]
     this.#published = this.#text()
-    setCurrentDetails(detailsOf(this.input, this.version, partitions))
+    setCurrentDetails(detailsOf(this.input, this.version, partitions, this.#troubled))
     this.#showStates(partitions)
     this.#showRest(partitions)
     this.#report(partitions)
   }
 
+  get #troubled(): readonly TroubledBatch[] {
+    return this.#underWay?.troubled ?? []
+  }
+
   #text(): string {
-    return JSON.stringify([this.version, [...this.partitions.values()].map((partition) => partition.record())])
+    const records = [...this.partitions.values()].map((partition) => partition.record())
+    return JSON.stringify([this.version, records, this.#troubled])
   }
 
   #showStates(partitions: readonly Partition[]): void {
-    const states = statesOf(partitions)
+    const states = statesOf(partitions, this.#troubled)
     if (!this.input.searchAttributes || String(states) === this.#shown) return
     this.#shown = String(states)
     showStates(states)
@@ -200,13 +215,19 @@ export class SliceState {
 
   #report(partitions: readonly Partition[]): void {
     const unhealthy = partitions.filter(({ condition }) => condition !== 'healthy').map((one) => one.report())
-    const text = JSON.stringify(unhealthy)
+    const troubled = this.#troubled
+    const text = JSON.stringify([unhealthy, troubled])
     if (text === this.#reported) return
     this.#reported = text
     const { slice, generation } = this.input
     // The group keeps a list of reports; a slice works without a group that hears it.
     CancellationScope.nonCancellable(() =>
-      this.#group().signal(reportSignal, { slice, generation, partitions: unhealthy }),
+      this.#group().signal(reportSignal, {
+        slice,
+        generation,
+        partitions: unhealthy,
+        ...(troubled.length > 0 ? { troubled } : {}),
+      }),
     ).catch(() => {})
   }
 

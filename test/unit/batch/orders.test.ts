@@ -9,7 +9,7 @@ const running: WorkflowLook = {
   taskQueue: 'workflows',
   memo: {},
   cancelled: new Set(),
-  pending: ['process'],
+  batches: new Map(),
 }
 
 /** A batch of partitions 0 to 2: of epoch 2, batch 5. */

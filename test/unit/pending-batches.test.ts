@@ -1,0 +1,49 @@
+import type { WorkflowExecutionDescription } from '@temporalio/client'
+import { describe, expect, it } from 'vitest'
+import { held, letGo } from '../../src/model/commands.js'
+import { batchesAmong, troubleOf } from '../../src/temporal/pending.js'
+
+type Activity = Parameters<typeof troubleOf>[0]
+
+const failedWith = (type: string, attempt = 2): Activity => ({
+  attempt,
+  lastFailure: { message: 'no such account', applicationFailureInfo: { type } },
+})
+
+it('takes only batches for batches', () => {
+  const raw = { pendingActivities: [{ activityType: { name: 'open' } }, { activityType: { name: 'process' } }] }
+  expect(batchesAmong({ raw } as unknown as WorkflowExecutionDescription)).toEqual([raw.pendingActivities[1]])
+})
+
+describe('a batch', () => {
+  it('that has failed is retried', () => {
+    expect(troubleOf(failedWith('HANDLER_FAILED'))).toEqual({ state: 'retrying', reason: 'no such account' })
+  })
+
+  it('on its first attempt has nothing wrong', () => {
+    expect(troubleOf({ attempt: 1 })).toBeNull()
+  })
+
+  it('that its worker let go, or that a person took from it, is not retried', () => {
+    expect([troubleOf(failedWith(letGo)), troubleOf(failedWith(held))]).toEqual([null, null])
+  })
+
+  it('whose worker died is not retried', () => {
+    const timeoutFailureInfo = { timeoutType: 4 }
+    expect(troubleOf({ attempt: 2, lastFailure: { message: 'activity timeout', timeoutFailureInfo } })).toBeNull()
+  })
+
+  it('that a person has paused in Temporal is held, though it failed before', () => {
+    const pauseInfo = { manual: { identity: 'ada', reason: 'look into it' } }
+    const activity = { ...failedWith('HANDLER_FAILED'), state: 4, pauseInfo }
+    expect(troubleOf(activity)).toEqual({ state: 'held', reason: 'by ada in Temporal: look into it' })
+  })
+
+  it('is held by a person where Temporal does not say whom', () => {
+    expect(troubleOf({ state: 4 })).toEqual({ state: 'held', reason: 'by a person in Temporal' })
+  })
+
+  it('that a worker still has when a person pauses it is not held yet', () => {
+    expect(troubleOf({ state: 5, attempt: 1 })).toBeNull()
+  })
+})
