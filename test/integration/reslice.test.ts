@@ -101,7 +101,10 @@ export default defineConfig({
         },
         { what: 'the pause', timeout: 30_000 },
       )
-      const [stands, count] = [await waited(), await handledOf(paused)]
+      const count = await handledOf(paused)
+      const stands = [{ offset: String(count - 1) }]
+      // What was in hand is handled when it counts as paused; the commit is on its way.
+      await waitFor(async () => (await waited())[0]?.offset === stands[0]!.offset, { what: 'its commit' })
 
       for (const [before, slices, generation] of [
         [4, 3, 2],
