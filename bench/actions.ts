@@ -7,7 +7,7 @@ import type { Bench } from './bench.js'
 import type { Child } from './child.js'
 import { sliceIds } from './history.js'
 import type { Job } from './job.js'
-import { computedActions, type Situation } from './situations.js'
+import { computedActions, perBusySlice, type Situation, situations } from './situations.js'
 import { Traffic } from './traffic.js'
 
 /** A group that is not at rest after so long never will be, ms. */
@@ -27,6 +27,9 @@ export interface ActionLine {
   readonly actionsPerMinute: number
   /** By `tidemark cost`: at rest, or busy in all slices. */
   readonly computedPerMinute: number
+  /** Of `busy-slices`: what each busy slice adds, by the difference to `busy-slice`, and by `tidemark cost`. */
+  readonly perSlice?: number
+  readonly computedPerSlice?: number
   readonly byKind: ActionCounts
   /** CPU time of the worker's process by time: 1 is one core. */
   readonly cpuShare: number
@@ -34,8 +37,23 @@ export interface ActionLine {
   readonly rssMb: number
 }
 
+/** Counts the situations one after the other, and hands on each line when it is known: all of them take half an hour. */
+export async function countActions(bench: Bench, minutes: number, tell: (line: ActionLine) => void): Promise<void> {
+  let one: ActionLine | undefined
+  for (const situation of situations) {
+    bench.say(`${situation.name} with ${situation.partitions} partitions`)
+    const line = await measureActions(bench, situation, minutes)
+    if (situation.name === 'busy-slice') one = line
+    if (situation.name !== 'busy-slices' || !one) tell(line)
+    else {
+      const computedPerSlice = round(computedActions(situation).perSlice)
+      tell({ ...line, perSlice: round(perBusySlice(one, line)), computedPerSlice })
+    }
+  }
+}
+
 /** Runs a group with a worker of its own, and counts its billable actions for so many minutes. */
-export async function measureActions(bench: Bench, situation: Situation, minutes: number): Promise<ActionLine> {
+async function measureActions(bench: Bench, situation: Situation, minutes: number): Promise<ActionLine> {
   const { partitions, messagesPerSecond, settings } = situation
   const topic = { name: `bench-actions-${randomBytes(4).toString('hex')}`, partitions }
   await bench.log.create(topic.name, partitions)

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { messageOf } from '../src/model/errors.js'
-import { measureActions } from './actions.js'
+import { type ActionLine, countActions } from './actions.js'
 import { type Bench, type Run, withKafka, withRabbitmq } from './bench.js'
 import { drain } from './drain.js'
 import { type ContenderName, contenders, withDedupe } from './job.js'
 import { latency } from './latency.js'
 import { fewPartitions, help, type Options, parseOptions, type Workload } from './options.js'
 import { type Line, lineOf, ratiosOf, tableOf } from './report.js'
-import { situations } from './situations.js'
 
 /** The first run of anything is slower: the broker compiles itself, files are read into memory. It is not counted. */
 const warmUpMessages = 20_000
@@ -21,7 +20,11 @@ async function main(): Promise<void> {
     process.stdout.write(help)
     return
   }
-  if (options.actions) return countActions(options.actions.minutes)
+  const { actions } = options
+  if (actions) {
+    const print = (line: ActionLine) => void process.stdout.write(`${JSON.stringify(line)}\n`)
+    return withKafka(say, (bench) => countActions(bench, actions.minutes, print), true)
+  }
   const lines: Line[] = []
   const { workloads } = options
   const wanted = (workload: Workload) => workloads.includes(workload)
@@ -49,17 +52,6 @@ async function main(): Promise<void> {
     say(`WRONG: ${contender} ${workload}: ${lost} messages lost, ${duplicates} effects twice`)
   }
   if (wrong.length > 0) process.exitCode = 1
-}
-
-/** Each line is printed when it is known: all of them take half an hour. */
-async function countActions(minutes: number): Promise<void> {
-  const count = async (bench: Bench) => {
-    for (const situation of situations) {
-      say(`${situation.name} with ${situation.partitions} partitions`)
-      process.stdout.write(`${JSON.stringify(await measureActions(bench, situation, minutes))}\n`)
-    }
-  }
-  await withKafka(say, count, true)
 }
 
 async function drains(
