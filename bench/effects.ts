@@ -77,6 +77,16 @@ export class Effects {
     return rows[0]!.ms
   }
 
+  /** How many messages of a slice's partitions have an effect, and when the last one got it: ms since 1970, 0 before the first. */
+  async ofSlice(table: string, slices: number, slice: number): Promise<{ messages: number; lastAt: number }> {
+    const { rows } = await this.#client.query<{ messages: string; at: number }>(
+      `select count(distinct (partition, log_offset)) as messages, coalesce(extract(epoch from max(at)) * 1000, 0)::float8 as at
+       from ${table} where partition % $1 = $2`,
+      [slices, slice],
+    )
+    return { messages: Number(rows[0]!.messages), lastAt: rows[0]!.at }
+  }
+
   async tally(table: string, messages: number): Promise<Tally> {
     const { rows } = await this.#client.query<{ all: string; distinct: string }>(
       `select coalesce(sum(n), 0) as all, count(*) as distinct
