@@ -13,6 +13,7 @@ import type { Reach } from './batch/reach.js'
 import { Readers } from './batch/readers.js'
 import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
+import { watchFreshRest } from './polling/fresh-rest.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 /** Pause before a slice is told for the second time that partitions have left its batch, ms. */
@@ -54,6 +55,7 @@ export function createProcess(runtime: ConsumerRuntime) {
       // An operator holds or restarts the activity: Temporal does either with one that fails.
       const { paused, reset } = context.cancellationDetails ?? {}
       if (paused || reset) throw ApplicationFailure.retryable(paused ? 'paused in Temporal' : 'reset in Temporal', held)
+      void watchFreshRest(runtime, input.name, input.slice, result)
       return result
     } finally {
       orders.stop()
