@@ -163,6 +163,8 @@ export class SliceWatch {
 
   async #wake({ count }: NonNullable<SliceMemo['rest']>): Promise<void> {
     this.#woken = { count, at: Date.now() }
+    // Looked at soon, as long as it works: it may come to rest again in a moment, and nobody else waits for its messages then.
+    this.#state = 'working'
     const { cluster, log } = this.runtime
     await cluster.signal(sliceWorkflowId(this.name, this.slice), names.wake).catch((error) => {
       log.debug({ ...this.name, slice: this.slice, error: String(error) }, 'could not wake a slice; trying again')

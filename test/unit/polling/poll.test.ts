@@ -54,6 +54,19 @@ describe('a poll', () => {
     expect(looks(1)).toBeLessThanOrEqual(6)
   })
 
+  it('looks soon at a slice that it has woken, and waits for it again when it rests again', async () => {
+    const { cluster, log } = await polling()
+    cluster.resting(idOf(1), 1, { 1: ['1', null], 3: ['1', null] })
+    await pass(12_500)
+    log.append(3)
+    await pass(1)
+    cluster.resting(idOf(1), 2, { 1: ['1', null], 3: ['2', null] })
+    await pass(2_000)
+    log.append(1)
+    await pass(1)
+    expect(cluster.signals).toEqual([`${idOf(1)}: wake`, `${idOf(1)}: wake`])
+  })
+
   it('says which partitions were added', async () => {
     const { result, log } = await polling()
     log.append(4)
