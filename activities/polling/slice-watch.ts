@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { BatchTrouble } from '../../src/model/batch.js'
 import type { SliceMemo } from '../../src/model/commands.js'
 import { names } from '../../src/model/commands.js'
@@ -47,6 +48,11 @@ export class SliceWatch {
 
   get state(): SliceState {
     return this.#state
+  }
+
+  /** It rests, and was not woken since: nothing is to be seen of it for a while. One that was woken may rest again in a moment. */
+  get quiet(): boolean {
+    return this.#state === 'resting' && this.#woken?.count !== this.#rest?.count
   }
 
   /** Whether the slice has been missing long enough to be started again. */
@@ -112,6 +118,8 @@ export class SliceWatch {
     this.#rest = rest
     if (!rest) return
     const end = new AbortController()
+    // One of each partition.
+    setMaxListeners(0, end.signal)
     this.#end = end
     for (const [partition, [position]] of Object.entries(rest.partitions))
       void this.#wait(Number(partition), BigInt(position), rest, end)
@@ -163,8 +171,6 @@ export class SliceWatch {
 
   async #wake({ count }: NonNullable<SliceMemo['rest']>): Promise<void> {
     this.#woken = { count, at: Date.now() }
-    // Looked at soon, as long as it works: it may come to rest again in a moment, and nobody else waits for its messages then.
-    this.#state = 'working'
     const { cluster, log } = this.runtime
     await cluster.signal(sliceWorkflowId(this.name, this.slice), names.wake).catch((error) => {
       log.debug({ ...this.name, slice: this.slice, error: String(error) }, 'could not wake a slice; trying again')
