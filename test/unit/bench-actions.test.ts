@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { countedBetween, parseActionCounts } from '../../bench/action-counts.js'
+import { countedBetween, exceptHeartbeats, parseActionCounts } from '../../bench/action-counts.js'
 import { computedActions, perBusySlice, situations } from '../../bench/situations.js'
 
 const metrics = `# HELP action action counter
@@ -21,6 +21,10 @@ describe('the counts of billable actions', () => {
 
   it('are empty before the first action', () => {
     expect(parseActionCounts('# TYPE action counter\n', 'default')).toEqual({})
+  })
+
+  it('tell by all but the heartbeats whether anything happens', () => {
+    expect(exceptHeartbeats(parseActionCounts(metrics, 'default'))).toBe(116)
   })
 
   it('are told apart from those of earlier measurements', () => {
