@@ -59,7 +59,7 @@ export function createPoll(runtime: ConsumerRuntime) {
       async function look(): Promise<void> {
         const all = Date.now() - restLookedAt >= lookAtRestEvery
         if (all) restLookedAt = Date.now()
-        const due = watches.filter(({ state }) => all || state !== 'resting')
+        const due = watches.filter(({ quiet }) => all || !quiet)
         const looks = await Promise.allSettled(due.map((watch) => watch.look()))
         const failed = looks.find((one) => one.status === 'rejected')
         if (failed) log.debug({ ...name, error: messageOf(failed.reason) }, 'could not look at a slice')

@@ -28,3 +28,8 @@ export function countedBetween(before: ActionCounts, after: ActionCounts): Actio
   const differences = Object.entries(after).map(([kind, count]) => [kind, count - (before[kind] ?? 0)] as const)
   return Object.fromEntries(differences.filter(([, count]) => count > 0))
 }
+
+/** How many actions of all other kinds there were. */
+export function exceptHeartbeats(counts: ActionCounts): number {
+  return Object.entries(counts).reduce((sum, [kind, count]) => (kind.endsWith('Heartbeat') ? sum : sum + count), 0)
+}

@@ -2,20 +2,20 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client, Connection } from '@temporalio/client'
 import type { SliceMemo } from '../src/model/commands.js'
-import { type ActionCounts, countedBetween, fetchActionCounts } from './action-counts.js'
+import { type ActionCounts, countedBetween, exceptHeartbeats, fetchActionCounts } from './action-counts.js'
 import type { Bench } from './bench.js'
 import type { Child } from './child.js'
 import { sliceIds } from './history.js'
 import type { Job } from './job.js'
-import { computedActions, type Situation } from './situations.js'
+import { computedActions, perBusySlice, type Situation, situations } from './situations.js'
 import { Traffic } from './traffic.js'
 
 /** A group that is not at rest after so long never will be, ms. */
 const patience = 180_000
 /** Traffic before it counts, ms: longer than a batch, so that the start of the group is over. */
 const warmUpMs = 45_000
-/** The server's counters lag behind what it does by a second or so. What led to rest is not to be counted as rest, ms. */
-const countersLagMs = 5_000
+/** The server's counters lag behind what it does, by more on a busy machine. What led to rest is not to be counted as rest, ms. */
+const countersStillMs = 5_000
 
 /** What a group costs while nothing else uses Temporal. */
 export interface ActionLine {
@@ -27,6 +27,9 @@ export interface ActionLine {
   readonly actionsPerMinute: number
   /** By `tidemark cost`: at rest, or busy in all slices. */
   readonly computedPerMinute: number
+  /** Of `busy-slices`: what each busy slice adds, by the difference to `busy-slice`, and by `tidemark cost`. */
+  readonly perSlice?: number
+  readonly computedPerSlice?: number
   readonly byKind: ActionCounts
   /** CPU time of the worker's process by time: 1 is one core. */
   readonly cpuShare: number
@@ -34,8 +37,23 @@ export interface ActionLine {
   readonly rssMb: number
 }
 
+/** Counts the situations one after the other, and hands on each line when it is known: all of them take half an hour. */
+export async function countActions(bench: Bench, minutes: number, tell: (line: ActionLine) => void): Promise<void> {
+  let one: ActionLine | undefined
+  for (const situation of situations) {
+    bench.say(`${situation.name} with ${situation.partitions} partitions`)
+    const line = await measureActions(bench, situation, minutes)
+    if (situation.name === 'busy-slice') one = line
+    if (situation.name !== 'busy-slices' || !one) tell(line)
+    else {
+      const computedPerSlice = round(computedActions(situation).perSlice)
+      tell({ ...line, perSlice: round(perBusySlice(one, line)), computedPerSlice })
+    }
+  }
+}
+
 /** Runs a group with a worker of its own, and counts its billable actions for so many minutes. */
-export async function measureActions(bench: Bench, situation: Situation, minutes: number): Promise<ActionLine> {
+async function measureActions(bench: Bench, situation: Situation, minutes: number): Promise<ActionLine> {
   const { partitions, messagesPerSecond, settings } = situation
   const topic = { name: `bench-actions-${randomBytes(4).toString('hex')}`, partitions }
   await bench.log.create(topic.name, partitions)
@@ -44,7 +62,10 @@ export async function measureActions(bench: Bench, situation: Situation, minutes
     const traffic = new Traffic(bench.log, topic, messagesPerSecond)
     try {
       if (messagesPerSecond > 0) await traffic.lasts(warmUpMs)
-      else await atRest(bench, job)
+      else {
+        await atRest(bench, job)
+        await countersStill(bench)
+      }
       const usage = await usageDuring(bench, child, () => traffic.lasts(minutes * 60_000))
       const { slices, perMinute } = computedActions(situation)
       const group = { situation: situation.name, partitions, slices, messagesPerSecond }
@@ -68,17 +89,11 @@ export async function measureActions(bench: Bench, situation: Situation, minutes
 
 type Usage = Pick<ActionLine, 'minutes' | 'actionsPerMinute' | 'byKind' | 'cpuShare' | 'rssMb'>
 
-async function usageDuring({ temporal }: Bench, child: Child, wait: () => Promise<void>): Promise<Usage> {
-  const { metricsUrl, namespace } = temporal
-  if (metricsUrl === null) throw new Error('this Temporal server shows no metrics')
-  const [before, countsBefore, began] = [
-    await child.look(),
-    await fetchActionCounts(metricsUrl, namespace),
-    performance.now(),
-  ]
+async function usageDuring(bench: Bench, child: Child, wait: () => Promise<void>): Promise<Usage> {
+  const [before, countsBefore, began] = [await child.look(), await countsOf(bench), performance.now()]
   await wait()
   const minutes = (performance.now() - began) / 60_000
-  const byKind = countedBetween(countsBefore, await fetchActionCounts(metricsUrl, namespace))
+  const byKind = countedBetween(countsBefore, await countsOf(bench))
   const after = await child.look()
   return {
     minutes: round(minutes),
@@ -86,6 +101,23 @@ async function usageDuring({ temporal }: Bench, child: Child, wait: () => Promis
     byKind,
     cpuShare: Number(((after.cpuSeconds - before.cpuSeconds) / (minutes * 60)).toFixed(4)),
     rssMb: Math.round(after.rssMb),
+  }
+}
+
+function countsOf({ temporal: { metricsUrl, namespace } }: Bench): Promise<ActionCounts> {
+  if (metricsUrl === null) throw new Error('this Temporal server shows no metrics')
+  return fetchActionCounts(metricsUrl, namespace)
+}
+
+/** Resolves when the server has counted nothing but heartbeats for a while. */
+async function countersStill(bench: Bench): Promise<void> {
+  const [deadline, read] = [Date.now() + patience, async () => exceptHeartbeats(await countsOf(bench))]
+  let [last, since] = [await read(), Date.now()]
+  while (Date.now() - since < countersStillMs) {
+    if (Date.now() > deadline) throw new Error('the group does not stay at rest')
+    await delay(1_000)
+    const now = await read()
+    if (now !== last) [last, since] = [now, Date.now()]
   }
 }
 
@@ -103,7 +135,6 @@ async function atRest({ temporal: { address, namespace } }: Bench, job: Job): Pr
       if (Date.now() > deadline) throw new Error(`only ${all} of ${job.partitions} partitions came to rest`)
       await delay(1_000)
     }
-    await delay(countersLagMs)
   } finally {
     await connection.close()
   }

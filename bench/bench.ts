@@ -17,6 +17,7 @@ export interface Run extends Tally, Usage {
   readonly msgsPerSecond: number
   readonly p50Ms: number | null
   readonly p99Ms: number | null
+  readonly maxMs: number | null
 }
 
 /** The parts a run needs, and how to tell people what goes on. */

@@ -22,7 +22,7 @@ export function drain(bench: Bench, contender: ContenderName, topic: Topic, mess
     const seconds = ((await effects.lastAt(table)) - began) / 1000
     const tally = await effects.tally(table, messages)
     const msgsPerSecond = (messages - tally.lost) / seconds
-    const figures = { msgsPerSecond, p50Ms: null, p99Ms: null }
+    const figures = { msgsPerSecond, p50Ms: null, p99Ms: null, maxMs: null }
     return { partitions, messages, handled: messages, ...figures, ...tally, ...usage }
   })
 }

@@ -16,13 +16,14 @@ export class Effects {
   readonly connectionString: string
   readonly #server: pg.Client
   readonly #database: string
-  readonly #client: pg.Client
+  /** One connection: what is asked side by side waits its turn. */
+  readonly #pool: pg.Pool
 
   private constructor(server: pg.Client, database: string, connectionString: string) {
     this.#server = server
     this.#database = database
     this.connectionString = connectionString
-    this.#client = new pg.Client({ connectionString })
+    this.#pool = new pg.Pool({ connectionString, max: 1, idleTimeoutMillis: 0 })
   }
 
   /** Throws when this Postgres does not write its commits to the disk: such figures would mean nothing. */
@@ -38,47 +39,55 @@ export class Effects {
     await server.query(`create database ${database}`)
     const url = new URL(serverUrl)
     url.pathname = `/${database}`
-    const effects = new Effects(server, database, url.href)
-    await effects.#client.connect()
-    return effects
+    return new Effects(server, database, url.href)
   }
 
   async createTable(name: string): Promise<void> {
-    await this.#client.query(
+    await this.#pool.query(
       `create table ${name} (partition int, log_offset bigint, account text, amount int, sent float8, at timestamptz)
        with (autovacuum_enabled = false)`,
     )
     // Neither pays for what was written before it.
-    await this.#client.query('checkpoint')
+    await this.#pool.query('checkpoint')
   }
 
   async dropTable(name: string): Promise<void> {
-    await this.#client.query(`drop table ${name}`)
+    await this.#pool.query(`drop table ${name}`)
   }
 
   /** Size of the table in bytes: cheap to ask, and at rest when nobody writes. */
   async bytes(table: string): Promise<number> {
-    const { rows } = await this.#client.query<{ bytes: string }>('select pg_relation_size($1::regclass) as bytes', [
+    const { rows } = await this.#pool.query<{ bytes: string }>('select pg_relation_size($1::regclass) as bytes', [
       table,
     ])
     return Number(rows[0]!.bytes)
   }
 
   async count(table: string): Promise<number> {
-    const { rows } = await this.#client.query<{ count: string }>(`select count(*) from ${table}`)
+    const { rows } = await this.#pool.query<{ count: string }>(`select count(*) from ${table}`)
     return Number(rows[0]!.count)
   }
 
   /** When the last effect happened, ms since 1970 by the database's clock. */
   async lastAt(table: string): Promise<number> {
-    const { rows } = await this.#client.query<{ ms: number }>(
+    const { rows } = await this.#pool.query<{ ms: number }>(
       `select (extract(epoch from max(at)) * 1000)::float8 as ms from ${table}`,
     )
     return rows[0]!.ms
   }
 
+  /** How many messages of a slice's partitions have an effect, and when the last one got it: ms since 1970, 0 before the first. */
+  async ofSlice(table: string, slices: number, slice: number): Promise<{ messages: number; lastAt: number }> {
+    const { rows } = await this.#pool.query<{ messages: string; at: number }>(
+      `select count(distinct (partition, log_offset)) as messages, coalesce(extract(epoch from max(at)) * 1000, 0)::float8 as at
+       from ${table} where partition % $1 = $2`,
+      [slices, slice],
+    )
+    return { messages: Number(rows[0]!.messages), lastAt: rows[0]!.at }
+  }
+
   async tally(table: string, messages: number): Promise<Tally> {
-    const { rows } = await this.#client.query<{ all: string; distinct: string }>(
+    const { rows } = await this.#pool.query<{ all: string; distinct: string }>(
       `select coalesce(sum(n), 0) as all, count(*) as distinct
        from (select count(*) as n from ${table} group by partition, log_offset) m`,
     )
@@ -88,7 +97,7 @@ export class Effects {
 
   /** Milliseconds from sending to effect, of the messages sent at `since` (ms since 1970) or later, in rising order. */
   async latencies(table: string, since: number): Promise<number[]> {
-    const { rows } = await this.#client.query<{ ms: number }>(
+    const { rows } = await this.#pool.query<{ ms: number }>(
       `select (extract(epoch from at) * 1000 - sent)::float8 as ms from ${table} where sent >= $1 order by 1`,
       [since],
     )
@@ -96,7 +105,7 @@ export class Effects {
   }
 
   async close(): Promise<void> {
-    await this.#client.end()
+    await this.#pool.end()
     await this.#server.query(`drop database ${this.#database} with (force)`)
     await this.#server.end()
   }

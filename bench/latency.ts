@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Bench, Run, Topic } from './bench.js'
 import type { ContenderName } from './job.js'
-import { percentile } from './statistics.js'
+import { latencyFigures } from './statistics.js'
 
 const perSecond = 20
 /** The same traffic before it counts, from the first effect on: connections, caches and compilers settle. */
@@ -38,7 +38,7 @@ export async function latency(bench: Bench, contender: ContenderName, topic: Top
     await handled(bench, table, sent)
     const usage = await child.stop()
     const times = await effects.latencies(table, since)
-    const figures = { msgsPerSecond: perSecond, p50Ms: percentile(times, 0.5), p99Ms: percentile(times, 0.99) }
+    const figures = { msgsPerSecond: perSecond, ...latencyFigures(times) }
     const tally = await effects.tally(table, sent)
     return { partitions, messages: perSecond * seconds, handled: sent, ...figures, ...tally, ...usage }
   })

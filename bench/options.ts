@@ -1,8 +1,17 @@
 import { parseArgs } from 'node:util'
 
-/** Partitions of every workload but the one with many. */
+/** Partitions of every workload but those with many. */
 export const fewPartitions = 4
-export const workloads = ['drain', 'latency', 'many-partitions-drain', 'rabbitmq-drain', 'rabbitmq-latency'] as const
+/** Partitions of the workload whose partitions are at rest. */
+export const restPartitions = 64
+export const workloads = [
+  'drain',
+  'latency',
+  'rest-latency',
+  'many-partitions-drain',
+  'rabbitmq-drain',
+  'rabbitmq-latency',
+] as const
 export type Workload = (typeof workloads)[number]
 
 export interface Options {
@@ -10,6 +19,8 @@ export interface Options {
   readonly messages: number
   /** How long each latency is measured, seconds: 30, and less where few messages ask for a short run. */
   readonly latencySeconds: number
+  /** Messages that each slice gets at rest: 20, and fewer in a short run. */
+  readonly restRounds: number
   /** Partitions of the drain with many. */
   readonly partitions: number
   /** Times each contender runs each workload. */
@@ -31,8 +42,11 @@ RabbitMQ, too: the plain client (kafkajs or rabbitmq-stream-js-client, hand-tune
 own. Medians of the rounds. A drain's time includes the start of the group. The parts are started here unless KAFKA_BROKERS, RABBITMQ_URL,
 DATABASE_URL and TEMPORAL_ADDRESS name running ones.
 
+rest-latency is Tidemark's alone, once: 320 messages (fewer where few --messages ask for a short run) for partitions at rest. 16 slices of
+${restPartitions} partitions come to rest after 1 s; each gets its messages one by one, 1 to 8 s after the last one was handled. It takes 2 minutes.
+
   --messages N              messages of the backlog (500000)
-  --partitions N            partitions of the drain with many (256); all others have ${fewPartitions}
+  --partitions N            partitions of the drain with many (256); rest-latency has ${restPartitions}, all others ${fewPartitions}
   --rounds N                runs of each contender (3)
   --only WORKLOAD           only this one: ${workloads.join(', ')}
   --dedupe                  the drains also with the option dedupe, a key for each message
@@ -41,9 +55,9 @@ DATABASE_URL and TEMPORAL_ADDRESS name running ones.
 
 npm run bench -- --actions [--minutes N]
 
-Counts what Temporal Cloud would bill, by the dev server's own count: a group at rest with 12, 256 and 1,024 partitions, a busy slice, and
-one message a second over 256 partitions. With CPU (1 is one core) and memory of the worker's process, and what 'tidemark cost' computes.
-One JSON object a line. Temporal is started here.
+Counts what Temporal Cloud would bill, by the dev server's own count: a group at rest with 12, 256 and 1,024 partitions, one with one
+busy slice, one with three (and what each of them adds), and one message a second over 256 partitions. With CPU (1 is one core) and memory
+of the worker's process, and what 'tidemark cost' computes. One JSON object a line. Temporal is started here.
 
   --minutes N               how long each is measured (5)
 `
@@ -69,6 +83,7 @@ export function parseOptions(args: readonly string[]): Options | null {
   return {
     messages,
     latencySeconds: Math.min(30, Math.max(5, Math.floor(messages / 10_000))),
+    restRounds: Math.min(20, Math.max(2, Math.floor(messages / 25_000))),
     partitions: count('partitions', values.partitions),
     rounds: count('rounds', values.rounds),
     workloads: values.only === undefined ? workloads : [workload(values.only)],

@@ -3,7 +3,7 @@ import { type ContenderName, withDedupe } from './job.js'
 import { type Workload, workloads } from './options.js'
 import { median } from './statistics.js'
 
-/** The figures of one contender in one workload, over all rounds: medians, but of lost and duplicates the sum. */
+/** The figures of one contender in one workload, over all rounds: medians, but of lost and duplicates the sum, and of maxMs the worst. */
 export interface Line {
   readonly contender: ContenderName
   readonly workload: Workload
@@ -17,6 +17,7 @@ export interface Line {
   readonly historyEventsPer1000: number
   readonly p50Ms: number | null
   readonly p99Ms: number | null
+  readonly maxMs: number | null
 }
 
 type Comparison = Workload | 'dedupe' | 'rabbitmq-dedupe' | 'many-partitions'
@@ -62,6 +63,7 @@ export function lineOf(contender: ContenderName, workload: Workload, runs: reado
           1,
         )
       : null,
+    maxMs: timed ? round(Math.max(...runs.map((run) => run.maxMs!)), 1) : null,
   }
 }
 
@@ -96,7 +98,7 @@ export function tableOf(lines: readonly Line[], ratios: Ratios): string {
     'cpuSeconds',
     'peakRssMb',
   ] as const
-  const columns = [...names, 'historyEventsPer1000', 'p50Ms', 'p99Ms'] as const
+  const columns = [...names, 'historyEventsPer1000', 'p50Ms', 'p99Ms', 'maxMs'] as const
   const rows = [[...columns], ...lines.map((line) => columns.map((name) => String(line[name] ?? '')))]
   const widths = columns.map((_, index) => Math.max(...rows.map((row) => row[index]!.length)))
   const table = rows.map((row) =>

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { messageOf } from '../src/model/errors.js'
-import { measureActions } from './actions.js'
+import { type ActionLine, countActions } from './actions.js'
 import { type Bench, type Run, withKafka, withRabbitmq } from './bench.js'
 import { drain } from './drain.js'
 import { type ContenderName, contenders, withDedupe } from './job.js'
 import { latency } from './latency.js'
-import { fewPartitions, help, type Options, parseOptions, type Workload } from './options.js'
+import { fewPartitions, help, type Options, parseOptions, restPartitions, type Workload } from './options.js'
 import { type Line, lineOf, ratiosOf, tableOf } from './report.js'
-import { situations } from './situations.js'
+import { restLatency } from './rest-latency.js'
 
 /** The first run of anything is slower: the broker compiles itself, files are read into memory. It is not counted. */
 const warmUpMessages = 20_000
@@ -21,14 +21,19 @@ async function main(): Promise<void> {
     process.stdout.write(help)
     return
   }
-  if (options.actions) return countActions(options.actions.minutes)
+  const { actions } = options
+  if (actions) {
+    const print = (line: ActionLine) => void process.stdout.write(`${JSON.stringify(line)}\n`)
+    return withKafka(say, (bench) => countActions(bench, actions.minutes, print), true)
+  }
   const lines: Line[] = []
   const { workloads } = options
   const wanted = (workload: Workload) => workloads.includes(workload)
-  if (wanted('drain') || wanted('latency') || wanted('many-partitions-drain'))
+  if (wanted('drain') || wanted('latency') || wanted('rest-latency') || wanted('many-partitions-drain'))
     await withKafka(say, async (bench) => {
       if (wanted('drain')) lines.push(...(await drains(bench, 'drain', options)))
       if (wanted('latency')) lines.push(...(await latencies(bench, 'latency', options)))
+      if (wanted('rest-latency')) lines.push(...(await restLatencies(bench, options)))
       // The last one: a broker with many partitions is another broker.
       if (wanted('many-partitions-drain'))
         lines.push(...(await drains(bench, 'many-partitions-drain', options, options.partitions)))
@@ -49,17 +54,6 @@ async function main(): Promise<void> {
     say(`WRONG: ${contender} ${workload}: ${lost} messages lost, ${duplicates} effects twice`)
   }
   if (wrong.length > 0) process.exitCode = 1
-}
-
-/** Each line is printed when it is known: all of them take half an hour. */
-async function countActions(minutes: number): Promise<void> {
-  const count = async (bench: Bench) => {
-    for (const situation of situations) {
-      say(`${situation.name} with ${situation.partitions} partitions`)
-      process.stdout.write(`${JSON.stringify(await measureActions(bench, situation, minutes))}\n`)
-    }
-  }
-  await withKafka(say, count, true)
 }
 
 async function drains(
@@ -93,6 +87,12 @@ function latencies(bench: Bench, workload: Workload, { rounds, latencySeconds }:
       latencySeconds,
     ),
   )
+}
+
+/** Once and without the plain client, which knows no rest: a run is 20 rounds in itself, and takes 2 minutes. */
+function restLatencies(bench: Bench, { restRounds }: Options): Promise<Line[]> {
+  const topic = { name: `bench-rest-latency-${randomBytes(4).toString('hex')}`, partitions: restPartitions }
+  return byTurns('rest-latency', ['tidemark'], 1, (contender) => restLatency(bench, contender, topic, restRounds))
 }
 
 /** Runs each contender `rounds` times, each round in the other order, so that whatever changes over time meets both. */

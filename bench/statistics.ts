@@ -9,3 +9,8 @@ export function median(values: readonly number[]): number {
 export function percentile(sorted: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
 }
+
+/** What a run says of latencies in rising order, ms. */
+export function latencyFigures(sorted: readonly number[]) {
+  return { p50Ms: percentile(sorted, 0.5), p99Ms: percentile(sorted, 0.99), maxMs: percentile(sorted, 1) }
+}

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { BatchResult, PartitionOutcome } from '../../src/model/batch.js'
 import { names } from '../../src/model/commands.js'
 import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
@@ -23,6 +24,8 @@ export async function watchFreshRest(
   if (resting.length === 0) return
   await pauseFor(knownAfter, draining)
   const end = new AbortController()
+  // One of each partition.
+  setMaxListeners(0, end.signal)
   const stop = () => end.abort()
   draining.addEventListener('abort', stop, { once: true })
   if (draining.aborted) stop()

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { BatchTrouble } from '../../src/model/batch.js'
 import type { SliceMemo } from '../../src/model/commands.js'
 import { names } from '../../src/model/commands.js'
@@ -47,6 +48,11 @@ export class SliceWatch {
 
   get state(): SliceState {
     return this.#state
+  }
+
+  /** It rests, and was not woken since: nothing is to be seen of it for a while. One that was woken may rest again in a moment. */
+  get quiet(): boolean {
+    return this.#state === 'resting' && this.#woken?.count !== this.#rest?.count
   }
 
   /** Whether the slice has been missing long enough to be started again. */
@@ -112,6 +118,8 @@ export class SliceWatch {
     this.#rest = rest
     if (!rest) return
     const end = new AbortController()
+    // One of each partition.
+    setMaxListeners(0, end.signal)
     this.#end = end
     for (const [partition, [position]] of Object.entries(rest.partitions))
       void this.#wait(Number(partition), BigInt(position), rest, end)

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Run } from '../../bench/bench.js'
 import { parseOptions } from '../../bench/options.js'
 import { lineOf, ratiosOf, tableOf } from '../../bench/report.js'
-import { median, percentile } from '../../bench/statistics.js'
+import { latencyFigures, median, percentile } from '../../bench/statistics.js'
 
 const run: Run = {
   partitions: 4,
@@ -16,6 +16,7 @@ const run: Run = {
   historyEvents: 50,
   p50Ms: null,
   p99Ms: null,
+  maxMs: null,
 }
 
 describe('the bench report', () => {
@@ -31,6 +32,11 @@ describe('the bench report', () => {
   it('adds up what was lost or doubled, so that no good round hides it', () => {
     const runs = [run, { ...run, lost: 2, duplicates: 1 }, run]
     expect(lineOf('tidemark', 'drain', runs)).toMatchObject({ lost: 2, duplicates: 1 })
+  })
+
+  it('names the slowest message of all rounds, so that no median hides it', () => {
+    const runs = [150, 900, 160].map((maxMs) => ({ ...run, p50Ms: 20, p99Ms: maxMs / 2, maxMs }))
+    expect(lineOf('tidemark', 'rest-latency', runs)).toMatchObject({ p50Ms: 20, p99Ms: 80, maxMs: 900 })
   })
 
   it('compares Tidemark to plain, and nothing where one of them is missing', () => {
@@ -81,21 +87,24 @@ describe('the bench report', () => {
     expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5])
     const hundred = Array.from({ length: 100 }, (_, index) => index + 1)
     expect([percentile(hundred, 0.5), percentile(hundred, 0.99), percentile([7], 0.99)]).toEqual([50, 99, 7])
+    expect(latencyFigures(hundred)).toEqual({ p50Ms: 50, p99Ms: 99, maxMs: 100 })
   })
 
   it('reads the command line, and names the option it cannot read', () => {
     expect(() => parseOptions(['--messages', 'many'])).toThrow('--messages is "many"; it must be a whole number from 1')
     expect(() => parseOptions(['--only', 'cpu'])).toThrow(
-      '--only is "cpu"; it must be drain, latency, many-partitions-drain, rabbitmq-drain, rabbitmq-latency',
+      '--only is "cpu"; it must be drain, latency, rest-latency, many-partitions-drain, rabbitmq-drain, rabbitmq-latency',
     )
     expect(parseOptions(['--only', 'rabbitmq-drain'])?.workloads).toEqual(['rabbitmq-drain'])
     expect(parseOptions([])).toMatchObject({
       actions: null,
       partitions: 256,
-      workloads: ['drain', 'latency', 'many-partitions-drain', 'rabbitmq-drain', 'rabbitmq-latency'],
+      workloads: ['drain', 'latency', 'rest-latency', 'many-partitions-drain', 'rabbitmq-drain', 'rabbitmq-latency'],
     })
     expect(parseOptions([])?.latencySeconds).toBe(30)
     expect(parseOptions(['--messages', '50000'])?.latencySeconds).toBe(5)
+    expect(parseOptions([])?.restRounds).toBe(20)
+    expect(parseOptions(['--messages', '50000'])?.restRounds).toBe(2)
     expect(parseOptions(['--actions'])?.actions).toEqual({ minutes: 5 })
     expect(parseOptions(['--actions', '--minutes', '1'])?.actions).toEqual({ minutes: 1 })
     expect(parseOptions(['--help'])).toBeNull()

@@ -71,6 +71,20 @@ describe('partitions that wait together', () => {
     watcher.close()
   })
 
+  it('leave a lane that is free soon to those that come later, however many wait in the first poll', async () => {
+    const { watcher, polls, wait } = watched()
+    wait(0)
+    await waitFor(() => polls.length === 1, { what: 'the poll of the first' })
+    for (const partition of [1, 2, 3]) wait(partition)
+    await waitFor(() => polls.length === 2, { what: 'the poll of the others' })
+    polls[0]!.answer([nothing(0)])
+    await waitFor(() => polls.length === 3, { what: 'the next poll of the first' })
+    polls[1]!.answer([1, 2, 3].map(nothing))
+    await waitFor(() => polls.length === 4, { what: 'the next poll of the others' })
+    expect(polls.map(({ request }) => request.maxWaitMs)).toEqual([500, 100, 100, 500])
+    watcher.close()
+  })
+
   it('wake up together where one answer says that several can be read, though it brings the records of one', async () => {
     const { watcher, polls, woken, wait } = watched()
     for (const partition of [0, 1, 2]) wait(partition)

@@ -13,10 +13,17 @@ import { type Waiter, Waiters } from './waiters.js'
 
 /** Long polls to one broker at a time, each with a connection: one for most, one for those that have begun to wait since. */
 const lanes = 2
-/** The smaller poll ends early, so that the next partition that begins to wait finds a lane soon. Milliseconds. */
+/** All polls but one end early, so that the next partition that begins to wait finds a lane soon. Milliseconds. */
 const smallPollMs = 100
 /** Treat a retryable error as permanent after this many in a row. */
 const patience = 8
+
+interface Poll {
+  /** How many partitions wait in it. */
+  readonly waiting: number
+  /** It ends early. */
+  readonly small: boolean
+}
 
 /**
  * Watches partitions nobody reads at the moment. All that wait for one broker share a Fetch that the broker holds open until
@@ -25,8 +32,8 @@ const patience = 8
 export class Watcher {
   readonly #waiters = new Waiters()
   readonly #outage: Outage
-  /** Long polls under way: how many partitions wait in each, by node. */
-  readonly #polls = new Map<number, number[]>()
+  /** Polls under way, by node. */
+  readonly #polls = new Map<number, Poll[]>()
   readonly #end = new AbortController()
   #scheduled = false
 
@@ -112,13 +119,14 @@ export class Watcher {
       // Others may have come or gone meanwhile.
       const still = waiters.filter((waiter) => waiter.state === 'idle' && this.#waiters.has(waiter))
       if (polls.length >= lanes || still.length === 0) continue
-      this.#polls.set(nodeId, [...polls, still.length])
-      const small = polls.some((others) => others > still.length)
+      const small = polls.some((other) => !other.small || other.waiting > still.length)
+      const poll: Poll = { waiting: still.length, small }
+      this.#polls.set(nodeId, [...polls, poll])
       this.#poll(leader, still, small)
         .catch((error) => this.#rest(still, error))
         .finally(() => {
           const ended = this.#polls.get(nodeId)!
-          this.#polls.set(nodeId, ended.toSpliced(ended.indexOf(still.length), 1))
+          this.#polls.set(nodeId, ended.toSpliced(ended.indexOf(poll), 1))
           this.#schedule()
         })
     }

@@ -54,6 +54,20 @@ describe('a poll', () => {
     expect(looks(1)).toBeLessThanOrEqual(6)
   })
 
+  it('looks soon at a slice that it has woken, and waits for it again when it rests again', async () => {
+    const { cluster, log } = await polling()
+    cluster.resting(idOf(1), 1, { 1: ['1', null], 3: ['1', null] })
+    await pass(12_500)
+    log.append(3)
+    // The look at 14 s finds it at rest as before: the signal is still on its way.
+    await pass(2_000)
+    cluster.resting(idOf(1), 2, { 1: ['1', null], 3: ['2', null] })
+    await pass(2_000)
+    log.append(1)
+    await pass(1)
+    expect(cluster.signals).toEqual([`${idOf(1)}: wake`, `${idOf(1)}: wake`])
+  })
+
   it('says which partitions were added', async () => {
     const { result, log } = await polling()
     log.append(4)
