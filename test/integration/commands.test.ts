@@ -91,7 +91,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group, seen and steered from 
 
     expect((await project.ask(['pause', '-g', 'bank'])).stdout).toBe(`bank on ${other}: all 3 partitions paused\n`)
     await waitForStates(['paused', 'paused', 'paused'])
-    expect((await project.run(['resume'])).stdout).toBe(`bank on ${other}: all 3 partitions running\n`)
+    expect((await project.run(['resume'])).stdout).toBe(`bank on ${other}: all 3 partitions resumed\n`)
     await waitForStates(['running', 'running', 'running'])
 
     await worker.stop()
