@@ -102,6 +102,25 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group, seen and steered from 
     expect(alone.code).toBe(1)
   })
 
+  it('says why a partition is blocked where no worker runs', async () => {
+    const spoilt = unique('deposits')
+    await createTopic(spoilt, 2)
+    await send(spoilt, 1, ['amount=3'])
+    await project.write('tidemark.config.ts', configOf({ topic: spoilt, queue: unique('queue') }))
+    const worker = project.start(['start'])
+    await waitForStates(['running', 'blocked'])
+    await worker.stop()
+
+    const [, blocked] = await statusOf(project)
+    expect(blocked).toMatchObject({ state: 'blocked', since: expect.stringMatching(/^20/) })
+    expect(blocked?.reason).toContain(`${spoilt}[1] offset 0: the value (8 bytes) can't be decoded as json`)
+    const { stdout, code } = await project.ask(['status'])
+    expect(stdout).toContain('\nno worker answers: from the store and the broker\n')
+    expect(stdout).toMatch(/\n +0 +unknown +/)
+    expect(stdout).toMatch(/\n +1 +blocked .* for \S.*: .*can't be decoded as json/)
+    expect(code).toBe(1)
+  })
+
   function waitForStates(wanted: readonly string[]): Promise<readonly PartitionLine[]> {
     return waitFor(
       async () => {
