@@ -20,8 +20,8 @@ export function statusCommand(): Command {
       'after',
       `
 Shows what the workers say, and positions and lag by the store and the log. Where no worker runs, it says so and shows
-positions, pauses and stops all the same, and which partitions are blocked or fenced, and why. Where Temporal, the store or the stream can't be reached, it shows what the
-others know.
+positions, pauses and stops all the same, and which partitions are blocked or fenced, and why. Where Temporal, the store
+or the stream can't be reached, it shows what the others know.
 
 The exit code is 1 where something can't be reached, and where a group that should run does not: nobody answers, its
 workflow or a slice is gone, it was never started. A group that a person has paused or stopped, and a bounded run that has

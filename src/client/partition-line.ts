@@ -27,7 +27,7 @@ export interface PartitionLine {
 }
 
 /** What is known of a group where no worker answers. */
-export interface Known {
+export interface Evidence {
   /** That a person has stopped the group. */
   readonly stop: Stop | null
   readonly record: GroupRecord | null
@@ -38,7 +38,7 @@ export interface Known {
 /** A partition's state where no worker says it: what people have decided holds even so, and a blocked partition stays blocked. */
 export function withoutWorkers(
   partition: number,
-  { stop, record, reports }: Known,
+  { stop, record, reports }: Evidence,
   stored?: Pick<PartitionPosition, 'replay'>,
 ): LineState | undefined {
   if (stop) return { state: 'stopped', reason: stop.why, since: stop.at.toISOString(), working: false }

@@ -104,7 +104,7 @@ async function workersOf(session: Session, name: GroupName): Promise<Omit<Findin
 /** What the slices have last said to be blocked or fenced, where no worker answers though Temporal does. */
 async function reportsOf(session: Session, findings: Findings): Promise<readonly StoppedPartition[]> {
   const { workflow, record, view } = findings
-  if (workflow?.state !== 'running' || view || !record) return []
+  if (!workflow || view || !record || stopInForce(record, workflow)) return []
   return lastReports(await session.temporal(), record, patience)
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Known, lineOf, withoutWorkers } from '../../src/client/partition-line.js'
+import { type Evidence, lineOf, withoutWorkers } from '../../src/client/partition-line.js'
 import type { StoppedPartition } from '../../src/model/commands.js'
 import type { GroupRecord, Pause } from '../../src/ports/index.js'
 
@@ -16,7 +16,7 @@ const record = (paused: GroupRecord['paused']): GroupRecord => ({
   paused,
 })
 const unpaused = record({ group: null, partitions: new Map() })
-const seen = (partition: number, known: Partial<Known>, replay: number | null = null) =>
+const seen = (partition: number, known: Partial<Evidence>, replay: number | null = null) =>
   lineOf(
     partition,
     withoutWorkers(partition, { stop: null, record: unpaused, reports: [blocked], ...known }, { replay }),
