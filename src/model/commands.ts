@@ -52,7 +52,7 @@ export interface SliceMemo {
     readonly count: number
     readonly partitions: Readonly<Record<string, readonly [position: string, identity: string | null]>>
   }
-  /** Its blocked and fenced partitions. Absent where it never had any; empty once they are healthy again. */
+  /** Its blocked and fenced partitions. Absent or empty where it has none. */
   readonly stopped?: readonly StoppedPartition[]
 }
 

@@ -96,7 +96,7 @@ describeWith(['temporal'], 'a long-lived slice', () => {
         const nextRun = async (runId: string) => {
           const next = async () => handle.describe().then((look) => look.runId !== runId && look)
           const { memo, ...look } = await waitFor(next, { what: 'a new run', timeout: 60_000 })
-          return { stopped: (memo as SliceMemo | undefined)?.stopped, runId: look.runId }
+          return { stopped: (memo as SliceMemo | undefined)?.stopped ?? [], runId: look.runId }
         }
         const first = await nextRun((await handle.describe()).runId)
         expect(first.stopped).toMatchObject([{ partition: 16, condition: 'blocked', reason: 'not JSON' }])
@@ -119,7 +119,19 @@ describeWith(['temporal'], 'a long-lived slice', () => {
   })
 })
 
+/** How often a run has written its memo. Its history is too long to be fetched at once. */
 async function memoWrites(env: TestWorkflowEnvironment, workflowId: string, runId: string): Promise<number> {
-  const { events } = await env.client.workflow.getHandle(workflowId, runId).fetchHistory()
-  return (events ?? []).filter((event) => event.workflowPropertiesModifiedEventAttributes).length
+  let writes = 0
+  let nextPageToken: Uint8Array | null | undefined
+  do {
+    const page = await env.client.workflowService.getWorkflowExecutionHistory({
+      namespace: env.namespace ?? 'default',
+      execution: { workflowId, runId },
+      maximumPageSize: 10,
+      ...(nextPageToken ? { nextPageToken } : {}),
+    })
+    writes += (page.history?.events ?? []).filter((event) => event.workflowPropertiesModifiedEventAttributes).length
+    nextPageToken = page.nextPageToken
+  } while (nextPageToken?.length)
+  return writes
 }

@@ -42,7 +42,7 @@ describeWith(['timeSkipping'], 'slice workflow: its memo of stopped partitions',
       await untilCommitted(2, '10')
       const third = await batch()
       await handle.signal(names.resume, {})
-      await waitFor(async () => (await memo()).stopped?.length === 0, { what: 'the empty list' })
+      await waitFor(async () => !(await memo()).stopped?.length, { what: 'the memo to be emptied' })
       third.answer(1)
       await untilCommitted(2, '11')
       expect(await written(handle)).toEqual([stopped, []])

@@ -15,7 +15,7 @@ const mostPartitions = 50
 export function showStopped(records: readonly PartitionRecord[]): void {
   const stopped = stoppedOf(records)
   if (JSON.stringify(stopped) === JSON.stringify(shown() ?? [])) return
-  // An empty list stays in the memo rather than nothing: see `memoOfNextRun`.
+  // Temporal takes an empty list out of the memo. The workflow still sees it in its own, and `memoOfNextRun` depends on that.
   upsertMemo({ stopped })
 }
 
