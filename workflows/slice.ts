@@ -10,6 +10,7 @@ import type { SliceInput } from '../src/model/commands.js'
 import { Commits } from './slice/commits.js'
 import { Lanes } from './slice/lanes.js'
 import { SliceState } from './slice/slice-state.js'
+import { memoOfNextRun } from './slice/stopped-memo.js'
 
 /**
  * Owns some partitions of one group: every partition p with p mod slices = slice. Its workflow ID is the lock: Temporal runs one of it
@@ -56,5 +57,6 @@ export async function consumerSlice(input: SliceInput): Promise<void> {
   if (cancelled()) throw new CancelledFailure('cancelled in Temporal')
   if (state.finishing) return
   const next = state.snapshot()
-  await makeContinueAsNewFunc<typeof consumerSlice>({ taskQueue: next.revision.queues.workflows })(next)
+  const taskQueue = next.revision.queues.workflows
+  await makeContinueAsNewFunc<typeof consumerSlice>({ taskQueue, ...memoOfNextRun(next.partitions) })(next)
 }

@@ -54,13 +54,14 @@ export function resumeCommand(): Command {
       'after',
       `
 A group that a person has cancelled or terminated in Temporal is started again; what was paused in it stays paused.
+A partition whose trouble is still there is blocked again at once: 'tidemark status' shows it.
 
 Examples:
   $ tidemark resume --group billing
   $ tidemark resume --group billing --partition 3 --reason 'fixed with #212'`,
     )
     .action((options: SteerOptions) =>
-      steer('running', options, (session, consumer) =>
+      steer('resumed', options, (session, consumer) =>
         resumeIn(session, consumer, {
           ...(options.reason === undefined ? {} : { reason: options.reason }),
           ...partitionsOf(options),
@@ -69,7 +70,7 @@ Examples:
     )
 }
 
-async function steer(what: 'paused' | 'running', options: SteerOptions, each: Steer): Promise<void> {
+async function steer(what: 'paused' | 'resumed', options: SteerOptions, each: Steer): Promise<void> {
   const { group, stream, json } = options
   await inSession(await loadConfig(options.config), async (session) => {
     const consumers = findConsumers(session.config, {

@@ -20,15 +20,16 @@ export function statusCommand(): Command {
       'after',
       `
 Shows what the workers say, and positions and lag by the store and the log. Where no worker runs, it says so and shows
-positions, pauses and stops all the same. Where Temporal, the store or the stream can't be reached, it shows what the
-others know.
+positions, pauses and stops all the same, and which partitions are blocked or fenced, and why. Where Temporal, the store
+or the stream can't be reached, it shows what the others know.
 
 The exit code is 1 where something can't be reached, and where a group that should run does not: nobody answers, its
 workflow or a slice is gone, it was never started. A group that a person has paused or stopped, and a bounded run that has
 finished, are as they should be.
 
 STATE is running, idle (waits for messages), retrying, blocked, fenced, finished, pausing (a chunk is still in hand), paused,
-stopped (with its group, in Temporal), not running (its slice's workflow is gone), or unknown (no worker says).
+stopped (with its group, in Temporal), not running (its slice's workflow is gone), or unknown (no worker says, and
+nothing is known to be wrong).
 LAG is head - committed. Offsets may have gaps (those of Postgres streams always do): then it is an upper bound.
 BEHIND is the age of the oldest message that is not committed yet.
 POSITION is where the next batch begins: ahead of what is committed by the work in hand.

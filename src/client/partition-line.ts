@@ -1,11 +1,12 @@
+import type { StoppedPartition } from '../model/commands.js'
 import type { GroupRecord, Stop } from '../ports/index.js'
 import type { PartitionPosition } from './positions.js'
-import type { PartitionView } from './status.js'
+import { type PartitionView, pauseReason } from './status.js'
 
 /** Offsets are decimal text, times ISO text. Null where nobody says. */
 export interface PartitionLine {
   readonly partition: number
-  /** `idle` runs and waits for messages; `stopped` with its group; `unknown` where no worker says. */
+  /** `idle` runs and waits for messages; `stopped` with its group; `unknown` where no worker says, and nothing is known to be wrong. */
   readonly state: PartitionView['state'] | 'idle' | 'stopped' | 'unknown'
   readonly reason: string
   readonly since: string | null
@@ -25,12 +26,32 @@ export interface PartitionLine {
   readonly config: string | null
 }
 
-/** A partition's state where no worker says it: what people have decided holds even so. */
-export function byRecord(partition: number, stop: Stop | null, record: GroupRecord | null): LineState | undefined {
+/** What is known of a group where no worker answers. */
+export interface Evidence {
+  /** That a person has stopped the group. */
+  readonly stop: Stop | null
+  readonly record: GroupRecord | null
+  /** Its blocked and fenced partitions, by the memos of its slices. */
+  readonly reports: readonly StoppedPartition[]
+}
+
+/** A partition's state where no worker says it: what people have decided holds even so, and a blocked partition stays blocked. */
+export function withoutWorkers(
+  partition: number,
+  { stop, record, reports }: Evidence,
+  stored?: Pick<PartitionPosition, 'replay'>,
+): LineState | undefined {
+  if (stop) return { state: 'stopped', reason: stop.why, since: stop.at.toISOString(), working: false }
+  const report = reports.find((one) => one.partition === partition && !isOutdated(one, stored))
+  const view = report && { state: report.condition, reason: report.reason, since: report.since, working: false }
   const pause = record?.paused.partitions.get(partition) ?? record?.paused.group
-  const decided = stop ?? pause
-  if (!decided) return undefined
-  return { state: stop ? 'stopped' : 'paused', reason: decided.why, since: decided.at.toISOString(), working: false }
+  if (!pause) return view
+  return { state: 'paused', reason: pauseReason(pause.why, view), since: pause.at.toISOString(), working: false }
+}
+
+/** A person has moved the position since: the slice is told, and opens the partition there once a worker runs. */
+function isOutdated({ replay }: StoppedPartition, stored?: Pick<PartitionPosition, 'replay'>): boolean {
+  return replay !== undefined && (stored?.replay ?? replay) > replay
 }
 
 /** A partition's state, by its workers or by the group's record. */

@@ -158,7 +158,7 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
     ...(paused
       ? {
           state: inHand ? ('pausing' as const) : ('paused' as const),
-          reason: view.reason === '' ? paused.reason : `${paused.reason} (and ${view.state}: ${view.reason})`,
+          reason: pauseReason(paused.reason, view),
           since: paused.since,
         }
       : {}),
@@ -175,6 +175,11 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
         }
       : {}),
   }
+}
+
+/** Why a partition is paused, and what is wrong with it besides. */
+export function pauseReason(pause: string, view?: Pick<PartitionView, 'state' | 'reason'>): string {
+  return view && view.reason !== '' ? `${pause} (and ${view.state}: ${view.reason})` : pause
 }
 
 /** The batches that may have a partition: more than one where its slice has several batches of healthy partitions. */

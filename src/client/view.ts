@@ -1,5 +1,6 @@
 import type { TidemarkConfig } from '../config/define.js'
 import type { ParsedConsumer } from '../config/parse.js'
+import type { StoppedPartition } from '../model/commands.js'
 import { isTidemarkError, messageOf } from '../model/errors.js'
 import type { GroupName } from '../model/partition.js'
 import { answered } from '../temporal/answers.js'
@@ -7,8 +8,9 @@ import { temporalError } from '../temporal/connection.js'
 import { lookAtGroup } from '../temporal/group-workflow.js'
 import { answerWithin, placeOf } from './deadline.js'
 import { findConsumers, type Wanted } from './find.js'
+import { lastReports } from './last-reports.js'
 import { patience } from './open-parts.js'
-import { byRecord, lineOf, type PartitionLine, text } from './partition-line.js'
+import { lineOf, type PartitionLine, text, withoutWorkers } from './partition-line.js'
 import { greatestAge, type PartitionPosition, readPositions, sumOfLag } from './positions.js'
 import { type Findings, problemOf } from './problem.js'
 import { inSession, type Session } from './session.js'
@@ -69,14 +71,21 @@ async function viewConsumer(session: Session, consumer: ParsedConsumer): Promise
     unanswered: temporal.answer ? temporal.answer.unanswered : temporal.why,
     record: record.answer,
   }
+  const reports = await asked(reportsOf(session, findings))
   const notes = [
     ...noteOf(findings),
     ...(positions.answer ? positions.answer.notes : [`from the workers alone: ${messageOf(positions.why)}`]),
     ...(record.why === null || !positions.answer ? [] : [`pauses and stops are unknown: ${messageOf(record.why)}`]),
+    ...(reports.why === null ? [] : [`which partitions are blocked is unknown: ${messageOf(reports.why)}`]),
   ]
   const complete = positions.answer?.why === null && record.why === null && temporal.why === null
   const problem = temporal.why === null && record.why === null ? problemOf(name, findings) : null
-  return merge({ group, stream, notes, complete, problem }, findings, positions.answer?.positions ?? [])
+  return merge(
+    { group, stream, notes, complete, problem },
+    findings,
+    reports.answer ?? [],
+    positions.answer?.positions ?? [],
+  )
 }
 
 /** The group's workflow, and what its workers say where they answer. */
@@ -90,6 +99,13 @@ async function workersOf(session: Session, name: GroupName): Promise<Omit<Findin
   } catch (error) {
     throw temporalError(error, session.config.temporal)
   }
+}
+
+/** What the slices have last said to be blocked or fenced, where no worker answers though Temporal does. */
+async function reportsOf(session: Session, findings: Findings): Promise<readonly StoppedPartition[]> {
+  const { workflow, record, view } = findings
+  if (!workflow || view || !record || stopInForce(record, workflow)) return []
+  return lastReports(await session.temporal(), record, patience)
 }
 
 /** Whether Temporal answered, and only the group's workers did not: then the error is about the group. */
@@ -132,6 +148,7 @@ async function asked<T>(asking: Promise<T>): Promise<Asked<T>> {
 function merge(
   base: Pick<ConsumerView, 'group' | 'stream' | 'notes' | 'complete' | 'problem'>,
   { workflow, record, view }: Findings,
+  reports: readonly StoppedPartition[],
   positions: readonly PartitionPosition[],
 ): ConsumerView {
   const stop = stopInForce(record, workflow)
@@ -148,8 +165,9 @@ function merge(
     lag: text(sumOfLag(positions)),
     timeLagMs: greatestAge(positions),
     partitions: partitions.map((partition) => {
-      const theirs = told.get(partition) ?? byRecord(partition, stop, record)
-      return lineOf(partition, theirs, stored.get(partition))
+      const position = stored.get(partition)
+      const theirs = told.get(partition) ?? withoutWorkers(partition, { stop, record, reports }, position)
+      return lineOf(partition, theirs, position)
     }),
   }
 }

@@ -52,6 +52,8 @@ export interface SliceMemo {
     readonly count: number
     readonly partitions: Readonly<Record<string, readonly [position: string, identity: string | null]>>
   }
+  /** Its blocked and fenced partitions. Absent or empty where it has none. */
+  readonly stopped?: readonly StoppedPartition[]
 }
 
 export interface PauseCommand {
@@ -104,6 +106,13 @@ export interface PartitionReport {
   readonly reason: string
   /** ISO time of the change. */
   readonly since: string
+}
+
+/** A blocked or fenced partition, as the memo of its slice describes it. */
+export interface StoppedPartition extends PartitionReport {
+  readonly condition: 'blocked' | 'fenced'
+  /** The replay in which it stopped: a later one means that a person has moved its position since. Absent where the slice can't say. */
+  readonly replay?: number
 }
 
 /** A batch that is retried as a whole, or held by a person, with the partitions that it has. */

@@ -91,7 +91,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group, seen and steered from 
 
     expect((await project.ask(['pause', '-g', 'bank'])).stdout).toBe(`bank on ${other}: all 3 partitions paused\n`)
     await waitForStates(['paused', 'paused', 'paused'])
-    expect((await project.run(['resume'])).stdout).toBe(`bank on ${other}: all 3 partitions running\n`)
+    expect((await project.run(['resume'])).stdout).toBe(`bank on ${other}: all 3 partitions resumed\n`)
     await waitForStates(['running', 'running', 'running'])
 
     await worker.stop()
@@ -100,6 +100,25 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group, seen and steered from 
     expect(alone.stdout).toMatch(/\n +2 +unknown +0 +0 +0 /)
     expect(alone.stderr).toMatch(/^tidemark: group bank on \S+: no worker answers for group 'bank' on [^\n]+\n$/)
     expect(alone.code).toBe(1)
+  })
+
+  it('says why a partition is blocked where no worker runs', async () => {
+    const spoilt = unique('deposits')
+    await createTopic(spoilt, 2)
+    await send(spoilt, 1, ['amount=3'])
+    await project.write('tidemark.config.ts', configOf({ topic: spoilt, queue: unique('queue') }))
+    const worker = project.start(['start'])
+    await waitForStates(['running', 'blocked'])
+    await worker.stop()
+
+    const [, blocked] = await statusOf(project)
+    expect(blocked).toMatchObject({ state: 'blocked', since: expect.stringMatching(/^20/) })
+    expect(blocked?.reason).toContain(`${spoilt}[1] offset 0: the value (8 bytes) can't be decoded as json`)
+    const { stdout, code } = await project.ask(['status'])
+    expect(stdout).toContain('\nno worker answers: from the store and the broker\n')
+    expect(stdout).toMatch(/\n +0 +unknown +/)
+    expect(stdout).toMatch(/\n +1 +blocked .* for \S.*: .*can't be decoded as json/)
+    expect(code).toBe(1)
   })
 
   function waitForStates(wanted: readonly string[]): Promise<readonly PartitionLine[]> {

@@ -27,6 +27,7 @@ import type { Revision } from '../../src/model/revision.js'
 import { detailsOf, statesOf } from '../details.js'
 import { showStates } from '../search-attributes.js'
 import { Partition } from './partition.js'
+import { showStopped } from './stopped-memo.js'
 
 /** To some partitions, or to all when absent. */
 interface Which {
@@ -181,6 +182,7 @@ export class SliceState {
     setCurrentDetails(detailsOf(this.input, this.version, partitions, this.#troubled))
     this.#showStates(partitions)
     this.#showRest(partitions)
+    showStopped(partitions.map((partition) => partition.record()))
     this.#report(partitions)
   }
 
