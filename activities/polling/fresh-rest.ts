@@ -1,12 +1,10 @@
 import { setMaxListeners } from 'node:events'
 import type { BatchResult, PartitionOutcome } from '../../src/model/batch.js'
-import { names } from '../../src/model/commands.js'
+import { names, type WakeCommand } from '../../src/model/commands.js'
 import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
 import { pauseFor } from '../../src/model/pause.js'
 import type { ConsumerRuntime } from '../runtime.js'
 
-/** The slice has to know that it rests before it can be woken, and its batch's result is still on the way, ms. */
-const knownAfter = 100
 /** The group's poll looks at slices every 2 s. By then it watches this one, ms. */
 const polledAfter = 3_000
 
@@ -22,7 +20,6 @@ export async function watchFreshRest(
 ): Promise<void> {
   const resting = partitions.filter(({ end }) => end === 'rest')
   if (resting.length === 0) return
-  await pauseFor(knownAfter, draining)
   const end = new AbortController()
   // One of each partition.
   setMaxListeners(0, end.signal)
@@ -30,13 +27,13 @@ export async function watchFreshRest(
   draining.addEventListener('abort', stop, { once: true })
   if (draining.aborted) stop()
   void pauseFor(polledAfter, end.signal).then(stop)
-  const came = ({ partition, to }: PartitionOutcome) =>
-    source.waitForData(partition, BigInt(to), end.signal).then((found) => {
-      if (!found) throw new Error('nothing came')
-    })
+  const came = async ({ partition, to }: PartitionOutcome): Promise<WakeCommand> => {
+    if (!(await source.waitForData(partition, BigInt(to), end.signal))) throw new Error('nothing came')
+    return { partition, position: to }
+  }
   try {
-    await Promise.any(resting.map(came))
-    await cluster.signal(sliceWorkflowId(name, slice), names.wake)
+    // The slice may hear of it before its batch's result.
+    await cluster.signal(sliceWorkflowId(name, slice), names.wake, await Promise.any(resting.map(came)))
   } catch (error) {
     if (!(error instanceof AggregateError))
       log.debug({ ...name, slice, error: String(error) }, 'could not wake a slice; the poll of the group does')

@@ -56,6 +56,13 @@ export interface SliceMemo {
   readonly stopped?: readonly StoppedPartition[]
 }
 
+/** Messages have come for a slice at rest, or for one that is about to rest. */
+export interface WakeCommand {
+  /** One of the partitions that they are in, and where. */
+  readonly partition?: number
+  readonly position?: string
+}
+
 export interface PauseCommand {
   readonly reason: string
   /** For people: `user@host`. */

@@ -94,6 +94,19 @@ describeWith(['timeSkipping'], 'slice workflow', () => {
     })
   })
 
+  it('does not rest where messages are known to be, though it heard of them before the result of its batch', async () => {
+    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, memo }) => {
+      const first = await batch()
+      await handle.signal(names.wake, { partition: 1, position: '20' })
+      first.answerWith(first.outcome(0, 10, { end: 'rest' }), first.outcome(1, 20, { end: 'rest' }))
+      const second = await batch()
+      expect(second.input.partitions.map(({ partition, from }) => [partition, from])).toEqual([[1, '20']])
+      // Told of it once, it believes that batch.
+      second.answer(0, { end: 'rest' })
+      await waitFor(async () => (await memo()).rest?.partitions[1]?.[0] === '20', { what: 'the rest' })
+    })
+  })
+
   it('keeps trying a failing batch for days, and its history does not grow', async () => {
     const attempts: string[] = []
     const process = async (input: BatchInput) => {

@@ -26,6 +26,8 @@ export class Partition {
   /** False: the next step is to open it. */
   #owned: boolean
   #resting: boolean
+  /** Messages are known to be at this position: to rest there would be wrong. Until the next batch begins. */
+  #waited: string | null = null
   #follows: boolean
   #apartFor: number
   #run: Run | undefined
@@ -117,8 +119,14 @@ export class Partition {
     this.change('resumed', '')
   }
 
-  wake(): void {
+  /**
+   * Messages have come.
+   *
+   * @param position of them, for one that a batch has still: its result may be on the way, and say that the partition rests there
+   */
+  wake(position: string | null = null): void {
     this.#resting = false
+    if (position !== null) this.#waited = position
   }
 
   change(event: ConditionEvent, reason: string): void {
@@ -185,6 +193,7 @@ export class Partition {
     this.#progress = { ...this.#progress!, batch: batch + 1 }
     const follows = this.#follows
     this.#follows = false
+    this.#waited = null
     return {
       partition: this.index,
       from: position,
@@ -211,7 +220,7 @@ export class Partition {
     // A batch that says what it has committed has left nothing to commit, even if it read further.
     this.#uncommitted = committed === undefined && to !== this.#progress.committed
     this.#follows = outcome.end !== 'finished'
-    this.#resting = outcome.end === 'rest'
+    this.#resting = outcome.end === 'rest' && to !== this.#waited
     if (outcome.end === 'failed') this.change('troubled', outcome.reason)
     else if (outcome.end === 'slow') this.#apartFor = slowFor
     else if (outcome.end === 'blocked') this.change('blocked', outcome.reason)

@@ -21,6 +21,7 @@ import {
   type SliceReport,
   type SliceStatus,
   type TroubledBatch,
+  type WakeCommand,
 } from '../../src/model/commands.js'
 import { groupWorkflowId } from '../../src/model/partition.js'
 import type { Revision } from '../../src/model/revision.js'
@@ -42,7 +43,7 @@ export const reopenSignal = defineSignal<[ReopenCommand]>(names.reopen)
 export const fallbackSignal = defineSignal<[FallbackCommand]>(names.fallback)
 export const finishSignal = defineSignal(names.finish)
 export const reportSignal = defineSignal<[SliceReport]>(names.report)
-const wakeSignal = defineSignal(names.wake)
+const wakeSignal = defineSignal<[WakeCommand?]>(names.wake)
 const leaveSignal = defineSignal<[readonly PartitionOutcome[]]>(names.leave)
 const troubleSignal = defineSignal<[Readonly<Record<string, BatchTrouble>>]>(names.trouble)
 const statusQuery = defineQuery<SliceStatus>(names.status)
@@ -120,8 +121,8 @@ export class SliceState {
       this.#finishing = true
       underWay.releaseAll()
     })
-    setHandler(wakeSignal, () => {
-      for (const partition of this.partitions.values()) partition.wake()
+    setHandler(wakeSignal, ({ partition: found, position } = {}) => {
+      for (const partition of this.partitions.values()) partition.wake(partition.index === found ? position : null)
     })
     setHandler(leaveSignal, (outcomes) => underWay.left(outcomes))
     setHandler(troubleSignal, (troubles) => underWay.told(troubles))
