@@ -24,6 +24,8 @@ export class Effects {
     this.#database = database
     this.connectionString = connectionString
     this.#pool = new pg.Pool({ connectionString, max: 1, idleTimeoutMillis: 0 })
+    // Dropping the database ends a connection that is still being closed.
+    this.#pool.on('error', () => {})
   }
 
   /** Throws when this Postgres does not write its commits to the disk: such figures would mean nothing. */
