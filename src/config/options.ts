@@ -126,7 +126,7 @@ export interface TidemarkOptions {
   }
   /** Names the deployment: its task queues begin with it. Versions of Tidemark that run side by side may share one. Default `tidemark`. */
   readonly taskQueue?: string
-  /** Memory for messages, over all partitions of a worker. Default 64MB. */
+  /** Memory for messages, over all partitions of a worker. Default 32MB. */
   readonly memory?: Size
   /** How long start-up waits for Temporal, the store and the streams. Default 60s. */
   readonly connectTimeout?: Duration

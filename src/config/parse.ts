@@ -137,7 +137,7 @@ const configSchema = z.strictObject({
     })
     .prefault({}),
   taskQueue: name('task queue').default('tidemark'),
-  memory: size('64MB', 1024 ** 2),
+  memory: size('32MB', 1024 ** 2),
   connectTimeout: duration('60s'),
   shutdownTimeout: duration('30s'),
 })

@@ -49,7 +49,7 @@ describe('a config', () => {
       retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
     })
     expect(temporal).toEqual({ address: '127.0.0.1:7233', namespace: 'default' })
-    expect(memoryBytes).toBe(64 * 1024 ** 2)
+    expect(memoryBytes).toBe(32 * 1024 ** 2)
   })
 
   it.each([
