@@ -110,6 +110,10 @@ export class CliProcess {
     })
   }
 
+  get pid(): number {
+    return this.#child.pid!
+  }
+
   /** Waits until it has said `text` on standard error. */
   async said(text: string): Promise<void> {
     await waitFor(() => this.stderr.includes(text) || this.ended, { what: `'${text}'`, timeout: 60_000 })
