@@ -213,7 +213,6 @@ describeWith(['temporal'], 'a pause', () => {
     }
     await withGroup({ partitions, ...record, enroll, process }, async ({ pause, name }) => {
       await pause('bad deploy')
-      paused = true
       const allPaused = async () => {
         const { paused, partitions } = await groupStatus(server.client, name)
         return (
@@ -221,6 +220,9 @@ describeWith(['temporal'], 'a pause', () => {
         )
       }
       await waitFor(allPaused, { what: 'all partitions to be paused' })
+      paused = true
+      // A batch that was on its way to a worker may begin after the command, and is let go; none does once people are told.
+      await new Promise((resolve) => setTimeout(resolve, 1_000))
       expect([begun > 2, begunAfter]).toEqual([false, 0])
     })
   })
