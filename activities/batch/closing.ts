@@ -17,7 +17,7 @@ export interface Closable {
  * How the partitions of a batch come to their end together.
  *
  *   open     it has not ended: partitions read, handle, and wait at the tail of the log
- *   closing  it is full or old or quiet, or has to let go: no chunk is begun any more, and each partition stops at its boundary
+ *   closing  it is full or old or quiet, or has to let go: no new chunk is started, and each partition stops at its boundary
  *   held     a call of a handler has lasted longer than `quickMs` since: the others go on, the slow one leaves the batch after that
  *            call, and then the batch is closing again
  *   closed   every partition is out of it

@@ -16,8 +16,8 @@ export interface ConsumerOptions<V = unknown> {
    * Names this config in `tidemark status`, in logs, and for workers: a batch goes only to workers with the version in force, which the
    * last start names. Up to 64 letters, digits and `.`, `_`, `:`, `+`, `-`; used as it is. Default: a hash of this consumer's options, the
    * store, the handler's own text and Tidemark's version. That hash does not see code that the handler imports: where a deploy changes
-   * only such code, a version that is given (the commit, say) keeps workers of the old deploy from taking further batches. Whoever gives
-   * one gives another at each change.
+   * only such code, a version that is given (the commit, say) keeps workers of the old deploy from taking further batches. Change it
+   * with every deploy.
    */
   readonly version?: string
   /** Where the handler's `produce` writes to, for example `kafkaOutput({ brokers })`. */

@@ -15,7 +15,7 @@ export interface PartitionBlocked extends PartitionKey {
 
 /** Another owner with a newer epoch has taken a partition. */
 export interface PartitionFenced extends PartitionKey {
-  /** The token that has claimed the partition; null where it can't be read, or the new owner has not begun to work. */
+  /** The token that has claimed the partition; null where it can't be read, or the new owner has not started yet. */
   readonly owner: FencingToken | null
   readonly message: string
 }

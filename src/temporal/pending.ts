@@ -62,8 +62,8 @@ async function scheduledAt(client: Client, workflowId: string, activityId: strin
     execution: { workflowId },
     maximumPageSize: 50,
   })
-  const begun = history?.events?.find((event) => event.activityTaskScheduledEventAttributes?.activityId === activityId)
-  return iso(begun?.eventTime)
+  const found = history?.events?.find((event) => event.activityTaskScheduledEventAttributes?.activityId === activityId)
+  return iso(found?.eventTime)
 }
 
 function iso(time: Time | null | undefined): string | null {

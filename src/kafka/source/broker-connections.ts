@@ -36,7 +36,7 @@ export class BrokerConnections {
     return this.#end.signal
   }
 
-  /** Fetches under way that somebody waits for. */
+  /** Fetches under way whose answers are still wanted. */
   get fetches(): JointFetch[] {
     return [...this.#all].flatMap(({ fetch }) => (fetch && !abandoned(fetch) ? [fetch] : []))
   }

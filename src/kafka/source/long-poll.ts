@@ -5,7 +5,7 @@ import { codeError } from '../client/failures.js'
 import type { KafkaSettings } from '../client/options.js'
 import { readFetchResponse } from './fetch.js'
 
-/** Where somebody waits for what comes. */
+/** A position at which somebody waits for messages. */
 interface Place {
   readonly partition: number
   readonly position: bigint
