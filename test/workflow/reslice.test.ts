@@ -142,6 +142,12 @@ describeWith(['timeSkipping'], 'reslicing', () => {
     })
   }
 
+  /** How many updates the group has taken on. */
+  async function accepted(group: WorkflowHandle): Promise<number> {
+    const { events } = await group.fetchHistory()
+    return events!.filter(({ workflowExecutionUpdateAcceptedEventAttributes: update }) => update).length
+  }
+
   const busy = (ground: Ground, count: number) =>
     waitFor(() => ground.inHand.size === count, { what: `${count} partitions in hand` })
 
@@ -219,9 +225,11 @@ describeWith(['timeSkipping'], 'reslicing', () => {
   it('is done once for two people who ask for the same, and refuses a third who wants something else meanwhile', async () => {
     const ground = new Ground([0, 1, 2])
     ground.held = true
-    await withGroup(ground, async ({ reslice }) => {
+    await withGroup(ground, async ({ reslice, handle }) => {
       await busy(ground, 3)
       const both = [reslice(3), reslice(3)]
+      // Otherwise the third may come first.
+      await waitFor(async () => (await accepted(handle)) === both.length, { what: 'both to be accepted' })
       await waitFor(async () => reslice(4).catch(({ cause }) => cause.type === 'GROUP_ACTIVE'), { what: 'a refusal' })
       ground.held = false
       const [first, second] = await Promise.all(both)
