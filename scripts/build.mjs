@@ -12,7 +12,7 @@ import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
@@ -82,18 +82,18 @@ async function copyOthers() {
 async function bundleWorkflows() {
   const workflowsPath = join(dist, 'workflows', 'index.js')
   const bundle = join(dist, 'workflow-bundle.js')
+  const maker = join(dist, 'src', 'worker', 'make-bundle.js')
   if (!existsSync(workflowsPath)) {
     say('workflows/index.ts does not exist: no workflow bundle')
     return rm(bundle, { force: true })
   }
   // A newer install may have brought another SDK, whose workflow side is part of the bundle.
-  const inputs = [join(root, 'node_modules', '.package-lock.json'), fileURLToPath(import.meta.url)]
+  const inputs = [join(root, 'node_modules', '.package-lock.json'), fileURLToPath(import.meta.url), maker]
   for (const file of await filesBelow(dist, ['workflows', join('src', 'model')])) inputs.push(join(dist, file))
   if ((await newest([bundle])) > (await newest(inputs))) return
 
-  const { bundleWorkflowCode } = await import('@temporalio/worker')
-  const logger = { ...console, trace() {}, debug() {}, info() {}, log() {}, warn: console.error }
-  const { code } = await bundleWorkflowCode({ workflowsPath, logger })
+  const { makeBundle } = await import(pathToFileURL(maker).href)
+  const code = await makeBundle(workflowsPath)
   // Workers may start while this runs: they see the old bundle or the new one, never half of one.
   const draft = `${bundle}.${process.pid}`
   await writeFile(draft, code)

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { bundleWorkflowCode, type WorkflowBundleOption } from '@temporalio/worker'
+import type { WorkflowBundleOption } from '@temporalio/worker'
 import { shippedBundle, workflowGeneration } from '../temporal/generation.js'
+import { makeBundle } from './make-bundle.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -16,7 +17,7 @@ export async function workflowBundle(): Promise<WorkflowBundleOption> {
   const folder = `${root}node_modules/.cache/tidemark`
   const codePath = `${folder}/workflows-${await workflowGeneration()}.js`
   if (!existsSync(codePath)) {
-    const { code } = await bundleWorkflowCode({ workflowsPath: `${root}workflows/index.ts`, logger: quiet })
+    const code = await makeBundle(`${root}workflows/index.ts`)
     await mkdir(folder, { recursive: true })
     // Threads of one process may be at it at the same time, and have one number.
     const half = `${codePath}.${randomUUID()}`
@@ -25,6 +26,3 @@ export async function workflowBundle(): Promise<WorkflowBundleOption> {
   }
   return { codePath }
 }
-
-const silent = () => {}
-const quiet = { log: silent, trace: silent, debug: silent, info: silent, warn: console.warn, error: console.error }

@@ -102,7 +102,7 @@ async function readyConsumer(
   waiting: { readonly timeoutMs: number; readonly log: Log; readonly signal: AbortSignal },
 ): Promise<ReadyConsumer> {
   const { group, stream, slices } = consumer.settings
-  const { source, records } = resources.of(consumer)
+  const { source, records, sql } = resources.of(consumer)
   const [partitions, record] = await Promise.all([
     askWithin(placeOf(consumer.source), () => source.partitions(), waiting),
     askWithin("the store's database", () => records.read({ group, stream }), waiting),
@@ -113,6 +113,8 @@ async function readyConsumer(
       `group ${group} on ${stream} keeps the ${record.slices} slices that it was started with, though its config says ${slices}: ` +
         `'tidemark reslice --group ${group} --stream ${stream} --slices ${slices}' changes that, or put slices: ${record.slices} into the config`,
     )
+  if (consumer.handler.kind === 'transactional')
+    await sql.prepare?.(Math.min(partitions.length, consumer.settings.concurrency))
   const stopped = record && stopText(record)
   return { group, stream, partitions: partitions.length, version: consumer.version, stopped }
 }

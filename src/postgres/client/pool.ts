@@ -49,14 +49,16 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
       keepAliveInitialDelayMillis: 10_000,
       ...(ssl === undefined ? {} : { ssl }),
     }
-    const open = (Client: typeof SteadyClient, max: number) => {
-      const pool = new pg.Pool({ ...options, Client, max } as pg.PoolConfig)
+    const open = (Client: typeof SteadyClient, max: number, min: number) => {
+      // Of those that are idle, so many stay: the first message after a while of rest shall not wait for a connection.
+      const pool = new pg.Pool({ ...options, Client, max, min } as pg.PoolConfig)
       // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
       pool.on('error', (error) => log.warn({ error: messageOf(error) }, 'an idle Postgres connection broke'))
       return pool
     }
-    // Both connect at the first statement.
-    shared = { pool: open(SteadyClient, poolSize), control: open(ControlClient, controlConnections), users: 0 }
+    const pool = open(SteadyClient, poolSize, 1)
+    const control = open(ControlClient, controlConnections, controlConnections)
+    shared = { pool, control, users: 0 }
     pools.set(id, shared)
   }
   const held = shared
@@ -70,12 +72,17 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
     await Promise.all([held.pool.end(), held.control.end()])
   }
   try {
-    await held.control.query('select 1')
+    await connections(held.control, controlConnections)
   } catch (error) {
     await close()
     throw postgresError(error, settings)
   }
   return { pool: held.pool, control: held.control, close }
+}
+
+/** Opens so many connections at once, unless they are open already. They stay with the pool. */
+export async function connections(pool: pg.Pool, count: number): Promise<void> {
+  await Promise.all(Array.from({ length: count }, () => pool.query('select 1')))
 }
 
 /** SQLSTATEs that mean something to a person. https://www.postgresql.org/docs/current/errcodes-appendix.html */

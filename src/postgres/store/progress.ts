@@ -4,7 +4,7 @@ import type { PartitionKey } from '../../model/partition.js'
 import { compareTokens, type FencingToken } from '../../model/token.js'
 import type { Inbox, Log, Outbox, Progress, SqlProgressLog, Transaction } from '../../ports/index.js'
 import type { PostgresSettings } from '../client/options.js'
-import { type PooledPostgres, postgresError } from '../client/pool.js'
+import { connections, type PooledPostgres, postgresError } from '../client/pool.js'
 import { insertEvents, partsOf } from '../output/insert-events.js'
 import { ChunkSessions } from './chunk-sessions.js'
 import { GatheredStatement, type StatementOfMany } from './gathered-statement.js'
@@ -14,6 +14,8 @@ import { ChunkTransaction } from './transaction.js'
 
 /** Raised by advance_progress when the token is not the owner's. */
 const fencedState = 'TM001'
+/** A worker that starts connects no more than that beforehand. Others may want the server's connections, too. */
+const mostPrepared = 4
 
 /**
  * The table `consumer_progress`: the fence that every chunk of a transactional handler passes through. Only handlers'
@@ -52,6 +54,11 @@ export class PostgresProgress implements SqlProgressLog {
         if (parts.length > 0) await insertEvents(tx, stream, settings.schema, parts)
       },
     }
+  }
+
+  async prepare(transactions: number): Promise<void> {
+    // Where the server has none to spare, a chunk will say so.
+    await connections(this.pools.pool, Math.min(transactions, this.atOnce, mostPrepared)).catch(() => {})
   }
 
   read(key: PartitionKey): Promise<Progress | null> {
