@@ -7,23 +7,16 @@ export interface Origin extends PartitionKey {
 }
 
 /** A message of any source. Key and headers become text only when somebody looks at them. */
-export class LogMessage<V> implements Message<V> {
+export abstract class LogMessage<V> implements Message<V> {
   constructor(
-    private readonly origin: Origin,
-    readonly offset: bigint,
-    readonly timestamp: number,
-    /** The key, or a buffer that holds it from `keyStart` to `keyEnd`. */
-    private readonly keyBuffer: Buffer | null,
+    protected readonly rawHeaders: RawHeaders,
     readonly value: V,
-    private readonly rawHeaders: RawHeaders,
-    private readonly keyStart = 0,
-    private readonly keyEnd = -1,
   ) {}
 
-  get keyBytes(): Buffer | null {
-    if (this.keyBuffer === null || this.keyEnd < 0) return this.keyBuffer
-    return this.keyBuffer.subarray(this.keyStart, this.keyEnd)
-  }
+  protected abstract get origin(): Origin
+  abstract get offset(): bigint
+  abstract get timestamp(): number
+  abstract get keyBytes(): Buffer | null
 
   get stream(): string {
     return this.origin.stream
@@ -43,6 +36,20 @@ export class LogMessage<V> implements Message<V> {
 
   get idempotencyKey(): string {
     return idempotencyKey(this.origin, this.offset, this.origin.replay)
+  }
+}
+
+/** A message whose parts are there already. */
+export class ReadMessage<V> extends LogMessage<V> {
+  constructor(
+    protected readonly origin: Origin,
+    readonly offset: bigint,
+    readonly timestamp: number,
+    readonly keyBytes: Buffer | null,
+    value: V,
+    rawHeaders: RawHeaders,
+  ) {
+    super(rawHeaders, value)
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { LogMessage } from '../../src/reading/message.js'
+import { ReadMessage } from '../../src/reading/message.js'
 import { bytes, codecOf, json, text, undecodable, type ValueCodec, valueOption } from '../../src/reading/value.js'
 
 const info = { group: 'billing', stream: 'orders', partition: 3, offset: 7n }
@@ -70,11 +70,11 @@ describe('a message', () => {
     ['trace', Buffer.from('2')],
   ] as const
   const origin = { group: 'billing', stream: 'orders', partition: 3, replay: 2 }
-  const message = new LogMessage(origin, 7n, 1_000, Buffer.from('ké'), { a: 1 }, headers)
+  const message = new ReadMessage(origin, 7n, 1_000, Buffer.from('ké'), { a: 1 }, headers)
 
   it('has its key as text and bytes', () => {
     expect(message.key).toBe('ké')
-    expect(new LogMessage(origin, 7n, 0, null, null, []).key).toBeNull()
+    expect(new ReadMessage(origin, 7n, 0, null, null, []).key).toBeNull()
   })
 
   it('has a stable idempotency key', () => expect(message.idempotencyKey).toBe('billing/orders/3/7/2'))
@@ -94,7 +94,7 @@ describe('a message', () => {
   })
 
   it('tells an empty header from none', () => {
-    const empty = new LogMessage(origin, 7n, 0, null, null, [['e', Buffer.alloc(0)]])
+    const empty = new ReadMessage(origin, 7n, 0, null, null, [['e', Buffer.alloc(0)]])
     expect(empty.headers.get('e')).toBe('')
   })
 })

@@ -20,6 +20,11 @@ export class Piece extends Lent {
     this.#batches = fetched.batches.filter((batch) => fetched.visible.has(batch)).reverse()
   }
 
+  /** The record that `next` has returned last. */
+  get record(): RawRecord | null {
+    return this.#cursor?.record ?? null
+  }
+
   /** The next record; null behind the last one. Throws RangeError when its batch is damaged. */
   next(): RawRecord | null {
     for (;;) {

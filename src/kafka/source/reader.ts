@@ -1,12 +1,14 @@
 import { messageOf } from '../../model/errors.js'
+import type { PartitionKey } from '../../model/partition.js'
 import { corruptData } from '../../model/refusals.js'
 import type { Chunk, Log, Message, Poison, Reader, ReadOptions } from '../../ports/index.js'
 import { FetchAhead } from '../../reading/fetch-ahead.js'
-import { LogMessage, type Origin } from '../../reading/message.js'
+import type { Origin } from '../../reading/message.js'
 import { undecodable, type ValueCodec, type ValueInfo } from '../../reading/value.js'
 import { Fetcher } from './fetcher.js'
 import type { PartitionLink } from './partition-link.js'
 import { Piece } from './piece.js'
+import { type MessageBatch, RecordMessage } from './record-message.js'
 import type { RawRecord } from './records.js'
 
 /** Hands out one fetch in chunks, while the next one is under way. */
@@ -82,17 +84,22 @@ export class KafkaReader<V> implements Reader<V> {
     const messages: Message<V>[] = []
     let poison: Poison | undefined
     let bytes = 0
-    const info = { ...this.options.key, offset: from }
+    let place: MessageBatch | undefined
+    /** Records of the batch in hand that lie before the position. */
+    let before = 0
+    const info = infoOf(this.options.key, piece)
     try {
       while (messages.length < most) {
         const record = piece.next()
         if (!record) break
-        const { offset } = record
+        if (place?.batch !== record.batch) {
+          place = { origin: this.#origin, batch: record.batch }
+          before = Number(from - record.batch.baseOffset)
+        }
         // A batch is sent whole: its first records may lie before the position.
-        if (offset < from) continue
+        if (record.offsetDelta < before) continue
         let value: V | null = null
         if (record.valueEnd >= 0) {
-          info.offset = offset
           try {
             value = this.#decode(record, info)
           } catch {
@@ -100,17 +107,13 @@ export class KafkaReader<V> implements Reader<V> {
             poison = {
               error: undecodable(this.codec, bytes!, info),
               raw: { key, value: bytes },
-              next: offset + 1n,
+              next: record.offset + 1n,
             }
             break
           }
           bytes += record.valueEnd - record.valueStart
         }
-        const { keyStart, keyEnd } = record
-        const keyed = keyEnd < 0 ? null : record.body
-        messages.push(
-          new LogMessage(this.#origin, offset, record.timestamp, keyed, value as V, record.headers, keyStart, keyEnd),
-        )
+        messages.push(new RecordMessage(place, record, value as V))
       }
     } catch (error) {
       // The records behind a damaged one can't be found: the next that can be read is in the next batch.
@@ -131,8 +134,20 @@ export class KafkaReader<V> implements Reader<V> {
 
   #decode(record: RawRecord, info: ValueInfo): V {
     const { codec } = this
-    if (codec.decodePart) return codec.decodePart(record.body, record.valueStart, record.valueEnd, info)
+    if (codec.decodePart) return codec.decodePart(record.batch.body, record.valueStart, record.valueEnd, info)
     return codec.decode(record.value!, info)
+  }
+}
+
+/** Where the record in hand stands. Its offset is made only for a decoder that asks. */
+function infoOf({ group, stream, partition }: PartitionKey, piece: Piece): ValueInfo {
+  return {
+    group,
+    stream,
+    partition,
+    get offset() {
+      return piece.record!.offset
+    },
   }
 }
 

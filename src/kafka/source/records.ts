@@ -7,8 +7,10 @@ import type { RecordBatch } from './record-batch.js'
  * view costs more than decoding the record.
  */
 export class RawRecord {
-  offset = 0n
-  timestamp = 0
+  /** From the batch's base offset. */
+  offsetDelta = 0
+  /** From the batch's own timestamp, ms. */
+  timestampDelta = 0
   headers: RawHeaders = noHeaders
   keyStart = 0
   /** -1 where there is no key. */
@@ -17,19 +19,36 @@ export class RawRecord {
   /** -1 where there is no value: a tombstone. */
   valueEnd = -1
 
-  constructor(readonly body: Buffer) {}
+  constructor(readonly batch: RecordBatch) {}
+
+  get offset(): bigint {
+    return offsetIn(this.batch, this.offsetDelta)
+  }
+
+  get timestamp(): number {
+    return timestampIn(this.batch, this.timestampDelta)
+  }
 
   get key(): Buffer | null {
-    return this.keyEnd < 0 ? null : this.body.subarray(this.keyStart, this.keyEnd)
+    return this.keyEnd < 0 ? null : this.batch.body.subarray(this.keyStart, this.keyEnd)
   }
 
   get value(): Buffer | null {
-    return this.valueEnd < 0 ? null : this.body.subarray(this.valueStart, this.valueEnd)
+    return this.valueEnd < 0 ? null : this.batch.body.subarray(this.valueStart, this.valueEnd)
   }
 }
 
-/** Offsets up to here are exact as numbers, which are cheaper to add than bigints. */
-const exact = BigInt(Number.MAX_SAFE_INTEGER) - 2n ** 31n
+export function offsetIn({ baseOffset }: Pick<RecordBatch, 'baseOffset'>, delta: number): bigint {
+  return baseOffset + BigInt(delta)
+}
+
+/** ms since 1970 */
+export function timestampIn(
+  { logAppendTime, baseTimestamp }: Pick<RecordBatch, 'logAppendTime' | 'baseTimestamp'>,
+  delta: number,
+): number {
+  return logAppendTime ?? baseTimestamp + delta
+}
 
 /**
  * Walks the records of a batch. A hot loop: it allocates next to nothing, and varints are read in place.
@@ -39,15 +58,12 @@ export class RecordCursor {
   #at = 0
   #left: number
   readonly #body: Buffer
-  /** The batch's base offset as a number, or -1 where only a bigint holds it. */
-  readonly #base: number
   readonly record: RawRecord
 
-  constructor(private readonly batch: RecordBatch) {
+  constructor(batch: RecordBatch) {
     this.#body = batch.body
     this.#left = batch.count
-    this.#base = batch.baseOffset <= exact ? Number(batch.baseOffset) : -1
-    this.record = new RawRecord(batch.body)
+    this.record = new RawRecord(batch)
   }
 
   /** Records not walked yet. */
@@ -59,15 +75,13 @@ export class RecordCursor {
   next(): boolean {
     if (this.#left === 0) return false
     this.#left--
-    const { batch, record } = this
+    const { record } = this
     const length = this.#varint()
     const end = this.#at + length
     if (length < 0 || end > this.#body.length) throw new RangeError('a record is longer than its batch')
     this.#at++ // attributes, unused
-    const timestamp = batch.baseTimestamp + this.#varlong()
-    record.timestamp = batch.logAppendTime ?? timestamp
-    const delta = this.#varint()
-    record.offset = this.#base < 0 ? batch.baseOffset + BigInt(delta) : BigInt(this.#base + delta)
+    record.timestampDelta = this.#varlong()
+    record.offsetDelta = this.#varint()
     const keyLength = this.#varint()
     record.keyStart = this.#at
     if (keyLength > 0) this.#at += keyLength

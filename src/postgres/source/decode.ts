@@ -1,5 +1,5 @@
 import type { Message, Poison } from '../../ports/index.js'
-import { LogMessage, noHeaders, type Origin, type RawHeaders } from '../../reading/message.js'
+import { noHeaders, type Origin, type RawHeaders, ReadMessage } from '../../reading/message.js'
 import { undecodable, type ValueCodec } from '../../reading/value.js'
 import type { Row } from './fetch.js'
 
@@ -23,7 +23,7 @@ export function decodeRows<V>(rows: readonly Row[], origin: Origin, codec: Value
       const raw = { key, value: Buffer.from(row.data) }
       return { messages, poison: { error: undecodable(codec, row.data, info), raw, next: row.position + 1n } }
     }
-    messages.push(new LogMessage(origin, row.position, row.timestamp, key, value, headersOf(row)))
+    messages.push(new ReadMessage(origin, row.position, row.timestamp, key, value, headersOf(row)))
   }
   return { messages }
 }

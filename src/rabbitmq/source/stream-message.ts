@@ -5,17 +5,17 @@ import type { DecodedMessage } from './message.js'
 /** A message whose properties are read only when somebody asks for them, the key among them. */
 export class StreamMessage<V> extends LogMessage<V> {
   constructor(
-    origin: Origin,
-    offset: bigint,
-    timestamp: number,
+    protected readonly origin: Origin,
+    readonly offset: bigint,
+    readonly timestamp: number,
     value: V,
     private readonly decoded: DecodedMessage,
     private readonly keyHeader: string,
   ) {
-    super(origin, offset, timestamp, null, value, noHeaders)
+    super(noHeaders, value)
   }
 
-  override get keyBytes(): Buffer | null {
+  get keyBytes(): Buffer | null {
     for (const [name, value] of this.decoded.headers) if (name === this.keyHeader) return value
     return null
   }
