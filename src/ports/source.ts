@@ -6,7 +6,7 @@ import type { OffsetMirror } from './offsets.js'
 
 /* A source reads a log. */
 
-/** One message, as a handler sees it. */
+/** One message, as a handler sees it. `console.log` and `JSON.stringify` show all of it, JSON with the offset as text. */
 export interface Message<V = unknown> {
   readonly stream: string
   readonly partition: number

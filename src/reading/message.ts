@@ -1,3 +1,4 @@
+import { type InspectOptions, inspect } from 'node:util'
 import { idempotencyKey, type PartitionKey } from '../model/partition.js'
 import type { Message, MessageHeaders } from '../ports/index.js'
 
@@ -36,6 +37,21 @@ export abstract class LogMessage<V> implements Message<V> {
 
   get idempotencyKey(): string {
     return idempotencyKey(this.origin, this.offset, this.origin.replay)
+  }
+
+  /** For `JSON.stringify`, which knows no bigints: the offset is text. */
+  toJSON() {
+    return { ...this.#shown(), offset: String(this.offset) }
+  }
+
+  /** For `console.log`, to which properties that are made when they are looked at do not exist. */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `Message ${inspect(this.#shown(), options)}`
+  }
+
+  #shown() {
+    const { stream, partition, offset, timestamp, key, value } = this
+    return { stream, partition, offset, timestamp, key, headers: [...this.headers], value }
   }
 }
 

@@ -58,6 +58,25 @@ describeWith(['postgres'], 'Postgres control statements', () => {
   const open = () => all((one) => store.open(one, { above: 0, start: 7n }))
   const claim = () => all((one) => database.progress.claim(one, token, start))
 
+  it('have connections of their own before the first of them, and handlers have theirs', async () => {
+    const own = { connectionString: fresh.connectionString, poolSize: 3 }
+    const apart = await postgresDatabase(own).connect({ log: silentLog(), signal: new AbortController().signal })
+    try {
+      await apart.progress.prepare!(64)
+      const { rows } = await admin.query<{ name: string; n: number }>(
+        `select application_name name, count(*)::int n from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid() group by 1 order by 1`,
+      )
+      // Two more are of the pools that all tests have.
+      expect(rows).toEqual([
+        { name: '', n: 3 },
+        { name: 'tidemark control', n: 2 + 2 },
+      ])
+    } finally {
+      await apart.close()
+    }
+  })
+
   describe('of 64 partitions, asked for in one turn,', () => {
     it('are one to open them, each with its own answer', async () => {
       await store.open(key, { above: 8, start: 100n })

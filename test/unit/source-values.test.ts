@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { ReadMessage } from '../../src/reading/message.js'
 import { bytes, codecOf, json, text, undecodable, type ValueCodec, valueOption } from '../../src/reading/value.js'
@@ -91,6 +92,26 @@ describe('a message', () => {
       ['other', null],
       ['trace', '2'],
     ])
+  })
+
+  it('shows what it is to people who log it', () => {
+    expect(inspect(message, { breakLength: Infinity })).toBe(
+      "Message { stream: 'orders', partition: 3, offset: 7n, timestamp: 1000, key: 'ké', " +
+        "headers: [ [ 'trace', '1' ], [ 'other', null ], [ 'trace', '2' ] ], value: { a: 1 } }",
+    )
+    expect(JSON.parse(JSON.stringify(message))).toEqual({
+      stream: 'orders',
+      partition: 3,
+      offset: '7',
+      timestamp: 1_000,
+      key: 'ké',
+      headers: [
+        ['trace', '1'],
+        ['other', null],
+        ['trace', '2'],
+      ],
+      value: { a: 1 },
+    })
   })
 
   it('tells an empty header from none', () => {
