@@ -38,7 +38,7 @@ export class Topics implements Log {
 
   async create(topic: string, partitions: number): Promise<void> {
     this.#created.push(topic)
-    await this.#admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true })
+    await this.#admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: false })
     // A leader that is named may not have taken over yet. Refusing some partitions of a request, it would get all of them twice.
     const deadline = Date.now() + leadersWithinMs
     while ((await this.#heads(topic).catch(() => [])).length < partitions) {

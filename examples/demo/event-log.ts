@@ -2,6 +2,7 @@ import { Kafka, logLevel } from 'kafkajs'
 import type pg from 'pg'
 import { connect } from 'rabbitmq-stream-js-client'
 import { appendEvents, createStream } from 'tidemark/postgres'
+import { makeTopics } from '../make-topics.js'
 import type { Deposit } from './deposits.js'
 
 const stream = 'deposits'
@@ -30,7 +31,7 @@ export async function kafkaLog(brokers: readonly string[]): Promise<EventLog> {
   const kafka = new Kafka({ clientId: 'demo', brokers: [...brokers], logLevel: logLevel.NOTHING })
   const admin = kafka.admin()
   await admin.connect()
-  await admin.createTopics({ topics: [{ topic: stream, numPartitions: partitions }], waitForLeaders: true })
+  await makeTopics(admin, [stream], partitions)
   await admin.disconnect()
   const producer = kafka.producer()
   await producer.connect()

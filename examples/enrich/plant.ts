@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Admin, Kafka, logLevel, type Producer } from 'kafkajs'
 import pg from 'pg'
+import { makeTopics } from '../make-topics.js'
 import { isHot, type Reading } from './enrich.js'
 
 const partitions = 4
@@ -24,11 +25,8 @@ export class Plant {
     const kafka = new Kafka({ clientId: 'plant', brokers: [...brokers], logLevel: logLevel.NOTHING })
     const [admin, producer] = [kafka.admin(), kafka.producer()]
     await Promise.all([admin.connect(), producer.connect()])
-    const topics = ['readings', 'enriched', 'alerts'].map((name) => ({
-      topic: `${name}${run}`,
-      numPartitions: partitions,
-    }))
-    await admin.createTopics({ topics, waitForLeaders: true })
+    const topics = ['readings', 'enriched', 'alerts'].map((name) => `${name}${run}`)
+    await makeTopics(admin, topics, partitions)
     const outside = new pg.Client({ connectionString: server })
     await outside.connect()
     await outside.query(`create database plant_${id}`)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type Admin, type Consumer, Kafka, logLevel, type Producer } from 'kafkajs'
 import pg from 'pg'
 import { createStream } from 'tidemark/postgres'
+import { makeTopics } from '../make-topics.js'
 
 const partitions = 4
 /** One of so many orders is sent a second time, as a producer does that retries by itself or whose user clicks twice. */
@@ -32,10 +33,7 @@ export class Shop {
     const [admin, producer] = [kafka.admin(), kafka.producer()]
     const reader = kafka.consumer({ groupId: `auditor-${run}` })
     await Promise.all([admin.connect(), producer.connect(), reader.connect()])
-    await admin.createTopics({
-      topics: Object.values(topics).map((topic) => ({ topic, numPartitions: partitions })),
-      waitForLeaders: true,
-    })
+    await makeTopics(admin, Object.values(topics), partitions)
 
     const url = new URL(server)
     const outside = new pg.Client({ connectionString: server })

@@ -1,5 +1,6 @@
 import kafkajs from 'kafkajs'
 import pg from 'pg'
+import { makeTopics } from '../support/make-topics.js'
 import { waitFor } from '../support/wait-for.js'
 
 /** Addresses of the parts that a chaos run uses. */
@@ -43,7 +44,7 @@ export class Ground {
     const admin = kafka.admin()
     const producer = kafka.producer({ idempotent: true })
     await Promise.all([admin.connect(), producer.connect()])
-    await admin.createTopics({ topics: [{ topic: this.topic, numPartitions: this.partitions }], waitForLeaders: true })
+    await makeTopics(admin, [{ topic: this.topic, numPartitions: this.partitions }])
     for (let from = 0; from < this.messages; from += perRequest) {
       const count = Math.min(perRequest, this.messages - from)
       const messages = Array.from({ length: count }, (_, i) => ({

@@ -1,5 +1,6 @@
 import { Kafka, logLevel } from 'kafkajs'
 import { kafka } from '../../src/entry/kafka.js'
+import { makeTopics } from '../support/make-topics.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
 import { type SourceHarness, sourceContract } from './source-contract.js'
@@ -16,7 +17,7 @@ describeWith(['kafka'], 'Kafka', () => {
     return {
       createStream: async (partitions) => {
         const topic = unique('contract')
-        await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true })
+        await makeTopics(admin, [{ topic, numPartitions: partitions }])
         topics.push(topic)
         return {
           name: topic,

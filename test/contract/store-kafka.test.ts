@@ -4,6 +4,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { kafkaStore } from '../../src/entry/kafka.js'
 import { postgresDatabase } from '../../src/entry/postgres.js'
 import { freshDatabase } from '../support/fresh-database.js'
+import { makeTopics } from '../support/make-topics.js'
 import { describeWith, part } from '../support/parts.js'
 import { prefixed, renamedStore, spelled } from '../support/renamed-store.js'
 import { silentLog } from '../support/silent-log.js'
@@ -21,8 +22,10 @@ describeWith(['kafka', 'postgres'], 'Kafka', () => {
   beforeAll(async () => {
     admin = new Kafka({ brokers: [...part('kafka').brokers], logLevel: logLevel.NOTHING }).admin()
     await admin.connect()
-    const all = streams.map((stream) => ({ topic: topics.inside(stream), numPartitions: 5 }))
-    await admin.createTopics({ topics: all, waitForLeaders: true })
+    await makeTopics(
+      admin,
+      streams.map((stream) => ({ topic: topics.inside(stream), numPartitions: 5 })),
+    )
   })
   afterAll(async () => {
     await admin.deleteTopics({ topics: streams.map((stream) => topics.inside(stream)) })

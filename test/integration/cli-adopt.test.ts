@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Project, refused } from '../support/cli.js'
 import { configOf } from '../support/config-text.js'
-import { createTopic, kafkaClient, produce, rowsOf } from '../support/consume.js'
+import { produce, rowsOf } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
+import { createTopic, kafkaClient } from '../support/topics.js'
 import { unique } from '../support/unique.js'
 
 describeWith(['temporal', 'postgres', 'kafka'], 'a group that takes over from another consumer of a topic', () => {

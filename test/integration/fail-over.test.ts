@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
 import { type CliProcess, Project } from '../support/cli.js'
-import { createTopic, produce, rowsOf, temporalClient } from '../support/consume.js'
+import { produce, rowsOf, temporalClient } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
+import { createTopic } from '../support/topics.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { OffsetMirror, SourceClient } from '../../src/ports/index.js'
 import { KafkaGround, kafkaTool } from '../support/kafka-ground.js'
+import { led } from '../support/make-topics.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
@@ -24,9 +25,10 @@ describeWith(['kafka'], 'the identity of a topic', () => {
     expect(await client.identity(0)).toBe(first)
 
     await ground.admin.deleteTopics({ topics: [topic] })
-    await waitFor(() => ground.admin.createTopics({ topics: [{ topic }], waitForLeaders: true }), {
+    await waitFor(() => ground.admin.createTopics({ topics: [{ topic }], waitForLeaders: false }), {
       what: 'the topic to be created again',
     })
+    await led(ground.admin, [{ topic }])
     const second = await (await ground.connect({ topic })).identity(0)
     expect(second).toMatch(/^[0-9a-f]{32}$/)
     expect(second).not.toBe(first)

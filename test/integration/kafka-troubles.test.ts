@@ -88,7 +88,7 @@ describeWith(['kafka'], 'what retrying cannot mend', () => {
     for (let read = 0; read < 20; ) read += (await reader.next({ maxMessages: 20, waitMs: 20_000 }))!.messages.length
     const next = failureOf(reader.next({ maxMessages: 10, waitMs: 60_000 }))
     await ground.admin.deleteTopics({ topics: [topic] })
-    const create = () => ground.admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: true })
+    const create = () => ground.admin.createTopics({ topics: [{ topic, numPartitions: 1 }], waitForLeaders: false })
     await waitFor(create, { what: 'the topic to be created again' })
     await waitFor(() => write(40), { what: 'the new topic to be written' })
     const error = await next

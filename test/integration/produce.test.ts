@@ -8,6 +8,7 @@ import { transactional } from '../../src/handlers/handler.js'
 import { produce, type Running, rowsOf, run, temporalClient } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { KafkaGround } from '../support/kafka-ground.js'
+import { makeTopics } from '../support/make-topics.js'
 import { describeWith, part } from '../support/parts.js'
 import { readAll } from '../support/read-all.js'
 import { unique } from '../support/unique.js'
@@ -131,7 +132,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a handler that produces', () =>
         'select coalesce(sum("offset" + 1), 0) n from tidemark.consumer_offsets',
       )
       expect(Number(rows[0]!.n)).toBe(0)
-      await ground.admin.createTopics({ topics: [{ topic: missing, numPartitions: 1 }], waitForLeaders: true })
+      await makeTopics(ground.admin, [{ topic: missing }])
       await committed(2)
       const all = await readAll(await ground.connect({ topic: missing, value: text() }), missing)
       expect(all.map(({ value }) => value).sort()).toEqual(['SENTINEL-1', 'SENTINEL-2'])
@@ -163,7 +164,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a handler that produces', () =>
     })
     await failure(one, missing)
     expect(await rowsOf(database.connectionString, 'select * from effects')).toEqual([])
-    await ground.admin.createTopics({ topics: [{ topic: missing, numPartitions: 1 }], waitForLeaders: true })
+    await makeTopics(ground.admin, [{ topic: missing }])
     await committed(1)
     expect(await rowsOf(database.connectionString, 'select * from effects')).toEqual([{ value: 'a' }])
     // Outputs are at least once, under the same name each time.

@@ -1,5 +1,4 @@
 import { Client, Connection } from '@temporalio/client'
-import kafkajs from 'kafkajs'
 import pg from 'pg'
 import { startGroups } from '../../src/client/groups.js'
 import type { TidemarkConfig } from '../../src/config/define.js'
@@ -7,6 +6,7 @@ import type { Log } from '../../src/ports/index.js'
 import { createWorker } from '../../src/worker/create.js'
 import type { TidemarkWorker } from '../../src/worker/worker.js'
 import { part } from './parts.js'
+import { kafkaClient } from './topics.js'
 import { quiet } from './workflow-env.js'
 
 /** A log that keeps what it is told, for tests that look at it. */
@@ -53,14 +53,6 @@ export async function temporalClient(): Promise<Client & { close(): Promise<void
   return Object.assign(new Client({ connection, namespace }), { close: () => connection.close() })
 }
 
-/** Creates a topic on the test stack's Kafka. */
-export async function createTopic(topic: string, partitions: number): Promise<void> {
-  const admin = kafkaClient().admin()
-  await admin.connect()
-  await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true })
-  await admin.disconnect()
-}
-
 /** Writes values, spread over the partitions in turn. */
 export async function produce(topic: string, values: readonly string[], partitions: number): Promise<void> {
   const producer = kafkaClient().producer()
@@ -72,10 +64,6 @@ export async function produce(topic: string, values: readonly string[], partitio
     await producer.send({ topic, messages })
   }
   await producer.disconnect()
-}
-
-export function kafkaClient(): kafkajs.Kafka {
-  return new kafkajs.Kafka({ brokers: [...part('kafka').brokers], logLevel: kafkajs.logLevel.NOTHING })
 }
 
 /** Rows of one query on its own connection. */

@@ -5,9 +5,9 @@ import { kafka } from '../../src/entry/kafka.js'
 import type { KafkaOptions } from '../../src/kafka/client/options.js'
 import type { Message, ReadOptions, SourceClient } from '../../src/ports/index.js'
 import { SharedBudget } from '../../src/worker/budget.js'
+import { makeTopics } from './make-topics.js'
 import { silentLog } from './silent-log.js'
 import { unique } from './unique.js'
-import { waitFor } from './wait-for.js'
 
 /** Topics, producers and connected sources for a test; `close` ends them all. */
 export class KafkaGround {
@@ -35,14 +35,7 @@ export class KafkaGround {
   async topic(config: Record<string, string> = {}, numPartitions = 1): Promise<string> {
     const topic = unique('kafka')
     const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
-    // kafkajs, told to wait for leaders, gives up when a busy broker does not know the topic yet.
-    await this.#admin.createTopics({ topics: [{ topic, numPartitions, configEntries }], waitForLeaders: false })
-    const led = async () => {
-      const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] })
-      const { partitions } = topics[0]!
-      return partitions.length === numPartitions && partitions.every(({ leader }) => leader >= 0)
-    }
-    await waitFor(led, { what: `leaders for ${topic}` })
+    await makeTopics(this.#admin, [{ topic, numPartitions, configEntries }])
     return topic
   }
 

@@ -1,7 +1,8 @@
 import { Kafka, logLevel } from 'kafkajs'
+import { makeTopics } from './make-topics.js'
 import { part } from './parts.js'
 
-function kafkaClient(): Kafka {
+export function kafkaClient(): Kafka {
   return new Kafka({ brokers: [...part('kafka').brokers], logLevel: logLevel.NOTHING })
 }
 
@@ -9,7 +10,7 @@ function kafkaClient(): Kafka {
 export async function createTopic(topic: string, partitions: number): Promise<void> {
   const admin = kafkaClient().admin()
   await admin.connect()
-  await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true })
+  await makeTopics(admin, [{ topic, numPartitions: partitions }])
   await admin.disconnect()
 }
 

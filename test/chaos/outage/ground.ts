@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
 import pg from 'pg'
+import { makeTopics } from '../../support/make-topics.js'
 import { waitFor } from '../../support/wait-for.js'
 
 /** The most messages a handler gets at once. */
@@ -36,6 +37,8 @@ export class LiveGround {
     readonly topic: string,
   ) {
     this.#pool = new pg.Pool({ connectionString: databaseUrl, max: 4 })
+    // Its database is dropped where a test fails.
+    this.#pool.on('error', () => {})
     this.#producer = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).producer()
   }
 
@@ -46,7 +49,7 @@ export class LiveGround {
     await ground.#pool.query('create index on effects (consumer, partition, at)')
     const admin = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING }).admin()
     await admin.connect()
-    await admin.createTopics({ topics: [{ topic, numPartitions: partitions.length }], waitForLeaders: true })
+    await makeTopics(admin, [{ topic, numPartitions: partitions.length }])
     await admin.disconnect()
     await ground.#producer.connect()
     return ground

@@ -1,0 +1,24 @@
+import type { Admin, ITopicConfig } from 'kafkajs'
+import { waitFor } from './wait-for.js'
+
+/**
+ * Makes topics, and waits until each of their partitions has a leader. kafkajs, told to wait itself, gives up where a busy broker does not
+ * know a topic yet.
+ */
+export async function makeTopics(admin: Admin, topics: readonly ITopicConfig[]): Promise<void> {
+  await admin.createTopics({ topics: [...topics], waitForLeaders: false })
+  await led(admin, topics)
+}
+
+/** Waits until each partition of the topics has a leader. */
+export async function led(admin: Admin, topics: readonly ITopicConfig[]): Promise<void> {
+  const names = topics.map(({ topic }) => topic)
+  const all = async () => {
+    const { topics: found } = await admin.fetchTopicMetadata({ topics: names })
+    return topics.every(({ topic, numPartitions = 1 }) => {
+      const partitions = found.find(({ name }) => name === topic)?.partitions ?? []
+      return partitions.length >= numPartitions && partitions.every(({ leader }) => leader >= 0)
+    })
+  }
+  await waitFor(all, { timeout: 60_000, what: `leaders for ${names.join(', ')}` })
+}
