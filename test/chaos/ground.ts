@@ -32,6 +32,8 @@ export class Ground {
     readonly partitions: number,
   ) {
     this.pool = new pg.Pool({ connectionString: parts.databaseUrl, max: 4 })
+    // Its database is dropped where a test fails.
+    this.pool.on('error', () => {})
   }
 
   async prepare(): Promise<void> {
