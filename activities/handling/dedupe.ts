@@ -2,6 +2,7 @@ import type { DedupeRule } from '../../src/config/parse.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { Inbox, Log, Message, SqlProgressLog, Transaction } from '../../src/ports/index.js'
+import { textOf } from '../../src/ports/text.js'
 import { redact } from './redact.js'
 
 /** How often a consumer looks for keys whose time is over, ms. */
@@ -90,9 +91,10 @@ export class Deduplicator {
       throw this.#failed(place, message, `its key function threw: ${redact(messageOf(error), [message])}`)
     }
     if (typeof key === 'string' || key === null) return key
+    if (key instanceof Uint8Array) return textOf(Buffer.from(key.buffer, key.byteOffset, key.byteLength))
     const what =
       key instanceof Promise ? 'a promise' : key === undefined ? 'undefined' : `a value of type ${typeof key}`
-    const wanted = 'text, or null for a message without a key'
+    const wanted = 'text or bytes, or null for a message without a key'
     throw this.#failed(place, message, `its key function returned ${what}; it must return ${wanted}`)
   }
 

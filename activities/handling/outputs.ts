@@ -2,6 +2,7 @@ import type { OutputMessage } from '../../src/handlers/handler.js'
 import { isTidemarkError, TidemarkError } from '../../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { Chunk, Message, OutputClient, OutputProgressLog, OutputRecord } from '../../src/ports/index.js'
+import { isWellFormed } from '../../src/ports/text.js'
 
 /** Carries the name of what a message was made from, so that readers can tell one that was written twice. */
 const keyHeader = 'tidemark-key'
@@ -150,7 +151,13 @@ function bytesOf(value: NonNullable<OutputMessage['key']>, topic: string): Buffe
 function bytesOf(value: OutputMessage['value'], topic: string): Buffer | null
 function bytesOf(value: OutputMessage['value'], topic: string): Buffer | null {
   if (value === null) return null
-  if (typeof value === 'string') return Buffer.from(value)
+  if (typeof value === 'string') {
+    if (!isWellFormed(value))
+      throw new TypeError(
+        `produce('${topic}'): a text holds what UTF-8 can't say; where it is the key or a header of a message, take keyBytes or headers.getBytes()`,
+      )
+    return Buffer.from(value)
+  }
   if (value instanceof Uint8Array) return Buffer.isBuffer(value) ? value : Buffer.from(value)
   if (typeof value === 'object') return Buffer.from(JSON.stringify(value))
   throw new TypeError(

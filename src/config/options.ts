@@ -90,9 +90,9 @@ export interface ConsumerOptions<V = unknown> {
 export interface DedupeOption<V = unknown> {
   /**
    * What is the same in messages that say the same, for example an order's id; null for a message that is never left out. It is
-   * called for each message, at each try.
+   * called for each message, at each try. Bytes are the same as the text that they are in UTF-8.
    */
-  readonly key: (message: Message<V>) => string | null
+  readonly key: (message: Message<V>) => string | Uint8Array | null
   /** How long a key is remembered, at least. Default 7d. */
   readonly retention?: Duration
 }

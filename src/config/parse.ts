@@ -42,7 +42,7 @@ export interface ParsedConsumer {
 /** How a consumer tells messages that say the same thing. */
 export interface DedupeRule {
   /** Null: this message is never left out. */
-  readonly key: (message: Message) => string | null
+  readonly key: (message: Message) => string | Uint8Array | null
   readonly retentionMs: number
 }
 

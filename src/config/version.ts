@@ -30,7 +30,9 @@ export interface Versioned {
   readonly store: OffsetStore
   readonly mirrors: readonly OffsetStore[] | undefined
   readonly output: ParsedOutput | undefined
-  readonly dedupe: { readonly key: (...message: never[]) => string | null; readonly retentionMs: number } | undefined
+  readonly dedupe:
+    | { readonly key: (...message: never[]) => string | Uint8Array | null; readonly retentionMs: number }
+    | undefined
   readonly until: Until | undefined
 }
 

@@ -11,7 +11,10 @@ export interface Message<V = unknown> {
   readonly stream: string
   readonly partition: number
   readonly offset: bigint
-  /** The key as UTF-8 text; null when the message has none. */
+  /**
+   * The key as text; null when the message has none. Bytes that are no UTF-8 stand in it as lone surrogates (U+DC80 to U+DCFF), so that
+   * different keys are different texts; a database or another topic can't hold such text: take `keyBytes` there.
+   */
   readonly key: string | null
   /** The key as it is in the log. */
   readonly keyBytes: Buffer | null
@@ -27,7 +30,7 @@ export interface Message<V = unknown> {
 /** A message's headers in their order. A name may occur more than once. */
 export interface MessageHeaders extends Iterable<readonly [name: string, value: string | null]> {
   readonly size: number
-  /** The last value of that name as UTF-8 text. */
+  /** The last value of that name as text, as `key` is. */
   get(name: string): string | null | undefined
   getAll(name: string): (string | null)[]
   /** The last value of that name as bytes. */

@@ -1,6 +1,7 @@
 import { type InspectOptions, inspect } from 'node:util'
 import { idempotencyKey, type PartitionKey } from '../model/partition.js'
 import type { Message, MessageHeaders } from '../ports/index.js'
+import { textOf } from '../ports/text.js'
 
 /** What all messages of one reader have in common. */
 export interface Origin extends PartitionKey {
@@ -28,7 +29,8 @@ export abstract class LogMessage<V> implements Message<V> {
   }
 
   get key(): string | null {
-    return this.keyBytes?.toString('utf8') ?? null
+    const { keyBytes } = this
+    return keyBytes && textOf(keyBytes)
   }
 
   get headers(): MessageHeaders {
@@ -84,11 +86,11 @@ export class LogHeaders implements MessageHeaders {
 
   get(name: string): string | null | undefined {
     const value = this.getBytes(name)
-    return value ? value.toString('utf8') : (value as null | undefined)
+    return value ? textOf(value) : (value as null | undefined)
   }
 
   getAll(name: string): (string | null)[] {
-    return this.raw.filter(([other]) => other === name).map(([, value]) => value?.toString('utf8') ?? null)
+    return this.raw.filter(([other]) => other === name).map(([, value]) => value && textOf(value))
   }
 
   getBytes(name: string): Buffer | null | undefined {
@@ -96,6 +98,6 @@ export class LogHeaders implements MessageHeaders {
   }
 
   *[Symbol.iterator](): Iterator<readonly [string, string | null]> {
-    for (const [name, value] of this.raw) yield [name, value?.toString('utf8') ?? null]
+    for (const [name, value] of this.raw) yield [name, value && textOf(value)]
   }
 }

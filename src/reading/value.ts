@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { TidemarkError } from '../model/errors.js'
 import { describePartition, type PartitionKey } from '../model/partition.js'
+import { utf8Of } from '../ports/text.js'
 
 /** Where a value stands, for decoders that need it. The object is reused: take from it what you keep. */
 export interface ValueInfo extends PartitionKey {
@@ -21,7 +22,7 @@ export interface ValueCodec<V> {
 export type ValueOption<V> = ValueCodec<V> | ((bytes: Buffer, info: ValueInfo) => V)
 
 /**
- * Values are JSON. The default.
+ * Values are JSON in UTF-8. The default. Other bytes make the message undecodable.
  *
  * @param parse checks or converts the document, for example `OrderSchema.parse`; what it throws makes the message undecodable
  */
@@ -32,14 +33,18 @@ export function json<V = unknown>(parse?: (document: unknown) => V): ValueCodec<
   }
   return {
     name: parse ? `json(${parse.name || 'parse'})` : 'json',
-    decode: (raw) => read(typeof raw === 'string' ? raw : raw.toString('utf8')),
-    decodePart: (buffer, start, end) => read(buffer.toString('utf8', start, end)),
+    decode: (raw) => read(typeof raw === 'string' ? raw : utf8Of(raw)),
+    decodePart: (buffer, start, end) => read(utf8Of(buffer, start, end)),
   }
 }
 
-/** Values are UTF-8 text. */
+/** Values are text in UTF-8. Other bytes make the message undecodable. */
 export function text(): ValueCodec<string> {
-  return { name: 'text', decode: (raw) => (typeof raw === 'string' ? raw : raw.toString('utf8')) }
+  return {
+    name: 'text',
+    decode: (raw) => (typeof raw === 'string' ? raw : utf8Of(raw)),
+    decodePart: (buffer, start, end) => utf8Of(buffer, start, end),
+  }
 }
 
 /** Values stay bytes. */

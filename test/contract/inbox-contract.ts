@@ -90,6 +90,9 @@ export function inboxContract(kind: string, open: () => Promise<InboxHarness>): 
         'NULL',
         'ä€𝄞',
         'a\u0000b',
+        // Bytes that are no UTF-8.
+        '\udc80',
+        '\udc81',
         'x'.repeat(10_000),
         'X'.repeat(10_000),
       ]

@@ -101,6 +101,23 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with dedupe', () => 
     expect(await effects()).toEqual(['-', '-', 'a', 'b', 'c'])
   })
 
+  it('leaves out no message whose key is bytes that no other has', async () => {
+    const bytes = (number: number) => {
+      const long = Buffer.alloc(8)
+      long.writeBigInt64BE(BigInt(number))
+      return long
+    }
+    const producer = kafkaClient().producer()
+    await producer.connect()
+    const numbers = Array.from({ length: 256 }, (_, number) => number)
+    const messages = numbers.map((number) => ({ partition: 0, key: bytes(number), value: `${number}` }))
+    await producer.send({ topic, acks: -1, messages: [...messages, ...messages] })
+    await producer.disconnect()
+    await start({ dedupe: { key: ({ key }) => key } })
+    await committed(512, 0)
+    expect((await effects()).map(Number).sort((a, b) => a - b)).toEqual(numbers)
+  })
+
   it('forgets a key whose handler failed, and hands the message over again', async () => {
     await send(0, 'a', 'b', 'a:again')
     const seen: string[][] = []

@@ -44,6 +44,14 @@ describe('dedupe', () => {
     expect(await offsets(messagesOf(null, 'a', null, 'a'))).toEqual([10, 11, 12])
   })
 
+  it('takes bytes for the text that they are, and leaves out none that is another', async () => {
+    const raw = (index: number) => Buffer.from([0xc3, index])
+    const { offsets, asked } = setUp(({ offset }) => (offset === 10n ? '\u00e9' : raw(Number(offset) + 0x9e)))
+    // 0xc3 0xa9 is é in UTF-8.
+    expect(await offsets(messagesOf(...Array.from({ length: 120 }, () => null)))).toHaveLength(119)
+    expect(asked[0]!.keys[0]).toBe('é')
+  })
+
   it('counts what it left out', async () => {
     const { offsets, log } = setUp(undefined, ['a'])
     await offsets(messagesOf('a', 'b', 'b'))

@@ -1,5 +1,6 @@
 import { TidemarkError } from '../../model/errors.js'
 import type { NewEvent } from '../../ports/index.js'
+import { isWellFormed } from '../../ports/text.js'
 import { type Connection, noStream, tablesIn, withoutTables } from '../tables/event-tables.js'
 
 export interface Appended {
@@ -17,6 +18,13 @@ type Columns = readonly [key: string | null, type: string | null, data: string, 
 export type Parts = readonly (readonly Columns[])[]
 
 function columnsOf({ key, type, value, headers }: NewEvent, index: number): Columns {
+  for (const [field, text] of Object.entries({ key, type }))
+    if (typeof text === 'string' && !isWellFormed(text))
+      throw new TidemarkError(
+        'CONFIG_INVALID',
+        `appendEvents.events.${index}.${field}: holds what UTF-8 can't say, as the key of a message whose bytes are no text does; ` +
+          "write such bytes in another way, for example keyBytes.toString('hex')",
+      )
   const data = value === undefined ? undefined : JSON.stringify(value)
   if (data === undefined)
     throw new TidemarkError('CONFIG_INVALID', `appendEvents.events.${index}.value: must be something that JSON can say`)

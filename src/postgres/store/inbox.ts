@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import pg from 'pg'
 import type { PartitionKey } from '../../model/partition.js'
 import type { Arrivals, Inbox, Transaction } from '../../ports/index.js'
+import { isWellFormed } from '../../ports/text.js'
 import { answerTimeout, ask } from '../client/ask.js'
 import type { PostgresSettings } from '../client/options.js'
 import { postgresError } from '../client/pool.js'
@@ -101,5 +102,8 @@ export class PostgresInbox implements Inbox {
 
 /** 128 bits of SHA-256: nobody meets two keys with the same, and nobody can make them. */
 function hashOf(scope: string, key: string): string {
-  return hash('sha256', scope + key, 'hex').slice(0, 32)
+  const text = scope + key
+  // UTF-8 would make one key of all that it can't say.
+  const exact = isWellFormed(key) ? text : Buffer.from(text, 'utf16le')
+  return hash('sha256', exact, 'hex').slice(0, 32)
 }

@@ -35,6 +35,15 @@ describe('a handler whose outputs and progress are one transaction', () => {
     expect(sent).toEqual([])
   })
 
+  it('has neither when a key is text that UTF-8 can not say, since it would be another key', async () => {
+    const { deliver, sent } = await producing((_, { produce }) => produce('out', { key: '\udc80', value: 'a' }))
+    await expect(deliver(chunkOf(['a']))).rejects.toMatchObject({
+      code: 'HANDLER_FAILED',
+      message: expect.stringContaining('take keyBytes'),
+    })
+    expect(sent).toEqual([])
+  })
+
   it('is not called for a gap, behind which progress moves', async () => {
     let calls = 0
     const { deliver, position } = await producing(() => void calls++)
