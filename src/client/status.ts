@@ -143,8 +143,7 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
   const mayHaveIt = place === 'none' ? [] : batchesOf(status, name, batches)
   const [batch] = mayHaveIt
   const trouble = mayHaveIt.every((one) => one.trouble) ? batch?.trouble : undefined
-  // Between two tries nothing is in hand, and the next one begins with a look whether the partition is paused.
-  const inHand = place !== 'none' && (mayHaveIt.length === 0 || mayHaveIt.some(({ taken }) => taken))
+  const inHand = place !== 'none' && (mayHaveIt.length === 0 || mayHaveIt.some(({ mayBeInHand }) => mayBeInHand))
   const view = viewOf(status)
   return {
     ...view,

@@ -8,8 +8,8 @@ export interface PendingBatch {
   readonly id: string
   readonly attempt: number
   readonly trouble: BatchTrouble | null
-  /** A worker has it; else it waits for one, for its next try, or for a person. */
-  readonly taken: boolean
+  /** False: no chunk of it is in hand, and its next try begins with a look for what people have asked it. */
+  readonly mayBeInHand: boolean
   /** ISO time: when it was scheduled, or paused by a person. Null where nothing is wrong. */
   readonly since: string | null
 }
@@ -36,12 +36,21 @@ export function troubleOf({ state, attempt, lastFailure, pauseInfo }: PendingAct
   return { state: 'retrying', reason: lastFailure.message ?? '' }
 }
 
+/**
+ * Whether a worker may be handling the batch, or may begin it unasked. Between two tries no worker does, unless the last one timed out:
+ * its worker may be cut off and still at work. A first try begins without a look for what people have asked.
+ */
+export function mayBeInHand({ state, attempt, lastFailure }: PendingActivity): boolean {
+  const waits = state === scheduled || state === paused
+  return !waits || Number(attempt) < 2 || !lastFailure || !!lastFailure.timeoutFailureInfo
+}
+
 /** A slice's batches, as Temporal sees them. */
 export async function pendingBatches(client: Client, workflowId: string): Promise<PendingBatch[]> {
   const batches = batchesAmong(await client.workflow.getHandle(workflowId).describe())
   return Promise.all(
     batches.map(async (activity) => {
-      const { activityId, state, pauseInfo } = activity
+      const { activityId, pauseInfo } = activity
       const id = activityId ?? ''
       const trouble = troubleOf(activity)
       const since =
@@ -50,7 +59,7 @@ export async function pendingBatches(client: Client, workflowId: string): Promis
           : trouble.state === 'held'
             ? iso(pauseInfo?.pauseTime)
             : await scheduledAt(client, workflowId, id)
-      return { id, attempt: Number(activity.attempt), trouble, taken: state !== scheduled && state !== paused, since }
+      return { id, attempt: Number(activity.attempt), trouble, mayBeInHand: mayBeInHand(activity), since }
     }),
   )
 }

@@ -1,7 +1,7 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client'
 import { describe, expect, it } from 'vitest'
 import { held, letGo } from '../../src/model/commands.js'
-import { batchesAmong, troubleOf } from '../../src/temporal/pending.js'
+import { batchesAmong, mayBeInHand, troubleOf } from '../../src/temporal/pending.js'
 
 type Activity = Parameters<typeof troubleOf>[0]
 
@@ -45,5 +45,34 @@ describe('a batch', () => {
 
   it('that a worker still has when a person pauses it is not held yet', () => {
     expect(troubleOf({ state: 5, attempt: 1 })).toBeNull()
+  })
+})
+
+describe('a chunk of a batch', () => {
+  const [scheduled, started, paused] = [1, 2, 4]
+  const timedOut = { lastFailure: { message: 'activity timeout', timeoutFailureInfo: { timeoutType: 4 } } }
+
+  it.each([scheduled, paused])(
+    'is in no hands between two tries, the first of which has failed (state %i)',
+    (state) => {
+      expect(mayBeInHand({ ...failedWith('HANDLER_FAILED'), state })).toBe(false)
+    },
+  )
+
+  it.each([scheduled, paused])(
+    'may be in the hands of a worker that is cut off after a timeout (state %i)',
+    (state) => {
+      expect(mayBeInHand({ ...timedOut, attempt: 2, state })).toBe(true)
+    },
+  )
+
+  it('may be in hand while a worker has the batch', () => {
+    expect(mayBeInHand({ ...failedWith('HANDLER_FAILED'), state: started })).toBe(true)
+  })
+
+  it('may soon be in hand before the first try, which begins without a look at pauses', () => {
+    expect(mayBeInHand({ attempt: 1, state: scheduled })).toBe(true)
+    // A person has reset the activity.
+    expect(mayBeInHand({ ...failedWith(held, 1), state: scheduled })).toBe(true)
   })
 })

@@ -15,11 +15,16 @@ class World {
   starts = 0
   stops = 0
   startable = true
+  /** Temporal answers. */
+  there = true
   /** Its workflow is another build's, and has no worker. */
   stranded = false
   readonly warnings: string[] = []
   readonly watchdog = new Watchdog([consumer], {
-    look: async () => this.workflow,
+    look: async () => {
+      if (!this.there) throw new Error('no connection')
+      return this.workflow
+    },
     records: { read: async () => this.#record() },
     stop: async (_, { state }) => {
       this.stops++
@@ -87,6 +92,17 @@ describe('watchdog', () => {
     }
   })
 
+  it('never waits longer than 32 minutes', async () => {
+    await world.is('running')
+    for (let failure = 0; failure < 12; failure++) {
+      const before = world.starts
+      await world.is('failed', `a${failure}`)
+      vi.advanceTimersByTime(32 * minute)
+      await world.watchdog.look()
+      expect(world.starts).toBe(before + 1)
+    }
+  })
+
   it('waits longer each time, too, where it can not be started', async () => {
     world.startable = false
     await world.is('running')
@@ -107,6 +123,30 @@ describe('watchdog', () => {
     await world.watchdog.look()
     await world.is('failed', 'b')
     expect(world.starts).toBe(2)
+  })
+
+  it('does not add up short runs to take a group for sound', async () => {
+    await world.is('running')
+    await world.is('failed', 'a')
+    for (const run of ['b', 'c']) {
+      await world.is('running', run)
+      vi.advanceTimersByTime(6 * minute)
+      await world.watchdog.look()
+      await world.is('failed', run)
+      vi.advanceTimersByTime(minute - 1)
+      await world.watchdog.look()
+    }
+    expect(world.starts).toBe(1)
+  })
+
+  it('looks again after a look that Temporal did not answer', async () => {
+    await world.is('running')
+    world.there = false
+    await world.is('missing')
+    expect(world.starts).toBe(0)
+    world.there = true
+    await world.watchdog.look()
+    expect(world.starts).toBe(1)
   })
 
   it('starts a group at once that runs for another build of Tidemark without workers', async () => {

@@ -205,6 +205,16 @@ describe('a batch', () => {
     clearInterval(timer)
   })
 
+  it('fails, and is not let go, where that is asked for while it waits to claim again what an earlier try had', async () => {
+    const { runtime, begin, own, reach } = await batchGround()
+    vi.spyOn(runtime.progress, 'claim').mockRejectedValue(new Error('the database is away'))
+    reach.heard = false
+    const { batch, result } = begin(await own({ 0: 3 }), { attempt: 2 })
+    await pass(100)
+    batch.end()
+    await expect(until(result)).rejects.toThrow('the database is away')
+  })
+
   it('asks its log only now and then while it waits for that answer', async () => {
     const { begin, own, reach, resources } = await batchGround({ batch: { maxDurationMs: 5_000 } })
     reach.answersIn = 5_000
