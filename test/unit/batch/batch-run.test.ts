@@ -195,6 +195,7 @@ describe('a batch', () => {
   it('does not close before Temporal has answered, and works meanwhile', async () => {
     const { begin, own, log, reach, handled } = await batchGround({ batch: { maxDurationMs: 5_000 } })
     reach.answersIn = 3_000
+    const asks = vi.spyOn(reach, 'answers')
     const { result } = begin(await own({ 0: 1 }))
     const timer = setInterval(() => log.append(0), 100)
     const before = performance.now()
@@ -202,6 +203,7 @@ describe('a batch', () => {
     expect(handled(0).flat().length).toBeGreaterThanOrEqual(65)
     await until(result)
     expect(performance.now() - before).toBeCloseTo(8_000, -2)
+    expect(asks).toHaveBeenCalledOnce()
     clearInterval(timer)
   })
 
@@ -211,9 +213,9 @@ describe('a batch', () => {
     const taken = vi.spyOn(resources.readers, 'take')
     const { result } = begin(await own({ 0: 1 }))
     await pass(5_300)
-    const next = vi.spyOn(taken.mock.results[0]!.value, 'next')
+    const waits = vi.spyOn(taken.mock.results[0]!.value, 'arrived')
     await until(result)
-    expect(next.mock.calls.length).toBeLessThanOrEqual(12)
+    expect(waits.mock.calls.length).toBeLessThanOrEqual(12)
   })
 
   it('says nothing of a partition that a later try has by now, though it was to let go of it', async () => {
@@ -283,8 +285,8 @@ describe('a batch', () => {
     reach.heard = false
     begin(partitions)
     await pass(20_000)
-    const next = vi.spyOn(taken.mock.results[1]!.value, 'next')
+    const waits = vi.spyOn(taken.mock.results[1]!.value, 'arrived')
     await pass(100_000)
-    expect(next.mock.calls.length).toBeLessThanOrEqual(200)
+    expect(waits.mock.calls.length).toBeLessThanOrEqual(200)
   })
 })
