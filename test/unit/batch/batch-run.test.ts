@@ -278,6 +278,18 @@ describe('a batch', () => {
     await expect(until(result)).rejects.toThrow('the database is away')
   })
 
+  it('fails, and is not let go in its pause, where what an earlier try had could not be claimed', async () => {
+    const { begin, own, runtime, reach } = await batchGround()
+    const partitions = await own({ 0: 3 })
+    const claim = vi.spyOn(runtime.progress, 'claim').mockRejectedValue(new Error('the database is away'))
+    reach.heard = false
+    const { batch, result } = begin(partitions, { attempt: 2 })
+    await pass(100)
+    expect(claim).toHaveBeenCalledOnce()
+    batch.release(() => true)
+    await expect(until(result)).rejects.toThrow('the database is away')
+  })
+
   it('asks its log only now and then while Temporal does not answer and nothing comes', async () => {
     const { begin, own, reach, resources } = await batchGround({ batch: { maxDurationMs: 10_000 } })
     const partitions = await own({ 0: 1, 1: 0 })
