@@ -169,11 +169,16 @@ describeWith(['temporal'], 'a pause', () => {
       return handled(input, 5, { end: 'released' })
     }
     await withGroup({ process }, async ({ pause, see, shows }) => {
-      await waitFor(() => begun === 1, { what: 'a batch' })
-      await pause('bad deploy')
-      await pause('a second thought')
-      for (let look = 0; look < 5; look++) expect(await see()).toMatchObject({ state: 'pausing', reason: 'bad deploy' })
-      letGo()
+      try {
+        await waitFor(() => begun === 1, { what: 'a batch' })
+        await pause('bad deploy')
+        await pause('a second thought')
+        for (let look = 0; look < 5; look++)
+          expect(await see()).toMatchObject({ state: 'pausing', reason: 'bad deploy' })
+      } finally {
+        // The worker can't end before its batch has, and would hide what failed.
+        letGo()
+      }
       await shows('paused', 'bad deploy')
       await waitFor(async () => (await see()).committed === '5', { what: 'the commit of what was in hand' })
     })

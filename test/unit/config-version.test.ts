@@ -39,6 +39,7 @@ describe("a config's version", () => {
     ["the handler's kind", { handler: transactional(() => {}) }],
     ["the handler's database", { handler: elsewhere }, { handler: transactional(() => {}) }],
     ['the output', { output: kafkaOutput({ brokers: ['b:9092'] }) }],
+    ["the output's brokers", { output: kafkaOutput({ brokers: ['c:9092'] }) }, output],
     ["the output's transactions", { ...output, transactional: 'kafka' }, output],
     ['deduplication', tx, { handler: tx.handler }],
     ["the key's text", { ...tx, dedupe: { key: () => 'b' } }, tx],

@@ -1,4 +1,5 @@
-import type { Client } from '@temporalio/client'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import { expect, it, vi } from 'vitest'
 import { TemporalCluster } from '../../src/temporal/cluster.js'
 
@@ -14,4 +15,19 @@ it('gives Temporal five seconds to answer, also where its client would wait long
   } finally {
     vi.useRealTimers()
   }
+})
+
+it('asks from outside the activity, since the SDK ends the requests of an activity that is cancelled', async () => {
+  // As the SDK does it: a request knows its activity by the asynchronous context that it is made in.
+  const activity = new AsyncLocalStorage<string>()
+  const askedFrom: (string | undefined)[] = []
+  const describe = async () => {
+    askedFrom.push(activity.getStore())
+    throw new WorkflowNotFoundError('not found', 'tidemark/billing/orders/0', undefined)
+  }
+  const withDeadline = (_: number, ask: () => Promise<unknown>) => ask()
+  const client = { workflow: { getHandle: () => ({ describe }) }, withDeadline }
+  const cluster = new TemporalCluster(client as unknown as Client)
+  await activity.run('a cancelled activity', () => cluster.look('tidemark/billing/orders/0'))
+  expect(askedFrom).toEqual([undefined])
 })

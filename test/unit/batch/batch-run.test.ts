@@ -195,6 +195,7 @@ describe('a batch', () => {
   it('does not close before Temporal has answered, and works meanwhile', async () => {
     const { begin, own, log, reach, handled } = await batchGround({ batch: { maxDurationMs: 5_000 } })
     reach.answersIn = 3_000
+    const asks = vi.spyOn(reach, 'answers')
     const { result } = begin(await own({ 0: 1 }))
     const timer = setInterval(() => log.append(0), 100)
     const before = performance.now()
@@ -202,6 +203,7 @@ describe('a batch', () => {
     expect(handled(0).flat().length).toBeGreaterThanOrEqual(65)
     await until(result)
     expect(performance.now() - before).toBeCloseTo(8_000, -2)
+    expect(asks).toHaveBeenCalledOnce()
     clearInterval(timer)
   })
 
@@ -221,9 +223,9 @@ describe('a batch', () => {
     const taken = vi.spyOn(resources.readers, 'take')
     const { result } = begin(await own({ 0: 1 }))
     await pass(5_300)
-    const next = vi.spyOn(taken.mock.results[0]!.value, 'next')
+    const waits = vi.spyOn(taken.mock.results[0]!.value, 'arrived')
     await until(result)
-    expect(next.mock.calls.length).toBeLessThanOrEqual(12)
+    expect(waits.mock.calls.length).toBeLessThanOrEqual(12)
   })
 
   it('says nothing of a partition that a later try has by now, though it was to let go of it', async () => {
@@ -286,6 +288,18 @@ describe('a batch', () => {
     await expect(until(result)).rejects.toThrow('the database is away')
   })
 
+  it('fails, and is not let go in its pause, where what an earlier try had could not be claimed', async () => {
+    const { begin, own, runtime, reach } = await batchGround()
+    const partitions = await own({ 0: 3 })
+    const claim = vi.spyOn(runtime.progress, 'claim').mockRejectedValue(new Error('the database is away'))
+    reach.heard = false
+    const { batch, result } = begin(partitions, { attempt: 2 })
+    await pass(100)
+    expect(claim).toHaveBeenCalledOnce()
+    batch.release(() => true)
+    await expect(until(result)).rejects.toThrow('the database is away')
+  })
+
   it('asks its log only now and then while Temporal does not answer and nothing comes', async () => {
     const { begin, own, reach, resources } = await batchGround({ batch: { maxDurationMs: 10_000 } })
     const partitions = await own({ 0: 1, 1: 0 })
@@ -293,8 +307,8 @@ describe('a batch', () => {
     reach.heard = false
     begin(partitions)
     await pass(20_000)
-    const next = vi.spyOn(taken.mock.results[1]!.value, 'next')
+    const waits = vi.spyOn(taken.mock.results[1]!.value, 'arrived')
     await pass(100_000)
-    expect(next.mock.calls.length).toBeLessThanOrEqual(200)
+    expect(waits.mock.calls.length).toBeLessThanOrEqual(200)
   })
 })
