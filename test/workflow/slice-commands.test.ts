@@ -44,6 +44,50 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
     })
   })
 
+  it.each(['failed', 'blocked'] as const)(
+    'forgets the error of a paused partition that left its batch as %s',
+    async (end) => {
+      await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, until }) => {
+        const first = await batch()
+        await handle.signal(names.pause, { partitions: [1], note })
+        await handle.signal(names.leave, [first.outcome(1, 7, { end, reason: 'no such account' })])
+        const left = await until(1, 'partition 1 to be let go', ({ place }) => place === 'none')
+        expect(left).toMatchObject({ condition: 'healthy', reason: '', paused: note, progress: { position: '7' } })
+        expect(first.cancelled).toBe(false)
+      })
+    },
+  )
+
+  it.each([
+    ['that can be opened', (input: OpenInput) => opened(input)],
+    [
+      'that can not be opened',
+      (input: OpenInput) =>
+        opened(input).map((owned) =>
+          owned.partition === 1 ? { partition: 1, outcome: 'blocked' as const, reason: 'no such partition' } : owned,
+        ),
+    ],
+  ])('keeps a partition %s out of the batch where the pause comes while it is opened', async (_, answerOf) => {
+    let answer = () => {}
+    const asked = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    let openings = 0
+    const open = async (input: OpenInput) => {
+      openings++
+      await asked
+      return answerOf(input)
+    }
+    await withSlice(env, { partitions: [0, 1], activities: { open } }, async ({ batch, handle, partition, until }) => {
+      await waitFor(() => openings === 1, { what: 'the opening' })
+      await handle.signal(names.pause, { partitions: [1], note })
+      expect(await until(1, 'the pause', ({ paused }) => paused !== null)).toMatchObject({ place: 'slice' })
+      answer()
+      expect((await batch()).partitions).toBe('0')
+      expect(await partition(1)).toMatchObject({ place: 'none', condition: 'healthy', reason: '', paused: note })
+    })
+  })
+
   it('gives a partition that is resumed a batch of its own, which ends together with the one under way', async () => {
     await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, partition, until, revision }) => {
       const first = await batch()
