@@ -146,6 +146,26 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
     })
   })
 
+  it('begins nothing of a partition that is paused while it is opened', async () => {
+    let answer = () => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    let opens = 0
+    const open = async (input: OpenInput) => {
+      opens++
+      await answered
+      return opened(input)
+    }
+    await withSlice(env, { partitions: [0, 1], activities: { open } }, async ({ batch, handle, partition }) => {
+      await waitFor(() => opens === 1, { what: 'its partitions to be opened' })
+      await handle.signal(names.pause, { partitions: [1], note })
+      answer()
+      expect((await batch()).partitions).toBe('0')
+      expect(await partition(1)).toMatchObject({ paused: note, place: 'none' })
+    })
+  })
+
   it('keeps the first reason of a pause', async () => {
     await withSlice(env, {}, async ({ batch, handle, partition }) => {
       const first = await batch()
@@ -173,6 +193,18 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       { partition: 0, above: 0 },
       { partition: 16, above: 0, added: true },
     ])
+  })
+
+  it('pauses what it has already and hears of as paused, as from a group that was ended before it could tell', async () => {
+    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, memo, partition, until }) => {
+      const first = await batch()
+      const partitions = [{ partition: 0 }, { partition: 1, paused: note }]
+      await handle.signal(names.own, { generation: 1, partitions })
+      await waitFor(async () => (await memo()).letGo?.['1'], { what: 'the wish to let go' })
+      await handle.signal(names.leave, [first.outcome(1, 7, { end: 'released' })])
+      expect((await until(1, 'partition 1 to be let go', ({ place }) => place === 'none')).paused).toEqual(note)
+      expect(await partition(0)).toMatchObject({ paused: null, place: 'slice' })
+    })
   })
 
   it('ends when the group has other slices now', async () => {
