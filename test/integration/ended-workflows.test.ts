@@ -150,6 +150,39 @@ describeWith(['postgres', 'temporal'], 'a person ends a workflow of a consumer i
     })
   }
 
+  /** As `temporal workflow reset` does: everything after the workflow's first task, or after its last, is forgotten. */
+  async function reset(id: string, to: 'first' | 'last'): Promise<string> {
+    const { runId } = await client.workflow.getHandle(id).describe()
+    const { events } = await client.workflow.getHandle(id, runId).fetchHistory()
+    const tasks = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes)
+    const task = to === 'first' ? tasks[0] : tasks.at(-1)
+    const again = await client.workflowService.resetWorkflowExecution({
+      namespace: client.options.namespace,
+      workflowExecution: { workflowId: id, runId },
+      reason: 'a person did',
+      requestId: unique('reset'),
+      workflowTaskFinishEventId: task!.eventId!,
+    })
+    return again.runId
+  }
+
+  for (const to of ['first', 'last'] as const)
+    for (const which of ['slice', 'group'] as const)
+      it(`loses and repeats nothing when a ${which} is reset to its ${to} task, and no other group notices`, async () => {
+        const id = which === 'slice' ? sliceIds()[1]! : groupWorkflowId('billing', stream)
+        await append(1_000)
+        await waitFor(async () => (await effects('billing')).length > 0, { what: 'a batch under way' })
+        const runId = await reset(id, to)
+        await append(100)
+        await Promise.all([hasHandled('billing'), hasHandled('shipping')])
+        await once('billing')
+        await once('shipping')
+        expect(await client.workflow.getHandle(id).describe()).toMatchObject({ runId, status: { name: 'RUNNING' } })
+        const allRun = async () =>
+          (await groupStatus(client, billing())).partitions.every(({ state }) => state === 'running')
+        await waitFor(allRun, { what: 'all partitions to be healthy' })
+      })
+
   it('stops a group that was cancelled, while another consumer on its task queue goes on', async () => {
     await append(100)
     await Promise.all([hasHandled('billing'), hasHandled('shipping')])
