@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
 import { type GroupName, groupWorkflowId } from '../model/partition.js'
 import { lookAtGroup } from '../temporal/group-workflow.js'
-import { endStranded, isOfOtherBuild } from '../temporal/stranded.js'
+import { isOfOtherBuild, StrandedWorkflows } from '../temporal/stranded.js'
 
 const lookEvery = 500
 /** Workers that are up keep looking after it, so nobody waits for longer than that, ms. */
@@ -16,12 +16,13 @@ const patience = 60_000
  */
 export async function handedOver(client: Client, { group, stream }: GroupName, queue: string): Promise<boolean> {
   const until = Date.now() + patience
+  const stranded = new StrandedWorkflows(client)
   for (;;) {
     const workflow = await lookAtGroup(client, { group, stream })
     // A worker that noticed first may have ended it. Whatever else has ended it is not undone.
     if (workflow?.state !== 'running') return workflow?.state !== 'failed' || !isOfOtherBuild(workflow.taskQueue, queue)
     if (workflow.taskQueue === queue) return true
-    if (await endStranded(client, groupWorkflowId(group, stream), queue)) return false
+    if (await stranded.end(groupWorkflowId(group, stream), queue)) return false
     if (Date.now() > until) return true
     await sleep(lookEvery)
   }

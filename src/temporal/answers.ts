@@ -1,6 +1,8 @@
 import {
   type Client,
   isGrpcServiceError,
+  QueryNotRegisteredError,
+  QueryRejectedError,
   ServiceError,
   WorkflowNotFoundError,
   WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -32,6 +34,22 @@ export async function answered<T>(
     if (isUnanswered(error)) throw noWorker(name, error)
     // The SDK's own text says only what was tried.
     if (error instanceof ServiceError) throw failed(name, error)
+    throw error
+  }
+}
+
+/**
+ * Whether a worker answers a query, be it with an error.
+ *
+ * @throws what Temporal itself says
+ */
+export async function isAnswered(client: Client, query: () => Promise<unknown>, patienceMs: number): Promise<boolean> {
+  try {
+    await client.withDeadline(Date.now() + patienceMs, query)
+    return true
+  } catch (error) {
+    if (error instanceof QueryNotRegisteredError || error instanceof QueryRejectedError) return true
+    if (isUnanswered(error)) return false
     throw error
   }
 }

@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Cluster, WorkflowLook } from '../../activities/index.js'
 import { batchesAmong, troubleOf } from './pending.js'
-import { endStranded, ownReason, pollersOf, queueType } from './stranded.js'
+import { ownReason, pollersOf, StrandedWorkflows } from './stranded.js'
 
 /** How long Temporal may take to answer, ms. The caller has to know soon whether it answers at all. */
 const patience = 5_000
@@ -17,11 +17,15 @@ export class TemporalCluster implements Cluster {
    */
   readonly #outside = new AsyncResource('TemporalCluster')
 
-  constructor(private readonly client: Client) {}
+  readonly #stranded: StrandedWorkflows
+
+  constructor(private readonly client: Client) {
+    this.#stranded = new StrandedWorkflows(client)
+  }
 
   /** Identities of the workers that have asked this queue for activities lately. One that is gone is among them for a while. */
   pollers(taskQueue: string): Promise<ReadonlySet<string>> {
-    return this.#ask(() => pollersOf(this.client, taskQueue, queueType.activity))
+    return this.#ask(() => pollersOf(this.client, taskQueue))
   }
 
   look(workflowId: string): Promise<WorkflowLook | null> {
@@ -59,7 +63,7 @@ export class TemporalCluster implements Cluster {
   }
 
   endStranded(workflowId: string, queue: string): Promise<boolean> {
-    return this.#ask(() => endStranded(this.client, workflowId, queue))
+    return this.#ask(() => this.#stranded.end(workflowId, queue))
   }
 
   async #statusOf(name: string, workflowId: string, runId: string): Promise<WorkflowLook['status']> {

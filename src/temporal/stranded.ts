@@ -1,5 +1,7 @@
 import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client'
+import { names } from '../model/commands.js'
 import { deploymentOf } from '../model/revision.js'
+import { isAnswered } from './answers.js'
 
 /*
  * Workflows run on the task queue of the build of Tidemark that started them, and continue on another build's when a worker of that build
@@ -12,67 +14,99 @@ import { deploymentOf } from '../model/revision.js'
 const prefix = 'tidemark: '
 const reason = `${prefix}no worker is left that has its code; it is started again for the workers that are there`
 
-/** A workflow task that waits this long has no worker, ms. */
+/** What waits this long for a worker has none, ms. By this machine's clock alone: Temporal's may say something else. */
 const untakenFor = 10_000
+/** How long a worker may take to answer a query, ms. */
+const answersWithin = 3_000
 /** A worker's poll stays open for about a minute, and counts from its beginning, ms. */
 const pollLifetimeMs = 75_000
 
 /** temporal.api.enums.v1.TaskQueueType */
-export const queueType = { workflow: 1, activity: 2 } as const
+const activityQueue = 2
 /** temporal.api.enums.v1.PendingWorkflowTaskState, and PendingActivityState */
 const taskScheduled = 1
 const activityStarted = 2
 const cancelRequested = 3
 
-/** Identities of the workers that have asked this queue for tasks lately. One that is gone is among them for a while. Temporal does not bill it. */
-export async function pollersOf(client: Client, taskQueue: string, type: 1 | 2): Promise<ReadonlySet<string>> {
+/**
+ * Identities of the workers that have asked this queue for activities lately: as late as the last of them, or a little sooner. One that is gone
+ * is among them for a while. Temporal does not bill it.
+ */
+export async function pollersOf(client: Client, taskQueue: string): Promise<ReadonlySet<string>> {
   const { pollers } = await client.workflowService.describeTaskQueue({
     namespace: client.options.namespace,
     taskQueue: { name: taskQueue },
-    taskQueueType: type,
+    taskQueueType: activityQueue,
   })
-  const since = (Date.now() - pollLifetimeMs) / 1000
-  const recent = (pollers ?? []).filter(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > since)
-  return new Set(recent.map(({ identity }) => identity ?? ''))
+  const asked = (pollers ?? []).map(({ identity, lastAccessTime }) => ({
+    identity: identity ?? '',
+    at: Number(lastAccessTime?.seconds ?? 0) * 1000,
+  }))
+  const since = Math.max(...asked.map(({ at }) => at)) - pollLifetimeMs
+  return new Set(asked.filter(({ at }) => at > since).map(({ identity }) => identity))
 }
 
-/** Whether any worker has asked this queue for tasks lately. */
-export async function hasPollers(client: Client, taskQueue: string, type: 1 | 2): Promise<boolean> {
-  return (await pollersOf(client, taskQueue, type)).size > 0
-}
+/** Workflows of other builds that no worker goes on with. Remembers since when each has waited for one. */
+export class StrandedWorkflows {
+  readonly #waiting = new Map<string, { readonly forWhat: string; readonly since: number }>()
 
-/**
- * Ends a workflow of another build that no worker goes on with.
- *
- * @param queue where it would have to run to be worked: the own build's queue of workflows
- * @returns whether it was ended. False where it does not run, runs on that queue or in another deployment, or has a worker still
- */
-export async function endStranded(client: Client, workflowId: string, queue: string): Promise<boolean> {
-  try {
-    const found = await client.workflow.getHandle(workflowId).describe()
-    if (found.status.name !== 'RUNNING' || !isOfOtherBuild(found.taskQueue, queue)) return false
-    if (!(await isStranded(client, found))) return false
-    // Only this run: a worker may have come back, and it may run on another queue by now.
-    await client.workflow.getHandle(workflowId, found.runId).terminate(reason)
-    return true
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false
-    throw error
+  constructor(private readonly client: Client) {}
+
+  /**
+   * Ends a workflow of another build that no worker goes on with. To be asked again and again: a workflow that is seen for the first time
+   * may have a worker.
+   *
+   * @param queue where it would have to run to be worked: the own build's queue of workflows
+   * @returns whether it was ended. False where it does not run, runs on that queue or in another deployment, or may have a worker still
+   */
+  async end(workflowId: string, queue: string): Promise<boolean> {
+    try {
+      const found = await this.client.workflow.getHandle(workflowId).describe()
+      const stranded =
+        found.status.name === 'RUNNING' && isOfOtherBuild(found.taskQueue, queue) && (await this.#isStranded(found))
+      if (!stranded) return false
+      // Only this run: a worker may have come back, and it may run on another queue by now.
+      await this.client.workflow.getHandle(workflowId, found.runId).terminate(reason)
+      this.#waiting.delete(workflowId)
+      return true
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return false
+      throw error
+    }
+  }
+
+  async #isStranded({ raw, workflowId, runId }: WorkflowExecutionDescription): Promise<boolean> {
+    const forWhat = await this.#waitsFor(raw, workflowId, runId)
+    if (forWhat === null) {
+      this.#waiting.delete(workflowId)
+      return false
+    }
+    const known = this.#waiting.get(workflowId)
+    const waiting = known?.forWhat === forWhat ? known : { forWhat, since: performance.now() }
+    this.#waiting.set(workflowId, waiting)
+    return performance.now() - waiting.since >= untakenFor
+  }
+
+  /** What the workflow has no worker for at the moment; null where it has one. */
+  async #waitsFor(
+    { pendingActivities, pendingWorkflowTask: task }: WorkflowExecutionDescription['raw'],
+    workflowId: string,
+    runId: string,
+  ): Promise<string | null> {
+    // A worker that stops takes no more workflow tasks, and still finishes what it has in hand. Temporal misses one that was killed.
+    if (pendingActivities?.some(({ state }) => state === activityStarted || state === cancelRequested)) return null
+    if (task) {
+      const { seconds, nanos } = task.scheduledTime ?? {}
+      return task.state === taskScheduled ? `${runId} task ${seconds}.${nanos}` : null
+    }
+    const ask = () => this.client.workflow.getHandle(workflowId, runId).query(names.status)
+    return (await isAnswered(this.client, ask, answersWithin)) ? null : `${runId} answer`
   }
 }
 
 /** Whether a workflow on that queue belongs to the same deployment, and to another build of Tidemark. */
 export function isOfOtherBuild(taskQueue: string, own: string): boolean {
   return taskQueue !== own && deploymentOf(taskQueue) === deploymentOf(own)
-}
-
-async function isStranded(client: Client, { raw, taskQueue }: WorkflowExecutionDescription): Promise<boolean> {
-  // A worker that stops takes no more workflow tasks, and still finishes what it has in hand. Temporal misses one that was killed.
-  const inHand = raw.pendingActivities?.some(({ state }) => state === activityStarted || state === cancelRequested)
-  if (inHand) return false
-  const task = raw.pendingWorkflowTask
-  if (!task) return !(await hasPollers(client, taskQueue, queueType.workflow))
-  return task.state === taskScheduled && Date.now() - Number(task.scheduledTime?.seconds ?? 0) * 1000 >= untakenFor
 }
 
 /** Why Tidemark itself has terminated a run, for people; null where a person has. */

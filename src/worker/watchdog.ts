@@ -10,7 +10,7 @@ import type { GroupRecord, GroupRecords, Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
 import { workflowGeneration } from '../temporal/generation.js'
 import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
-import { endStranded } from '../temporal/stranded.js'
+import { StrandedWorkflows } from '../temporal/stranded.js'
 
 /** When a worker looks at its groups for the first time, and how often after that, ms. */
 const firstLook = 2_000
@@ -183,6 +183,7 @@ export function createWatchdog(
   const { client, deployment, records, log, signal } = parts
   const ask = <T>(question: () => Promise<T>) =>
     client.withAbortSignal(signal, () => client.withDeadline(Date.now() + patience, question))
+  const stranded = new StrandedWorkflows(client)
   return new Watchdog(consumers, {
     records,
     log,
@@ -191,9 +192,7 @@ export function createWatchdog(
     start: (consumer) => ask(() => startAgain(client, deployment, consumer)),
     endStranded: async (name, { taskQueue }) => {
       const { workflows } = queuesOf(deployment, await workflowGeneration(), name)
-      return (
-        taskQueue !== workflows && ask(() => endStranded(client, groupWorkflowId(name.group, name.stream), workflows))
-      )
+      return taskQueue !== workflows && ask(() => stranded.end(groupWorkflowId(name.group, name.stream), workflows))
     },
   })
 }

@@ -31,3 +31,14 @@ it('asks from outside the activity, since the SDK ends the requests of an activi
   await activity.run('a cancelled activity', () => cluster.look('tidemark/billing/orders/0'))
   expect(askedFrom).toEqual([undefined])
 })
+
+it('counts the workers that have asked for tasks as lately as the last one, whatever time it is here', async () => {
+  const asked = (identity: string, seconds: number) => ({ identity, lastAccessTime: { seconds } })
+  const pollers = [asked('gone', 1_000), asked('one', 1_100), asked('other', 1_160)]
+  const client = {
+    options: { namespace: 'default' },
+    workflowService: { describeTaskQueue: async () => ({ pollers }) },
+    withDeadline: (_: number, ask: () => Promise<unknown>) => ask(),
+  }
+  expect([...(await new TemporalCluster(client as unknown as Client).pollers('a queue'))]).toEqual(['one', 'other'])
+})
