@@ -16,10 +16,12 @@ export async function makeTopics(admin: Admin, names: readonly string[], numPart
   }
 }
 
+/** A leader that is named may not have taken over yet; one that knows where its partition ends has. */
 async function led(admin: Admin, names: readonly string[], numPartitions: number): Promise<boolean> {
-  const { topics } = await admin.fetchTopicMetadata({ topics: [...names] }).catch(() => ({ topics: [] }))
-  const ready = topics.filter(
-    ({ partitions }) => partitions.length === numPartitions && partitions.every(({ leader }) => leader >= 0),
-  )
-  return ready.length === names.length
+  try {
+    const ends = await Promise.all(names.map((name) => admin.fetchTopicOffsets(name)))
+    return ends.every(({ length }) => length === numPartitions)
+  } catch {
+    return false
+  }
 }

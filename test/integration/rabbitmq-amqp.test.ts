@@ -61,7 +61,7 @@ describeWith(['rabbitmq'], 'messages published to a stream over AMQP 0.9.1', () 
       yes: 'true',
       text: 'é',
       nothing: null,
-      binary: '\0\ufffd\ufffd',
+      binary: '\0\udcff\udcfe',
       when: '2023-11-14T22:13:20.000Z',
       'x-tenant': 'acme',
       'x-list': '[1,"a",2.5,[true]]',

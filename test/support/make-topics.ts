@@ -10,15 +10,21 @@ export async function makeTopics(admin: Admin, topics: readonly ITopicConfig[]):
   await led(admin, topics)
 }
 
-/** Waits until each partition of the topics has a leader. */
+/**
+ * Waits until each partition of the topics has a leader that answers. One that is named may not have taken over yet; kafkajs writes all of a
+ * request again where it refuses a part of it.
+ */
 export async function led(admin: Admin, topics: readonly ITopicConfig[]): Promise<void> {
   const names = topics.map(({ topic }) => topic)
   const all = async () => {
     const { topics: found } = await admin.fetchTopicMetadata({ topics: names })
-    return topics.every(({ topic, numPartitions = 1 }) => {
+    const named = topics.every(({ topic, numPartitions = 1 }) => {
       const partitions = found.find(({ name }) => name === topic)?.partitions ?? []
       return partitions.length >= numPartitions && partitions.every(({ leader }) => leader >= 0)
     })
+    if (!named) return false
+    await Promise.all(names.map((name) => admin.fetchTopicOffsets(name)))
+    return true
   }
   await waitFor(all, { timeout: 60_000, what: `leaders for ${names.join(', ')}` })
 }
