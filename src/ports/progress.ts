@@ -52,7 +52,12 @@ export interface TransactionalProgressLog<T> extends ProgressLog {
 export interface SqlProgressLog extends TransactionalProgressLog<Transaction> {
   /** How many transactions it has connections for. Chunks beyond that would only wait, decoded. Absent where there is no bound. */
   readonly atOnce?: number
-  /** Connects for the first transactions, of which so many may begin at a time: they shall not wait for that. Never rejects. */
+  /**
+   * Opens connections in advance, so that the first chunks do not wait for them. Never rejects; it may take long where handlers hold
+   * all connections.
+   *
+   * @param transactions that may run at the same time
+   */
   prepare?(transactions: number): Promise<void>
   /** Absent where the database can't tell a key that was there before. */
   readonly inbox?: Inbox

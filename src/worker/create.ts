@@ -113,8 +113,9 @@ async function readyConsumer(
       `group ${group} on ${stream} keeps the ${record.slices} slices that it was started with, though its config says ${slices}: ` +
         `'tidemark reslice --group ${group} --stream ${stream} --slices ${slices}' changes that, or put slices: ${record.slices} into the config`,
     )
-  if (consumer.handler.kind === 'transactional')
-    await sql.prepare?.(Math.min(partitions.length, consumer.settings.concurrency))
+  // Beside connecting to Temporal: nobody waits for it.
+  const transactions = consumer.handler.kind === 'transactional' ? consumer.settings.concurrency : 0
+  void sql.prepare?.(Math.min(partitions.length, transactions))
   const stopped = record && stopText(record)
   return { group, stream, partitions: partitions.length, version: consumer.version, stopped }
 }

@@ -1,7 +1,7 @@
 import { bundleWorkflowCode } from '@temporalio/worker'
 
 const silent = () => {}
-// Standard output may belong to somebody else: to npm, or to a command's JSON.
+// Standard output carries a command's JSON, or what npm prints for `npm pack --json`.
 const quiet = { log: silent, trace: silent, debug: silent, info: silent, warn: console.error, error: console.error }
 
 /**

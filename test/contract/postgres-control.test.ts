@@ -67,10 +67,10 @@ describeWith(['postgres'], 'Postgres control statements', () => {
         `select application_name name, count(*)::int n from pg_stat_activity
          where datname = current_database() and pid <> pg_backend_pid() group by 1 order by 1`,
       )
-      // Two more are of the pools that all tests have.
+      // One more is of the pools that all tests have.
       expect(rows).toEqual([
         { name: '', n: 3 },
-        { name: 'tidemark control', n: 2 + 2 },
+        { name: 'tidemark control', n: 2 + 1 },
       ])
     } finally {
       await apart.close()

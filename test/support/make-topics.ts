@@ -17,14 +17,8 @@ export async function makeTopics(admin: Admin, topics: readonly ITopicConfig[]):
 export async function led(admin: Admin, topics: readonly ITopicConfig[]): Promise<void> {
   const names = topics.map(({ topic }) => topic)
   const all = async () => {
-    const { topics: found } = await admin.fetchTopicMetadata({ topics: names })
-    const named = topics.every(({ topic, numPartitions = 1 }) => {
-      const partitions = found.find(({ name }) => name === topic)?.partitions ?? []
-      return partitions.length >= numPartitions && partitions.every(({ leader }) => leader >= 0)
-    })
-    if (!named) return false
-    await Promise.all(names.map((name) => admin.fetchTopicOffsets(name)))
-    return true
+    const ends = await Promise.all(names.map((name) => admin.fetchTopicOffsets(name)))
+    return topics.every(({ numPartitions = 1 }, index) => ends[index]!.length >= numPartitions)
   }
   await waitFor(all, { timeout: 60_000, what: `leaders for ${names.join(', ')}` })
 }

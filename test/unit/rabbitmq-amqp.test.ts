@@ -60,3 +60,14 @@ test('values nested beyond measure are gone over no more than they are read', ()
   const deep = Buffer.alloc(100_000)
   expect(tried(deep, (reader) => reader.skip())).toBe('NotAmqp')
 })
+
+test('strings that are no UTF-8 stay the bytes that they are', () => {
+  const read = (code: number, body: Buffer) => {
+    const bytes = sized(code, body)
+    return new AmqpReader(bytes, 0, bytes.length).value()
+  }
+  const latin1 = Buffer.from('Jos\xe9', 'latin1')
+  expect(read(0xa1, latin1)).toEqual(latin1)
+  expect(read(0xa1, Buffer.from('José'))).toBe('José')
+  expect(read(0xa1, Buffer.from('\ufffd'))).toBe('\ufffd')
+})

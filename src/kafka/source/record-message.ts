@@ -9,8 +9,8 @@ export interface MessageBatch {
 }
 
 /**
- * A message that knows where it lies in its batch, and makes everything but its value of that when somebody looks. Thousands of them are in
- * memory while their handler waits for a database: what they hold decides how long the garbage collector takes.
+ * A message that keeps only its place in the record batch, and derives offset, time and key from it when they are read. Thousands of messages
+ * are in memory while a handler waits for its database, and the garbage collector copies each of them.
  */
 export class RecordMessage<V> extends LogMessage<V> {
   readonly #in: MessageBatch

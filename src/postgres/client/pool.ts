@@ -2,6 +2,7 @@ import pg from 'pg'
 import { messageOf } from '../../model/errors.js'
 import { accessDenied, streamNotFound, unreachable } from '../../model/peer-errors.js'
 import type { ConnectContext } from '../../ports/index.js'
+import { answerTimeout, ask } from './ask.js'
 import { ControlClient } from './control-client.js'
 import { describePostgres, type PostgresSettings } from './options.js'
 import { SteadyClient } from './steady-client.js'
@@ -50,7 +51,7 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
       ...(ssl === undefined ? {} : { ssl }),
     }
     const open = (Client: typeof SteadyClient, max: number, min: number) => {
-      // Of those that are idle, so many stay: the first message after a while of rest shall not wait for a connection.
+      // `min` idle connections stay open, so that the first message after a quiet time does not wait for a new one.
       const pool = new pg.Pool({ ...options, Client, max, min } as pg.PoolConfig)
       // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
       pool.on('error', (error) => log.warn({ error: messageOf(error) }, 'an idle Postgres connection broke'))
@@ -72,7 +73,7 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
     await Promise.all([held.pool.end(), held.control.end()])
   }
   try {
-    await connections(held.control, controlConnections)
+    await held.control.query('select 1')
   } catch (error) {
     await close()
     throw postgresError(error, settings)
@@ -80,9 +81,10 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
   return { pool: held.pool, control: held.control, close }
 }
 
-/** Opens so many connections at once, unless they are open already. They stay with the pool. */
-export async function connections(pool: pg.Pool, count: number): Promise<void> {
-  await Promise.all(Array.from({ length: count }, () => pool.query('select 1')))
+/** Opens up to `count` connections of a pool. Where a server has none to spare, or does not answer, whoever needs one says so. */
+export async function openConnections(pool: pg.Pool, count: number): Promise<void> {
+  const open = () => ask(pool, 'select 1', [], { within: answerTimeout })
+  await Promise.allSettled(Array.from({ length: count }, open))
 }
 
 /** SQLSTATEs that mean something to a person. https://www.postgresql.org/docs/current/errcodes-appendix.html */

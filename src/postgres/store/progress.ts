@@ -4,7 +4,7 @@ import type { PartitionKey } from '../../model/partition.js'
 import { compareTokens, type FencingToken } from '../../model/token.js'
 import type { Inbox, Log, Outbox, Progress, SqlProgressLog, Transaction } from '../../ports/index.js'
 import type { PostgresSettings } from '../client/options.js'
-import { connections, type PooledPostgres, postgresError } from '../client/pool.js'
+import { controlConnections, openConnections, type PooledPostgres, postgresError } from '../client/pool.js'
 import { insertEvents, partsOf } from '../output/insert-events.js'
 import { ChunkSessions } from './chunk-sessions.js'
 import { GatheredStatement, type StatementOfMany } from './gathered-statement.js'
@@ -14,7 +14,7 @@ import { ChunkTransaction } from './transaction.js'
 
 /** Raised by advance_progress when the token is not the owner's. */
 const fencedState = 'TM001'
-/** A worker that starts connects no more than that beforehand. Others may want the server's connections, too. */
+/** A worker that starts opens at most so many connections for handlers in advance: others need the server's connections, too. */
 const mostPrepared = 4
 
 /**
@@ -57,8 +57,11 @@ export class PostgresProgress implements SqlProgressLog {
   }
 
   async prepare(transactions: number): Promise<void> {
-    // Where the server has none to spare, a chunk will say so.
-    await connections(this.pools.pool, Math.min(transactions, this.atOnce, mostPrepared)).catch(() => {})
+    const { pool, control } = this.pools
+    await Promise.all([
+      openConnections(control, controlConnections),
+      openConnections(pool, Math.min(transactions, this.atOnce, mostPrepared)),
+    ])
   }
 
   read(key: PartitionKey): Promise<Progress | null> {

@@ -1,3 +1,4 @@
+import { isWellFormed, textOf } from '../../ports/text.js'
 import { AmqpMap, type AmqpValue, Described } from './amqp-value.js'
 
 /*
@@ -158,10 +159,10 @@ export class AmqpReader {
         return this.#bytes(this.#uint(4))
       case 0xa1:
       case 0xa3:
-        return this.#bytes(this.#uint(1)).toString('utf8')
+        return this.#string(this.#uint(1))
       case 0xb1:
       case 0xb3:
-        return this.#bytes(this.#uint(4)).toString('utf8')
+        return this.#string(this.#uint(4))
       case 0xc0:
         return this.#compound(1, (count) => this.#list(count))
       case 0xd0:
@@ -177,6 +178,13 @@ export class AmqpReader {
       default:
         throw new NotAmqp(`0x${code.toString(16)} is no type of AMQP`)
     }
+  }
+
+  /** AMQP's strings are UTF-8. What a publisher wrote otherwise stays bytes. */
+  #string(length: number): string | Buffer {
+    const bytes = this.#bytes(length)
+    const text = textOf(bytes)
+    return isWellFormed(text) ? text : bytes
   }
 
   #compound<T>(width: 1 | 4, read: (count: number) => T): T {
