@@ -4,6 +4,15 @@ import type { SliceMemo } from '../../src/model/commands.js'
 
 type Rest = NonNullable<SliceMemo['rest']>
 
+/** A workflow of the own build, with nothing pending. */
+export const running: WorkflowLook = {
+  status: 'running',
+  taskQueue: 'workflows',
+  memo: {},
+  cancelled: new Set(),
+  batches: new Map(),
+}
+
 /** Temporal, as far as activities ask it something: tests say what it shows of each workflow. */
 export class FakeCluster implements Cluster {
   readonly workflows = new Map<string, WorkflowLook>()
@@ -20,30 +29,21 @@ export class FakeCluster implements Cluster {
   /** The workflow has a batch under way. */
   working(id: string, memo: SliceMemo = {}, taskQueue = 'workflows'): void {
     const batches = new Map([['shared/3/1/1', null]])
-    this.workflows.set(id, { status: 'running', taskQueue, memo, cancelled: new Set(), batches })
+    this.workflows.set(id, { ...running, taskQueue, memo, batches })
   }
 
   /** The workflow has these batches under way. */
   troubled(id: string, batches: Readonly<Record<string, BatchTrouble | null>>): void {
-    const batchesById = new Map(Object.entries(batches))
-    const look = { status: 'running', taskQueue: 'workflows', memo: {}, cancelled: new Set<string>() } as const
-    this.workflows.set(id, { ...look, batches: batchesById })
+    this.workflows.set(id, { ...running, batches: new Map(Object.entries(batches)) })
   }
 
   /** The workflow came to rest for the n-th time, with partitions at these positions. */
   resting(id: string, count: number, partitions: Rest['partitions']): void {
-    const memo = { rest: { count, partitions } }
-    this.workflows.set(id, {
-      status: 'running',
-      taskQueue: 'workflows',
-      memo,
-      cancelled: new Set(),
-      batches: new Map(),
-    })
+    this.workflows.set(id, { ...running, memo: { rest: { count, partitions } } })
   }
 
   ended(id: string, status: Exclude<WorkflowLook['status'], 'running'>): void {
-    this.workflows.set(id, { status, taskQueue: 'workflows', memo: {}, cancelled: new Set(), batches: new Map() })
+    this.workflows.set(id, { ...running, status })
   }
 
   async look(id: string): Promise<WorkflowLook | null> {

@@ -1,16 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Listener, Orders } from '../../../activities/batch/orders.js'
 import type { WorkflowLook } from '../../../activities/runtime.js'
+import { running } from '../../support/fake-cluster.js'
 import { silentLog } from '../../support/silent-log.js'
 
 const name = { group: 'billing', stream: 'orders' }
-const running: WorkflowLook = {
-  status: 'running',
-  taskQueue: 'workflows',
-  memo: {},
-  cancelled: new Set(),
-  batches: new Map(),
-}
 
 /** A batch of partitions 0 to 2: of epoch 2, batch 5. */
 class Batch implements Listener {

@@ -5,6 +5,7 @@ import { createProcess } from '../../../activities/process.js'
 import type { WorkflowLook } from '../../../activities/runtime.js'
 import type { BatchResult } from '../../../src/model/batch.js'
 import { batchGround, byPartition, name } from '../../support/batch-ground.js'
+import { running } from '../../support/fake-cluster.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
 vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
@@ -12,13 +13,6 @@ beforeEach(virtualTime.begin)
 afterEach(virtualTime.end)
 const { pass, until } = virtualTime
 
-const running: WorkflowLook = {
-  status: 'running',
-  taskQueue: 'workflows',
-  memo: {},
-  cancelled: new Set(),
-  batches: new Map(),
-}
 const noHeartbeatGotThrough = new ActivityCancellationDetails({ timedOut: true })
 const endedByItsSlice = new ActivityCancellationDetails({ cancelRequested: true })
 
