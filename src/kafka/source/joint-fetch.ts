@@ -31,10 +31,17 @@ export function answersOf(raw: Buffer, { asks }: JointFetch) {
   const byPartition = new Map(partitions.map((one) => [one.partition, one]))
   const answers = asks.map((open): readonly [OpenAsk, FetchedPartition | Error | null] => {
     const answer = byPartition.get(open.ask.partition)
-    if (answer) return [open, joint ? { ...answer, records: Buffer.from(answer.records) } : answer]
+    if (answer) return [open, joint ? { ...answer, records: copyOf(answer.records) } : answer]
     return [open, throttleMs > 0 ? null : new Error('the broker answered without the partition')]
   })
   return { answers, throttleMs }
+}
+
+/** Memory of its own, as `Buffer.from` gives it, but not filled with zeros first. */
+function copyOf(records: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(records.length)
+  records.copy(copy)
+  return copy
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Ask } from './ask.js'
 /** Bytes asked for while a partition has nothing new: many partitions wait at the same time. A larger batch comes whole anyway. */
 const tailBytes = 64 * 1024
 /** Bytes of a reader's first fetch: the handler has its first chunk early, and the log and the handler soon work side by side. */
-const firstBytes = 256 * 1024
+const firstBytes = 512 * 1024
 
 /** What a reader asks for next, by what the answers so far have told of its partition. */
 export class NextAsk {

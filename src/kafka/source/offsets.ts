@@ -2,6 +2,7 @@ import { TidemarkError } from '../../model/errors.js'
 import { offsetOutOfRange } from '../../model/refusals.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds } from '../../ports/index.js'
+import { Gather } from '../../storing/gather.js'
 import { committed, everything } from '../client/broker-link.js'
 import { codeError, kafkaError } from '../client/failures.js'
 import type { BrokerAddress, Leaders } from '../client/leaders.js'
@@ -18,8 +19,20 @@ interface Listing {
   readonly failures: Map<number, TidemarkError>
 }
 
-/** Looks up offsets, with one request per leader. */
+interface ListQuestion {
+  readonly partitions: readonly number[]
+  /** Ms since 1970, or one of ListOffsets' names. */
+  readonly timestamp: number
+  readonly isolation: 0 | 1
+}
+
+/** Looks up offsets: what is asked in one turn of the event loop, with one request per leader. */
 export class Offsets {
+  // A round never waits for another: one may be waiting for a broker that is silent, the next is about other brokers.
+  readonly #gather = new Gather<ListQuestion, Listing>((questions) => this.#listTogether(questions), {
+    atOnce: Number.POSITIVE_INFINITY,
+  })
+
   constructor(
     private readonly links: Links,
     private readonly leaders: Leaders,
@@ -36,15 +49,16 @@ export class Offsets {
 
   /** @throws TidemarkError as `bounds`, and OUT_OF_RANGE for an offset that is not in the log */
   async resolve(partition: number, start: StartSpec): Promise<bigint> {
+    const at = async (timestamp: number) => (await this.#at([partition], timestamp)).get(partition)!
+    if (start === 'first') return at(first)
+    if (start === 'next') return at(head)
     const bounds = (await this.bounds([partition])).get(partition)!
-    if (start === 'first') return bounds.first
-    if (start === 'next') return bounds.head
     if (start === 'last') return bounds.head > bounds.first ? bounds.head - 1n : bounds.head
     if ('offset' in start) {
       if (start.offset >= bounds.first && start.offset <= bounds.head) return start.offset
       throw offsetOutOfRange({ stream: this.settings.topic, partition }, start.offset, bounds)
     }
-    const found = (await this.#at([partition], start.timestamp)).get(partition)!
+    const found = await at(start.timestamp)
     return found < 0n ? bounds.head : found
   }
 
@@ -75,8 +89,33 @@ export class Offsets {
     return offsets
   }
 
+  #list(partitions: readonly number[], timestamp: number, isolation: 0 | 1): Promise<Listing> {
+    return this.#gather.ask({ partitions, timestamp, isolation })
+  }
+
+  /** A request names a partition once, so one question per partition, time and isolation. */
+  async #listTogether(questions: readonly ListQuestion[]): Promise<readonly (Listing | Error)[]> {
+    const alike = new Map<string, ListQuestion[]>()
+    for (const question of questions) {
+      const name = `${question.timestamp} ${question.isolation}`
+      const others = alike.get(name)
+      if (others) others.push(question)
+      else alike.set(name, [question])
+    }
+    const listings = new Map<ListQuestion, Listing>()
+    await Promise.all(
+      [...alike.values()].map(async (group) => {
+        const { timestamp, isolation } = group[0]!
+        const partitions = [...new Set(group.flatMap(({ partitions }) => partitions))]
+        const listing = await this.#listNow(partitions, timestamp, isolation)
+        for (const question of group) listings.set(question, part(listing, question.partitions))
+      }),
+    )
+    return questions.map((question) => listings.get(question)!)
+  }
+
   /** Asks twice where a leader has moved or its connection has broken: the second time where the cluster says then. */
-  async #list(partitions: readonly number[], timestamp: number, isolation: 0 | 1): Promise<Listing> {
+  async #listNow(partitions: readonly number[], timestamp: number, isolation: 0 | 1): Promise<Listing> {
     const listing = await this.#ask(partitions, timestamp, isolation)
     if (listing.failures.size === 0) return listing
     try {
@@ -115,4 +154,15 @@ export class Offsets {
     )
     return listing
   }
+}
+
+function part({ offsets, failures }: Listing, partitions: readonly number[]): Listing {
+  const mine: Listing = { offsets: new Map(), failures: new Map() }
+  for (const partition of partitions) {
+    const offset = offsets.get(partition)
+    if (offset !== undefined) mine.offsets.set(partition, offset)
+    const failure = failures.get(partition)
+    if (failure) mine.failures.set(partition, failure)
+  }
+  return mine
 }
