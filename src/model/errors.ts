@@ -20,6 +20,7 @@ const effects = {
   CORRUPT_DATA: 'stop',
   GROUP_ACTIVE: 'stop',
   HANDLER_FAILED: 'retry',
+  HANDLER_MISTAKEN: 'stop',
   OUTPUT_FAILED: 'retry',
   FENCED: 'lost',
   SCHEMA_TOO_NEW: 'exit',

@@ -93,3 +93,12 @@ function lost(key: PartitionKey, position: bigint, why: string): TidemarkError {
 function reset({ group, stream, partition }: PartitionKey, to: bigint | 'first'): string {
   return `tidemark reset --group ${group} --stream ${stream} --partition ${partition} --to ${to}`
 }
+
+/** The handler did something to its transaction that trying again does not mend. */
+export function handlerMistaken(key: PartitionKey, from: bigint, what: string): TidemarkError {
+  return new TidemarkError(
+    'HANDLER_MISTAKEN',
+    `the handler of group ${key.group} was stopped at ${describePartition(key)} offset ${from}: ${what}`,
+    { place: { ...key, offset: String(from) } },
+  )
+}

@@ -79,7 +79,7 @@ export class MemoryProgress implements SqlProgressLog {
     const row = this.rows.get(nameOf(key))
     if (!row || compareTokens(row.token, token) !== 0) throw fenced(key, token)
     try {
-      await work({ query, client })
+      await work({ query, copy: query, client })
     } finally {
       over = true
     }

@@ -22,15 +22,19 @@ const sessions = `select pid, application_name from pg_stat_activity
 export class ChunkSessions {
   readonly #ends = new Gather<Owner, true>((owners) => this.#endOlder(owners), { atOnce: controlConnections })
 
-  /** @param pool for control statements */
+  /**
+   * @param pool for control statements
+   * @param schema deployments in one database have a schema each, and may have groups of the same name
+   */
   constructor(
     private readonly pool: pg.Pool,
+    private readonly schema: string,
     private readonly log: Log,
   ) {}
 
   /** Names the session of a chunk: which partition, and which of its owners. Fits Postgres's 63 bytes. */
-  static nameOf(key: PartitionKey, token: FencingToken): string {
-    return `${prefixOf(key)}${describeToken(token)}`
+  nameOf(key: PartitionKey, token: FencingToken): string {
+    return `${this.#prefixOf(key)}${describeToken(token)}`
   }
 
   /**
@@ -55,7 +59,7 @@ export class ChunkSessions {
            and case when ${named}
              then string_to_array(substr(application_name, 27), '.')::bigint[] < array[epoch, batch, attempt] end`,
       [
-        owners.map(({ key }) => prefixOf(key)),
+        owners.map(({ key }) => this.#prefixOf(key)),
         owners.map(({ token }) => token.epoch),
         owners.map(({ token }) => token.batch),
         owners.map(({ token }) => token.attempt),
@@ -71,12 +75,12 @@ export class ChunkSessions {
       this.log.warn({ error: messageOf(error) }, 'could not end the session of a chunk that is over; it may hold locks')
     }
   }
-}
 
-function prefixOf({ group, stream, partition }: PartitionKey): string {
-  const hash = createHash('sha256')
-    .update(JSON.stringify([group, stream, partition]))
-    .digest('hex')
-    .slice(0, 16)
-  return `tidemark ${hash} `
+  #prefixOf({ group, stream, partition }: PartitionKey): string {
+    const hash = createHash('sha256')
+      .update(JSON.stringify([this.schema, group, stream, partition]))
+      .digest('hex')
+      .slice(0, 16)
+    return `tidemark ${hash} `
+  }
 }

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { fenced } from '../../model/fenced.js'
 import type { PartitionKey } from '../../model/partition.js'
+import { handlerMistaken } from '../../model/refusals.js'
 import { compareTokens, type FencingToken } from '../../model/token.js'
 import type { Inbox, Log, Outbox, Progress, SqlProgressLog, Transaction } from '../../ports/index.js'
 import type { PostgresSettings } from '../client/options.js'
@@ -10,7 +11,7 @@ import { ChunkSessions } from './chunk-sessions.js'
 import { GatheredStatement, type StatementOfMany } from './gathered-statement.js'
 import { PostgresInbox } from './inbox.js'
 import { advanceStatement, claimStatement, raiseStatement, readStatement } from './progress-statements.js'
-import { ChunkTransaction } from './transaction.js'
+import { ChunkTransaction, HandlerMistake } from './transaction.js'
 
 /** Raised by advance_progress when the token is not the owner's. */
 const fencedState = 'TM001'
@@ -41,7 +42,7 @@ export class PostgresProgress implements SqlProgressLog {
     this.atOnce = settings.poolSize
     this.#schema = pg.escapeIdentifier(settings.schema)
     const table = `${this.#schema}.consumer_progress`
-    this.#sessions = new ChunkSessions(control, log)
+    this.#sessions = new ChunkSessions(control, settings.schema, log)
     this.#reads = new GatheredStatement(control, settings, readStatement(table))
     this.#claims = new GatheredStatement(control, settings, claimStatement(table))
     this.#raises = new GatheredStatement(control, settings, raiseStatement(table))
@@ -99,7 +100,7 @@ export class PostgresProgress implements SqlProgressLog {
     const client = await this.pools.pool.connect().catch((error) => {
       throw postgresError(error, this.settings)
     })
-    const name = ChunkSessions.nameOf(key, token)
+    const name = this.#sessions.nameOf(key, token)
     const transaction = new ChunkTransaction(client, name)
     let ofHandler: unknown
     const handled = async (tx: Transaction) => {
@@ -120,6 +121,7 @@ export class PostgresProgress implements SqlProgressLog {
     if (!failure) return
     if (!clean) await this.#sessions.end(name)
     if (await this.#isFenced(failure.error, key, token)) throw fenced(key, token)
+    if (failure.error instanceof HandlerMistake) throw handlerMistaken(key, from, failure.error.message)
     // What the handler throws may look like an outage and be one of another server.
     throw failure.error === ofHandler ? ofHandler : postgresError(failure.error, this.settings)
   }

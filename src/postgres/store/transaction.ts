@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import type { Transaction } from '../../ports/index.js'
-
-type Result = { rows: never[]; rowCount: number | null }
+import { copyRows } from './copy-rows.js'
+import { LentClient } from './lent-client.js'
 
 /** SQLSTATE of a statement that comes after a failed one in the same transaction. */
 const alreadyFailed = '25P02'
@@ -12,6 +12,9 @@ const patience = 2_000
 /** How long a COMMIT may take, ms: constraints that are checked then, a replica that is waited for. */
 const commitTimeout = 120_000
 
+/** The handler did something to its transaction that trying again does not mend. */
+export class HandlerMistake extends Error {}
+
 /**
  * One chunk's transaction on a pipelining connection. BEGIN goes out with the handler's first statement, and the fence with
  * COMMIT, so a handler with one insert costs two round trips.
@@ -20,16 +23,12 @@ const commitTimeout = 120_000
  * worker that is stopped in the middle of its handler never keeps the next owner from claiming the partition.
  */
 export class ChunkTransaction {
-  readonly #pending = new Set<Promise<unknown>>()
-  /** Why the transaction failed, if a statement of the handler did that. */
-  #failure: unknown
-  /** Why a statement never reached the server, which then knows of no failure. */
-  #unsent: unknown
   /** Why there is no transaction. All statements in it have failed, and say no more than that. */
   #notBegun: unknown
-  #over = false
   /** True once the connection is known to be outside of any transaction. */
   #clean = false
+  /** True where the next chunk may have the connection: its handler is done, and has left the session as it was. */
+  #asGoodAsNew = false
   readonly #onError = () => {}
 
   constructor(
@@ -45,86 +44,51 @@ export class ChunkTransaction {
    *
    * @param check fails for a stale owner. It comes after the session has its name: an owner that passes it is still the newest one,
    *   or its successor, which looks for sessions after its claim, finds this one and ends it.
+   * @throws HandlerMistake
    */
   async run(work: (tx: Transaction) => Promise<void>, check: string, advance: () => string): Promise<void> {
-    const name = pg.escapeLiteral(this.name)
-    const begun = this.client.query(
-      `begin; select set_config('application_name', ${name}, true), set_config('tidemark.chunk', ${name}, true); ${check}`,
-    )
+    const begun = this.client.query(beginning(this.name, check))
     begun.catch((error) => {
       this.#notBegun = error
     })
+    const lent = new LentClient(this.client, begun)
     try {
-      await work(this.#handle())
+      await work(transactionOf(lent))
       await begun
-      while (this.#pending.size > 0) await Promise.allSettled(this.#pending)
-      this.#over = true
-      if (this.#unsent !== undefined) throw this.#unsent
+      await lent.settled()
+      lent.close()
+      if (lent.mistake !== undefined) throw new HandlerMistake(lent.mistake)
+      if (lent.unsent !== undefined) throw lent.unsent
       // pg knows the option for each statement, its types only for the connection.
-      const last = { text: `${this.#mine()}; ${advance()}; commit`, query_timeout: commitTimeout }
+      const last = { text: ending(this.name, advance()), query_timeout: commitTimeout }
       const results = (await this.client.query(last)) as unknown as pg.QueryResult[]
       if (results.at(-1)?.command !== 'COMMIT') throw new Error('Postgres rolled the chunk back')
+      lent.restore()
       this.#clean = true
+      this.#asGoodAsNew = !lent.changed
     } catch (error) {
-      this.#over = true
-      await this.#rollBack(begun)
-      throw this.#notBegun ?? this.#explain(error)
+      lent.close()
+      await this.#rollBack(begun, lent)
+      throw this.#notBegun ?? explain(error, lent)
     }
   }
 
   /**
-   * Gives the connection back, and tells whether it is as good as new. If not, it is closed; the server may notice that only
-   * once the statement under way is done.
+   * Gives the connection back, and tells whether it is outside of any transaction. A connection whose handler has failed, may still be at
+   * work, or has changed the session is closed; the server may notice that only once the statement under way is done.
    */
   release(): boolean {
     this.client.off('error', this.#onError)
-    this.client.release(this.#clean ? undefined : new Error('the connection may be inside of a transaction'))
+    this.client.release(this.#asGoodAsNew ? undefined : new Error('the connection may not be used again'))
     return this.#clean
   }
 
-  #handle(): Transaction {
-    const query = (text: string, values?: readonly unknown[]): Promise<Result> => {
-      if (this.#over)
-        return Promise.reject(
-          new Error('the transaction of this chunk is over: await every query before the handler returns'),
-        )
-      const sent = this.client.query(text, values as unknown[]) as unknown as Promise<Result>
-      this.#pending.add(sent)
-      sent.then(
-        () => this.#pending.delete(sent),
-        (error) => {
-          this.#pending.delete(sent)
-          if (!(error instanceof pg.DatabaseError)) this.#unsent ??= error
-          if (codeOf(error) !== alreadyFailed) this.#failure = error
-        },
-      )
-      return sent
-    }
-    return { query: query as Transaction['query'], client: this.client }
-  }
-
-  /**
-   * Fails unless the open transaction is the one that was begun: its settings end with it. The driver's own idea of the
-   * transaction's state is of no use here, since it lags behind a failed statement and can't tell one transaction from another.
-   */
-  #mine(): string {
-    const chunk = `coalesce(current_setting('tidemark.chunk', true), '')`
-    return `select case when ${chunk} = ${pg.escapeLiteral(this.name)} then 0 else (${chunk} || ' ${otherTransaction}')::int end`
-  }
-
-  #explain(error: unknown): unknown {
-    // A failed statement fails the transaction, also when the handler caught the error; savepoints are for that.
-    if (codeOf(error) === alreadyFailed) return this.#failure ?? error
-    if (error instanceof Error && error.message.includes(otherTransaction))
-      return new Error(
-        'the handler ended the transaction itself; leave commit and rollback to Tidemark, or its effects are not tied to its progress',
-      )
-    return error
-  }
-
-  async #rollBack(begun: Promise<unknown>): Promise<void> {
+  async #rollBack(begun: Promise<unknown>, lent: LentClient): Promise<void> {
+    // Nobody ends the cursor of a handler that has failed.
+    if (lent.busy) return
     const rollBack = async () => {
-      await Promise.allSettled([begun, ...this.#pending])
+      await begun.catch(() => {})
+      await lent.settled()
       await this.client.query('rollback')
     }
     const late = new AbortController()
@@ -139,6 +103,52 @@ export class ChunkTransaction {
   }
 }
 
-function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
+function transactionOf(lent: LentClient): Transaction {
+  const query = (text: string, values?: readonly unknown[]) => lent.query(text, values)
+  return {
+    query: query as Transaction['query'],
+    copy: (table, columns, rows) => copyRows(lent, table, columns, rows),
+    client: lent,
+  }
+}
+
+/** Settings that decide what Tidemark's own statements may do and mean. The handler's are put aside for them. */
+const settings = ['role', 'search_path'] as const
+const set = (name: string, value: string) => `set_config('${name}', ${value}, true)`
+
+function beginning(name: string, check: string): string {
+  const quoted = pg.escapeLiteral(name)
+  const marks = [
+    set('application_name', quoted),
+    set('tidemark.chunk', quoted),
+    set('tidemark.role', "current_setting('role')"),
+  ]
+  // A role or a database may have default_transaction_read_only.
+  return `begin read write; select ${marks.join(', ')}; ${check}`
+}
+
+/**
+ * Fails unless the open transaction is the one that was begun: its settings end with it. The driver's own idea of the
+ * transaction's state is of no use here, since it lags behind a failed statement and can't tell one transaction from another.
+ */
+function ending(name: string, advance: string): string {
+  const chunk = `coalesce(current_setting('tidemark.chunk', true), '')`
+  const mine = `case when ${chunk} = ${pg.escapeLiteral(name)} then 0 else (${chunk} || ' ${otherTransaction}')::int end`
+  const aside = settings.map((one) => set(`tidemark.handlers_${one}`, `current_setting('${one}')`))
+  const own = [set('role', "current_setting('tidemark.role')"), set('search_path', "'pg_catalog'")]
+  // Constraints and triggers that run at COMMIT are the handler's.
+  const back = settings.map((one) => set(one, `current_setting('tidemark.handlers_${one}')`))
+  return `select ${[mine, ...aside, ...own].join(', ')}; ${advance}; select ${back.join(', ')}; commit`
+}
+
+function explain(error: unknown, { mistake, failure }: LentClient): unknown {
+  // Whatever the handler, or an ORM, has made of it.
+  if (mistake !== undefined) return new HandlerMistake(mistake)
+  // A failed statement fails the transaction, also when the handler caught the error; savepoints are for that.
+  if (error instanceof pg.DatabaseError && error.code === alreadyFailed) return failure ?? error
+  if (error instanceof Error && error.message.includes(otherTransaction))
+    return new HandlerMistake(
+      'it ended the transaction itself; leave commit and rollback to Tidemark, or its effects are not tied to its progress',
+    )
+  return error
 }

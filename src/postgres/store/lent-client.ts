@@ -1,0 +1,288 @@
+import { EventEmitter } from 'node:events'
+import pg from 'pg'
+import { kindOf, type TransactionCommand } from './statement.js'
+
+/** What pg takes in place of a text: cursors, COPY streams and queries that are read row by row. */
+interface Submittable extends pg.Submittable {
+  readonly text?: unknown
+  readonly cursor?: { readonly text?: unknown }
+  handleError?(error: Error, connection: unknown): void
+  handleReadyForQuery?(connection: unknown): void
+}
+
+type Callback = (error: Error | undefined, result?: pg.QueryResult) => void
+/** What pg's `query` takes, in all its forms. */
+type Asked = string | pg.QueryConfig | Submittable
+
+/** pg's client in the parts that its types leave out or call read-only. */
+interface RawClient extends Omit<pg.PoolClient, 'pipeline' | 'query'> {
+  pipeline: boolean
+  query(asked: unknown, values?: unknown): unknown
+}
+
+/** SQLSTATE of a statement that comes after a failed one in the same transaction. */
+const alreadyFailed = '25P02'
+/** How long a cursor or a COPY may take to end after the handler has returned, ms: their streams close by themselves, but not at once. */
+const closingTime = 5_000
+const passedOn = ['notice', 'notification', 'error', 'end'] as const
+
+/**
+ * The client that a handler gets for one chunk. It looks like pg's own to query builders and ORMs, and differs in this:
+ *
+ * - It works until the chunk is over. Statements that come later, from branches that the handler did not await, fail.
+ * - BEGIN, COMMIT and ROLLBACK, as ORMs send them for `transaction()`, are savepoints. Where that can't be, they are refused.
+ * - Cursors, streams and COPY work, though the connection is a pipelining one: from the first of them on, statements are sent one by
+ *   one. Only pg's own queries may share a pipeline.
+ */
+export class LentClient extends EventEmitter {
+  readonly #raw: RawClient
+  readonly #pending = new Set<Promise<void>>()
+  /** Cursors and the like that have not ended: nothing else is sent meanwhile. */
+  #open = 0
+  /** The end of everything sent so far, once statements are sent one by one. */
+  #before: Promise<void> | null = null
+  readonly #savepoints: string[] = []
+  #named = 0
+  #types: pg.TypeOverrides | null = null
+  #over = false
+  /** Why the transaction failed, if a statement of the handler did that. */
+  failure: unknown
+  /** Why a statement never reached the server, which then knows of no failure. */
+  unsent: unknown
+  /** What the handler did that no retry mends. */
+  mistake: string | undefined
+  /** True once the session may differ from a new one. */
+  changed = false
+  readonly #listeners = passedOn.map((event) => {
+    const listener = (...values: unknown[]) => {
+      // Without a listener, an error event would be thrown.
+      if (event !== 'error' || this.listenerCount('error') > 0) this.emit(event, ...values)
+    }
+    return [event, listener] as const
+  })
+
+  /** @param begun settles with the statement that begins the transaction, which is on its way */
+  constructor(client: pg.PoolClient, begun: Promise<unknown>) {
+    super()
+    this.#raw = client as unknown as RawClient
+    this.#track(begun.then(noop, noop))
+    for (const [event, listener] of this.#listeners) client.on(event as 'error', listener)
+  }
+
+  /** As pg's own, for a text, a config or an object that submits itself, with a promise or a callback. */
+  query(asked: Asked, values?: unknown, callback?: Callback): unknown {
+    if (asked === null || asked === undefined) throw new TypeError('Client was passed a null or undefined query')
+    const told = typeof values === 'function' ? (values as Callback) : callback
+    const parameters = typeof values === 'function' ? undefined : values
+    if (isSubmittable(asked)) return this.#submit(asked, parameters, told)
+    const answered = this.#ask(asked, parameters)
+    const { callback: own } = asked as { readonly callback?: Callback }
+    const call = told ?? (typeof own === 'function' ? own : undefined)
+    if (!call) return answered
+    answered.then(
+      (result) => process.nextTick(call, null, result),
+      (error) => process.nextTick(call, error),
+    )
+    return undefined
+  }
+
+  /** Resolves when every statement has been answered. @throws Error where a cursor, a stream or a COPY stays open */
+  async settled(): Promise<void> {
+    const deadline = performance.now() + closingTime
+    while (this.#pending.size > 0) {
+      const all = Promise.allSettled(this.#pending)
+      if (this.#open === 0) await all
+      else if (!(await within(all, deadline - performance.now())))
+        throw this.#refuse('it returned without closing a cursor, a stream or a COPY; close it, or await its end')
+    }
+  }
+
+  /** True while a cursor, a stream or a COPY keeps the connection for itself. */
+  get busy(): boolean {
+    return this.#open > 0
+  }
+
+  /** From here on every statement fails. */
+  close(): void {
+    if (this.#over) return
+    this.#over = true
+    for (const [event, listener] of this.#listeners) this.#raw.off(event, listener)
+    this.removeAllListeners()
+  }
+
+  /** The connection pipelines again. Only once nothing is under way. */
+  restore(): void {
+    this.#raw.pipeline = true
+  }
+
+  /** For query builders that take a client from a pool and give it back. The chunk keeps it. */
+  release(): void {}
+
+  /** For libraries that connect what they are given. */
+  async connect(): Promise<this> {
+    return this
+  }
+
+  /** Nothing that a handler was lent is its own to end. */
+  async end(): Promise<void> {
+    throw this.#refuse('it ended the connection of its transaction; leave that to Tidemark')
+  }
+
+  getTransactionStatus(): string | null {
+    return this.#raw.getTransactionStatus()
+  }
+
+  /** Counts in this chunk only. */
+  setTypeParser(...parser: Parameters<pg.TypeOverrides['setTypeParser']>): void {
+    this.#types ??= new pg.TypeOverrides(this.#raw as unknown as ConstructorParameters<typeof pg.TypeOverrides>[0])
+    this.#types.setTypeParser(...parser)
+  }
+
+  getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
+    const types = this.#types ?? this.#raw
+    return format === 'binary' ? types.getTypeParser(oid, 'binary') : types.getTypeParser(oid, 'text')
+  }
+
+  escapeIdentifier(text: string): string {
+    return pg.escapeIdentifier(text)
+  }
+
+  escapeLiteral(text: string): string {
+    return pg.escapeLiteral(text)
+  }
+
+  async #ask(asked: string | pg.QueryConfig, values: unknown): Promise<pg.QueryResult> {
+    const { text = '', config } =
+      typeof asked === 'string' ? { text: asked, config: undefined } : { text: asked.text, config: asked }
+    const command = this.#admit(text)
+    const types = this.#types && !config?.types ? { types: this.#types } : {}
+    const sent =
+      command === undefined
+        ? { ...(config ?? { text }), ...(values === undefined ? {} : { values }), ...types, callback: undefined }
+        : { text: this.#savepoint(command) }
+    // pg's `rows` option reads through a portal, as cursors do.
+    const alone = 'rows' in sent
+    if (alone) this.#oneByOne()
+    const answered = this.#before
+      ? this.#next(() => this.#raw.query(sent) as Promise<pg.QueryResult>)
+      : (this.#raw.query(sent) as Promise<pg.QueryResult>)
+    this.#track(answered.then(noop, (error) => this.#failed(error)))
+    return answered
+  }
+
+  #submit<S extends Submittable>(asked: S, values: unknown, callback: Callback | undefined): S {
+    let command: TransactionCommand | undefined
+    const refuse = (error: unknown) => process.nextTick(() => asked.handleError?.(error as Error, nowhere))
+    try {
+      const text = asked.text ?? asked.cursor?.text
+      command = this.#admit(typeof text === 'string' ? text : '')
+      if (command) throw this.#refuse(`it sends ${command.toUpperCase()} as a query object; send it as a text`)
+    } catch (error) {
+      refuse(error)
+      return asked
+    }
+    if (callback) Reflect.set(asked, 'callback', callback)
+    // pg's own query keeps no portal open, and may share the pipeline.
+    if (!(asked instanceof pg.Query)) this.#oneByOne()
+    this.#open++
+    const submit = () => {
+      const ended = this.#endOf(asked)
+      this.#raw.query(asked, values)
+      return ended
+    }
+    const ended = this.#before ? this.#next(submit) : submit()
+    this.#track(ended.then(noop, (error) => this.#failed(error)).finally(() => this.#open--))
+    return asked
+  }
+
+  /** Rejects with the object's own failure. */
+  #endOf(asked: Submittable): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { handleError, handleReadyForQuery } = asked
+      asked.handleError = (...failed) => {
+        reject(failed[0])
+        return handleError?.apply(asked, failed)
+      }
+      asked.handleReadyForQuery = (...ready) => {
+        resolve()
+        return handleReadyForQuery?.apply(asked, ready)
+      }
+    })
+  }
+
+  /** The command that a text is, if it is one. @throws Error for a text that may not be sent */
+  #admit(text: string): TransactionCommand | undefined {
+    if (this.#over)
+      throw new Error('the transaction of this chunk is over: await every query before the handler returns')
+    const { command, refused, session } = kindOf(text)
+    if (refused !== undefined) throw this.#refuse(refused)
+    if (command && command !== 'begin' && this.#savepoints.length === 0)
+      throw this.#refuse(
+        `it sends ${command.toUpperCase()}; leave commit and rollback to Tidemark, or its effects are not tied to its progress`,
+      )
+    this.changed ||= session
+    return command
+  }
+
+  #savepoint(command: TransactionCommand): string {
+    if (command === 'begin') {
+      const name = `tidemark_${++this.#named}`
+      this.#savepoints.push(name)
+      return `savepoint ${name}`
+    }
+    const name = this.#savepoints.pop()!
+    return command === 'commit'
+      ? `release savepoint ${name}`
+      : `rollback to savepoint ${name}; release savepoint ${name}`
+  }
+
+  #refuse(what: string): Error {
+    this.mistake ??= what
+    return new Error(`the handler may not do that: ${what}`)
+  }
+
+  /** What is in the pipeline is answered first, then the connection works as one without. */
+  #oneByOne(): void {
+    this.#before ??= Promise.allSettled(this.#pending).then(() => {
+      this.#raw.pipeline = false
+    })
+  }
+
+  #next<T>(send: () => Promise<T>): Promise<T> {
+    const sent = this.#before!.then(send)
+    this.#before = sent.then(noop, noop)
+    return sent
+  }
+
+  #track(ended: Promise<void>): void {
+    this.#pending.add(ended)
+    void ended.finally(() => this.#pending.delete(ended))
+  }
+
+  #failed(error: unknown): void {
+    if (!(error instanceof pg.DatabaseError)) this.unsent ??= error
+    if ((error as { code?: unknown } | null)?.code !== alreadyFailed) this.failure = error
+  }
+}
+
+/** For objects that look for a connection when they fail before they had one. */
+const nowhere = { sync() {}, removeListener() {} }
+
+function isSubmittable(asked: Asked): asked is Submittable {
+  return typeof asked === 'object' && typeof (asked as Submittable).submit === 'function'
+}
+
+/** False where the time is over first. */
+async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, Math.max(0, ms), false)
+  })
+  try {
+    return await Promise.race([work.then(() => true), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function noop(): void {}
