@@ -58,73 +58,73 @@ describeWith(['postgres'], "a handler's database client", () => {
     )
   const insert = (client: pg.ClientBase, n: number) => client.query('insert into effects (n) values ($1)', [n])
 
-  describeOver()
+  it('does nothing once the chunk is over: branches that outlive a failed Promise.all reach no other transaction', async () => {
+    const late: Promise<unknown>[] = []
+    let release = () => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const error = await failing(async (client) => {
+      late.push(gate.then(() => insert(client, 1)))
+      throw new Error('HTTP 500 for the first message')
+    })
+    expect(error.message).toContain('HTTP 500')
+    // The pool has one connection, so this chunk would share it with the branch.
+    await chunk(async (client) => {
+      await insert(client, 2)
+      release()
+      await expect(late[0]).rejects.toThrow('the transaction of this chunk is over')
+    }, other)
+    expect(await effects()).toEqual([2])
+    expect([await position(), await position(other)]).toEqual([0n, 10n])
+  })
 
-  function describeOver() {
-    it('does nothing once the chunk is over: branches that outlive a failed Promise.all reach no other transaction', async () => {
-      const late: Promise<unknown>[] = []
-      let release = () => {}
-      const gate = new Promise<void>((resolve) => {
-        release = resolve
-      })
-      const error = await failing(async (client) => {
-        late.push(gate.then(() => insert(client, 1)))
-        throw new Error('HTTP 500 for the first message')
-      })
-      expect(error.message).toContain('HTTP 500')
-      // The pool has one connection, so this chunk would share it with the branch.
+  it('fails for all that is lent: callbacks, cursors and streams, after a chunk that was committed', async () => {
+    let kept: pg.ClientBase | undefined
+    await chunk(async (client) => {
+      kept = client
+      await insert(client, 1)
+    })
+    const over = 'the transaction of this chunk is over'
+    await expect(kept!.query('select 1')).rejects.toThrow(over)
+    const called = new Promise((resolve) => kept!.query('select 1', (error) => resolve(error)))
+    expect(await called).toMatchObject({ message: expect.stringContaining(over) })
+    await expect(kept!.query(new Cursor('select 1')).read(1)).rejects.toThrow(over)
+    await expect(text(kept!.query(copyTo('copy effects to stdout')))).rejects.toThrow(over)
+    await expect(kept!.query(new QueryStream('select 1')).toArray()).rejects.toThrow(over)
+    expect(await effects()).toEqual([1])
+  })
+
+  it('is on a connection that nobody gets after a failure', async () => {
+    const pids: number[] = []
+    const note = async (client: pg.ClientBase) =>
+      pids.push((await client.query('select pg_backend_pid() as pid')).rows[0].pid)
+    await chunk(note)
+    await chunk(note)
+    await failing(async (client) => {
+      await note(client)
+      throw new Error('no')
+    })
+    await chunk(note)
+    expect(pids[0]).toBe(pids[1])
+    expect(pids[1]).toBe(pids[2])
+    expect(pids[3]).not.toBe(pids[2])
+  })
+
+  it('leaves no listener behind on the connection', async () => {
+    const warnings: Error[] = []
+    const warned = (warning: Error) => warnings.push(warning)
+    process.on('warning', warned)
+    // Node warns of a leak from eleven listeners on.
+    for (let n = 0; n < 12; n++)
       await chunk(async (client) => {
-        await insert(client, 2)
-        release()
-        await expect(late[0]).rejects.toThrow('the transaction of this chunk is over')
-      }, other)
-      expect(await effects()).toEqual([2])
-      expect([await position(), await position(other)]).toEqual([0n, 10n])
-    })
-
-    it('fails for all that is lent: callbacks, cursors and streams, after a chunk that was committed', async () => {
-      let kept: pg.ClientBase | undefined
-      await chunk(async (client) => {
-        kept = client
-        await insert(client, 1)
+        client.on('notice', () => {})
+        await client.query('select 1')
       })
-      const over = 'the transaction of this chunk is over'
-      await expect(kept!.query('select 1')).rejects.toThrow(over)
-      const called = new Promise((resolve) => kept!.query('select 1', (error) => resolve(error)))
-      expect(await called).toMatchObject({ message: expect.stringContaining(over) })
-      await expect(kept!.query(new Cursor('select 1')).read(1)).rejects.toThrow(over)
-      await expect(text(kept!.query(copyTo('copy effects to stdout')))).rejects.toThrow(over)
-      await expect(kept!.query(new QueryStream('select 1')).toArray()).rejects.toThrow(over)
-      expect(await effects()).toEqual([1])
-    })
-
-    it('is on a connection that nobody gets after a failure', async () => {
-      const pids: number[] = []
-      const note = async (client: pg.ClientBase) =>
-        pids.push((await client.query('select pg_backend_pid() as pid')).rows[0].pid)
-      await chunk(note)
-      await chunk(note)
-      await failing(async (client) => {
-        await note(client)
-        throw new Error('no')
-      })
-      await chunk(note)
-      expect(pids[0]).toBe(pids[1])
-      expect(pids[1]).toBe(pids[2])
-      expect(pids[3]).not.toBe(pids[2])
-    })
-
-    it('keeps no listener of a handler', async () => {
-      const counts: number[] = []
-      for (let n = 0; n < 3; n++)
-        await chunk(async (client) => {
-          client.on('notice', () => {})
-          client.on('error', () => {})
-          counts.push(client.listenerCount('notice'))
-        })
-      expect(counts).toEqual([1, 1, 1])
-    })
-  }
+    await new Promise(setImmediate)
+    process.off('warning', warned)
+    expect(warnings).toEqual([])
+  })
 
   it("makes savepoints of an ORM's transaction(): a chunk that fails after it writes nothing", async () => {
     const orm = async (client: pg.ClientBase, n: number) => {
