@@ -46,7 +46,7 @@ export class Effects {
 
   async createTable(name: string): Promise<void> {
     await this.#pool.query(
-      `create table ${name} (partition int, log_offset bigint, account text, amount int, sent float8, at timestamptz)
+      `create table ${name} (partition int, log_offset bigint, account text, amount int, sent float8, at timestamptz default clock_timestamp())
        with (autovacuum_enabled = false)`,
     )
     // Neither pays for what was written before it.

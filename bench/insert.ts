@@ -15,6 +15,16 @@ export function insertInto(table: string): string {
     select $1, m.*, clock_timestamp() from unnest($2::bigint[], $3::text[], $4::int[], $5::float8[]) m`
 }
 
+/** What COPY writes; the column `at` fills itself. */
+export const copiedColumns = ['partition', 'log_offset', 'account', 'amount', 'sent'] as const
+
+export function* rowsOf(
+  partition: number,
+  messages: Iterable<{ readonly offset: bigint; readonly value: Payload }>,
+): Iterable<readonly unknown[]> {
+  for (const { offset, value } of messages) yield [partition, offset, value.account, value.amount, value.sent]
+}
+
 export function columnsOf(
   partition: number,
   messages: Iterable<{ readonly offset: string | bigint; readonly value: Payload }>,

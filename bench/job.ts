@@ -5,7 +5,9 @@
 export const contenders = ['plain', 'tidemark'] as const
 /** Runs the drain when asked for: what the inbox costs. */
 export const withDedupe = 'tidemark+dedupe'
-export type ContenderName = (typeof contenders)[number] | typeof withDedupe
+/** The drain written with COPY. Only a consumer whose effects happen once can use it: COPY has no `on conflict`. */
+export const withCopy = 'tidemark+copy'
+export type ContenderName = (typeof contenders)[number] | typeof withDedupe | typeof withCopy
 
 /** What a contender reads. */
 export type LogJob =

@@ -1,5 +1,5 @@
 import type { Run } from './bench.js'
-import { type ContenderName, withDedupe } from './job.js'
+import { type ContenderName, withCopy, withDedupe } from './job.js'
 import { type Workload, workloads } from './options.js'
 import { median } from './statistics.js'
 
@@ -20,10 +20,10 @@ export interface Line {
   readonly maxMs: number | null
 }
 
-type Comparison = Workload | 'dedupe' | 'rabbitmq-dedupe' | 'many-partitions'
+type Comparison = Workload | 'copy' | 'dedupe' | 'rabbitmq-dedupe' | 'many-partitions'
 
 /**
- * Tidemark's figure divided by plain's, for each workload; for `dedupe` Tidemark's with it divided by that without, in each drain; for
+ * Tidemark's figure divided by plain's, for each workload; for `copy` and `dedupe` Tidemark's with it divided by that without; for
  * `many-partitions` Tidemark's with many partitions divided by that with few.
  */
 export type Ratios = Partial<Record<Comparison, Record<string, number>>>
@@ -80,6 +80,7 @@ export function ratiosOf(lines: readonly Line[]): Ratios {
   }
   for (const workload of workloads) compare(workload, ['tidemark', workload], ['plain', workload])
   compare('many-partitions', ['tidemark', 'many-partitions-drain'], ['tidemark', 'drain'])
+  compare('copy', [withCopy, 'drain'], ['tidemark', 'drain'])
   compare('dedupe', [withDedupe, 'drain'], ['tidemark', 'drain'])
   compare('rabbitmq-dedupe', [withDedupe, 'rabbitmq-drain'], ['tidemark', 'rabbitmq-drain'])
   return ratios
@@ -117,6 +118,7 @@ export function tableOf(lines: readonly Line[], ratios: Ratios): string {
 /** Says what is divided by what. */
 function titleOf(name: string): string {
   if (name === 'many-partitions') return 'drain, Tidemark with many partitions / with few'
+  if (name === 'copy') return 'drain, Tidemark with COPY / with insert'
   if (name.endsWith('dedupe')) return `${name.replace('dedupe', 'drain')}, with dedupe / without`
   return `${name}, Tidemark / plain`
 }

@@ -3,7 +3,7 @@ import { messageOf } from '../src/model/errors.js'
 import { type ActionLine, countActions } from './actions.js'
 import { type Bench, type Run, withKafka, withRabbitmq } from './bench.js'
 import { drain } from './drain.js'
-import { type ContenderName, contenders, withDedupe } from './job.js'
+import { type ContenderName, contenders, withCopy, withDedupe } from './job.js'
 import { latency } from './latency.js'
 import { fewPartitions, help, type Options, parseOptions, restPartitions, type Workload } from './options.js'
 import { type Line, lineOf, ratiosOf, tableOf } from './report.js'
@@ -62,7 +62,9 @@ async function drains(
   { messages, rounds, dedupe }: Options,
   partitions = fewPartitions,
 ): Promise<Line[]> {
-  const who = dedupe && workload !== 'many-partitions-drain' ? ([...contenders, withDedupe] as const) : contenders
+  const who: ContenderName[] = [...contenders]
+  if (workload === 'drain') who.push(withCopy)
+  if (dedupe && workload !== 'many-partitions-drain') who.push(withDedupe)
   const name = `bench-${workload}-${randomBytes(4).toString('hex')}`
   const backlogs = [
     { name: `${name}-warm-up`, partitions, count: Math.min(messages, warmUpMessages) },

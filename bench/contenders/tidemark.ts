@@ -3,8 +3,8 @@ import { DefaultLogger, Runtime } from '@temporalio/worker'
 import { consumer, createWorker, defineConfig, type Source, startGroups, transactional } from 'tidemark'
 import { postgresStore } from 'tidemark/postgres'
 import { historyEvents, sliceIds, terminate } from '../history.js'
-import { columnsOf, insertInto, type Payload } from '../insert.js'
-import { type Contender, type Job, type LogJob, withDedupe } from '../job.js'
+import { columnsOf, copiedColumns, insertInto, type Payload, rowsOf } from '../insert.js'
+import { type Contender, type Job, type LogJob, withCopy, withDedupe } from '../job.js'
 
 /** Tidemark as its users write it, with its defaults: the same insert, with effects that happen once. */
 export async function startTidemark(job: Job): Promise<Contender> {
@@ -24,7 +24,8 @@ export async function startTidemark(job: Job): Promise<Contender> {
         // Each message has a key of its own: all of them get a row, and none is left out.
         ...(job.contender === withDedupe && { dedupe: { key: (message) => message.idempotencyKey } }),
         handler: transactional<Payload>(async (messages, { partition, tx }) => {
-          await tx.query(insert, columnsOf(partition, messages))
+          if (job.contender === withCopy) await tx.copy(job.table, copiedColumns, rowsOf(partition, messages))
+          else await tx.query(insert, columnsOf(partition, messages))
         }),
       }),
     ],
