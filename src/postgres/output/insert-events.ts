@@ -12,8 +12,8 @@ export interface Appended {
 /** Rows of one statement: parsing larger ones costs more memory than the saved round trips are worth. */
 const rowsPerStatement = 5_000
 
-/** An event as a row. */
-type Columns = readonly [key: string | null, type: string | null, data: string, headers: string | null]
+/** An event as a row, without nulls: in arrays they are a text where array_nulls is off. Key and type are empty, or begin with `=`. */
+type Columns = readonly [key: string, type: string, data: string, headers: string]
 /** What `partsOf` makes of events. */
 export type Parts = readonly (readonly Columns[])[]
 
@@ -28,7 +28,11 @@ function columnsOf({ key, type, value, headers }: NewEvent, index: number): Colu
   const data = value === undefined ? undefined : JSON.stringify(value)
   if (data === undefined)
     throw new TidemarkError('CONFIG_INVALID', `appendEvents.events.${index}.value: must be something that JSON can say`)
-  return [key ?? null, type ?? null, data, headers ? JSON.stringify(headers) : null]
+  return [orEmpty(key), orEmpty(type), data, headers ? JSON.stringify(headers) : '']
+}
+
+function orEmpty(text: string | null | undefined): string {
+  return text === null || text === undefined ? '' : `=${text}`
 }
 
 /**
@@ -76,7 +80,10 @@ async function insert(
       `with appended as (
          insert into ${events} (stream, partition, key, type, data, headers)
          select s.stream, ${partitionOf}(e.key, s.partitions), e.key, e.type, e.data, e.headers
-         from ${streams} s, unnest($2::text[], $3::text[], $4::jsonb[], $5::jsonb[]) with ordinality e (key, type, data, headers, n)
+         from ${streams} s, (
+           select substr(nullif(key, ''), 2) as key, substr(nullif(type, ''), 2) as type, data, nullif(headers, '')::jsonb as headers, n
+           from unnest($2::text[], $3::text[], $4::jsonb[], $5::text[]) with ordinality raw (key, type, data, headers, n)
+         ) e
          where s.stream = $1 order by e.n
          returning position
        ) select count(*)::int as count, max(position) as last from appended`,
@@ -87,7 +94,7 @@ async function insert(
     })
   const [row] = rows as { count: number; last: string | null }[]
   if (!row?.last) throw noStream(stream, schema)
-  return { count: row.count, lastPosition: BigInt(row.last) }
+  return { count: Number(row.count), lastPosition: BigInt(row.last) }
 }
 
 /** Several statements as one: a client that is in no transaction gets one for them. */

@@ -3,6 +3,7 @@ import type { TidemarkError } from '../../model/errors.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Reader, ReadOptions, SourceClient } from '../../ports/index.js'
 import { Outage } from '../../reading/outage.js'
+import { ownTypes } from '../client/own-types.js'
 import { type PooledPostgres, postgresError } from '../client/pool.js'
 import { noStream, tablesIn } from '../tables/event-tables.js'
 import { Arrivals } from './arrivals.js'
@@ -150,7 +151,7 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
 
   async #query<R extends object>(text: string, values: unknown[]): Promise<R[]> {
     try {
-      return (await this.postgres.pool.query<R>(text, values)).rows
+      return (await this.postgres.pool.query<R>({ text, values, types: ownTypes })).rows
     } catch (error) {
       throw postgresError(error, this.settings)
     }

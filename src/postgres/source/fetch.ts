@@ -1,10 +1,12 @@
 import type pg from 'pg'
 import { ask } from '../client/ask.js'
+import { inMs } from '../client/own-types.js'
 
+/** Of an event whose `created_at` is infinite, as of a Kafka message without a time. */
+const noTime = -1
 /** Milliseconds; room for a slow network and values of many megabytes. */
 const fetchTimeout = 60_000
 
-/** A row as it comes; everything is text but the time. */
 export interface Row {
   readonly position: bigint
   readonly key: string | null
@@ -12,7 +14,7 @@ export interface Row {
   /** The JSON document. */
   readonly data: string
   readonly headers: string | null
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, or -1. */
   readonly timestamp: number
 }
 
@@ -33,12 +35,12 @@ export interface Wanted {
   readonly maxBytes: number
 }
 
-type Fields = [string, string | null, string | null, string, string | null, number, string]
+type Fields = [string, string | null, string | null, string, string | null, string | null, string]
 
 /** One statement. The size counts as it is stored: values that Postgres compressed come out larger. */
 export async function fetchRows(pool: pg.Pool, events: string, wanted: Wanted): Promise<Rows> {
   const { stream, partition, from, safe, maxRows, maxBytes } = wanted
-  const statement = `select position, key, type, data::text, headers::text, date_part('epoch', created_at) * 1000,
+  const statement = `select position, key, type, data::text, headers::text, ${inMs('created_at')},
              (select max(position) from ${events} where stream = $1 and partition = $2)
            from (
              select *, sum(pg_column_size(data)) over (order by position rows between unbounded preceding and 1 preceding) as before
@@ -53,7 +55,14 @@ export async function fetchRows(pool: pg.Pool, events: string, wanted: Wanted): 
 }
 
 function rowOf([position, key, type, data, headers, timestamp]: Fields): Row {
-  return { position: BigInt(position), key, type, data, headers, timestamp: Math.floor(timestamp) }
+  return {
+    position: BigInt(position),
+    key,
+    type,
+    data,
+    headers,
+    timestamp: timestamp === null ? noTime : Number(timestamp),
+  }
 }
 
 /** Bytes that a row takes in memory, about: its texts and what the objects around them cost. */

@@ -2,6 +2,7 @@ import pg from 'pg'
 import type { DatabaseClient, HistoryEntry, OffsetChange, OffsetFilter } from '../../ports/index.js'
 import { answerTimeout, ask } from '../client/ask.js'
 import type { PostgresSettings } from '../client/options.js'
+import { dateOf, inMs } from '../client/own-types.js'
 import { postgresError } from '../client/pool.js'
 
 /** Conditions on the first three parameters of a statement. A parameter that is null matches every row. */
@@ -35,15 +36,20 @@ export class PostgresChanges implements ChangeLog {
   }
 
   async list({ limit, ...filter }: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]> {
-    // pg gives bigints as text.
-    type Row = Omit<HistoryEntry, 'from' | 'to'> & { from_position: string | null; to_position: string | null }
+    // Bigints are text.
+    type Row = Omit<HistoryEntry, 'from' | 'to' | 'at'> & {
+      from_position: string | null
+      to_position: string | null
+      at_ms: string
+    }
     const rows = await this.#query<Row>(
-      `select "group", stream, partition, kind, from_position, to_position, by, why, at
+      `select "group", stream, partition, kind, from_position, to_position, by, why, ${inMs('at')} as at_ms
        from ${this.#table} where ${matchingEntries} order by id desc limit $4`,
       [...pickedBy(filter), limit],
     )
-    return rows.map(({ from_position, to_position, ...row }) => ({
+    return rows.map(({ from_position, to_position, at_ms, ...row }) => ({
       ...row,
+      at: dateOf(at_ms),
       from: from_position === null ? null : BigInt(from_position),
       to: to_position === null ? null : BigInt(to_position),
     }))

@@ -13,7 +13,7 @@ export const keyColumns = '"group", stream, partition'
 /** A statement about many partitions. */
 export interface StatementOfMany<Q, R, A> {
   /**
-   * Takes arrays: `keyArrays`, then what `columns` gives. It locks rows in the order of their keys, so that two of these
+   * Takes arrays: `keyArrays`, then what `columns` gives; none of it null, which without array_nulls is a text. It locks rows in the order of their keys, so that two of these
    * statements never wait for each other both ways. It returns the keys with whatever `answer` needs.
    */
   readonly text: string

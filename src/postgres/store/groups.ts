@@ -5,6 +5,7 @@ import type { RecordTable, StoredRecord } from '../../storing/group-records.js'
 import type { RecordChange } from '../../storing/group-rules.js'
 import { answerTimeout, ask } from '../client/ask.js'
 import type { PostgresSettings } from '../client/options.js'
+import { dateOf, inMs } from '../client/own-types.js'
 import { postgresError } from '../client/pool.js'
 import { multirangeOf, numbersIn } from './number-ranges.js'
 
@@ -18,7 +19,8 @@ interface Row {
   readonly paused: InJson<Pause> | null
   readonly paused_partitions: Readonly<Record<string, InJson<Pause>>>
   readonly version: number
-  readonly now: Date
+  /** Ms since 1970. */
+  readonly now_ms: string
 }
 
 type InJson<T extends Pause> = Omit<T, 'at'> & { readonly at: string }
@@ -43,12 +45,12 @@ export class PostgresGroups implements RecordTable {
   async find({ group, stream }: Partial<GroupName>): Promise<readonly (StoredRecord & { readonly now: Date })[]> {
     const rows = await this.#query<Row>(
       `select "group", stream, slices, generation, partitions::text, stopped, paused, paused_partitions, version,
-         clock_timestamp() as now
+         ${inMs('clock_timestamp()')} as now_ms
        from ${this.#table} where ($1::text is null or "group" = $1) and ($2::text is null or stream = $2)
        order by "group", stream`,
       [group ?? null, stream ?? null],
     )
-    return rows.map((row) => ({ record: recordOf(row), version: row.version, now: row.now }))
+    return rows.map((row) => ({ record: recordOf(row), version: row.version, now: dateOf(row.now_ms) }))
   }
 
   async insert(record: GroupRecord): Promise<boolean> {
@@ -71,11 +73,12 @@ export class PostgresGroups implements RecordTable {
          returning "group", stream
        ), noted as (
          insert into ${this.#changes} ("group", stream, partition, kind, by, why, at)
-         select changed."group", changed.stream, done.partition, $11::text, $12::text, $13::text, $14::timestamptz
+         select changed."group", changed.stream, nullif(done.partition, -1), $11::text, $12::text, $13::text, $14::timestamptz
          from changed, unnest($10::int[]) with ordinality as done (partition, n) order by n
        )
        select true from changed`,
-      [...columnsOf(record), version, partitions, kind, by, why, at],
+      // A null in an array is a text where array_nulls is off.
+      [...columnsOf(record), version, partitions.map((partition) => partition ?? -1), kind, by, why, at],
     )
     return rows.length > 0
   }
@@ -92,7 +95,15 @@ export class PostgresGroups implements RecordTable {
   }
 }
 
-function recordOf({ paused_partitions, partitions, stopped, paused, version: _, now: __, ...row }: Row): GroupRecord {
+function recordOf({
+  paused_partitions,
+  partitions,
+  stopped,
+  paused,
+  version: _,
+  now_ms: __,
+  ...row
+}: Row): GroupRecord {
   const pauses = Object.entries(paused_partitions).map(
     ([partition, pause]) => [Number(partition), timed(pause)] as const,
   )

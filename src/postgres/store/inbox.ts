@@ -96,7 +96,8 @@ export class PostgresInbox implements Inbox {
        order by m.n`,
       [hashes, places, partition, replay],
     )
-    return rows.map(({ index }) => index)
+    // A program may have the driver read its numbers in another way.
+    return rows.map(({ index }) => Number(index))
   }
 }
 

@@ -161,11 +161,8 @@ export class LentClient extends EventEmitter {
         ? { ...(config ?? { text }), ...(values === undefined ? {} : { values }), ...types, callback: undefined }
         : { text: this.#savepoint(command) }
     // pg's `rows` option reads through a portal, as cursors do.
-    const alone = 'rows' in sent
-    if (alone) this.#oneByOne()
-    const answered = this.#before
-      ? this.#next(() => this.#raw.query(sent) as Promise<pg.QueryResult>)
-      : (this.#raw.query(sent) as Promise<pg.QueryResult>)
+    if ('rows' in sent) this.#oneByOne()
+    const answered = this.#inTurn(() => this.#raw.query(sent) as Promise<pg.QueryResult>)
     this.#track(answered.then(noop, (error) => this.#failed(error)))
     return answered
   }
@@ -190,7 +187,7 @@ export class LentClient extends EventEmitter {
       this.#raw.query(asked, values)
       return ended
     }
-    const ended = this.#before ? this.#next(submit) : submit()
+    const ended = this.#inTurn(submit)
     this.#track(ended.then(noop, (error) => this.#failed(error)).finally(() => this.#open--))
     return asked
   }
@@ -248,8 +245,9 @@ export class LentClient extends EventEmitter {
     })
   }
 
-  #next<T>(send: () => Promise<T>): Promise<T> {
-    const sent = this.#before!.then(send)
+  #inTurn<T>(send: () => Promise<T>): Promise<T> {
+    if (this.#before === null) return send()
+    const sent = this.#before.then(send)
     this.#before = sent.then(noop, noop)
     return sent
   }

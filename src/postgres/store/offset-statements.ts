@@ -1,22 +1,24 @@
 import type { PartitionKey } from '../../model/partition.js'
 import type { CommitOutcome, StoredOffset } from '../../ports/index.js'
 import { stale } from '../../storing/rules.js'
+import { dateOf, inMs } from '../client/own-types.js'
 import { keyArrays, keyColumns, type StatementOfMany } from './gathered-statement.js'
 
 /** A row of `consumer_offsets`. */
 export interface OffsetRow extends PartitionKey {
-  /** pg gives bigints as text. */
+  /** Bigints are text. */
   readonly offset: string
   readonly epoch: string
   readonly replay: number
   readonly identity: string | null
-  readonly updated_at: Date
+  /** Ms since 1970. */
+  readonly updated_ms: string
 }
 
-export const offsetColumns = `${keyColumns}, "offset", epoch, replay, identity, updated_at`
+export const offsetColumns = `${keyColumns}, "offset", epoch, replay, identity, ${inMs('updated_at')} as updated_ms`
 
-export function offsetOf({ offset, epoch, updated_at, ...row }: OffsetRow): StoredOffset {
-  return { ...row, position: BigInt(offset) + 1n, epoch: Number(epoch), updatedAt: updated_at }
+export function offsetOf({ offset, epoch, updated_ms, ...row }: OffsetRow): StoredOffset {
+  return { ...row, position: BigInt(offset) + 1n, epoch: Number(epoch), updatedAt: dateOf(updated_ms) }
 }
 
 export interface OffsetOpening {
@@ -30,7 +32,7 @@ export function openStatement(table: string): StatementOfMany<OffsetOpening, Off
   return {
     text: `
       insert into ${table} as stored (${keyColumns}, "offset", epoch, identity)
-        select ${keyColumns}, "offset", above + 1, identity
+        select ${keyColumns}, "offset", above + 1, nullif(identity, '')
         from unnest(${keyArrays}, $4::bigint[], $5::bigint[], $6::text[])
           as asked (${keyColumns}, "offset", above, identity)
         order by ${keyColumns}
@@ -38,7 +40,7 @@ export function openStatement(table: string): StatementOfMany<OffsetOpening, Off
         do update set epoch = greatest(stored.epoch + 1, excluded.epoch), updated_at = now(),
           identity = coalesce(stored.identity, excluded.identity)
       returning ${offsetColumns}`,
-    columns: ({ above, start, identity }) => [String(start - 1n), above, identity],
+    columns: ({ above, start, identity }) => [String(start - 1n), above, identity ?? ''],
     answer: (row) => offsetOf(row!),
   }
 }

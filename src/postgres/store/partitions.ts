@@ -7,7 +7,7 @@ import { postgresError } from '../client/pool.js'
 import { matching, pickedBy } from './changes.js'
 import { GatheredStatement, keyArrays, keyColumns } from './gathered-statement.js'
 
-/** pg gives bigints as text. */
+/** Bigints are text. */
 type Row = Omit<NotedPartition, 'position' | 'epoch'> & { readonly position: string; readonly epoch: string }
 
 /** The table `consumer_partitions`: where partitions stood when they were last opened, for stores that may lose it. */
@@ -24,13 +24,13 @@ export class PostgresPartitions implements Partitions {
     this.#notes = new GatheredStatement(pool, settings, {
       text: `
         insert into ${this.#table} as noted (${keyColumns}, position, epoch, replay, identity)
-          select ${keyColumns}, position, epoch, replay, identity
+          select ${keyColumns}, position, epoch, replay, nullif(identity, '')
           from unnest(${keyArrays}, $4::bigint[], $5::bigint[], $6::int[], $7::text[])
             as asked (${keyColumns}, position, epoch, replay, identity)
           order by ${keyColumns}
         on conflict (${keyColumns}) do update set position = excluded.position, epoch = excluded.epoch,
           replay = excluded.replay, identity = coalesce(excluded.identity, noted.identity)`,
-      columns: ({ noted: { position, epoch, replay, identity } }) => [String(position), epoch, replay, identity],
+      columns: ({ noted: { position, epoch, replay, identity } }) => [String(position), epoch, replay, identity ?? ''],
       answer: () => {},
     })
   }
