@@ -6,6 +6,7 @@ import { held, letGo, names } from '../src/model/commands.js'
 import { sliceWorkflowId } from '../src/model/partition.js'
 import { BatchRun } from './batch/batch-run.js'
 import { CatchUp } from './batch/catch-up.js'
+import { ChunkSize } from './batch/chunk-size.js'
 import { ManualOffsets } from './batch/manual-offsets.js'
 import { Orders } from './batch/orders.js'
 import { pauseBefore } from './batch/pause.js'
@@ -26,8 +27,13 @@ const askAgainMs = 500
  * earlier attempt came some way), and hands chunk after chunk to the handler until the batch is full, old or quiet.
  */
 export function createProcess(runtime: ConsumerRuntime) {
-  const resources = { readers: new Readers(runtime), manual: new ManualOffsets(runtime), catchUp: new CatchUp() }
   const { settings, cluster, draining } = runtime
+  const resources = {
+    readers: new Readers(runtime),
+    manual: new ManualOffsets(runtime),
+    catchUp: new CatchUp(),
+    chunkSize: new ChunkSize(settings.chunk),
+  }
 
   async function work(input: BatchInput): Promise<BatchResult> {
     const context = Context.current()

@@ -9,6 +9,7 @@ import type { StoredOffsets } from '../committing/stored-offsets.js'
 import { type DeliverChunk, delivererOf } from '../handling/deliverer.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import type { CatchUp } from './catch-up.js'
+import type { ChunkSize } from './chunk-size.js'
 import { identityChanged } from './identity.js'
 import { Interrupt } from './interrupt.js'
 import type { ManualOffsets } from './manual-offsets.js'
@@ -20,6 +21,7 @@ export interface BatchResources {
   readonly readers: Readers
   readonly manual: ManualOffsets
   readonly catchUp: CatchUp
+  readonly chunkSize: ChunkSize
 }
 
 /**
@@ -43,6 +45,8 @@ export class PartitionRun {
   #committedIdle = false
   #checkpointAt = performance.now()
   #lease: Lease | undefined
+  /** Messages that the chunk in hand was asked to have at the most. */
+  #asked = 0
   /** Gives back the slot of the chunk in hand. */
   #slot: (() => void) | null = null
   #commits: Commits | undefined
@@ -105,7 +109,7 @@ export class PartitionRun {
 
   /** The next chunk, with a slot to handle it; null where nothing came in time, or something interrupted the wait. */
   async next(most: number, waitMs: number): Promise<Chunk | null> {
-    const { settings, slots } = this.runtime
+    const { slots } = this.runtime
     const commits = this.#commits!
     const wait = Math.max(0, Math.min(waitMs, commits.dueIn, this.#idleIn))
     const lease = this.#lease!
@@ -113,7 +117,8 @@ export class PartitionRun {
     // Messages are decoded for a slot that is free: those that wait for one take no more memory than their bytes.
     this.#slot = await slots.take(this.interrupt)
     if (!this.#slot) return null
-    const maxMessages = Math.min(settings.chunk.maxMessages, most, commits.most)
+    const maxMessages = Math.min(this.resources.chunkSize.messages, most, commits.most)
+    this.#asked = maxMessages
     let chunk: Chunk | null = null
     try {
       chunk = await lease.next({ maxMessages, waitMs: 0 }, this.interrupt)
@@ -143,6 +148,7 @@ export class PartitionRun {
       this.#head = chunk.head
       this.handlingSince = performance.now()
       if (chunk.next > chunk.from) await this.#deliver!(chunk)
+      this.#measure(chunk, performance.now() - this.handlingSince)
       this.position = chunk.next
       this.messages += chunk.messages.length
       this.#idleSince = performance.now()
@@ -239,6 +245,11 @@ export class PartitionRun {
       if (!claimed || compareTokens(claimed.token, token) !== 0) throw error
       return claimed.position
     }
+  }
+
+  #measure({ messages, bytes }: Chunk, ms: number): void {
+    const full = messages.length >= this.#asked || bytes >= this.runtime.settings.chunk.fetchBytes / 2
+    this.resources.chunkSize.handled(messages.length, ms, full)
   }
 
   #giveBackSlot(): void {

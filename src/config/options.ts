@@ -59,8 +59,14 @@ export interface ConsumerOptions<V = unknown> {
   }
   /** What a handler gets in one call, and one transaction. */
   readonly chunk?: {
-    /** Default 10,000. */
+    /** No chunk has more messages than so many. Default 10,000. */
     readonly maxMessages?: number
+    /**
+     * What a chunk is to take. A worker's first chunks have 100 messages; then they become larger or smaller, by the time that the
+     * handler takes, but no smaller where that would cost throughput. A chunk is what a failure repeats, and what a worker that stops has
+     * to finish within `shutdownTimeout`. `false`: chunks hold what has arrived, up to `maxMessages`. Default 2s.
+     */
+    readonly targetDuration?: Duration | false
     /** Bytes asked of the log in one fetch. Default 2MB. */
     readonly fetchBytes?: Size
   }

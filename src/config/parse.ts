@@ -10,7 +10,7 @@ import type { Message, OffsetStore, Source } from '../ports/index.js'
 import type { TidemarkConfig } from './define.js'
 import { handler } from './handlers.js'
 import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
-import { name, start } from './schema.js'
+import { chunkFields, name, start } from './schema.js'
 import { commit } from './strategy.js'
 import { givenVersion, versionOf } from './version.js'
 
@@ -97,7 +97,7 @@ const consumerSchema = z.strictObject({
       restAfter: duration('60s', 100),
     })
     .prefault({}),
-  chunk: z.strictObject({ maxMessages: count(10_000), fetchBytes: size('2MB', 1024) }).prefault({}),
+  chunk: chunkFields.prefault({}),
   concurrency: count(100),
   slices: z
     .int('must be a whole number')
@@ -211,7 +211,11 @@ function parseConsumer(value: unknown, index: number, where: z.infer<typeof stor
       idleGapMs: data.batch.idleGap,
       restAfterMs: data.batch.restAfter,
     },
-    chunk: data.chunk,
+    chunk: {
+      maxMessages: data.chunk.maxMessages,
+      fetchBytes: data.chunk.fetchBytes,
+      targetMs: data.chunk.targetDuration,
+    },
     concurrency: data.concurrency,
     ...(data.slices === undefined ? {} : { slices: data.slices }),
     heartbeatTimeoutMs: data.heartbeatTimeout,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { StartSpec } from '../model/start.js'
-import { shown } from '../options/fields.js'
+import { count, durationOrOff, shown, size } from '../options/fields.js'
 
 const startForms = "must be 'first', 'last', 'next', { offset } or { timestamp }"
 
@@ -29,6 +29,13 @@ export const start = z
     )
     return z.NEVER
   })
+
+/** What a handler gets in one call. */
+export const chunkFields = z.strictObject({
+  maxMessages: count(10_000),
+  targetDuration: durationOrOff('2s', 10),
+  fetchBytes: size('2MB', 1024),
+})
 
 /** Names become parts of workflow IDs and task queues, where `/` separates them. */
 export function name(what: string) {

@@ -36,6 +36,8 @@ export interface ChunkLimits {
   readonly maxMessages: number
   /** Bytes asked of the log in one fetch. */
   readonly fetchBytes: number
+  /** What a chunk is to take, ms: its size adapts to it. Null: chunks are as large as they may be. */
+  readonly targetMs: number | null
 }
 
 /** How a failed batch is tried again; for ever, until it works or somebody pauses the partition. */

@@ -16,16 +16,33 @@ export const duration = (fallback: Duration, least = 1, most = longestTimer) =>
   z
     .union([z.number(), z.string()], { error: "must be a duration like '30s', or a number of milliseconds" })
     .default(fallback)
-    .transform((value, context) => {
-      const ms = parseDuration(value)
-      if (ms === undefined)
-        context.addIssue(
-          `${shown(value)} is not a duration; use '250ms', '30s', '5m', '2h', '7d' or a number of milliseconds`,
-        )
-      else if (ms < least) context.addIssue(`${shown(value)} is too short: must be at least ${durationText(least)}`)
-      else if (ms > most) context.addIssue(`${shown(value)} is too long: must be at most ${durationText(most)}`)
-      return ms ?? z.NEVER
+    .transform((value, context) => milliseconds(value, { least, most }, context))
+
+/** A duration as above, or `false`, which becomes null: off. */
+export const durationOrOff = (fallback: Duration | false, least = 1) =>
+  z
+    .union([z.number(), z.string(), z.literal(false)], {
+      error: "must be a duration like '30s', a number of milliseconds, or false",
     })
+    .default(fallback)
+    .transform((value, context) =>
+      value === false ? null : milliseconds(value, { least, most: longestTimer }, context),
+    )
+
+function milliseconds(
+  value: Duration | number | string,
+  { least, most }: { readonly least: number; readonly most: number },
+  context: z.RefinementCtx,
+): number {
+  const ms = parseDuration(value)
+  if (ms === undefined)
+    context.addIssue(
+      `${shown(value)} is not a duration; use '250ms', '30s', '5m', '2h', '7d' or a number of milliseconds`,
+    )
+  else if (ms < least) context.addIssue(`${shown(value)} is too short: must be at least ${durationText(least)}`)
+  else if (ms > most) context.addIssue(`${shown(value)} is too long: must be at most ${durationText(most)}`)
+  return ms ?? z.NEVER
+}
 
 /** A size of at least `least` bytes, parsed to bytes. */
 export const size = (fallback: Size, least = 1) =>

@@ -1,5 +1,6 @@
 import { BatchRun } from '../../activities/batch/batch-run.js'
 import { CatchUp } from '../../activities/batch/catch-up.js'
+import { ChunkSize } from '../../activities/batch/chunk-size.js'
 import { ManualOffsets } from '../../activities/batch/manual-offsets.js'
 import type { BatchResources } from '../../activities/batch/partition-run.js'
 import { Readers } from '../../activities/batch/readers.js'
@@ -62,7 +63,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
       commit: { after: 'batch' },
       outOfRange: 'fail',
       batch: { maxMessages: 1_000, maxDurationMs: 30_000, idleGapMs: 2_000, restAfterMs: 60_000, ...batch },
-      chunk: { maxMessages: 10, fetchBytes: 1_000 },
+      chunk: { maxMessages: 10, fetchBytes: 1_000, targetMs: null },
       concurrency: 100,
       heartbeatTimeoutMs: 10_000,
       retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
@@ -107,6 +108,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     readers: new Readers(runtime),
     manual: new ManualOffsets(runtime),
     catchUp: new CatchUp(),
+    chunkSize: new ChunkSize(runtime.settings.chunk),
   }
 
   /** Begins a batch of partitions that are owned already. */

@@ -43,7 +43,7 @@ export async function simulate(given: Scenario): Promise<{ held: number[]; unhan
       if (failsAt === Number(message!.offset)) throw new Error('no such account')
     },
     batch: { maxMessages, maxDurationMs, restAfterMs },
-    settings: { chunk: { maxMessages: 1, fetchBytes: 1_000 } },
+    settings: { chunk: { maxMessages: 1, fetchBytes: 1_000, targetMs: null } },
   })
   const beginning = performance.now()
   let batches = await own(Object.fromEntries(all.map((_, partition) => [partition, 0])))

@@ -43,7 +43,7 @@ describe('a config', () => {
       commit: { after: 'batch' },
       outOfRange: 'fail',
       batch: { maxMessages: 1_000_000, maxDurationMs: 30_000, idleGapMs: 2_000, restAfterMs: 60_000 },
-      chunk: { maxMessages: 10_000, fetchBytes: 2 * 1024 ** 2 },
+      chunk: { maxMessages: 10_000, fetchBytes: 2 * 1024 ** 2, targetMs: 2_000 },
       concurrency: 100,
       heartbeatTimeoutMs: 10_000,
       retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
@@ -62,6 +62,15 @@ describe('a config', () => {
     expect(parseConfig(configWith({ commit }), {}).consumers[0]!.settings.commit).toEqual(strategy)
   })
 
+  it.each([
+    ['5s', 5_000],
+    [false, null],
+  ])('lets chunks adapt to %o', (targetDuration, targetMs) => {
+    expect(parseConfig(configWith({ chunk: { targetDuration } }), {}).consumers[0]!.settings.chunk).toMatchObject({
+      targetMs,
+    })
+  })
+
   it('takes the Temporal address from the environment, and from itself before that', () => {
     expect(parseConfig(configWith({}), { TEMPORAL_ADDRESS: 'env:1' }).temporal.address).toBe('env:1')
     const own = configWith({}, { temporal: { address: 'own:1' } })
@@ -73,6 +82,14 @@ describe('a config', () => {
     [
       { chunk: { fetchBytes: '8 bananas' } },
       "consumers[0] (group 'billing').chunk.fetchBytes: '8 bananas' is not a size",
+    ],
+    [
+      { chunk: { targetDuration: 'soon' } },
+      "consumers[0] (group 'billing').chunk.targetDuration: 'soon' is not a duration",
+    ],
+    [
+      { chunk: { targetDuration: true } },
+      "consumers[0] (group 'billing').chunk.targetDuration: must be a duration like '30s', a number of milliseconds, or false",
     ],
     [{ concurrency: 0 }, "consumers[0] (group 'billing').concurrency: must be at least 1"],
     [

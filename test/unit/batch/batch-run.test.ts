@@ -22,6 +22,23 @@ describe('a batch', () => {
     expect(log.lent).toBe(0)
   })
 
+  it('that handles message after message, 10 ms each, and is told to let go, keeps what it did within seconds', async () => {
+    const { begin, own, runtime } = await batchGround({
+      handle: (messages) => working(10 * messages.length),
+      batch: { maxMessages: 100_000 },
+      settings: { chunk: { maxMessages: 10_000, fetchBytes: 1_000_000, targetMs: 2_000 } },
+    })
+    const { batch, result } = begin(await own({ 0: 50_000 }))
+    await pass(20_500)
+    const before = performance.now()
+    batch.end()
+    const [outcome] = (await until(result)).partitions
+    expect(performance.now() - before).toBeLessThan(4_000)
+    expect(outcome).toMatchObject({ end: 'released' })
+    expect(Number(outcome!.to)).toBeGreaterThan(1_800)
+    expect(await runtime.progress.read({ ...name, partition: 0 })).toMatchObject({ position: BigInt(outcome!.to) })
+  })
+
   it('ends with all partitions when one of them is full', async () => {
     const { begin, own, log } = await batchGround({ batch: { maxMessages: 20 } })
     const { result } = begin(await own({ 0: 50, 1: 2 }))

@@ -74,6 +74,23 @@ describe("a partition's run", () => {
     expect((await one.next(3, 100))?.messages).toHaveLength(3)
   })
 
+  it('learns nothing of the size of chunks from one that failed', async () => {
+    const chunk = { maxMessages: 10_000, fetchBytes: 1_000_000, targetMs: 2_000 }
+    let fails = true
+    const handle = () => {
+      if (fails) throw new Error('at once')
+    }
+    const { run, resources } = await ground(500, { settings: { chunk }, handle })
+    const one = run()
+    await one.open()
+    await expect(one.handle((await one.next(1_000, 100))!, goesOn)).rejects.toThrow('at once')
+    expect(resources.chunkSize.messages).toBe(100)
+    fails = false
+    await one.again()
+    await one.handle((await one.next(1_000, 100))!, goesOn)
+    expect(resources.chunkSize.messages).toBe(10_000)
+  })
+
   it('reads and handles again what failed', async () => {
     let fails = true
     const { run, handled, log } = await ground(3, {
