@@ -13,7 +13,7 @@ import type { ConsumerRuntime } from './runtime.js'
  */
 export function createCommit(runtime: ConsumerRuntime) {
   return ({ name, partitions }: CommitInput): Promise<readonly CommitOutcome[]> =>
-    reporting(undefined, () =>
+    reporting(runtime.errors, () =>
       heartbeatingIfLong(runtime.settings.heartbeatTimeoutMs, async () => {
         const settled = await Promise.allSettled(partitions.map((request) => commitOne(runtime, name, request)))
         return settled.map((one) => {
@@ -36,7 +36,8 @@ async function commitOne(
   } catch (error) {
     if (error instanceof PositionChanged) return { partition, outcome: 'reopen', reason: error.message }
     if (!isTidemarkError(error) || error.effect === 'retry') throw error
-    const { code, effect, message } = error
+    const { code, effect } = error
+    const message = runtime.errors.own(error.message)
     if (effect === 'lost') await tellFenced(runtime, key, epoch, message)
     else runtime.observer.blocked({ ...key, offset: BigInt(position), code, message })
     return { partition, outcome: effect === 'lost' ? 'fenced' : 'blocked', reason: message }
@@ -47,9 +48,9 @@ async function commitOne(
 const lastAttempt = 2_000_000_000
 
 /** Invalidates the fencing tokens of batches that ended without an answer: their workers may be cut off and still running. */
-export function createRaise({ progress, settings }: ConsumerRuntime) {
+export function createRaise({ progress, settings, errors }: ConsumerRuntime) {
   return ({ name, partitions }: RaiseInput): Promise<void> =>
-    reporting(undefined, () =>
+    reporting(errors, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         await Promise.all(
           partitions.map(({ partition, epoch, batch }) =>

@@ -10,7 +10,7 @@ const longest = 60_000
 const lookEvery = 100
 
 /** Waits until slices have ended, or for a while; returns those that still run. */
-export function createEnded({ cluster, settings, draining, queues }: ConsumerRuntime) {
+export function createEnded({ cluster, settings, draining, queues, errors }: ConsumerRuntime) {
   async function runs(workflowId: string): Promise<boolean> {
     const look = await cluster.look(workflowId)
     if (look?.status !== 'running') return false
@@ -19,7 +19,7 @@ export function createEnded({ cluster, settings, draining, queues }: ConsumerRun
   }
 
   return ({ name, slices }: { readonly name: GroupName; readonly slices: readonly number[] }): Promise<number[]> =>
-    reporting(undefined, () =>
+    reporting(errors, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         const signal = AbortSignal.any([Context.current().cancellationSignal, draining])
         const until = Date.now() + longest

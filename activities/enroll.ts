@@ -11,9 +11,9 @@ import type { ConsumerRuntime } from './runtime.js'
  * Those are added to the record later, by a note, once their slices know that they are new.
  * The record outlives Temporal's data: pauses, slices, and which partitions are not new.
  */
-export function createEnroll({ source, records, settings }: ConsumerRuntime) {
+export function createEnroll({ source, records, settings, errors }: ConsumerRuntime) {
   return ({ name, slices }: EnrollInput): Promise<Enrolled> =>
-    reporting(undefined, () =>
+    reporting(errors, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         const partitions = await source.partitions()
         const initial = { slices: slices ?? defaultSlices(partitions.length), partitions }
@@ -32,9 +32,9 @@ export function createEnroll({ source, records, settings }: ConsumerRuntime) {
 }
 
 /** Writes a decision to the group's record. Repeating it changes nothing. */
-export function createNote({ source, records, settings }: ConsumerRuntime) {
+export function createNote({ source, records, settings, errors }: ConsumerRuntime) {
   return ({ name, what, by, reason, partitions }: NoteInput): Promise<Pauses> =>
-    reporting(undefined, () =>
+    reporting(errors, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         // The record may have been lost with its database.
         const there = (await records.read(name))?.partitions ?? (await source.partitions())

@@ -6,9 +6,9 @@ import type { ConsumerRuntime } from './runtime.js'
  * batches than a group has slices; so the version of this worker, which is alive, goes on. A deployment that was started and died does
  * not stop the group, while older workers are still there. No clock of one machine is compared with that of another.
  */
-export function createFallback({ settings, version, log }: ConsumerRuntime) {
+export function createFallback({ settings, version, log, errors }: ConsumerRuntime) {
   return ({ wanted }: { readonly wanted: string }): Promise<{ version: string }> =>
-    reporting(undefined, async () => {
+    reporting(errors, async () => {
       const { group, stream } = settings
       if (wanted !== version)
         log.warn(

@@ -10,6 +10,7 @@ import { createReslice } from './reslice.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 export { Slots } from './batch/slots.js'
+export { ErrorReports } from './errors/reports.js'
 export { Deduplicator } from './handling/dedupe.js'
 export type { Cluster, ConsumerRuntime, WorkflowLook } from './runtime.js'
 

@@ -1,5 +1,5 @@
 import type { OpenInput, OpenOutcome, OpenRequest, Ownership } from '../src/model/batch.js'
-import { isTidemarkError, messageOf, type TidemarkError } from '../src/model/errors.js'
+import { isTidemarkError, type TidemarkError } from '../src/model/errors.js'
 import type { GroupName } from '../src/model/partition.js'
 import type { StoredOffset } from '../src/ports/index.js'
 import { relocate } from './batch/relocation.js'
@@ -15,7 +15,7 @@ import type { ConsumerRuntime } from './runtime.js'
 export function createOpen(runtime: ConsumerRuntime) {
   const { settings, log, observer } = runtime
   return ({ name, partitions }: OpenInput): Promise<readonly OpenOutcome[]> =>
-    reporting(undefined, () =>
+    reporting(runtime.errors, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         const offsets = runtime.store.read(name.group, name.stream)
         const settled = await Promise.allSettled(partitions.map((request) => openOne(runtime, name, request, offsets)))
@@ -27,7 +27,7 @@ export function createOpen(runtime: ConsumerRuntime) {
         return settled.map((one, index): OpenOutcome => {
           const { partition } = partitions[index]!
           if (one.status === 'fulfilled') return { partition, outcome: 'owned', ...one.value }
-          const reason = messageOf(one.reason)
+          const reason = runtime.errors.reason(one.reason, { ...name, partition })
           log.warn({ ...name, partition }, `could not be opened: ${reason}`)
           if (!lasting(one.reason)) return { partition, outcome: 'failed', reason }
           const { code, place } = one.reason

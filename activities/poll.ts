@@ -26,7 +26,7 @@ const longest = 60 * 60_000
 export function createPoll(runtime: ConsumerRuntime) {
   const { source, settings, draining, log } = runtime
   return ({ name, partitions, slices }: PollInput): Promise<PollResult> =>
-    reporting(undefined, async () => {
+    reporting(runtime.errors, async () => {
       const signal = AbortSignal.any([Context.current().cancellationSignal, draining])
       const watches = [...bySlice(partitions, slices).keys()].map((slice) => new SliceWatch(runtime, name, slice))
       const stop = heartbeats(settings.heartbeatTimeoutMs, () => ({

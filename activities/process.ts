@@ -98,7 +98,7 @@ export function createProcess(runtime: ConsumerRuntime) {
 
   return (input: BatchInput): Promise<BatchResult> => {
     const { attempt } = Context.current().info
-    return reporting(undefined, () => work(input), pauseBefore(attempt + 1, settings.retry)).catch((error) => {
+    return reporting(runtime.errors, () => work(input), pauseBefore(attempt + 1, settings.retry)).catch((error) => {
       if (error instanceof CancelledFailure) throw ApplicationFailure.retryable('the batch was let go', letGo)
       throw error
     })

@@ -7,9 +7,9 @@ import type { ConsumerRuntime } from './runtime.js'
  * Changes the number of slices in a group's record. The generation makes it safe to repeat: a second try, or a second person, finds
  * another generation than `from`, changes nothing, and learns what the record says.
  */
-export function createReslice({ source, records, settings }: ConsumerRuntime) {
+export function createReslice({ source, records, settings, errors }: ConsumerRuntime) {
   return ({ name, from, slices, by, reason }: ResliceInput): Promise<Pick<Enrolled, 'slices' | 'generation'>> =>
-    reporting(undefined, () =>
+    reporting(errors, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         // The record may have been lost with its database.
         const known =

@@ -16,6 +16,7 @@ import type {
   SqlProgressLog,
 } from '../src/ports/index.js'
 import type { Slots } from './batch/slots.js'
+import type { ErrorReports } from './errors/reports.js'
 import type { Deduplicator } from './handling/dedupe.js'
 import type { RuntimeOutput } from './handling/outputs.js'
 
@@ -45,6 +46,8 @@ export interface ConsumerRuntime {
   /** The worker, which tells the program around it. */
   readonly observer: PartitionObserver
   readonly log: Log
+  /** What Temporal and the log are told of errors. */
+  readonly errors: ErrorReports
   /** Aborted when the worker begins to stop: finish the chunk in hand, take no more. */
   readonly draining: AbortSignal
   /** Aborted when the worker can wait no longer: roll the chunk in hand back. */

@@ -52,14 +52,16 @@ export class Judge {
   async fateOf(run: PartitionRun, error: unknown, batchFailed: () => boolean): Promise<Fate> {
     await run.abandon().catch(() => {})
     if (error instanceof PositionChanged) return leaves(run.outcome('reopen', error.message))
-    if (isTidemarkError(error) && error.effect === 'lost') return this.#lost(run, error.message)
+    if (isTidemarkError(error) && error.effect === 'lost')
+      return this.#lost(run, this.runtime.errors.own(error.message))
     // Letting go is not failing: the next batch finds out whether the error persists.
     if (this.closing.letsGo(run)) {
       if (this.mayBeWorkedElsewhere(run)) return { fate: 'batch' }
       this.runtime.log.debug({ ...run.key, error: messageOf(error) }, 'failed while it was let go')
       return leaves(run.outcome('released'))
     }
-    if (isTidemarkError(error) && error.effect === 'stop') return this.#stopped(run, error.code, error.message)
+    if (isTidemarkError(error) && error.effect === 'stop')
+      return this.#stopped(run, error.code, this.runtime.errors.reason(error, run.key))
     // Without Temporal nothing would hear of the failure or retry the batch.
     if (!this.reach.heard) return { fate: 'again' }
     if (this.input.apart || this.closing.live.size === 1) return { fate: 'batch' }
@@ -69,7 +71,7 @@ export class Judge {
     const verdict = batchFailed() ? 'all' : this.#trouble.judge(run, this.closing.live.size)
     if (verdict === 'all') return { fate: 'batch' }
     if (verdict === 'stay') return { fate: 'again' }
-    return leaves(run.outcome('failed', messageOf(error)))
+    return leaves(run.outcome('failed', this.runtime.errors.reason(error, run.key)))
   }
 
   /** An earlier try that had the partition may still be at work, cut off from Temporal, and only a claim ends it. */

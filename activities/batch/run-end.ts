@@ -1,8 +1,7 @@
 import type { PartitionBatch } from '../../src/model/batch.js'
-import { isTidemarkError, messageOf, TidemarkError } from '../../src/model/errors.js'
+import { isTidemarkError, UserFailure } from '../../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { Chunk, Message } from '../../src/ports/index.js'
-import { redact } from '../handling/redact.js'
 import type { ConsumerRuntime } from '../runtime.js'
 
 /** The end of a run, as one batch looks for it. */
@@ -106,11 +105,12 @@ class AtMessage implements RunEnd {
     try {
       return this.until(message)
     } catch (error) {
-      throw new TidemarkError(
-        'HANDLER_FAILED',
-        `'until' of group ${this.key.group} failed at ${describePartition(this.key)} offset ${message.offset}: ${redact(messageOf(error), [message])}`,
-        { place: { ...this.key, offset: String(message.offset) } },
-      )
+      const failure = new UserFailure('HANDLER_FAILED', {
+        what: `'until' of group ${this.key.group} failed at ${describePartition(this.key)} offset ${message.offset}`,
+        thrown: error,
+        place: { ...this.key, offset: String(message.offset) },
+      })
+      throw this.runtime.errors.failed(failure, { ...this.key, attempt: this.attempt })
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { HandlerContext } from '../../src/handlers/handler.js'
+import { isTidemarkError } from '../../src/model/errors.js'
 import type { PartitionKey } from '../../src/model/partition.js'
 import type { Log } from '../../src/ports/index.js'
 import type { StoredOffsets } from '../committing/stored-offsets.js'
@@ -7,7 +8,16 @@ import type { Outgoing } from './outputs.js'
 
 /** Builds what every handler gets beside its messages, for one chunk after the other. Transactions add theirs to it. */
 export function contextBuilder(
-  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+  {
+    log,
+    signal,
+    changesOfOwner,
+  }: {
+    readonly log: Log
+    readonly signal: AbortSignal
+    /** Takes what `commit` throws because the partition has another owner: a handler may throw anything that only looks like it. */
+    readonly changesOfOwner: WeakSet<object>
+  },
   { key, token, replay, stored }: Delivery,
 ): (outgoing: Outgoing) => HandlerContext {
   const manual = stored ?? notManual(key)
@@ -24,7 +34,14 @@ export function contextBuilder(
       outgoing.requireFlushed()
       manual.store(message)
     },
-    commit: async () => void (await manual.flush()),
+    commit: async () => {
+      try {
+        await manual.flush()
+      } catch (error) {
+        if (isTidemarkError(error) && error.effect === 'lost') changesOfOwner.add(error)
+        throw error
+      }
+    },
   })
 }
 

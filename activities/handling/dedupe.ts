@@ -1,9 +1,8 @@
 import type { DedupeRule } from '../../src/config/parse.js'
-import { isTidemarkError, messageOf, TidemarkError } from '../../src/model/errors.js'
+import { isTidemarkError, messageOf, TidemarkError, UserFailure } from '../../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { Inbox, Log, Message, SqlProgressLog, Transaction } from '../../src/ports/index.js'
 import { textOf } from '../../src/ports/text.js'
-import { redact } from './redact.js'
 
 /** How often a consumer looks for keys whose time is over, ms. */
 const sweepEvery = 60_000
@@ -39,7 +38,8 @@ export class Deduplicator {
   /**
    * The messages that the handler is to get, in their order. Of several with one key in a chunk it is the first.
    *
-   * @throws TidemarkError HANDLER_FAILED when the key function throws or returns what is no key; whatever the inbox throws
+   * @throws UserFailure HANDLER_FAILED when the key function throws, or the inbox refuses a key; TidemarkError HANDLER_FAILED for what is no
+   *   key; whatever else the inbox throws
    */
   async admit(
     tx: Transaction,
@@ -51,7 +51,7 @@ export class Deduplicator {
       const { retentionMs } = this.rule
       const options = { replay: place.replay, retentionMs }
       const known = await this.#inbox.admit(tx, place, { keys, offsets }, options).catch((error) => {
-        throw isTidemarkError(error) ? error : this.#failed(place, messages[0]!, `no keys written: ${messageOf(error)}`)
+        throw isTidemarkError(error) ? error : this.#threw(place, messages[0]!, 'no keys written', error)
       })
       for (const index of known) dropped.add(offsets[index]!)
     }
@@ -88,7 +88,7 @@ export class Deduplicator {
     try {
       key = this.rule.key(message)
     } catch (error) {
-      throw this.#failed(place, message, `its key function threw: ${redact(messageOf(error), [message])}`)
+      throw this.#threw(place, message, 'its key function threw', error)
     }
     if (typeof key === 'string' || key === null) return key
     if (key instanceof Uint8Array) return textOf(Buffer.from(key.buffer, key.byteOffset, key.byteLength))
@@ -108,6 +108,15 @@ export class Deduplicator {
     )
     this.log.warn({ group, stream, partition }, error.message)
     return error
+  }
+
+  #threw(place: PartitionKey, { offset }: Message, what: string, thrown: unknown): UserFailure {
+    const { group, stream, partition } = place
+    return new UserFailure('HANDLER_FAILED', {
+      what: `dedupe of group ${group} failed at ${describePartition(place)} offset ${offset}: ${what}`,
+      thrown,
+      place: { group, stream, partition, offset: String(offset) },
+    })
   }
 
   /** Deletes old keys beside the work, in small pieces. Nobody waits for it, and what it can't do now it does later. */

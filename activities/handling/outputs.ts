@@ -1,5 +1,5 @@
 import type { OutputMessage } from '../../src/handlers/handler.js'
-import { isTidemarkError, TidemarkError } from '../../src/model/errors.js'
+import { isTidemarkError, UserFailure } from '../../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { Chunk, Message, OutputClient, OutputProgressLog, OutputRecord } from '../../src/ports/index.js'
 import { isWellFormed } from '../../src/ports/text.js'
@@ -24,6 +24,8 @@ export interface Outgoing {
   requireFlushed(): void
   /** The handler has returned: it produces nothing more, and what it has produced is sent. */
   finish(): Promise<void>
+  /** What sending has thrown. A handler may throw anything that only looks like it. */
+  readonly failures: WeakSet<object>
   /** Lets go of the chunk. What is not sent by now never is: the chunk is handled again. */
   end(): void
 }
@@ -50,6 +52,7 @@ function nowhere({ group }: PartitionKey): Outgoing {
     flush: async () => {},
     requireFlushed: () => {},
     finish: async () => {},
+    failures: new WeakSet(),
     end: () => {},
   }
 }
@@ -61,6 +64,7 @@ class ChunkOutputs implements Outgoing {
   #waiting = 0
   #over = false
   #sending: Promise<void> = Promise.resolve()
+  readonly failures = new WeakSet<object>()
   /** How many messages were made of each message. */
   readonly #made = new Map<string, number>()
 
@@ -131,11 +135,18 @@ class ChunkOutputs implements Outgoing {
       await this.send(records)
       this.#bytes -= bytes
     } catch (error) {
-      if (!isTidemarkError(error) || error.effect === 'lost') throw error
+      if (!isTidemarkError(error)) throw error
+      if (error.effect === 'lost') {
+        this.failures.add(error)
+        throw error
+      }
       const { group } = this.key
       const at = `group ${group} at ${describePartition(this.key)} offset ${this.chunk.messages[0]!.offset} and behind`
-      // A cluster that refuses the login, or is not there, is no reason to stop: the chunk is tried again.
-      throw new TidemarkError('OUTPUT_FAILED', `${at}: ${error.message}`, { cause: error, place: this.key })
+      // A cluster that refuses the login, or is not there, is no reason to stop: the chunk is tried again. What is said of it may name a
+      // topic that the handler has taken from a message.
+      const failure = new UserFailure('OUTPUT_FAILED', { what: at, thrown: error, place: this.key })
+      this.failures.add(failure)
+      throw failure
     }
   }
 

@@ -1,11 +1,10 @@
 import type { HandlerContext } from '../../src/handlers/handler.js'
-import { isTidemarkError, type TidemarkError } from '../../src/model/errors.js'
+import { unlessItThrows } from '../../src/model/thrown.js'
 import type { Chunk, OutputClient } from '../../src/ports/index.js'
 import { PositionChanged } from '../committing/commit-as.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { contextBuilder } from './context.js'
 import type { Delivery } from './delivery.js'
-import { framesOf, unlessItThrows } from './error-text.js'
 import { handlerFailed } from './handler-failed.js'
 import { outgoingOf } from './outputs.js'
 import { stopOf, untilStopped } from './until-stopped.js'
@@ -15,8 +14,8 @@ import { stopOf, untilStopped } from './until-stopped.js'
  * progress moves after that. A function that throws has sent nothing, unless it flushed.
  *
  * @param send where outputs go, if they belong to a transaction
- * @throws TidemarkError HANDLER_FAILED for whatever the function throws, written to the log once; OUTPUT_FAILED; and, from
- *   `context.commit`, FENCED or PositionChanged
+ * @throws UserFailure HANDLER_FAILED for whatever the function throws; OUTPUT_FAILED; and, from `context.commit`, TidemarkError FENCED or
+ *   PositionChanged
  */
 export type RunHandler = (
   chunk: Chunk,
@@ -28,9 +27,11 @@ export function handlerRunner(
   { log, stopped, output }: Pick<ConsumerRuntime, 'log' | 'stopped' | 'output'>,
   delivery: Delivery,
 ): RunHandler {
-  const { key, token } = delivery
+  const { key } = delivery
+  /** From `context.commit`: the partition has another owner, or begins elsewhere. No failure of the handler. */
+  const changesOfOwner = new WeakSet<object>()
   const stop = stopOf({ stopped }, delivery)
-  const contextWith = contextBuilder({ log, signal: stop.signal }, delivery)
+  const contextWith = contextBuilder({ log, signal: stop.signal, changesOfOwner }, delivery)
 
   return async (chunk, call, send) => {
     const outgoing = outgoingOf(output, key, chunk, send)
@@ -42,22 +43,15 @@ export function handlerRunner(
       // Begins in a turn of its own, so that what a function throws at once is no different from what it throws later.
       await untilStopped(Promise.resolve().then(work), stop)
     } catch (thrown) {
-      if (changesOwner(thrown)) throw thrown
-      const failed = outputFailure(thrown) ?? handlerFailed(thrown, key, chunk)
-      log.warn({ ...key, attempt: token.attempt, at: framesOf(thrown) }, failed.message)
-      throw failed
+      throw isOwn(thrown, changesOfOwner, outgoing.failures) ? thrown : handlerFailed(thrown, key, chunk)
     } finally {
       outgoing.end()
     }
   }
 }
 
-/** From `context.commit`: the partition has another owner, or begins elsewhere. No failure of the handler. */
-function changesOwner(thrown: unknown): boolean {
-  const changes = () => thrown instanceof PositionChanged || (isTidemarkError(thrown) && thrown.effect === 'lost')
-  return unlessItThrows(changes) ?? false
-}
-
-function outputFailure(thrown: unknown): TidemarkError | undefined {
-  return unlessItThrows(() => (isTidemarkError(thrown) && thrown.code === 'OUTPUT_FAILED' ? thrown : undefined))
+/** Whether Tidemark has thrown it, and the handler let it pass. A handler can throw what only looks like it. */
+function isOwn(thrown: unknown, ...known: readonly WeakSet<object>[]): boolean {
+  if (typeof thrown !== 'object' || thrown === null) return false
+  return known.some((errors) => errors.has(thrown)) || unlessItThrows(() => thrown instanceof PositionChanged) === true
 }

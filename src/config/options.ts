@@ -82,6 +82,8 @@ export interface ConsumerOptions<V = unknown> {
   readonly slices?: number
   /** A worker that is silent for so long (killed, frozen, cut off) loses its batch to another one. Default 10s. */
   readonly heartbeatTimeout?: Duration
+  /** What of an error in user code is shown in Temporal, where this consumer differs from the config's `errors`. */
+  readonly errors?: 'message' | 'private'
   /** Pauses between tries of a failing batch. Tries go on until one works. */
   readonly retry?: {
     /** Default 1s. */
@@ -138,6 +140,16 @@ export interface TidemarkOptions {
   readonly connectTimeout?: Duration
   /** How long a worker that is told to stop lets handlers finish their chunk before it rolls it back. Default 30s. */
   readonly shutdownTimeout?: Duration
+  /**
+   * What gets into Temporal (histories, its UI, `tidemark status`) of an error that user code throws: a handler, a decoder, `until`,
+   * `dedupe.key`, or a driver that the handler uses. Default `message`.
+   *
+   * - `'message'`: its class, code and message, cut to 1,000 characters. Never its stack, its cause, or fields like `detail` of pg.
+   * - `'private'`: its class and code, and an ID. The worker's log has the message, the stack and the causes under that ID.
+   *
+   * Passwords and keys in the config, and credentials in URLs, are removed from all of these texts.
+   */
+  readonly errors?: 'message' | 'private'
 }
 
 /** A consumer in a config: its own value type no longer matters there. */

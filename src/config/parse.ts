@@ -3,6 +3,7 @@ import type { HandlerKind } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import { TidemarkError } from '../model/errors.js'
 import { mostSlices } from '../model/partition.js'
+import { secretsOf } from '../model/secrets.js'
 import type { ConsumerSettings } from '../model/settings.js'
 import { invalid } from '../options/checked.js'
 import { count, duration, size } from '../options/fields.js'
@@ -25,6 +26,8 @@ export interface ParsedConfig {
   readonly memoryBytes: number
   readonly connectTimeoutMs: number
   readonly shutdownTimeoutMs: number
+  /** Passwords and keys in this config, which no text that leaves the worker may hold. */
+  readonly secrets: readonly string[]
 }
 
 export interface ParsedConsumer {
@@ -66,6 +69,8 @@ const store = z.custom<OffsetStore>((value) => has(value, 'connect') && 'databas
   error: aStore,
 })
 
+const errors = z.enum(['message', 'private'], { error: "must be 'message' or 'private'" })
+
 const consumerSchema = z.strictObject({
   group: name('group'),
   source,
@@ -105,6 +110,7 @@ const consumerSchema = z.strictObject({
     .max(mostSlices, `must be at most ${mostSlices}`)
     .optional(),
   heartbeatTimeout: duration('10s', 1000),
+  errors: errors.optional(),
   retry: z
     .strictObject({
       initialInterval: duration('1s'),
@@ -140,6 +146,7 @@ const configSchema = z.strictObject({
   memory: size('32MB', 1024 ** 2),
   connectTimeout: duration('60s'),
   shutdownTimeout: duration('30s'),
+  errors: errors.default('message'),
 })
 
 /**
@@ -156,12 +163,13 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
   const parsed = configSchema.safeParse(config.options)
   if (!parsed.success) throw invalid(parsed.error, '', 'the config')
   const { temporal, ...options } = parsed.data
-  const consumers = options.consumers.map((one, index) => parseConsumer(one, index, options.store))
+  const consumers = options.consumers.map((one, index) => parseConsumer(one, index, options))
   refuseTwins(consumers)
+  const mirrors = 'mirrors' in options.store ? options.store.mirrors : []
   const apiKey = temporal.apiKey ?? env.TEMPORAL_API_KEY
   return {
     store: options.store.primary,
-    ...('mirrors' in options.store ? { mirrors: options.store.mirrors } : {}),
+    ...('mirrors' in options.store ? { mirrors } : {}),
     consumers,
     temporal: {
       address: temporal.address ?? env.TEMPORAL_ADDRESS ?? '127.0.0.1:7233',
@@ -173,10 +181,23 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
     memoryBytes: options.memory,
     connectTimeoutMs: options.connectTimeout,
     shutdownTimeoutMs: options.shutdownTimeout,
+    secrets: [
+      ...[options.store.primary, ...mirrors, ...consumers.flatMap(partsOf)].flatMap((part) => secretsOf(part)),
+      ...(apiKey ? [apiKey] : []),
+    ],
   }
 }
 
-function parseConsumer(value: unknown, index: number, where: z.infer<typeof stores>): ParsedConsumer {
+function partsOf({ source, handler, output }: ParsedConsumer): object[] {
+  const database = handler.kind === 'transactional' ? handler.database : undefined
+  return [source, ...(database ? [database] : []), ...(output ? [output.to] : [])]
+}
+
+function parseConsumer(
+  value: unknown,
+  index: number,
+  { store: where, errors }: Pick<z.infer<typeof configSchema>, 'store' | 'errors'>,
+): ParsedConsumer {
   const written = value as { kind?: unknown; options?: { group?: unknown } } | null
   if (typeof written !== 'object' || written?.kind !== 'consumer')
     throw new TidemarkError('CONFIG_INVALID', `consumers[${index}] must be what consumer({...}) returns`)
@@ -224,6 +245,7 @@ function parseConsumer(value: unknown, index: number, where: z.infer<typeof stor
       maximumIntervalMs: data.retry.maximumInterval,
       backoff: data.retry.backoff,
     },
+    errors: data.errors ?? errors,
   }
   const { source, handler, until } = data
   const mirrors = 'mirrors' in where ? where.mirrors : undefined

@@ -1,3 +1,5 @@
+import { lookAt } from './thrown.js'
+
 /**
  * Every error Tidemark raises on purpose. `code` is stable and meant for programs; the message is meant for people: it
  * says what happened, to which group, stream, partition and offset, and what to do about it.
@@ -26,6 +28,7 @@ const effects = {
   SCHEMA_TOO_NEW: 'exit',
 } as const
 
+export const errorCodes: ReadonlySet<string> = new Set(Object.keys(effects))
 export type ErrorCode = keyof typeof effects
 export type ErrorEffect = (typeof effects)[ErrorCode]
 
@@ -54,13 +57,47 @@ export class TidemarkError extends Error {
   }
 }
 
+/**
+ * A failure of what the user has written: a handler, a decoder. Its message names the place; what the user's code threw goes with it, and
+ * how much of that is shown is decided where it is reported.
+ */
+export class UserFailure extends TidemarkError {
+  readonly thrown: unknown
+  /** The whole text, with what may be shown of the thrown thing. */
+  readonly describe: (shown: string) => string
+
+  /**
+   * @param what what has failed where: what is shown of the thrown thing follows behind a colon
+   * @param toDo a sentence that comes last
+   */
+  constructor(
+    code: ErrorCode,
+    {
+      what,
+      toDo,
+      thrown,
+      place,
+    }: {
+      readonly what: string
+      readonly toDo?: string
+      readonly thrown: unknown
+      readonly place: ErrorPlace
+    },
+  ) {
+    const describe = (shown: string) => `${what}${shown && `: ${shown}`}${toDo ? `. ${toDo}` : ''}`
+    super(code, describe(''), { place })
+    this.thrown = thrown
+    this.describe = describe
+  }
+}
+
 /** True for a Tidemark error, also one thrown by a second copy of the package. */
 export function isTidemarkError(error: unknown): error is TidemarkError {
   return error instanceof Error && error.name === 'TidemarkError' && 'code' in error
 }
 
-/** The text of anything that can be thrown. */
+/** The text of anything that can be thrown, at most 16,000 characters of it. Never throws. */
 export function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(messageOf).join('; ')
-  return error instanceof Error ? error.message || error.name : String(error)
+  const { message, name, what } = lookAt(error)
+  return message ?? name ?? what
 }

@@ -18,7 +18,17 @@ export interface ConsumerSettings {
   /** A worker that is silent for so long loses its batch to another one. */
   readonly heartbeatTimeoutMs: number
   readonly retry: RetrySettings
+  /** What of the errors of the user's code is shown in Temporal. */
+  readonly errors: ErrorTexts
 }
+
+/**
+ * What of an error that the user's code throws gets into Temporal.
+ *
+ * - `message` its message, cut
+ * - `private` its class and code, and an ID that the worker's log has the rest under
+ */
+export type ErrorTexts = 'message' | 'private'
 
 export type OutOfRangePolicy = 'fail' | 'first' | 'last'
 

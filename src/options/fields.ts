@@ -70,6 +70,12 @@ export const flag = z.boolean({ error: 'must be true or false' })
 /** On, off, or what Node takes for a TLS socket. */
 export const tls = z.union([z.boolean(), z.record(z.string(), z.unknown())], { error: 'must be true or TLS options' })
 
+/** What of them must never be shown. */
+export function tlsSecrets(options: unknown): readonly string[] {
+  if (typeof options !== 'object' || options === null) return []
+  return [Reflect.get(options, 'passphrase'), Reflect.get(options, 'key')].filter((one) => typeof one === 'string')
+}
+
 /** A value that was given, for people: text in quotes. */
 export function shown(value: unknown): string {
   return typeof value === 'string' ? `'${value}'` : String(value)

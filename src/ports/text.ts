@@ -12,15 +12,16 @@ export function textOf(bytes: Buffer): string {
   return text.includes(replacement) && !isUtf8(bytes, text) ? escaped(bytes) : text
 }
 
+export class NoUtf8 extends TypeError {}
+
 /**
  * Bytes that have to be text.
  *
- * @throws TypeError where they are no UTF-8
+ * @throws NoUtf8 where they are none
  */
 export function utf8Of(buffer: Buffer, start = 0, end = buffer.length): string {
   const text = buffer.toString('utf8', start, end)
-  if (text.includes(replacement) && !isUtf8(buffer.subarray(start, end)))
-    throw new TypeError('these bytes are no UTF-8')
+  if (text.includes(replacement) && !isUtf8(buffer.subarray(start, end))) throw new NoUtf8('these bytes are no UTF-8')
   return text
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { TidemarkError } from '../model/errors.js'
+import { TidemarkError, UserFailure } from '../model/errors.js'
 import { describePartition, type PartitionKey } from '../model/partition.js'
-import { utf8Of } from '../ports/text.js'
+import { NoUtf8, utf8Of } from '../ports/text.js'
 
 /** Where a value stands, for decoders that need it. The object is reused: take from it what you keep. */
 export interface ValueInfo extends PartitionKey {
@@ -28,7 +28,7 @@ export type ValueOption<V> = ValueCodec<V> | ((bytes: Buffer, info: ValueInfo) =
  */
 export function json<V = unknown>(parse?: (document: unknown) => V): ValueCodec<V> {
   const read = (text: string) => {
-    const document: unknown = JSON.parse(text)
+    const document = parsed(text)
     return parse ? parse(document) : (document as V)
   }
   return {
@@ -68,15 +68,33 @@ export function codecOf<V>(option: ValueOption<V>): ValueCodec<V> {
 }
 
 /**
- * Names a value that its codec can't read. What the decoder said is left out on purpose: it quotes the value, and this text
- * goes into Temporal's history.
+ * Names a value that its codec can't read. JSON.parse's own text quotes the value, and goes no further; that of a user's decoder is the
+ * user's.
+ *
+ * @param thrown by the codec
  */
-export function undecodable(codec: ValueCodec<unknown>, raw: Buffer | string, info: ValueInfo): TidemarkError {
+export function undecodable(
+  codec: ValueCodec<unknown>,
+  raw: Buffer | string,
+  info: ValueInfo,
+  thrown: unknown,
+): TidemarkError {
   const { offset, ...key } = info
-  return new TidemarkError(
-    'UNDECODABLE',
-    `${describePartition(key)} offset ${offset}: the value (${Buffer.byteLength(raw)} bytes) can't be decoded as ${codec.name}. ` +
-      `Group ${key.group} stops in front of it, and nothing is skipped: correct the source's 'value' option and start again, or repair the data and resume`,
-    { place: { ...key, offset: String(offset) } },
-  )
+  const own = thrown instanceof NoJson ? ': it is no JSON' : thrown instanceof NoUtf8 ? ': it is no UTF-8' : null
+  const what = `${describePartition(key)} offset ${offset}: the value (${Buffer.byteLength(raw)} bytes) can't be decoded as ${codec.name}`
+  const toDo = `Group ${key.group} stops in front of it, and nothing is skipped: correct the source's 'value' option and start again, or repair the data and resume`
+  const place = { ...key, offset: String(offset) }
+  return own === null
+    ? new UserFailure('UNDECODABLE', { what, toDo, thrown, place })
+    : new TidemarkError('UNDECODABLE', `${what}${own}. ${toDo}`, { place })
+}
+
+class NoJson extends SyntaxError {}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new NoJson('the value is no JSON')
+  }
 }

@@ -7,6 +7,7 @@ import {
   type ConsumerRuntime,
   controlActivities,
   Deduplicator,
+  ErrorReports,
   Slots,
 } from '../../activities/index.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
@@ -85,7 +86,8 @@ export async function createSdkWorkers(
       }),
     )
     for (const [index, consumer] of config.consumers.entries()) {
-      const runtime = { ...runtimeOf(consumer, queues[index]!, resources, life), budget, cluster, ...life }
+      const errors = new ErrorReports(consumer.settings, config.secrets, life.log)
+      const runtime = { ...runtimeOf(consumer, queues[index]!, resources, life), budget, cluster, errors, ...life }
       workers.push(
         await Worker.create({
           ...throttled,
@@ -118,7 +120,7 @@ function runtimeOf(
   queues: Queues,
   resources: Resources,
   life: Life,
-): Omit<ConsumerRuntime, 'budget' | 'cluster' | keyof Life> {
+): Omit<ConsumerRuntime, 'budget' | 'cluster' | 'errors' | keyof Life> {
   const { settings, handler, version, dedupe, until } = consumer
   const { source, sql, progress, store, output, records } = resources.of(consumer)
   return {

@@ -5,6 +5,7 @@ import { ManualOffsets } from '../../activities/batch/manual-offsets.js'
 import type { BatchResources } from '../../activities/batch/partition-run.js'
 import { Readers } from '../../activities/batch/readers.js'
 import { Slots } from '../../activities/batch/slots.js'
+import { ErrorReports } from '../../activities/errors/reports.js'
 import type { ConsumerRuntime } from '../../activities/runtime.js'
 import type { HandlerContext } from '../../src/handlers/handler.js'
 import type { Until } from '../../src/handlers/until.js'
@@ -67,6 +68,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
       concurrency: 100,
       heartbeatTimeoutMs: 10_000,
       retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
+      errors: 'message',
       ...settings,
     },
     version: 'v1',
@@ -101,6 +103,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
       caughtUp: (event) => void observed.caughtUp.push(event),
     },
     log: context.log,
+    errors: new ErrorReports({ ...name, errors: settings?.errors ?? 'message' }, [], context.log),
     draining: draining.signal,
     stopped: new AbortController().signal,
   }

@@ -1,9 +1,11 @@
 import { StoredOffsets } from '../../activities/committing/stored-offsets.js'
+import { ErrorReports } from '../../activities/errors/reports.js'
 import type { Deduplicator } from '../../activities/handling/dedupe.js'
 import { delivererOf } from '../../activities/handling/deliverer.js'
 import type { ConsumerRuntime } from '../../activities/runtime.js'
 import type { HandlerKind } from '../../src/handlers/handler.js'
 import { MemoryProgress, type ProgressRow } from '../../src/memory/store/progress.js'
+import type { ErrorTexts } from '../../src/model/settings.js'
 import type { Chunk, Message, OutputProgressLog, OutputRecord } from '../../src/ports/index.js'
 import { LogHeaders } from '../../src/reading/message.js'
 import { silentLog } from './silent-log.js'
@@ -39,10 +41,21 @@ interface Given {
   readonly transactional?: boolean
   readonly dedupe?: Pick<Deduplicator, 'admit'>
   readonly manual?: boolean
+  readonly errors?: ErrorTexts
+  /** Of the config. */
+  readonly secrets?: readonly string[]
 }
 
 /** What delivers chunks to a handler over progress in memory, which stands at `start`. */
-export async function delivered({ handler, send, transactional = false, dedupe, manual = false }: Given) {
+export async function delivered({
+  handler,
+  send,
+  transactional = false,
+  dedupe,
+  manual = false,
+  errors = 'message',
+  secrets = [],
+}: Given) {
   const rows = new Map<string, ProgressRow>()
   const written: unknown[] = []
   const memory = new MemoryProgress(rows, written)
@@ -65,6 +78,7 @@ export async function delivered({ handler, send, transactional = false, dedupe, 
     store: { commit: async () => ({ outcome: 'committed' }) },
     settings: { commit: manual ? { after: 'manual', intervalMs: 60_000 } : { after: 'batch' } },
     log,
+    errors: new ErrorReports({ ...key, errors }, secrets, log),
     stopped: worker.signal,
     ...(dedupe && { dedupe }),
     ...((send || transactional) && {

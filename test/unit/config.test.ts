@@ -1,7 +1,11 @@
+import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { consumer, defineConfig, type TidemarkConfig } from '../../src/config/define.js'
 import { parseConfig } from '../../src/config/parse.js'
 import { everyN, manual, periodic } from '../../src/config/strategy.js'
+import { kafka, kafkaOutput } from '../../src/entry/kafka.js'
+import { postgresDatabase, postgresStore } from '../../src/entry/postgres.js'
+import { rabbitmq } from '../../src/entry/rabbitmq.js'
 import { transactional } from '../../src/handlers/handler.js'
 import { messageOf } from '../../src/model/errors.js'
 import type { OffsetStore, Source } from '../../src/ports/index.js'
@@ -47,9 +51,54 @@ describe('a config', () => {
       concurrency: 100,
       heartbeatTimeoutMs: 10_000,
       retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
+      errors: 'message',
     })
     expect(temporal).toEqual({ address: '127.0.0.1:7233', namespace: 'default' })
     expect(memoryBytes).toBe(32 * 1024 ** 2)
+  })
+
+  it('takes what is shown of errors from the consumer, and else from the whole config', () => {
+    const errorsOf = (change: object, rest: Record<string, unknown>) =>
+      parseConfig(configWith({ ...change }, rest), {}).consumers[0]!.settings.errors
+    expect(errorsOf({}, { errors: 'private' })).toBe('private')
+    expect(errorsOf({ errors: 'message' }, { errors: 'private' })).toBe('message')
+    expect(errorsOf({ errors: 'private' }, {})).toBe('private')
+    expect(problem(configWith({ errors: 'none' }))).toContain("errors: must be 'message' or 'private'")
+    expect(problem(configWith({}, { errors: true }))).toContain("errors: must be 'message' or 'private'")
+  })
+
+  it('knows the secrets of its parts, and shows them nowhere', () => {
+    const connectionString = 'postgres://bank:hunter%402@db/bank'
+    const sasl = { mechanism: 'plain', username: 'bank', password: 'kafka-pw' } as const
+    const config = defineConfig({
+      store: postgresStore({ connectionString }),
+      temporal: { apiKey: 'temporal-key' },
+      consumers: [
+        consumer({
+          group: 'a',
+          source: kafka({ brokers: ['b:9092'], topic: 'orders', sasl }),
+          handler: transactional(handler, {
+            database: postgresDatabase({ connectionString: 'postgres://bank@db/bank?password=other-pw' }),
+          }),
+        }),
+        consumer({
+          group: 'b',
+          source: rabbitmq({
+            url: 'rabbitmq-stream://bank:rabbit-pw@b',
+            stream: 'orders',
+            ssl: { passphrase: 'tls-pw' },
+          }),
+          output: kafkaOutput({ brokers: ['b:9092'], sasl: { ...sasl, password: 'output-pw' } }),
+          handler,
+        }),
+        consumer({ group: 'c', source: rabbitmq({ stream: 'orders' }), handler }),
+      ],
+    })
+    const { secrets, ...rest } = parseConfig(config, {})
+    const known = ['hunter@2', 'temporal-key', 'kafka-pw', 'other-pw', 'rabbit-pw', 'tls-pw', 'output-pw']
+    expect([...secrets].sort()).toEqual(known.sort())
+    for (const { source, output } of rest.consumers)
+      expect(inspect([source, output, rest.store])).not.toMatch(/-pw|hunter/)
   })
 
   it.each([

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { UserFailure } from '../../src/model/errors.js'
 import { ReadMessage } from '../../src/reading/message.js'
 import { bytes, codecOf, json, text, undecodable, type ValueCodec, valueOption } from '../../src/reading/value.js'
 
@@ -42,15 +43,16 @@ describe('a value codec', () => {
 
 describe('an undecodable value', () => {
   const secret = '{"card":"4111-1111'
+  const thrown = new Error(secret)
   const broken: ValueCodec<never> = {
     name: 'json',
     decode: () => {
-      throw new Error(secret)
+      throw thrown
     },
   }
 
   it('is named by its place, with no piece of the payload', () => {
-    const error = undecodable(broken, secret, info)
+    const error = undecodable(broken, secret, info, thrown)
     expect(error.code).toBe('UNDECODABLE')
     expect(error.place).toEqual({ group: 'billing', stream: 'orders', partition: 3, offset: '7' })
     expect(error.message).toContain("orders[3] offset 7: the value (18 bytes) can't be decoded as json")
@@ -58,9 +60,30 @@ describe('an undecodable value', () => {
     expect(error.cause).toBeUndefined()
   })
 
+  it('shows what a decoder of the user said only where that is decided, and never what JSON.parse says', () => {
+    const users = undecodable(broken, secret, info, thrown)
+    expect((users as UserFailure).describe('what is shown')).toContain("can't be decoded as json: what is shown. Group")
+    const refused = (codec: ValueCodec<unknown>, raw: Buffer | string) => {
+      try {
+        codec.decode(raw, info)
+      } catch (error) {
+        return undecodable(codec, raw, info, error)
+      }
+    }
+    const own = refused(json(), secret)
+    expect(own).not.toBeInstanceOf(UserFailure)
+    expect(own!.message).toContain("can't be decoded as json: it is no JSON. Group")
+    expect(refused(text(), Buffer.from([0xff]))!.message).toContain("can't be decoded as text: it is no UTF-8. Group")
+    const strict = json(() => {
+      throw thrown
+    })
+    expect(refused(strict, secret)).not.toBeInstanceOf(UserFailure)
+    expect(refused(strict, '{}')).toMatchObject({ thrown })
+  })
+
   it('counts bytes, not characters', () => {
-    expect(undecodable(broken, 'ää', info).message).toContain('(4 bytes)')
-    expect(undecodable(broken, Buffer.from('ää'), info).message).toContain('(4 bytes)')
+    expect(undecodable(broken, 'ää', info, thrown).message).toContain('(4 bytes)')
+    expect(undecodable(broken, Buffer.from('ää'), info, thrown).message).toContain('(4 bytes)')
   })
 })
 

@@ -3,7 +3,7 @@ import type { SASLOptions } from 'kafkajs'
 import { z } from 'zod'
 import type { Duration } from '../../model/units.js'
 import { checked } from '../../options/checked.js'
-import { duration, flag, tls } from '../../options/fields.js'
+import { duration, flag, tls, tlsSecrets } from '../../options/fields.js'
 import { type ValueOption, valueOption } from '../../reading/value.js'
 
 /** A Kafka topic, as users write it. */
@@ -85,6 +85,14 @@ const schema = z.strictObject({
   connectionTimeout: duration('3s', 10),
   requestTimeout: duration('30s', 100),
 })
+
+/** What of a connection's settings must never be shown. */
+export function secretsIn({ ssl, sasl }: Pick<KafkaSettings, 'ssl' | 'sasl'>): readonly string[] {
+  const { mechanism: _, username, ...login } = { username: '', ...sasl } as Record<string, unknown>
+  return [...Object.values(login), ...tlsSecrets(ssl)].filter(
+    (one) => typeof one === 'string' && one !== username,
+  ) as string[]
+}
 
 /**
  * Checks a source's options. Values of `sasl` and `ssl` are never shown.

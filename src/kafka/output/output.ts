@@ -1,5 +1,7 @@
+import { withSecrets } from '../../model/secrets.js'
 import type { ConnectContext, Output, OutputClient, OutputProgressLog, OutputRecord } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
+import { secretsIn } from '../client/options.js'
 import { Cluster } from './cluster.js'
 import { type KafkaOutputOptions, type OutputSettings, parseKafkaOutput } from './options.js'
 import { Placer } from './place.js'
@@ -15,20 +17,23 @@ export function kafkaOutput(options: KafkaOutputOptions): Output {
   const settings = parseKafkaOutput(options)
   const { brokers, ssl, sasl } = settings.connection
   const { compression, deliveryTimeoutMs, transactionTimeoutMs } = settings
-  return {
-    kind: 'kafka',
-    describe: {
-      brokers,
-      compression,
-      deliveryTimeoutMs,
-      transactionTimeoutMs,
-      tls: ssl !== undefined && ssl !== false,
-      sasl: sasl?.mechanism ?? null,
+  return withSecrets<Output>(
+    {
+      kind: 'kafka',
+      describe: {
+        brokers,
+        compression,
+        deliveryTimeoutMs,
+        transactionTimeoutMs,
+        tls: ssl !== undefined && ssl !== false,
+        sasl: sasl?.mechanism ?? null,
+      },
+      maxBufferedBytes: settings.maxBufferedBytes,
+      connect: ({ log, signal }: ConnectContext) =>
+        connected(new KafkaOutput(settings, new Cluster(settings, log)), signal, ({ cluster }) => cluster.check()),
     },
-    maxBufferedBytes: settings.maxBufferedBytes,
-    connect: ({ log, signal }: ConnectContext) =>
-      connected(new KafkaOutput(settings, new Cluster(settings, log)), signal, ({ cluster }) => cluster.check()),
-  }
+    secretsIn(settings.connection),
+  )
 }
 
 class KafkaOutput implements OutputClient {

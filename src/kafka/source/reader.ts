@@ -102,10 +102,10 @@ export class KafkaReader<V> implements Reader<V> {
         if (record.valueEnd >= 0) {
           try {
             value = this.#decode(record, info)
-          } catch {
+          } catch (thrown) {
             const { key, value: bytes } = record
             poison = {
-              error: undecodable(this.codec, bytes!, info),
+              error: undecodable(this.codec, bytes!, info, thrown),
               raw: { key, value: bytes },
               next: record.offset + 1n,
             }

@@ -1,3 +1,4 @@
+import { withSecrets } from '../../model/secrets.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
@@ -6,7 +7,7 @@ import { Connector } from '../client/driver.js'
 import { codeError } from '../client/failures.js'
 import { Leaders } from '../client/leaders.js'
 import { LinkPool } from '../client/link-pool.js'
-import { type KafkaOptions, parseKafka } from '../client/options.js'
+import { type KafkaOptions, parseKafka, secretsIn } from '../client/options.js'
 import { SharedLinks } from '../client/shared-links.js'
 import { GroupOffsets } from '../store/group-offsets.js'
 import { FetchLinks } from './fetch-links.js'
@@ -24,20 +25,23 @@ export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
   const settings = parseKafka(options)
   const codec = codecOf(options.value ?? (json() as ValueCodec<V>))
   const { brokers, topic, readUncommitted, ssl, sasl } = settings
-  return {
-    kind: 'kafka',
-    stream: topic,
-    describe: {
-      brokers,
-      topic,
-      value: codec.name,
-      readUncommitted,
-      tls: ssl !== undefined && ssl !== false,
-      sasl: sasl?.mechanism ?? null,
+  return withSecrets<Source<V>>(
+    {
+      kind: 'kafka',
+      stream: topic,
+      describe: {
+        brokers,
+        topic,
+        value: codec.name,
+        readUncommitted,
+        tls: ssl !== undefined && ssl !== false,
+        sasl: sasl?.mechanism ?? null,
+      },
+      connect: ({ log, signal }: ConnectContext) =>
+        connected(new KafkaClient(new Connector(settings, log), codec, log), signal, (client) => client.partitions()),
     },
-    connect: ({ log, signal }: ConnectContext) =>
-      connected(new KafkaClient(new Connector(settings, log), codec, log), signal, (client) => client.partitions()),
-  }
+    secretsIn(settings),
+  )
 }
 
 class KafkaClient<V> implements SourceClient<V> {

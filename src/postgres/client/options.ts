@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { z } from 'zod'
 import { checked } from '../../options/checked.js'
-import { count, tls } from '../../options/fields.js'
+import { count, tls, tlsSecrets } from '../../options/fields.js'
 
 /** How to reach a Postgres, as users write it. */
 export interface PostgresOptions {
@@ -61,6 +61,12 @@ export function parsePostgres(what: string, options: PostgresOptions): PostgresS
 export function describePostgres({ connectionString, schema }: PostgresSettings): Record<string, unknown> {
   const { host, port, database } = new pg.Client({ connectionString })
   return { host, port, database, schema }
+}
+
+/** What of them must never be shown. A password that is the user's name, too, is shown as that. */
+export function secretsIn({ connectionString, ssl }: PostgresSettings): readonly string[] {
+  const { user, password } = new pg.Client({ connectionString })
+  return [...(typeof password === 'string' && password !== user ? [password] : []), ...tlsSecrets(ssl)]
 }
 
 /** The driver's own errors may hold the address and so the password: they go no further. */

@@ -19,9 +19,9 @@ export function decodeRows<V>(rows: readonly Row[], origin: Origin, codec: Value
     let value: V
     try {
       value = codec.decode(row.data, info)
-    } catch {
+    } catch (thrown) {
       const raw = { key, value: Buffer.from(row.data) }
-      return { messages, poison: { error: undecodable(codec, row.data, info), raw, next: row.position + 1n } }
+      return { messages, poison: { error: undecodable(codec, row.data, info, thrown), raw, next: row.position + 1n } }
     }
     messages.push(new ReadMessage(origin, row.position, row.timestamp, key, value, headersOf(row)))
   }

@@ -1,5 +1,6 @@
+import { withSecrets } from '../../model/secrets.js'
 import type { ConnectContext, Source, SourceClient } from '../../ports/index.js'
-import { describePostgres } from '../client/options.js'
+import { describePostgres, secretsIn } from '../client/options.js'
 import { openPool, postgresError } from '../client/pool.js'
 import { putStream } from '../output/create-stream.js'
 import { tablesIn } from '../tables/event-tables.js'
@@ -15,12 +16,15 @@ import { type PostgresStreamOptions, type PostgresStreamSettings, parseStream } 
  */
 export function postgresStream<V = unknown>(options: PostgresStreamOptions<V>): Source<V> {
   const settings = parseStream(options)
-  return {
-    kind: 'postgres',
-    stream: settings.stream,
-    describe: { ...describePostgres(settings), value: settings.value.name },
-    connect: (context) => connect(settings, context),
-  }
+  return withSecrets<Source<V>>(
+    {
+      kind: 'postgres',
+      stream: settings.stream,
+      describe: { ...describePostgres(settings), value: settings.value.name },
+      connect: (context) => connect(settings, context),
+    },
+    secretsIn(settings),
+  )
 }
 
 async function connect<V>(settings: PostgresStreamSettings<V>, context: ConnectContext): Promise<SourceClient<V>> {

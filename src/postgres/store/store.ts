@@ -1,6 +1,13 @@
+import { withSecrets } from '../../model/secrets.js'
 import type { ConnectContext, Database, DatabaseClient, OffsetStore, OffsetStoreClient } from '../../ports/index.js'
 import { RuledGroupRecords } from '../../storing/group-records.js'
-import { describePostgres, type PostgresOptions, type PostgresSettings, parsePostgres } from '../client/options.js'
+import {
+  describePostgres,
+  type PostgresOptions,
+  type PostgresSettings,
+  parsePostgres,
+  secretsIn,
+} from '../client/options.js'
 import { openPool } from '../client/pool.js'
 import { migrate } from '../tables/migrate.js'
 import { PostgresChanges } from './changes.js'
@@ -17,15 +24,18 @@ import { PostgresProgress } from './progress.js'
  */
 export function postgresStore(options: PostgresOptions): OffsetStore {
   const settings = parsePostgres('postgresStore', options)
-  return {
-    kind: 'postgres',
-    describe: describePostgres(settings),
-    database: databaseOf(settings),
-    connect: async (context): Promise<OffsetStoreClient> => {
-      const { control, close } = await openPool(settings, context)
-      return new PostgresOffsets(control, settings, close)
+  return withSecrets<OffsetStore>(
+    {
+      kind: 'postgres',
+      describe: describePostgres(settings),
+      database: databaseOf(settings),
+      connect: async (context): Promise<OffsetStoreClient> => {
+        const { control, close } = await openPool(settings, context)
+        return new PostgresOffsets(control, settings, close)
+      },
     },
-  }
+    secretsIn(settings),
+  )
 }
 
 /**
@@ -38,24 +48,27 @@ export function postgresDatabase(options: PostgresOptions): Database {
 }
 
 function databaseOf(settings: PostgresSettings): Database {
-  return {
-    kind: 'postgres',
-    describe: describePostgres(settings),
-    connect: async (context: ConnectContext): Promise<DatabaseClient> => {
-      const { pool, control, close } = await openPool(settings, context)
-      try {
-        await migrate(control, settings.schema)
-      } catch (error) {
-        await close()
-        throw error
-      }
-      return {
-        progress: new PostgresProgress({ pool, control }, settings, context.log),
-        groups: new RuledGroupRecords(new PostgresGroups(control, settings)),
-        changes: new PostgresChanges(control, settings),
-        partitions: new PostgresPartitions(control, settings),
-        close,
-      }
+  return withSecrets<Database>(
+    {
+      kind: 'postgres',
+      describe: describePostgres(settings),
+      connect: async (context: ConnectContext): Promise<DatabaseClient> => {
+        const { pool, control, close } = await openPool(settings, context)
+        try {
+          await migrate(control, settings.schema)
+        } catch (error) {
+          await close()
+          throw error
+        }
+        return {
+          progress: new PostgresProgress({ pool, control }, settings, context.log),
+          groups: new RuledGroupRecords(new PostgresGroups(control, settings)),
+          changes: new PostgresChanges(control, settings),
+          partitions: new PostgresPartitions(control, settings),
+          close,
+        }
+      },
     },
-  }
+    secretsIn(settings),
+  )
 }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { TidemarkError } from '../../model/errors.js'
 import type { Duration } from '../../model/units.js'
 import { checked } from '../../options/checked.js'
-import { duration, flag, tls } from '../../options/fields.js'
+import { duration, flag, tls, tlsSecrets } from '../../options/fields.js'
 import { type ValueOption, valueOption } from '../../reading/value.js'
 
 /** What a message's key is taken from: a standard property, or an application property by its name. */
@@ -121,6 +121,11 @@ export function parseRabbitmq(options: unknown, name = 'rabbitmq'): RabbitmqSett
     requestTimeoutMs: requestTimeout,
     heartbeatMs: heartbeat,
   }
+}
+
+/** What of a connection's settings must never be shown. */
+export function secretsIn({ password, username, ssl }: RabbitmqSettings): readonly string[] {
+  return [...(password === username ? [] : [password]), ...tlsSecrets(ssl)]
 }
 
 interface Place {

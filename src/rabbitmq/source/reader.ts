@@ -156,10 +156,14 @@ export class RabbitmqReader<V> implements Reader<V> {
         else
           value = this.codec.decode(typeof body === 'string' ? body : body.subarray(decoded.start, decoded.end), info)
       }
-    } catch {
+    } catch (thrown) {
       const raw = typeof body === 'string' ? Buffer.from(body) : body!.subarray(decoded.start, decoded.end)
       const { keyBytes } = this.#message(decoded, offset, piece, null)
-      return { error: undecodable(this.codec, raw, info), raw: { key: keyBytes, value: raw }, next: offset + 1n }
+      return {
+        error: undecodable(this.codec, raw, info, thrown),
+        raw: { key: keyBytes, value: raw },
+        next: offset + 1n,
+      }
     }
     return this.#message(decoded, offset, piece, value)
   }

@@ -58,20 +58,20 @@ describe('what a handler throws', () => {
     await expect(deliver(chunkOf(['a']))).rejects.toThrow('orders[3] offset 10: it threw undefined')
   })
 
-  it('loses what it quotes of the messages, in the error and in the log', async () => {
-    const { deliver, log } = await delivered(throwing(new Error('no number: SENTINEL-1')))
-    const failed: unknown = await deliver(chunkOf([{ amount: 'SENTINEL-1' }])).catch((error: unknown) => error)
-    expect(String(failed)).toContain('no number: [redacted]')
-    expect(`${(failed as Error).stack} ${JSON.stringify(log.lines)}`).not.toContain('SENTINEL')
+  it("shows no part of itself under errors: 'private'", async () => {
+    const { deliver, log } = await delivered({ ...throwing(new RangeError('no number: SENTINEL')), errors: 'private' })
+    const failed: unknown = await deliver(chunkOf(['a', 'b'])).catch((error: unknown) => error)
+    expect(String(failed)).toMatch(
+      /orders\[3\] offsets 10 to 11: RangeError, error id [0-9a-f]{8}: see the worker's log$/,
+    )
+    expect((failed as Error).stack).not.toContain('SENTINEL')
+    expect(log.lines).toHaveLength(1)
+    expect(log.lines[0]!.fields).toMatchObject({ error: { message: 'no number: SENTINEL' } })
   })
 
-  it('is withheld where messages cannot be searched', async () => {
-    const cyclic: { self?: unknown } = {}
-    cyclic.self = cyclic
-    const { deliver } = await delivered(throwing(new Error('SENTINEL')))
-    const failed: unknown = await deliver(chunkOf([cyclic])).catch((error: unknown) => error)
-    expect(String(failed)).toContain('its text is withheld')
-    expect(String(failed)).not.toContain('SENTINEL')
+  it.each(['FENCED', 'OUTPUT_FAILED'])('is a failure of the handler where it only looks like %s', async (code) => {
+    const { deliver } = await delivered({ ...throwing(new TidemarkError(code as 'FENCED', 'no')), errors: 'private' })
+    await expect(deliver(chunkOf(['a']))).rejects.toMatchObject({ code: 'HANDLER_FAILED' })
   })
 
   it('is logged with the place in the code that it came from', async () => {
@@ -93,6 +93,21 @@ describe('what a handler throws', () => {
     await expect(deliver(chunkOf(['a']))).rejects.toMatchObject({ code: 'OUTPUT_FAILED', message })
     expect(log.lines.map(({ message }) => message)).toEqual([message])
     expect(await position()).toBe(start)
+  })
+
+  it("says nothing of its topic under errors: 'private' where it is a failure of the output", async () => {
+    const { deliver } = await delivered({
+      ...plain((_, { produce }) => produce('SENTINEL', { value: 'a' })),
+      send: () => {
+        throw new TidemarkError('OUTPUT_FAILED', "topic 'SENTINEL' refuses the record")
+      },
+      errors: 'private',
+    })
+    const text = 'group billing at orders\\[3\\] offset 10 and behind: TidemarkError \\(code OUTPUT_FAILED\\), error id'
+    await expect(deliver(chunkOf(['a']))).rejects.toMatchObject({
+      code: 'OUTPUT_FAILED',
+      message: expect.stringMatching(new RegExp(`^${text} [0-9a-f]{8}: see the worker's log$`)),
+    })
   })
 })
 
