@@ -63,6 +63,8 @@ class ChunkOutputs implements Outgoing {
   #bytes = 0
   #waiting = 0
   #over = false
+  /** A message that came too late: nobody may await the branch that produced it. */
+  #late: Error | undefined
   #sending: Promise<void> = Promise.resolve()
   readonly failures = new WeakSet<object>()
   /** How many messages were made of each message. */
@@ -76,7 +78,11 @@ class ChunkOutputs implements Outgoing {
   ) {}
 
   produce(topic: string, message: OutputMessage): void {
-    if (this.#over) throw new Error(`produce('${topic}') came after its handler had returned: await what produces`)
+    if (this.#over) {
+      const error = new Error(`produce('${topic}') came after its handler had returned: await what produces`)
+      this.#late ??= error
+      throw error
+    }
     if (typeof topic !== 'string' || topic === '') throw new TypeError('produce() needs the name of a topic')
     const value = bytesOf(message.value, topic)
     const key = message.key == null ? null : bytesOf(message.key, topic)
@@ -117,9 +123,11 @@ class ChunkOutputs implements Outgoing {
     if (this.#bytes > 0) throw new Error('storeOffset() came before what was produced was written: await flush() first')
   }
 
-  finish(): Promise<void> {
+  async finish(): Promise<void> {
     this.#over = true
-    return this.flush()
+    await this.flush()
+    // While the chunk is not committed, it fails rather than lose the message.
+    if (this.#late) throw this.#late
   }
 
   end(): void {

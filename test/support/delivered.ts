@@ -36,7 +36,7 @@ export function chunkOf(values: readonly unknown[], gap = 0n): Chunk {
 interface Given {
   readonly handler: HandlerKind
   /** What the output does with records; it fails when this throws. */
-  readonly send?: (records: readonly OutputRecord[]) => void
+  readonly send?: (records: readonly OutputRecord[]) => void | Promise<void>
   /** Outputs and progress are one transaction. */
   readonly transactional?: boolean
   readonly dedupe?: Pick<Deduplicator, 'admit'>
@@ -64,7 +64,7 @@ export async function delivered({
   const [worker, partition] = [new AbortController(), new AbortController()]
   const sent: OutputRecord[] = []
   const take = async (records: readonly OutputRecord[]) => {
-    send?.(records)
+    await send?.(records)
     sent.push(...records)
   }
   const refuse = async () => {

@@ -67,6 +67,21 @@ describe('a plain handler', () => {
     expect(sent).toEqual([])
   })
 
+  it('fails when a branch that it did not await produces while its outputs are sent: the message would be lost', async () => {
+    let branch = Promise.resolve()
+    const { deliver, position } = await delivered({
+      ...plain((_, { produce }) => {
+        produce('out', { value: 'a' })
+        branch = new Promise((resolve) => setImmediate(resolve))
+          .then(() => produce('late', { value: 'b' }))
+          .catch(() => {})
+      }),
+      send: () => branch,
+    })
+    await expect(deliver(chunkOf(['a']))).rejects.toThrow(/produce\('late'\) came after its handler had returned/)
+    expect(await position()).toBe(start)
+  })
+
   describe('that commits by itself', () => {
     it('leaves progress alone until what it stored is committed', async () => {
       const { deliver, position, stored } = await delivered({
