@@ -186,7 +186,7 @@ describe('produce', () => {
         }
       },
     })
-    await deliver(chunkOf(['a']))
+    await expect(deliver(chunkOf(['a']))).rejects.toThrow('after its handler had returned')
     expect(String(problem)).toContain('after its handler had returned')
     expect(sent).toHaveLength(1)
   })
