@@ -32,7 +32,7 @@ export async function whyMisplaced(
 export async function relocate(
   { source, store, settings }: ConsumerRuntime,
   key: PartitionKey,
-  stored: Pick<StoredOffset, 'position' | 'identity'>,
+  stored: Pick<StoredOffset, 'position' | 'identity' | 'epoch' | 'replay'>,
   identity: string | null,
 ): Promise<void> {
   const why = await whyMisplaced({ source }, key, stored, identity)
@@ -46,5 +46,6 @@ export async function relocate(
       { place: { ...key, offset: String(stored.position) } },
     )
   const to = await source.resolve(partition, settings.outOfRange === 'first' ? 'first' : 'next')
-  await store.reset(key, { kind: 'skipped', to, by: `onOutOfRange: ${settings.outOfRange}`, why, identity })
+  // This worker may have been frozen since it read the position, and a newer owner far beyond it.
+  await store.resetIf(key, stored, { kind: 'skipped', to, by: `onOutOfRange: ${settings.outOfRange}`, why, identity })
 }

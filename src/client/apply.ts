@@ -1,9 +1,10 @@
 import type { TidemarkConfig } from '../config/define.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
-import { ranges } from '../model/partition.js'
-import type { OffsetStoreClient } from '../ports/index.js'
+import { type GroupName, ranges } from '../model/partition.js'
+import type { OffsetStoreClient, SqlProgressLog } from '../ports/index.js'
 import { temporalError } from '../temporal/connection.js'
 import { reopenPartitions } from './commands.js'
+import { findConsumer } from './find.js'
 import { operatorName } from './operator.js'
 import type { PositionPlan } from './plan.js'
 import { inSession, type Session } from './session.js'
@@ -48,7 +49,9 @@ export async function applyResetIn(
   const store = await session.store()
   // Before anything is changed: it may be missing.
   const client = await session.temporal()
-  const { done, failure } = await putAll(store, plan, { by, why })
+  // A store that was emptied does not know how often the partitions were reset; their handlers' progress does.
+  const { progress } = await session.progressDatabase(findConsumer(session.config, plan))
+  const { done, failure } = await putAll({ store, progress }, plan, { by, why })
   const reopened = await reopenPartitions(client, plan, done).catch((error) => {
     throw new TidemarkError(
       'UNREACHABLE',
@@ -63,29 +66,37 @@ export async function applyResetIn(
 
 /** One after the other, up to the first that fails. */
 async function putAll(
-  store: OffsetStoreClient,
+  { store, progress }: { readonly store: OffsetStoreClient; readonly progress: Pick<SqlProgressLog, 'read'> },
   { group, stream, kind, identities, moves }: PositionPlan,
   { by, why }: Required<ApplyOptions>,
 ): Promise<{ done: number[]; failure?: TidemarkError }> {
   const done: number[] = []
   for (const { partition, to } of moves) {
+    let isSent = false
     try {
       const identity = identities.get(partition) ?? null
-      await store.reset({ group, stream, partition }, { kind, to, by, why, identity })
+      const key = { group, stream, partition }
+      const replayAbove = (await progress.read(key))?.replay ?? 0
+      isSent = true
+      await store.reset(key, { kind, to, by, why, identity, replayAbove })
     } catch (error) {
-      const which =
-        done.length > 0 ? `only partitions ${ranges(done)} of ${group} on ${stream} are changed` : 'nothing was changed'
-      const failure = new TidemarkError(
-        isTidemarkError(error) ? error.code : 'UNREACHABLE',
-        `${which}: ${messageOf(error)}`,
-        {
-          cause: error,
-          place: { group, stream, partition },
-        },
-      )
+      const code = isTidemarkError(error) ? error.code : 'UNREACHABLE'
+      const lost = isSent && code === 'UNREACHABLE' ? partition : null
+      const failure = new TidemarkError(code, `${whatChanged({ group, stream }, done, lost)}: ${messageOf(error)}`, {
+        cause: error,
+        place: { group, stream, partition },
+      })
       return { done, failure }
     }
     done.push(partition)
   }
   return { done }
+}
+
+/** @param lost the partition whose change may have been made though its answer never came */
+function whatChanged({ group, stream }: GroupName, done: readonly number[], lost: number | null): string {
+  const known =
+    done.length > 0 ? `only partitions ${ranges(done)} of ${group} on ${stream} are changed` : 'nothing was changed'
+  if (lost === null) return known
+  return `${known}, except perhaps partition ${lost}, whose answer was lost; 'tidemark history --group ${group}' tells`
 }

@@ -1,5 +1,5 @@
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
-import type { ConnectContext, DatabaseClient, OffsetStoreClient, SourceClient } from '../ports/index.js'
+import type { ConnectContext, Database, DatabaseClient, OffsetStoreClient, SourceClient } from '../ports/index.js'
 import { answerWithin, connectOnce, placeOf } from './deadline.js'
 
 /** How long a part may take to connect, and to answer, ms. A person is waiting. */
@@ -26,8 +26,8 @@ export async function openStore({ store }: ParsedConfig): Promise<OffsetStoreCli
   }
 }
 
-/** Opens the database of a config's store, where groups keep their records, without a worker: one try. It brings its tables up to date. */
-export function openDatabase({ store: { database } }: ParsedConfig): Promise<DatabaseClient> {
+/** Opens a database, as that of a config's store, where groups keep their records: without a worker, one try. It brings its tables up to date. */
+export function openDatabase(database: Database): Promise<DatabaseClient> {
   return connectOnce(placeOf(database), database.connect(context()), patience)
 }
 

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig, type TemporalSettings } from '../config/parse.js'
-import type { DatabaseClient, OffsetStoreClient, SourceClient } from '../ports/index.js'
+import type { Database, DatabaseClient, OffsetStoreClient, SourceClient } from '../ports/index.js'
 import { connectClient } from '../temporal/connection.js'
 import { closeSoon, openDatabase, openSource, openStore } from './open-parts.js'
 
@@ -30,10 +30,13 @@ export class Session {
 
   /** The database of the config's store, where groups keep their records. Throws as `openDatabase`. */
   database(): Promise<DatabaseClient> {
-    return this.#once(
-      this.config.store.database,
-      () => openDatabase(this.config),
-      (database) => database,
+    return this.#database(this.config.store.database)
+  }
+
+  /** The database where a consumer's progress lives. Throws as `openDatabase`. */
+  progressDatabase({ handler }: ParsedConsumer): Promise<DatabaseClient> {
+    return this.#database(
+      (handler.kind === 'transactional' ? handler.database : undefined) ?? this.config.store.database,
     )
   }
 
@@ -61,6 +64,14 @@ export class Session {
     await Promise.allSettled(this.#opened.values())
     for (const close of this.#closing.splice(0).reverse()) await close()
     this.#opened.clear()
+  }
+
+  #database(part: Database): Promise<DatabaseClient> {
+    return this.#once(
+      part,
+      () => openDatabase(part),
+      (database) => database,
+    )
   }
 
   #once<T>(part: unknown, open: () => Promise<T>, closable: (opened: T) => { close(): Promise<void> }): Promise<T> {

@@ -43,7 +43,12 @@ export interface OffsetChange extends HistoryEntry {
 export type NewPosition = Pick<OffsetChange, 'kind' | 'to' | 'by' | 'why'> & {
   /** Recorded with the position when given. */
   readonly identity?: string | null
+  /** The new replay is greater than this, too: than that of handlers' progress, which a store that was emptied does not know. */
+  readonly replayAbove?: number
 }
+
+/** What a caller has read. */
+export type SeenOffset = Pick<StoredOffset, 'epoch' | 'replay'>
 
 /** What a mirror is told: the primary store's state of one partition. */
 export type MirroredOffset = PartitionKey & Pick<StoredOffset, 'position' | 'epoch' | 'replay'>

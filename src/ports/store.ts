@@ -1,7 +1,15 @@
 import type { PartitionKey } from '../model/partition.js'
 import type { ConnectContext } from './context.js'
 import type { Database } from './database.js'
-import type { CommitOutcome, HistoryEntry, NewPosition, OffsetFilter, OffsetMirror, StoredOffset } from './offsets.js'
+import type {
+  CommitOutcome,
+  HistoryEntry,
+  NewPosition,
+  OffsetFilter,
+  OffsetMirror,
+  SeenOffset,
+  StoredOffset,
+} from './offsets.js'
 
 /* An offset store keeps how far a group has come. */
 
@@ -32,6 +40,8 @@ export interface OffsetStoreClient extends OffsetMirror {
    * partition now can't undo it and idempotency keys change. Creates what is not stored yet.
    */
   reset(key: PartitionKey, change: NewPosition): Promise<StoredOffset>
+  /** The same, but only while epoch and replay are those that the caller has read. Otherwise null, and nothing was changed. */
+  resetIf(key: PartitionKey, seen: SeenOffset, change: NewPosition): Promise<StoredOffset | null>
   /** What was done to groups and their positions, newest first. A filter by partition includes what was done to the whole group. */
   history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]>
   close(): Promise<void>

@@ -1,5 +1,5 @@
 import type { PartitionKey } from '../model/partition.js'
-import type { CommitOutcome, StoredOffset } from '../ports/index.js'
+import type { CommitOutcome, SeenOffset, StoredOffset } from '../ports/index.js'
 import type { Known } from './last-known.js'
 
 /* What stores have in common that read first and then write. */
@@ -19,6 +19,11 @@ export function beginning(
 export function stale(stored: Known | undefined): Exclude<CommitOutcome, { outcome: 'committed' }> {
   const { epoch = 0, position = 0n, replay = 0 } = stored ?? {}
   return { outcome: 'stale', epoch, position, replay }
+}
+
+/** Whether what is stored is what a caller has read. */
+export function isStill(stored: SeenOffset | null | undefined, seen: SeenOffset): boolean {
+  return stored?.epoch === seen.epoch && stored.replay === seen.replay
 }
 
 export function partitionOf({ group, stream, partition }: PartitionKey): PartitionKey {

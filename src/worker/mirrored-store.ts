@@ -8,6 +8,7 @@ import type {
   OffsetFilter,
   OffsetMirror,
   OffsetStoreClient,
+  SeenOffset,
   StoredOffset,
 } from '../ports/index.js'
 import { Outage } from '../reading/outage.js'
@@ -86,6 +87,12 @@ export class MirroredStore implements OffsetStoreClient {
   async reset(key: PartitionKey, change: NewPosition): Promise<StoredOffset> {
     const stored = await this.store.reset(key, change)
     this.#show(stored)
+    return stored
+  }
+
+  async resetIf(key: PartitionKey, seen: SeenOffset, change: NewPosition): Promise<StoredOffset | null> {
+    const stored = await this.store.resetIf(key, seen, change)
+    if (stored) this.#show(stored)
     return stored
   }
 

@@ -194,7 +194,7 @@ describeWith(['postgres'], 'Postgres control statements', () => {
   it('a commit that waited for a change of the row sees what became of it', async () => {
     await open()
     await admin.query('begin')
-    const change = `select tidemark.change_offset($1, $2, $3, 'reset', 2, 'ann', 'test', null)`
+    const change = `select tidemark.change_offset($1, $2, $3, 'reset', 2, 'ann', 'test', null, 0, null, null)`
     await admin.query(change, [key.group, key.stream, key.partition])
     const outcomes = all((one) => store.commit(one, { epoch: 1, position: 10n }))
     const observer = new pg.Client({ connectionString: fresh.connectionString })

@@ -50,6 +50,24 @@ export function storeResetContract(kind: string, open: () => Promise<StoreHarnes
       expect(await store.history({ limit: 1 })).toMatchObject([{ ...key, from: null, to: 5n }])
     })
 
+    it('a reset by a caller who has read something older changes nothing', async () => {
+      const seen = await store.open(key, { above: 0, start: 0n })
+      const owner = await store.open(key, { above: seen.epoch, start: 0n })
+      await store.commit(key, { epoch: owner.epoch, position: 100n })
+      expect(await store.resetIf(key, seen, change)).toBeNull()
+      expect(await store.resetIf({ ...key, partition: 9 }, seen, change)).toBeNull()
+      expect(await store.read(key.group, key.stream)).toMatchObject([{ position: 100n, epoch: owner.epoch, replay: 0 }])
+      expect(await store.history({ limit: 1 })).toEqual([])
+      expect(await store.resetIf(key, owner, change)).toMatchObject({ position: 5n, replay: 1 })
+      expect(await store.resetIf(key, { ...owner, replay: 1 }, change)).toBeNull()
+    })
+
+    it('a reset begins a replay above one that the store does not know', async () => {
+      expect(await store.reset(key, { ...change, replayAbove: 3 })).toMatchObject({ position: 5n, replay: 4 })
+      expect(await store.reset(key, { ...change, replayAbove: 3 })).toMatchObject({ replay: 5 })
+      expect(await store.reset(key, { ...change, replayAbove: 9 })).toMatchObject({ replay: 10 })
+    })
+
     it('of 32 resets and 32 commits at once every reset counts', async () => {
       const { epoch } = await store.open(key, { above: 0, start: 0n })
       await Promise.all(

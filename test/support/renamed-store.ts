@@ -52,6 +52,10 @@ export function renamedStore(store: OffsetStoreClient, groups: Renaming, streams
     open: async (key, options) => outside(await store.open(inside(key), options))[0]!,
     commit: (key, commit) => store.commit(inside(key), commit),
     reset: async (key, change) => outside(await store.reset(inside(key), change))[0]!,
+    resetIf: async (key, seen, change) => {
+      const stored = await store.resetIf(inside(key), seen, change)
+      return stored && outside(stored)[0]!
+    },
     history: async ({ limit, ...wanted }) =>
       (await store.history({ ...filter(wanted), limit })).flatMap((row) => outside(row)),
     assert: (offset) => store.assert(inside(offset)),

@@ -43,3 +43,21 @@ describe('to open many partitions', () => {
     await expect(open()).rejects.toThrow('connection lost')
   })
 })
+
+describe('to open a partition whose position the log has lost', () => {
+  it('puts back no newer owner: the worker may have been frozen since it read the position', async () => {
+    const { runtime, open } = await ground(1)
+    const of = { ...name, partition: 0 }
+    const settings = { ...runtime.settings, outOfRange: 'first' as const }
+    Object.assign(runtime, { settings })
+    const seen = await runtime.store.open(of, { above: 0, start: 100n })
+    vi.spyOn(runtime.source, 'resolve').mockImplementation(async () => {
+      // Meanwhile another worker has opened the partition, and come far.
+      const owner = await runtime.store.open(of, { above: seen.epoch, start: 0n })
+      await runtime.store.commit(of, { epoch: owner.epoch, position: 9_000n })
+      return 0n
+    })
+    await open()
+    expect(await runtime.store.read(name.group, name.stream)).toMatchObject([{ position: 9_000n, replay: 0 }])
+  })
+})

@@ -7,11 +7,12 @@ import type {
   NewPosition,
   OffsetFilter,
   OffsetStoreClient,
+  SeenOffset,
   StoredOffset,
 } from '../../ports/index.js'
 import type { Beside } from '../../storing/beside.js'
 import { inTurn } from '../../storing/in-turn.js'
-import { beginning, byName, partitionOf, stale } from '../../storing/rules.js'
+import { beginning, byName, isStill, partitionOf, stale } from '../../storing/rules.js'
 import type { CommittedOffset } from '../client/groups.js'
 import type { GroupOffsets } from './group-offsets.js'
 import { readNote, writeNote } from './offset-note.js'
@@ -106,15 +107,28 @@ export class KafkaOffsets implements OffsetStoreClient {
     })
   }
 
-  reset(key: PartitionKey, { kind, to, by, why, identity }: NewPosition): Promise<StoredOffset> {
+  async reset(key: PartitionKey, change: NewPosition): Promise<StoredOffset> {
+    return (await this.#reset(key, change))!
+  }
+
+  resetIf(key: PartitionKey, seen: SeenOffset, change: NewPosition): Promise<StoredOffset | null> {
+    return this.#reset(key, change, seen)
+  }
+
+  #reset(
+    key: PartitionKey,
+    { kind, to, by, why, identity, replayAbove = 0 }: NewPosition,
+    seen?: SeenOffset,
+  ): Promise<StoredOffset | null> {
     return this.#change(key, async (stored) => {
+      if (seen && !isStill(stored, seen)) return null
       // The database is asked first: a change that nobody can be told of later is not made.
       const known = await this.beside.known.of(key)
       const { changes } = await this.beside.open()
       const now = await this.#put(key, {
         position: to,
         epoch: Math.max(stored?.epoch ?? 0, known?.epoch ?? 0) + 1,
-        replay: Math.max(stored?.replay ?? 0, known?.replay ?? 0) + 1,
+        replay: Math.max(stored?.replay ?? 0, known?.replay ?? 0, replayAbove) + 1,
         identity: identity ?? stored?.identity ?? null,
       })
       await changes.add({ ...partitionOf(key), kind, from: stored?.position ?? null, to, by, why })

@@ -7,9 +7,11 @@ import type {
   NotedPartition,
   OffsetFilter,
   OffsetStoreClient,
+  SeenOffset,
   StoredOffset,
 } from '../../ports/index.js'
 import type { StoredRecord } from '../../storing/group-records.js'
+import { isStill } from '../../storing/rules.js'
 
 const nameOf = ({ group, stream, partition }: PartitionKey) => JSON.stringify([group, stream, partition])
 
@@ -94,14 +96,19 @@ export class MemoryOffsets implements OffsetStoreClient {
     return { outcome: 'committed' }
   }
 
-  async reset(key: PartitionKey, { kind, to, by, why, identity }: NewPosition): Promise<StoredOffset> {
+  async resetIf(key: PartitionKey, seen: SeenOffset, change: NewPosition): Promise<StoredOffset | null> {
+    const old = this.memory.offsets.get(nameOf(key))
+    return isStill(old, seen) ? this.reset(key, change) : null
+  }
+
+  async reset(key: PartitionKey, { kind, to, by, why, identity, replayAbove = 0 }: NewPosition): Promise<StoredOffset> {
     const old = this.memory.offsets.get(nameOf(key))
     const { group, stream, partition } = key
     this.memory.note({ group, stream, partition, kind, from: old?.position ?? null, to, by, why })
     return this.#put(key, {
       position: to,
       epoch: (old?.epoch ?? 0) + 1,
-      replay: (old?.replay ?? 0) + 1,
+      replay: Math.max(old?.replay ?? 0, replayAbove) + 1,
       identity: identity ?? old?.identity ?? null,
     })
   }

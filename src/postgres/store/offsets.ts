@@ -7,6 +7,7 @@ import type {
   NewPosition,
   OffsetFilter,
   OffsetStoreClient,
+  SeenOffset,
   StoredOffset,
 } from '../../ports/index.js'
 import { Gather } from '../../storing/gather.js'
@@ -76,15 +77,24 @@ export class PostgresOffsets implements OffsetStoreClient {
     return this.#commits.ask({ key, epoch, position })
   }
 
-  async reset(
+  async reset(key: PartitionKey, change: NewPosition): Promise<StoredOffset> {
+    return (await this.#reset(key, change))!
+  }
+
+  resetIf(key: PartitionKey, seen: SeenOffset, change: NewPosition): Promise<StoredOffset | null> {
+    return this.#reset(key, change, seen)
+  }
+
+  async #reset(
     { group, stream, partition }: PartitionKey,
-    { kind, to, by, why, identity = null }: NewPosition,
-  ): Promise<StoredOffset> {
+    { kind, to, by, why, identity = null, replayAbove = 0 }: NewPosition,
+    { epoch, replay }: Partial<SeenOffset> = {},
+  ): Promise<StoredOffset | null> {
     const [row] = await this.#offsets(
-      `select ${offsetColumns} from ${this.#schema}.change_offset($1, $2, $3, $4, $5, $6, $7, $8)`,
-      [group, stream, partition, kind, String(to), by, why, identity],
+      `select ${offsetColumns} from ${this.#schema}.change_offset($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+      [group, stream, partition, kind, String(to), by, why, identity, replayAbove, epoch ?? null, replay ?? null],
     )
-    return row!
+    return row ?? null
   }
 
   history(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]> {

@@ -2,6 +2,7 @@ import { eventStreams } from './event-streams.js'
 import { groupsTable } from './groups-table.js'
 import { inboxTable } from './inbox-table.js'
 import { offsetChanges } from './offset-changes.js'
+import { offsetChangesIfSeen } from './offset-changes-if-seen.js'
 import { partitionsTable } from './partitions-table.js'
 import { raisedTokens } from './raised-tokens.js'
 
@@ -115,5 +116,12 @@ end $$;
     // Code that does not know them is fenced off by them all the same.
     breaking: false,
     sql: raisedTokens,
+  },
+  {
+    id: 8,
+    name: 'offset changes if seen',
+    // Older code calls a function that is gone.
+    breaking: true,
+    sql: offsetChangesIfSeen,
   },
 ]

@@ -8,12 +8,13 @@ import type {
   NotedPartition,
   OffsetFilter,
   OffsetStoreClient,
+  SeenOffset,
   StoredOffset,
 } from '../../ports/index.js'
 import type { Beside } from '../../storing/beside.js'
 import { inTurn } from '../../storing/in-turn.js'
 import { furthest, type Known } from '../../storing/last-known.js'
-import { beginning, byName, partitionOf, stale } from '../../storing/rules.js'
+import { beginning, byName, isStill, partitionOf, stale } from '../../storing/rules.js'
 import { type FoundRecord, shownFor } from './offset-record.js'
 import type { Records } from './records.js'
 
@@ -108,14 +109,27 @@ export class RabbitmqOffsets implements OffsetStoreClient {
     })
   }
 
-  reset(key: PartitionKey, { kind, to, by, why, identity }: NewPosition): Promise<StoredOffset> {
+  async reset(key: PartitionKey, change: NewPosition): Promise<StoredOffset> {
+    return (await this.#reset(key, change))!
+  }
+
+  resetIf(key: PartitionKey, seen: SeenOffset, change: NewPosition): Promise<StoredOffset | null> {
+    return this.#reset(key, change, seen)
+  }
+
+  #reset(
+    key: PartitionKey,
+    { kind, to, by, why, identity, replayAbove = 0 }: NewPosition,
+    seen?: SeenOffset,
+  ): Promise<StoredOffset | null> {
     return this.#change(key, async ({ found: tracked }) => {
       // The database is asked first: a change that nobody can be told of later is not made.
       const { changes } = await this.beside.open()
       const { note, known } = await this.#lastKnown(key)
       const found = foundIn(tracked, note) ?? (note ? known : null)
+      if (seen && !isStill(found, seen)) return null
       const epoch = Math.max(found?.epoch ?? 0, known?.epoch ?? 0) + 1
-      const replay = Math.max(found?.replay ?? 0, known?.replay ?? 0) + 1
+      const replay = Math.max(found?.replay ?? 0, known?.replay ?? 0, replayAbove) + 1
       const belongs = identity ?? note?.identity ?? null
       const now = await this.#put(key, { position: to, epoch, replay }, tracked, belongs)
       await changes.add({ ...partitionOf(key), kind, from: found?.position ?? null, to, by, why })
