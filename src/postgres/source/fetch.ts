@@ -12,7 +12,7 @@ export interface Row {
   /** The JSON document. */
   readonly data: string
   readonly headers: string | null
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; -1 for `infinity` and `-infinity`, which are no times. */
   readonly timestamp: number
 }
 
@@ -53,7 +53,14 @@ export async function fetchRows(pool: pg.Pool, events: string, wanted: Wanted): 
 }
 
 function rowOf([position, key, type, data, headers, timestamp]: Fields): Row {
-  return { position: BigInt(position), key, type, data, headers, timestamp: Math.floor(timestamp) }
+  return {
+    position: BigInt(position),
+    key,
+    type,
+    data,
+    headers,
+    timestamp: Number.isFinite(timestamp) ? Math.floor(timestamp) : -1,
+  }
 }
 
 /** Bytes that a row takes in memory, about: its texts and what the objects around them cost. */

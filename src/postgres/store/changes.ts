@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { dateFrom } from '../../model/times.js'
 import type { DatabaseClient, HistoryEntry, OffsetChange, OffsetFilter } from '../../ports/index.js'
 import { answerTimeout, ask } from '../client/ask.js'
 import type { PostgresSettings } from '../client/options.js'
@@ -36,16 +37,21 @@ export class PostgresChanges implements ChangeLog {
 
   async list({ limit, ...filter }: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]> {
     // pg gives bigints as text.
-    type Row = Omit<HistoryEntry, 'from' | 'to'> & { from_position: string | null; to_position: string | null }
+    type Row = Omit<HistoryEntry, 'from' | 'to' | 'at'> & {
+      from_position: string | null
+      to_position: string | null
+      at: unknown
+    }
     const rows = await this.#query<Row>(
       `select "group", stream, partition, kind, from_position, to_position, by, why, at
        from ${this.#table} where ${matchingEntries} order by id desc limit $4`,
       [...pickedBy(filter), limit],
     )
-    return rows.map(({ from_position, to_position, ...row }) => ({
+    return rows.map(({ from_position, to_position, at, ...row }) => ({
       ...row,
       from: from_position === null ? null : BigInt(from_position),
       to: to_position === null ? null : BigInt(to_position),
+      at: dateFrom(at),
     }))
   }
 

@@ -1,4 +1,5 @@
 import type { PartitionKey } from '../../model/partition.js'
+import { dateFrom } from '../../model/times.js'
 import type { CommitOutcome, StoredOffset } from '../../ports/index.js'
 import { stale } from '../../storing/rules.js'
 import { keyArrays, keyColumns, type StatementOfMany } from './gathered-statement.js'
@@ -10,13 +11,14 @@ export interface OffsetRow extends PartitionKey {
   readonly epoch: string
   readonly replay: number
   readonly identity: string | null
-  readonly updated_at: Date
+  /** As the driver's parsers make it. */
+  readonly updated_at: unknown
 }
 
 export const offsetColumns = `${keyColumns}, "offset", epoch, replay, identity, updated_at`
 
 export function offsetOf({ offset, epoch, updated_at, ...row }: OffsetRow): StoredOffset {
-  return { ...row, position: BigInt(offset) + 1n, epoch: Number(epoch), updatedAt: updated_at }
+  return { ...row, position: BigInt(offset) + 1n, epoch: Number(epoch), updatedAt: dateFrom(updated_at) }
 }
 
 export interface OffsetOpening {
