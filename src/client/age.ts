@@ -21,7 +21,7 @@ export async function agesAt(
   source: SourceClient,
   positions: readonly { readonly key: PartitionKey; readonly position: bigint }[],
 ): Promise<Map<number, number | null>> {
-  // A timer of its own: one of AbortSignal.timeout() is lost where only a signal made of it is held.
+  // A timer of its own: see src/model/signals.ts.
   const over = new AbortController()
   const timer = setTimeout(() => over.abort(), longest)
   const look = async (one: (typeof positions)[number]) =>
