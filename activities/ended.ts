@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity'
 import { type GroupName, sliceWorkflowId } from '../src/model/partition.js'
 import { pauseFor } from '../src/model/pause.js'
+import { joined } from '../src/model/signals.js'
 import { reporting } from './failure.js'
 import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
@@ -21,12 +22,16 @@ export function createEnded({ cluster, settings, draining, queues, errors }: Con
   return ({ name, slices }: { readonly name: GroupName; readonly slices: readonly number[] }): Promise<number[]> =>
     reporting(errors, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
-        const signal = AbortSignal.any([Context.current().cancellationSignal, draining])
-        const until = Date.now() + longest
-        for (let left = [...slices]; ; await pauseFor(lookEvery, signal)) {
-          const running = await Promise.all(left.map((slice) => runs(sliceWorkflowId(name, slice))))
-          left = left.filter((_, index) => running[index])
-          if (left.length === 0 || signal.aborted || Date.now() > until) return left
+        const { signal, leave } = joined(Context.current().cancellationSignal, draining)
+        const until = performance.now() + longest
+        try {
+          for (let left = [...slices]; ; await pauseFor(lookEvery, signal)) {
+            const running = await Promise.all(left.map((slice) => runs(sliceWorkflowId(name, slice))))
+            left = left.filter((_, index) => running[index])
+            if (left.length === 0 || signal.aborted || performance.now() > until) return left
+          }
+        } finally {
+          leave()
         }
       }),
     )

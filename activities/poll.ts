@@ -3,6 +3,7 @@ import type { PollInput, PollResult } from '../src/model/batch.js'
 import { isTidemarkError, messageOf } from '../src/model/errors.js'
 import { bySlice } from '../src/model/partition.js'
 import { pauseFor } from '../src/model/pause.js'
+import { joined } from '../src/model/signals.js'
 import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
 import { SliceWatch } from './polling/slice-watch.js'
@@ -27,21 +28,21 @@ export function createPoll(runtime: ConsumerRuntime) {
   const { source, settings, draining, log } = runtime
   return ({ name, partitions, slices }: PollInput): Promise<PollResult> =>
     reporting(runtime.errors, async () => {
-      const signal = AbortSignal.any([Context.current().cancellationSignal, draining])
+      const { signal, leave } = joined(Context.current().cancellationSignal, draining)
       const watches = [...bySlice(partitions, slices).keys()].map((slice) => new SliceWatch(runtime, name, slice))
       const stop = heartbeats(settings.heartbeatTimeoutMs, () => ({
         resting: watches.filter(({ state }) => state === 'resting').length,
         slices: watches.length,
       }))
-      const until = Date.now() + longest
-      let restLookedAt = 0
-      let partitionsAt = Date.now()
+      const until = performance.now() + longest
+      let restLookedAt = Number.NEGATIVE_INFINITY
+      let partitionsAt = performance.now()
       let silentSince: number | null = null
 
       /** Partitions that were added; throws once the log has not answered for a while. */
       async function added(): Promise<number[]> {
-        if (Date.now() - partitionsAt < partitionsEvery) return []
-        partitionsAt = Date.now()
+        if (performance.now() - partitionsAt < partitionsEvery) return []
+        partitionsAt = performance.now()
         try {
           const there = await source.partitions()
           silentSince = null
@@ -49,16 +50,16 @@ export function createPoll(runtime: ConsumerRuntime) {
         } catch (error) {
           // The batches of its partitions report a stream that is gone.
           if (isTidemarkError(error) && error.code === 'STREAM_NOT_FOUND') return []
-          silentSince ??= Date.now()
+          silentSince ??= performance.now()
           log.warn({ ...name, error: messageOf(error) }, 'could not look for added partitions')
-          if (Date.now() - silentSince >= unreachableFor) throw error
+          if (performance.now() - silentSince >= unreachableFor) throw error
           return []
         }
       }
 
       async function look(): Promise<void> {
-        const all = Date.now() - restLookedAt >= lookAtRestEvery
-        if (all) restLookedAt = Date.now()
+        const all = performance.now() - restLookedAt >= lookAtRestEvery
+        if (all) restLookedAt = performance.now()
         const due = watches.filter(({ quiet }) => all || !quiet)
         const looks = await Promise.allSettled(due.map((watch) => watch.look()))
         const failed = looks.find((one) => one.status === 'rejected')
@@ -76,10 +77,11 @@ export function createPoll(runtime: ConsumerRuntime) {
             ),
           }
           const news = result.added.length + result.missing.length + result.stopped.length > 0
-          if (news || signal.aborted || Date.now() > until) return result
+          if (news || signal.aborted || performance.now() > until) return result
           await pauseFor(lookEvery, signal)
         }
       } finally {
+        leave()
         stop()
         for (const watch of watches) watch.stop()
       }

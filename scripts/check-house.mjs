@@ -3,6 +3,7 @@
  *
  * - A source file stays within 400 lines, and from 300 on it is asked whether it is still one idea.
  * - Nothing of the machine it was written on gets in: no paths of a working directory.
+ * - No signal is made that weak references hold, nor a timer: see src/model/signals.ts.
  * - The lock file names no registry, so that everybody installs from their own.
  */
 import { execFileSync } from 'node:child_process'
@@ -14,6 +15,8 @@ const counted = /^(src|workflows|activities)\/.*\.(ts|mjs|js)$/
 // In pieces, or this file would find itself. Not inside a longer path or address.
 const machinePaths = new RegExp(`(?<![\\w.-])(${['/wo' + 'rk/', '/ro' + 'ot/', '/Us' + 'ers/'].join('|')})`)
 const registryHosts = /"resolved":\s*"https?:|\/\/[^/\s"']*(registry|npmjs|artifactory|nexus|verdaccio)[^/\s"']*\//i
+const shipped = /^(src(?!\/local)|workflows|activities)\//
+const weakSignals = /AbortSignal\.(any|timeout)\(/
 const binary = /\.(png|jpg|gif|ico|woff2?|gz|zst|bin)$/
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -34,6 +37,10 @@ for (const file of files) {
   lines.forEach((line, index) => {
     const path = machinePaths.exec(line)
     if (path) faults.push(`${file}:${index + 1}: path of one machine: ${path[0]}`)
+    if (shipped.test(file) && weakSignals.test(line))
+      faults.push(
+        `${file}:${index + 1}: a signal that may be collected; use joined() or a controller with a timer of its own`,
+      )
   })
   if (file.endsWith('package-lock.json') || file.endsWith('.npmrc')) {
     const host = registryHosts.exec(text)

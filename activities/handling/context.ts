@@ -10,18 +10,16 @@ import type { Outgoing } from './outputs.js'
 export function contextBuilder(
   {
     log,
-    signal,
     changesOfOwner,
   }: {
     readonly log: Log
-    readonly signal: AbortSignal
     /** Takes what `commit` throws because the partition has another owner: a handler may throw anything that only looks like it. */
     readonly changesOfOwner: WeakSet<object>
   },
   { key, token, replay, stored }: Delivery,
-): (outgoing: Outgoing) => HandlerContext {
+): (outgoing: Outgoing, signal: AbortSignal) => HandlerContext {
   const manual = stored ?? notManual(key)
-  return (outgoing) => ({
+  return (outgoing, signal) => ({
     ...key,
     attempt: token.attempt,
     replay,

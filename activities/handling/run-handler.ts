@@ -31,17 +31,18 @@ export function handlerRunner(
   /** From `context.commit`: the partition has another owner, or begins elsewhere. No failure of the handler. */
   const changesOfOwner = new WeakSet<object>()
   const stop = stopOf({ stopped }, delivery)
-  const contextWith = contextBuilder({ log, signal: stop.signal, changesOfOwner }, delivery)
+  const contextWith = contextBuilder({ log, changesOfOwner }, delivery)
 
   return async (chunk, call, send) => {
     const outgoing = outgoingOf(output, key, chunk, send)
+    const stopped = new AbortController()
     const work = async () => {
-      await call(contextWith(outgoing))
+      await call(contextWith(outgoing, stopped.signal))
       await outgoing.finish()
     }
     try {
       // Begins in a turn of its own, so that what a function throws at once is no different from what it throws later.
-      await untilStopped(Promise.resolve().then(work), stop)
+      await untilStopped(Promise.resolve().then(work), stop, stopped)
     } catch (thrown) {
       throw isOwn(thrown, changesOfOwner, outgoing.failures) ? thrown : handlerFailed(thrown, key, chunk)
     } finally {

@@ -1,28 +1,37 @@
+import { joined } from '../../src/model/signals.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import type { Delivery } from './delivery.js'
 
 /** What makes Tidemark let go of a handler in the middle of a chunk. */
 export interface Stop {
-  readonly signal: AbortSignal
-  /** The end of the worker: one of the reasons for `signal`. */
   readonly worker: AbortSignal
+  /** Takes back this partition alone. */
+  readonly partition?: AbortSignal
 }
 
 export function stopOf({ stopped: worker }: Pick<ConsumerRuntime, 'stopped'>, { stopped }: Delivery): Stop {
-  return { worker, signal: stopped ? AbortSignal.any([worker, stopped]) : worker }
+  return { worker, ...(stopped && { partition: stopped }) }
 }
 
 /**
  * Lets go of a handler that does not end when it has to. Its transaction is rolled back; its promise is left alone.
  *
+ * @param chunk aborted then, for the handler. It is of this chunk alone: handlers add listeners that they never take off
  * @throws Error when the signal aborts first; what `work` throws
  */
-export async function untilStopped<T>(work: Promise<T>, { signal, worker }: Stop): Promise<T> {
-  let onStop = () => {}
+export async function untilStopped<T>(
+  work: Promise<T>,
+  { worker, partition }: Stop,
+  chunk?: AbortController,
+): Promise<T> {
+  const either = joined(worker, partition)
+  const { signal } = either
   const end = new Promise<never>((_, reject) => {
-    onStop = () => {
+    const onStop = () => {
       const what = worker.aborted ? 'the worker stopped' : 'the partition was taken back'
-      reject(new Error(`${what} before the handler was done; the chunk is handled again`))
+      const error = new Error(`${what} before the handler was done; the chunk is handled again`)
+      chunk?.abort(error)
+      reject(error)
     }
     if (signal.aborted) onStop()
     else signal.addEventListener('abort', onStop, { once: true })
@@ -30,6 +39,6 @@ export async function untilStopped<T>(work: Promise<T>, { signal, worker }: Stop
   try {
     return await Promise.race([work, end])
   } finally {
-    signal.removeEventListener('abort', onStop)
+    either.leave()
   }
 }

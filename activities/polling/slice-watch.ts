@@ -57,7 +57,7 @@ export class SliceWatch {
 
   /** Whether the slice has been missing long enough to be started again. */
   get gone(): boolean {
-    return this.#ended || (this.#missingSince !== null && Date.now() - this.#missingSince >= missingAfter)
+    return this.#ended || (this.#missingSince !== null && performance.now() - this.#missingSince >= missingAfter)
   }
 
   /** Looks at the slice's workflow. Throws where Temporal does not answer. */
@@ -66,7 +66,7 @@ export class SliceWatch {
     this.#ended = look?.status === 'running' && (await this.#endStranded(look.taskQueue))
     const status = this.#ended ? 'ended' : (look?.status ?? 'ended')
     this.#state = status === 'running' ? 'working' : status === 'ended' ? 'missing' : status
-    if (this.#state === 'missing') this.#missingSince ??= Date.now()
+    if (this.#state === 'missing') this.#missingSince ??= performance.now()
     else this.#missingSince = null
     // A batch that is under way has its partitions. Those that rest are listed even so.
     const rest = status === 'running' ? look?.memo.rest : undefined
@@ -159,18 +159,18 @@ export class SliceWatch {
 
   /** Brokers forget the offsets of groups that commit nothing. */
   #keepOffsets({ partitions }: NonNullable<SliceMemo['rest']>): void {
-    if (Date.now() - this.#keptAt < keepEvery) return
-    this.#keptAt = Date.now()
+    if (performance.now() - this.#keptAt < keepEvery) return
+    this.#keptAt = performance.now()
     for (const partition of Object.keys(partitions))
       void this.runtime.keepOffset({ ...this.name, partition: Number(partition) })
   }
 
   async #wakeAgain(rest: NonNullable<SliceMemo['rest']>): Promise<void> {
-    if (Date.now() - this.#woken!.at >= wakeAgainAfter) await this.#wake(rest)
+    if (performance.now() - this.#woken!.at >= wakeAgainAfter) await this.#wake(rest)
   }
 
   async #wake({ count }: NonNullable<SliceMemo['rest']>): Promise<void> {
-    this.#woken = { count, at: Date.now() }
+    this.#woken = { count, at: performance.now() }
     const { cluster, log } = this.runtime
     await cluster.signal(sliceWorkflowId(this.name, this.slice), names.wake).catch((error) => {
       log.debug({ ...this.name, slice: this.slice, error: String(error) }, 'could not wake a slice; trying again')

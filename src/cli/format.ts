@@ -5,9 +5,9 @@ const units = [
   ['m', 60_000],
 ] as const
 
-/** A length of time for people, two digits or so: `0s`, `850ms`, `42s`, `3m12s`, `5h20m`, `12d4h`. `-` for null. */
+/** A length of time for people, two digits or so: `0s`, `850ms`, `42s`, `3m12s`, `5h20m`, `12d4h`. `-` for null and what is no length. */
 export function age(ms: number | null): string {
-  if (ms === null) return '-'
+  if (ms === null || !Number.isFinite(ms)) return '-'
   if (ms < second) return ms < 1 ? '0s' : `${Math.round(ms)}ms`
   for (const [index, [unit, length]] of units.entries()) {
     if (ms < length) continue
@@ -18,13 +18,14 @@ export function age(ms: number | null): string {
   return `${Math.floor(ms / second)}s`
 }
 
-/** How long ago an ISO time was, `-` for null. */
+/** How long ago an ISO time was, `-` for null and what is no time. */
 export function ago(time: string | null, now = Date.now()): string {
   return time === null ? '-' : age(Math.max(0, now - Date.parse(time)))
 }
 
-/** `2026-07-01 08:00:00Z` */
-export function when(time: Date): string {
+/** `2026-07-01 08:00:00Z`; `-` for null. */
+export function when(time: Date | null): string {
+  if (time === null) return '-'
   return time.toISOString().replace('T', ' ').replace(/\.\d+/, '')
 }
 

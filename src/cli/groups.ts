@@ -26,14 +26,24 @@ Examples:
     .action(async ({ json, config, ...wanted }: GroupOptions & { json?: boolean }) => {
       const { groups, notes } = await inSession(await loadConfig(config), (session) => storedGroups(session, wanted))
       for (const note of notes) process.stderr.write(`tidemark: ${note}\n`)
-      const lines = groups.map((one) => ({ ...one, lag: text(one.lag), lastCommit: one.lastCommit.toISOString() }))
+      const lines = groups.map((one) => ({
+        ...one,
+        lag: text(one.lag),
+        lastCommit: one.lastCommit?.toISOString() ?? null,
+      }))
       if (json) process.stdout.write(`${JSON.stringify(lines)}\n`)
       else if (lines.length === 0) process.stdout.write('the store knows no such groups yet\n')
       else
         process.stdout.write(
           table(
             ['GROUP', 'STREAM', 'PARTITIONS', 'LAG', 'LAST COMMIT'],
-            lines.map((one) => [one.group, one.stream, one.partitions, one.lag ?? '-', `${ago(one.lastCommit)} ago`]),
+            lines.map((one) => [
+              one.group,
+              one.stream,
+              one.partitions,
+              one.lag ?? '-',
+              one.lastCommit === null ? '-' : `${ago(one.lastCommit)} ago`,
+            ]),
           ),
         )
     })

@@ -48,7 +48,7 @@ function countOf(text: string): number {
 }
 
 function jsonOf({ group, stream, partition, kind, from, to, by, why, at }: HistoryEntry) {
-  return { group, stream, partition, kind, from: text(from), to: text(to), by, why, at: at.toISOString() }
+  return { group, stream, partition, kind, from: text(from), to: text(to), by, why, at: at?.toISOString() ?? null }
 }
 
 function show(entries: readonly HistoryEntry[]): string {

@@ -1,6 +1,7 @@
 import { eachOf } from '../model/each-of.js'
 import type { PartitionKey } from '../model/partition.js'
-import type { ByteBudget, SourceClient } from '../ports/index.js'
+import { dateOf } from '../model/times.js'
+import type { ByteBudget, Message, SourceClient } from '../ports/index.js'
 
 /** Looks under way at the same time. */
 const lanes = 8
@@ -14,15 +15,28 @@ const unlimited: ByteBudget = { take: async () => ({ resize: () => {}, release: 
 
 /**
  * How old the message at each position is, ms: for how long the oldest one has been waiting to be handled. Null where it can't be
- * read or decoded in time.
+ * read or decoded in time, or nobody knows when it was written.
  */
 export async function agesAt(
   source: SourceClient,
   positions: readonly { readonly key: PartitionKey; readonly position: bigint }[],
 ): Promise<Map<number, number | null>> {
-  const signal = AbortSignal.timeout(longest)
-  const look = async (one: (typeof positions)[number]) => [one.key.partition, await ageAt(source, one, signal)] as const
-  return new Map(await eachOf(positions, lanes, look))
+  // A timer of its own: see src/model/signals.ts.
+  const over = new AbortController()
+  const timer = setTimeout(() => over.abort(), longest)
+  const look = async (one: (typeof positions)[number]) =>
+    [one.key.partition, await ageAt(source, one, over.signal)] as const
+  try {
+    return new Map(await eachOf(positions, lanes, look))
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Null where the log does not know when the message was written. Clocks differ: a message from the future is a new one. */
+function ageOf({ timestamp }: Message): number | null {
+  const written = dateOf(timestamp)
+  return written && Math.max(0, Date.now() - written.getTime())
 }
 
 async function ageAt(
@@ -33,14 +47,13 @@ async function ageAt(
   if (signal.aborted) return null
   const reader = source.read(position, { key, replay: 0, fetchBytes, budget: unlimited, signal })
   try {
-    const deadline = Date.now() + longestLook
+    const deadline = performance.now() + longestLook
     // A chunk may hold nothing but a gap.
-    for (let left = longestLook; left > 0; left = deadline - Date.now()) {
+    for (let left = longestLook; left > 0; left = deadline - performance.now()) {
       const chunk = await reader.next({ maxMessages: 1, waitMs: left })
       chunk?.release()
       const message = chunk?.messages[0]
-      // Clocks differ: a message from the future is a new one.
-      if (message) return Math.max(0, Date.now() - message.timestamp)
+      if (message) return ageOf(message)
       if (!chunk || chunk.poison) return null
     }
     return null

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TidemarkError } from '../model/errors.js'
+import { joined } from '../model/signals.js'
 
 interface Closable {
   close(): Promise<unknown>
@@ -38,7 +39,8 @@ export async function connectOnce<T extends Closable>(
 /** The result of `work`, if it comes within `ms`. Otherwise `work` goes on unobserved. Throws as `connectOnce`. */
 export async function answerWithin<T>(what: string, work: Promise<T>, ms: number, signal?: AbortSignal): Promise<T> {
   const over = new AbortController()
-  const end = sleep(ms, undefined, { signal: AbortSignal.any([over.signal, ...(signal ? [signal] : [])]) }).then(
+  const either = joined(over.signal, signal)
+  const end = sleep(ms, undefined, { signal: either.signal }).then(
     () => {
       throw new TidemarkError('UNREACHABLE', `${what} does not answer: is the address right, is a firewall in between?`)
     },
@@ -51,5 +53,6 @@ export async function answerWithin<T>(what: string, work: Promise<T>, ms: number
     return await Promise.race([work, end])
   } finally {
     over.abort()
+    either.leave()
   }
 }

@@ -1,6 +1,7 @@
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import { messageOf } from '../model/errors.js'
 import type { GroupName } from '../model/partition.js'
+import { dateOf } from '../model/times.js'
 import type { StoredOffset } from '../ports/index.js'
 import { answerWithin, placeOf } from './deadline.js'
 import type { Wanted } from './find.js'
@@ -16,7 +17,8 @@ export interface StoredGroup {
   readonly partitions: number
   /** Null where the config has no source of that stream, or it does not answer. */
   readonly lag: bigint | null
-  readonly lastCommit: Date
+  /** Null where that is unknown. */
+  readonly lastCommit: Date | null
 }
 
 /**
@@ -56,7 +58,7 @@ export async function storedGroups(
       stream,
       partitions: theirs.length,
       lag: log ? sumOfLag(theirs.map((row) => ({ lag: lagOf(row, log) }))) : null,
-      lastCommit: new Date(Math.max(...theirs.map(({ updatedAt }) => updatedAt.getTime()))),
+      lastCommit: dateOf(Math.max(...theirs.map(({ updatedAt }) => updatedAt?.getTime() ?? 0))),
     }
   })
   return { groups, notes }

@@ -15,7 +15,7 @@ const patience = 60_000
  * @returns false where it was ended, and has to be started again
  */
 export async function handedOver(client: Client, { group, stream }: GroupName, queue: string): Promise<boolean> {
-  const until = Date.now() + patience
+  const until = performance.now() + patience
   const stranded = new StrandedWorkflows(client)
   for (;;) {
     const workflow = await lookAtGroup(client, { group, stream })
@@ -23,7 +23,7 @@ export async function handedOver(client: Client, { group, stream }: GroupName, q
     if (workflow?.state !== 'running') return workflow?.state !== 'failed' || !isOfOtherBuild(workflow.taskQueue, queue)
     if (workflow.taskQueue === queue) return true
     if (await stranded.end(groupWorkflowId(group, stream), queue)) return false
-    if (Date.now() > until) return true
+    if (performance.now() > until) return true
     await sleep(lookEvery)
   }
 }

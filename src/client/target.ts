@@ -1,5 +1,6 @@
 import { TidemarkError } from '../model/errors.js'
 import type { StartSpec } from '../model/start.js'
+import { namesRealDay } from '../model/times.js'
 
 /** Where a position is put: as a consumer's start, or so many offsets from where it is. */
 export type ResetTarget = StartSpec | { readonly by: bigint }
@@ -11,7 +12,7 @@ const tolerance = 60_000
 /**
  * Reads a target as people write it. A time without a zone is meant where this process runs.
  *
- * @throws TidemarkError CONFIG_INVALID for what is none, and for a time that is still to come
+ * @throws TidemarkError CONFIG_INVALID for what is none, and for a time that is still to come or before 1970
  */
 export function parseTarget(text: string, now = Date.now()): ResetTarget {
   const written = text.trim()
@@ -20,6 +21,8 @@ export function parseTarget(text: string, now = Date.now()): ResetTarget {
   if (/^[+-]\d+$/.test(written)) return { by: BigInt(written.replace('+', '')) }
   const timestamp = timeOf(written)
   if (timestamp === null) throw new TidemarkError('CONFIG_INVALID', `'${text}' is no position: use ${forms}`)
+  // Kafka has other meanings for them: -1 is the head.
+  if (timestamp < 0) throw new TidemarkError('CONFIG_INVALID', `${text} lies before 1970: say first`)
   // Everything up to now would be skipped, which is what `next` says.
   if (timestamp > now + tolerance)
     throw new TidemarkError('CONFIG_INVALID', `${text} is still to come: for messages from now on, say next`)
@@ -30,5 +33,5 @@ export function parseTarget(text: string, now = Date.now()): ResetTarget {
 function timeOf(text: string): number | null {
   if (!/^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/.test(text)) return null
   const time = Date.parse(text.length === 10 ? `${text}T00:00` : text.replace(' ', 'T'))
-  return Number.isNaN(time) ? null : time
+  return Number.isNaN(time) || !namesRealDay(text) ? null : time
 }

@@ -69,6 +69,8 @@ const store = z.custom<OffsetStore>((value) => has(value, 'connect') && 'databas
   error: aStore,
 })
 
+const century = 36_500 * 24 * 3_600_000
+
 const errors = z.enum(['message', 'private'], { error: "must be 'message' or 'private'" })
 
 const consumerSchema = z.strictObject({
@@ -89,8 +91,8 @@ const consumerSchema = z.strictObject({
       key: z.custom<DedupeRule['key']>((value) => typeof value === 'function', {
         error: 'must be a function from a message to its key',
       }),
-      // Compared in the database: no timer.
-      retention: duration('7d', 1000, Number.POSITIVE_INFINITY),
+      // Compared in the database, which knows no time that is much later: no timer.
+      retention: duration('7d', 1000, century),
     })
     .optional(),
   ...outputFields,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { StartSpec } from '../model/start.js'
+import { namesRealDay } from '../model/times.js'
 import { count, durationOrOff, shown, size } from '../options/fields.js'
 
 const startForms = "must be 'first', 'last', 'next', { offset } or { timestamp }"
@@ -23,7 +24,13 @@ export const start = z
       return z.NEVER
     }
     const timestamp = new Date(value.timestamp).getTime()
-    if (!Number.isNaN(timestamp)) return { timestamp }
+    const isReal = typeof value.timestamp !== 'string' || namesRealDay(value.timestamp)
+    // Kafka has other meanings for negative ones: -1 is the head.
+    if (timestamp < 0) {
+      context.addIssue(`timestamp ${shown(value.timestamp)} lies before 1970; say 'first'`)
+      return z.NEVER
+    }
+    if (!Number.isNaN(timestamp) && isReal) return { timestamp }
     context.addIssue(
       `timestamp ${shown(value.timestamp)} is not a time; use a Date, ISO text, or milliseconds since 1970`,
     )

@@ -1,3 +1,6 @@
+/** Node's timers count ms in 31 bits, and fire at once when asked for more. */
+export const longestTimer = 2 ** 31 - 1
+
 /**
  * Waits so many milliseconds, or until `signal` aborts. Never rejects, so callers look at the signal afterwards. Uses the
  * global timers because the model imports nothing, not even Node's own modules.
@@ -10,7 +13,7 @@ export function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener('abort', end)
       resolve()
     }
-    const timer = setTimeout(end, ms)
+    const timer = setTimeout(end, Math.min(ms, longestTimer))
     signal.addEventListener('abort', end, { once: true })
   })
 }

@@ -4,7 +4,7 @@ import { type Duration, parseDuration, parseSize, type Size } from '../model/uni
 /* Fields that options of several parts have. An option that is left out has its `fallback`. */
 
 const day = 24 * 3_600_000
-/** Node's timers count ms in 31 bits, 24.8 days, and fire at once when asked for more. */
+/** Node's timers count ms in 31 bits, 24.8 days, and fire at once when asked for more. A little is added to some of them. */
 const longestTimer = 24 * day
 
 /**
@@ -43,6 +43,9 @@ function milliseconds(
   else if (ms > most) context.addIssue(`${shown(value)} is too long: must be at most ${durationText(most)}`)
   return ms ?? z.NEVER
 }
+
+/** How long a server may take, or how often it is asked. Clients multiply and add such times before they become timers, so a day at most. */
+export const serverTime = (fallback: Duration, least: number) => duration(fallback, least, day)
 
 /** A size of at least `least` bytes, parsed to bytes. */
 export const size = (fallback: Size, least = 1) =>

@@ -8,7 +8,8 @@ export interface StoredOffset extends PartitionKey {
   readonly replay: number
   /** Which incarnation of the stream the position belongs to (`SourceClient.identity`); null where the source has none. */
   readonly identity: string | null
-  readonly updatedAt: Date
+  /** Null where that is unknown. */
+  readonly updatedAt: Date | null
 }
 
 /** Something that a person, or a policy, did to a group, to one of its partitions or to a position. Entries are never deleted. */
@@ -23,7 +24,8 @@ export interface HistoryEntry extends GroupName {
   /** Who did it, for people: `user@host`. */
   readonly by: string
   readonly why: string
-  readonly at: Date
+  /** Null where that is unknown. */
+  readonly at: Date | null
 }
 
 /** `reset` by a person, `adopted` from another consumer's offsets, `skipped` because the log has lost the messages. */

@@ -21,7 +21,7 @@ export interface Message<V = unknown> {
   /** Decoded by the source's `value` option; null for a Kafka tombstone. */
   readonly value: V
   readonly headers: MessageHeaders
-  /** When the message was written: milliseconds since 1970, by the log's own clock or the producer's, as the log says; -1 where it says nothing. */
+  /** When the message was written: milliseconds since 1970, by the log's own clock or the producer's, as the log says. -1 where the log has none. */
   readonly timestamp: number
   /** `group/stream/partition/offset/replay`: the same at every retry, another one after a deliberate reset. */
   readonly idempotencyKey: string

@@ -1,3 +1,5 @@
+import { longestTimer } from '../model/pause.js'
+
 /** What was fetched, as a reader hands it out. */
 interface Fetched {
   /** Gives back what it takes. */
@@ -25,7 +27,7 @@ export class FetchAhead<F extends Fetched> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<'late'>((resolve) => {
       this.#interrupt = () => resolve('late')
-      timer = setTimeout(this.#interrupt, Math.max(0, waitMs))
+      timer = setTimeout(this.#interrupt, Math.min(Math.max(0, waitMs), longestTimer))
     })
     try {
       const first = await Promise.race([ahead, late])

@@ -82,7 +82,7 @@ export class Outage {
   }
 
   #now(): number {
-    return (this.options.now ?? Date.now)()
+    return this.options.now?.() ?? performance.now()
   }
 }
 

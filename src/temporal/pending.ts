@@ -1,6 +1,7 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client'
 import type { BatchTrouble } from '../model/batch.js'
 import { held, letGo } from '../model/commands.js'
+import { dateOf } from '../model/times.js'
 
 /** A batch that is under way, or between two tries. */
 export interface PendingBatch {
@@ -76,5 +77,5 @@ async function scheduledAt(client: Client, workflowId: string, activityId: strin
 }
 
 function iso(time: Time | null | undefined): string | null {
-  return time ? new Date(Number(time.seconds) * 1000).toISOString() : null
+  return dateOf(Number(time?.seconds ?? 0) * 1000)?.toISOString() ?? null
 }

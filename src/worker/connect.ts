@@ -37,14 +37,14 @@ export function askWithin<T>(what: string, ask: () => Promise<T>, waiting: Waiti
 }
 
 async function tryWithin<T>(attempt: (leftMs: number) => Promise<T>, { timeoutMs, log, signal }: Waiting): Promise<T> {
-  const started = Date.now()
-  const seconds = () => Math.round((Date.now() - started) / 1000)
+  const started = performance.now()
+  const seconds = () => Math.round((performance.now() - started) / 1000)
   for (let pause = firstPause; ; pause = Math.min(pause * 2, longestPause)) {
     try {
-      return await attempt(Math.max(1, started + timeoutMs - Date.now()))
+      return await attempt(Math.max(1, started + timeoutMs - performance.now()))
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'UNREACHABLE' || signal.aborted) throw error
-      if (Date.now() + pause > started + timeoutMs)
+      if (performance.now() + pause > started + timeoutMs)
         throw new TidemarkError(
           'UNREACHABLE',
           `${messageOf(error)} (tried for ${seconds()} s; connectTimeout sets how long)`,

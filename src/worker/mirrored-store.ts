@@ -40,7 +40,7 @@ export class MirroredStore implements OffsetStoreClient {
     private readonly store: OffsetStoreClient,
     private readonly mirrors: readonly OffsetMirror[],
     log: Log,
-    private readonly now: () => number = Date.now,
+    private readonly now: () => number = () => performance.now(),
   ) {
     const note = 'Nothing is lost: the store has the offsets'
     this.#outage = new Outage(log, {}, 'mirroring offsets', { note, now })

@@ -125,8 +125,8 @@ export class Watchdog {
     one.watched = true
     one.stopped = null
     one.failure = null
-    one.runningSince ??= Date.now()
-    if (Date.now() - one.runningSince >= inOrderAfter) one.failures = 0
+    one.runningSince ??= performance.now()
+    if (performance.now() - one.runningSince >= inOrderAfter) one.failures = 0
   }
 
   /** Not a failure: nothing is waited for. */
@@ -147,10 +147,10 @@ export class Watchdog {
     const failure = workflow?.runId ?? 'missing'
     if (one.failure !== failure) {
       one.failure = failure
-      one.failedAt = Date.now()
+      one.failedAt = performance.now()
       one.failures++
     }
-    if (Date.now() - one.failedAt < pauseAfter(one.failures)) return
+    if (performance.now() - one.failedAt < pauseAfter(one.failures)) return
     // The next look counts its own failure.
     one.failure = null
     const { name, consumer } = one

@@ -73,7 +73,7 @@ export function storeContract(kind: string, open: () => Promise<StoreHarness>, {
       expect(await store.commit(key, commit)).toEqual({ outcome: 'committed' })
       expect(await stored()).toEqual([{ partition: 3, position: 10n, epoch }])
       const [row] = await store.read(key.group, key.stream)
-      expect(row!.updatedAt.getTime()).toBeGreaterThanOrEqual(updatedAt.getTime())
+      expect(row!.updatedAt!.getTime()).toBeGreaterThanOrEqual(updatedAt!.getTime())
     })
 
     it('a position never goes back', async () => {

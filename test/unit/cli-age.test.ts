@@ -16,6 +16,10 @@ it('tells how old the message at each position is, and null where nobody can say
     3: [{ messages: [], poison: { error: new TidemarkError('UNDECODABLE', 'no json'), raw: null, next: 8n } }],
     4: [null],
     5: [new TidemarkError('OUT_OF_RANGE', 'gone')],
+    // Written at a time that the log does not know.
+    6: [{ messages: [{ timestamp: -1 } as Message] }],
+    7: [{ messages: [{ timestamp: Number.POSITIVE_INFINITY } as Message] }],
+    8: [{ messages: [{ timestamp: Number.NaN } as Message] }],
   }
   let released = 0
   let closed = 0
@@ -35,6 +39,6 @@ it('tells how old the message at each position is, and null where nobody can say
   const ages = await agesAt({ read } as unknown as SourceClient, positions)
 
   for (const partition of [0, 1]) expect(Math.round(ages.get(partition)! / hour)).toBe(1)
-  expect([2, 3, 4, 5].map((partition) => ages.get(partition))).toEqual([0, null, null, null])
-  expect({ released, closed }).toEqual({ released: 5, closed: 6 })
+  expect([2, 3, 4, 5, 6, 7, 8].map((partition) => ages.get(partition))).toEqual([0, ...Array(6).fill(null)])
+  expect({ released, closed }).toEqual({ released: 8, closed: 9 })
 })

@@ -20,12 +20,25 @@ it.each([
   expect(parseTarget(text, now)).toEqual(target)
 })
 
-it.each(['', 'begin', '5oo', '1.5', '--3', '2026-13-01', '2026-07-01T08', 'yesterday', '1e3'])(
-  "refuses '%s', naming what there is",
-  (text) => {
-    expect(() => parseTarget(text, now)).toThrow(`'${text}' is no position: use first, last, next, an offset (1400)`)
-  },
-)
+it.each([
+  '',
+  'begin',
+  '5oo',
+  '1.5',
+  '--3',
+  '2026-13-01',
+  '2026-02-30',
+  '2026-02-29T08:00Z',
+  '2026-07-01T08',
+  'yesterday',
+  '1e3',
+])("refuses '%s', naming what there is", (text) => {
+  expect(() => parseTarget(text, now)).toThrow(`'${text}' is no position: use first, last, next, an offset (1400)`)
+})
+
+it('refuses a time before 1970, which logs have other meanings for', () => {
+  expect(() => parseTarget('1969-12-31T23:59:59.999Z', now)).toThrow('lies before 1970: say first')
+})
 
 it('refuses a time that is still to come: all there is would be skipped', () => {
   expect(() => parseTarget('2027-07-01', now)).toThrow(

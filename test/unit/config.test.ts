@@ -184,6 +184,10 @@ describe('a config', () => {
     ],
     [{ start: { offset: -1 } }, 'offset -1 is not a whole number from 0 up'],
     [{ start: { timestamp: 'yesterday' } }, "timestamp 'yesterday' is not a time"],
+    [{ start: { timestamp: '2026-02-30' } }, "start: timestamp '2026-02-30' is not a time"],
+    [{ start: { timestamp: Number.NaN } }, 'start: '],
+    [{ start: { timestamp: -1 } }, "start: timestamp -1 lies before 1970; say 'first'"],
+    [{ start: { timestamp: new Date(Number.NaN) } }, 'start'],
     [{ group: 'a/b' }, "consumers[0] (group 'a/b').group: must not contain '/'"],
     [{ group: '' }, "consumers[0] (group '').group: must not be empty"],
     [

@@ -27,6 +27,7 @@ describe('the option dedupe', () => {
   it.each([
     [{ dedupe: {} }, "consumers[0] (group 'billing').dedupe.key: must be a function from a message to its key"],
     [{ dedupe: { key, retention: 'long' } }, "dedupe.retention: 'long' is not a duration"],
+    [{ dedupe: { key, retention: '36501d' } }, "dedupe.retention: '36501d' is too long: must be at most 36500d"],
     [{ dedupe: { key, ttl: '1d' } }, "dedupe: unknown option 'ttl'"],
     [{ dedupe: { key }, handler: () => {} }, "(group 'billing').dedupe: needs transactional(handler)"],
     [{ dedupe: { key }, commit: 'manual' }, "(group 'billing').dedupe: does not go with commit: manual()"],

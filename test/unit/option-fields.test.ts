@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { isTidemarkError } from '../../src/model/errors.js'
 import { checked } from '../../src/options/checked.js'
-import { count, duration, size } from '../../src/options/fields.js'
+import { count, duration, serverTime, size } from '../../src/options/fields.js'
 
 const day = 24 * 3_600_000
 const schema = z.strictObject({
   wait: duration('1s', 10),
+  asked: serverTime('3s', 10),
   kept: duration('7d', 1_000, Number.POSITIVE_INFINITY),
   memory: size('1MB', 1024),
   many: count(3),
@@ -26,7 +27,7 @@ function problem(options: unknown): string {
 
 describe('an option', () => {
   it('that is left out has its default', () => {
-    expect(parse({})).toEqual({ wait: 1_000, kept: 7 * day, memory: 1024 ** 2, many: 3 })
+    expect(parse({})).toEqual({ wait: 1_000, asked: 3_000, kept: 7 * day, memory: 1024 ** 2, many: 3 })
   })
 
   it.each([
@@ -39,6 +40,11 @@ describe('an option', () => {
   // setTimeout(() => ..., 2 ** 31) fires at once.
   it.each(['25d', '24.1d', 24 * day + 1, 2 ** 31])('that goes into a timer may not be %o', (wait) => {
     expect(problem({ wait })).toMatch(/^part\(\)\.wait: '?[\dd.]+'? is too long: must be at most 24d$/)
+  })
+
+  it('that a client multiplies before it goes into a timer may be a day', () => {
+    expect(parse({ asked: '1d' }).asked).toBe(day)
+    expect(problem({ asked: '25h' })).toBe("part().asked: '25h' is too long: must be at most 1d")
   })
 
   it('that goes into no timer may be longer', () => expect(parse({ kept: '90d' }).kept).toBe(90 * day))

@@ -28,6 +28,21 @@ describe('a pause', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  it.each([2 ** 31, Number.POSITIVE_INFINITY])(
+    'of %d ms, more than a timer can wait, does not end at once',
+    async (ms) => {
+      const end = new AbortController()
+      let over = false
+      const pausing = pauseFor(ms, end.signal).then(() => {
+        over = true
+      })
+      await virtualTime.pass(24 * 24 * 3_600_000)
+      expect(over).toBe(false)
+      end.abort()
+      await pausing
+    },
+  )
+
   it('does not begin where its signal has aborted already', async () => {
     await pauseFor(1_000, AbortSignal.abort())
     expect(vi.getTimerCount()).toBe(0)

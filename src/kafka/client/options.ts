@@ -3,7 +3,7 @@ import type { SASLOptions } from 'kafkajs'
 import { z } from 'zod'
 import type { Duration } from '../../model/units.js'
 import { checked } from '../../options/checked.js'
-import { duration, flag, tls, tlsSecrets } from '../../options/fields.js'
+import { flag, serverTime, tls, tlsSecrets } from '../../options/fields.js'
 import { type ValueOption, valueOption } from '../../reading/value.js'
 
 /** A Kafka topic, as users write it. */
@@ -81,9 +81,9 @@ const schema = z.strictObject({
   sasl: login.optional(),
   readUncommitted: flag.default(false),
   groupOffsets: flag.default(true),
-  fetchMaxWait: duration('500ms', 10),
-  connectionTimeout: duration('3s', 10),
-  requestTimeout: duration('30s', 100),
+  fetchMaxWait: serverTime('500ms', 10),
+  connectionTimeout: serverTime('3s', 10),
+  requestTimeout: serverTime('30s', 100),
 })
 
 /** What of a connection's settings must never be shown. */

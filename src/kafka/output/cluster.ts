@@ -81,7 +81,7 @@ export class Cluster {
     args: A,
     { withinMs = this.settings.deliveryTimeoutMs, lost = () => {} } = {},
   ): Promise<R> {
-    const until = Date.now() + withinMs
+    const until = performance.now() + withinMs
     const what = `${of.kind === 'group' ? 'group' : 'transactional id'} '${of.id}'`
     for (let tries = 1; ; tries++) {
       let problem: string
@@ -101,7 +101,7 @@ export class Cluster {
         lost()
       }
       if (!busy) this.#coordinators.delete(`${of.kind} ${of.id}`)
-      if (Date.now() > until)
+      if (performance.now() > until)
         throw new TidemarkError('UNREACHABLE', `${what}: its coordinator did not do its part in time (${problem})`)
       // Doubling from a tenth of the usual pause: 2 to 5 ms at first.
       await pause(busy ? Math.min(tries, 6) - 4 : tries, this.signal)

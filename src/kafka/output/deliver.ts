@@ -89,7 +89,7 @@ export async function deliver<P extends Placed>(
   const failed = new Map<Batch<P>, DeliveryFailed>()
   const queues = [...groupBy(batches, ({ topic, partition }) => `${topic} ${partition}`).values()]
   const encoded = new Map<Batch<P>, EncodedBatch>()
-  const until = Date.now() + cluster.settings.deliveryTimeoutMs
+  const until = performance.now() + cluster.settings.deliveryTimeoutMs
   const { compression } = cluster.settings
 
   /** Everything behind a lost batch is lost with it: it would come out of sequence. */
@@ -118,7 +118,7 @@ export async function deliver<P extends Placed>(
       }
       const why = code === null ? reason : `Kafka answered ${codeName(code)}${producerHintOf(code)}`
       if (meaning !== 'again') lose(queue, new DeliveryFailed(batch, why, meaning === 'fenced'))
-      else if (Date.now() > until || cluster.signal.aborted) lose(queue, new DeliveryFailed(batch, why))
+      else if (performance.now() > until || cluster.signal.aborted) lose(queue, new DeliveryFailed(batch, why))
     }
     const again = heads.filter(([batch]) => batch && problems.has(batch))
     if (again.length === 0) {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Duration, Size } from '../../model/units.js'
 import { checked } from '../../options/checked.js'
-import { duration, size } from '../../options/fields.js'
+import { serverTime, size } from '../../options/fields.js'
 import { type KafkaOptions, type KafkaSettings, parseKafka } from '../client/options.js'
 import type { Compression } from './batch.js'
 
@@ -33,9 +33,9 @@ const schema = z.looseObject(
   {
     topic: z.undefined({ error: 'is named by produce(topic, ...) instead; leave it out' }).optional(),
     compression: z.enum(['none', 'gzip'], { error: "must be 'none' or 'gzip'" }).default('none'),
-    deliveryTimeout: duration('30s', 1_000),
+    deliveryTimeout: serverTime('30s', 1_000),
     maxBuffered: size('16MB', 1024),
-    transactionTimeout: duration('60s', 1_000),
+    transactionTimeout: serverTime('60s', 1_000),
   },
   { error: 'must be an object with brokers' },
 )

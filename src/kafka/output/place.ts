@@ -38,17 +38,17 @@ export class Placer {
 
   async #partitions(topic: string): Promise<Partitions> {
     const known = this.#known.get(topic)
-    if (known && known.until > Date.now()) return known.partitions
-    const until = Date.now() + this.cluster.settings.deliveryTimeoutMs
+    if (known && known.until > performance.now()) return known.partitions
+    const until = performance.now() + this.cluster.settings.deliveryTimeoutMs
     for (let tries = 1; ; tries++) {
       try {
         const found = await this.cluster.leaders(topic).refresh()
         const partitions = found.partitions.map((partitionId) => ({ partitionId, leader: 0 }) as Partitions[number])
-        this.#known.set(topic, { partitions, until: Date.now() + lookAgainAfter })
+        this.#known.set(topic, { partitions, until: performance.now() + lookAgainAfter })
         return partitions
       } catch (error) {
         const passes = isTidemarkError(error) && error.code === 'UNREACHABLE'
-        if (!passes || Date.now() > until || this.cluster.signal.aborted)
+        if (!passes || performance.now() > until || this.cluster.signal.aborted)
           throw new TidemarkError('OUTPUT_FAILED', `could not write to output topic '${topic}': ${messageOf(error)}`, {
             place: { stream: topic },
           })

@@ -77,7 +77,7 @@ export class IdempotentProducer {
 
 /** A new producer id, from any broker. */
 async function begin(cluster: Cluster): Promise<ProducerIdentity> {
-  const until = Date.now() + cluster.settings.deliveryTimeoutMs
+  const until = performance.now() + cluster.settings.deliveryTimeoutMs
   for (let tries = 1; ; tries++) {
     let problem: string
     try {
@@ -87,7 +87,7 @@ async function begin(cluster: Cluster): Promise<ProducerIdentity> {
     } catch (error) {
       problem = messageOf(error)
     }
-    if (Date.now() > until || cluster.signal.aborted)
+    if (performance.now() > until || cluster.signal.aborted)
       throw new TidemarkError('OUTPUT_FAILED', `could not begin to write to Kafka: ${problem}`)
     await pause(tries, cluster.signal)
   }

@@ -96,12 +96,12 @@ export class KafkaProgress implements OutputProgressLog {
 
   async #outlast<T>(key: PartitionKey, work: () => Promise<T>): Promise<T> {
     try {
-      const until = Date.now() + this.cluster.settings.deliveryTimeoutMs
+      const until = performance.now() + this.cluster.settings.deliveryTimeoutMs
       for (;;) {
         try {
           return await work()
         } catch (error) {
-          if (!saysOutdone(error) || Date.now() > until) throw error
+          if (!saysOutdone(error) || performance.now() > until) throw error
           // Somebody else claims at the same time. Whose token is greater will be seen when one of them has written it.
           await sleep(20 + Math.random() * 80, undefined, { signal: this.cluster.signal })
         }

@@ -1,5 +1,6 @@
 import { eachOf } from '../../model/each-of.js'
 import type { PartitionKey } from '../../model/partition.js'
+import { dateOf } from '../../model/times.js'
 import type {
   CommitOutcome,
   HistoryEntry,
@@ -188,7 +189,7 @@ function foundOf(group: string, { topic, partition, position, metadata }: Commit
     epoch: note?.epoch ?? 0,
     replay: note?.replay ?? 0,
     identity: note?.identity ?? null,
-    updatedAt: new Date(note?.at ?? 0),
+    updatedAt: dateOf(note?.at ?? 0),
     ours: note !== null,
   }
 }

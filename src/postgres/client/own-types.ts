@@ -1,3 +1,5 @@
+import { dateOf } from '../../model/times.js'
+
 /*
  * What the values mean that Tidemark's own statements return. Programs change the driver's parsers for the whole process
  * (`pg.types.setTypeParser`), and databases and roles change how values are written (DateStyle, extra_float_digits). So these statements
@@ -26,8 +28,8 @@ export function inMs(time: string): string {
 }
 
 /** The time that `inMs` gave. */
-export function dateOf(ms: string): Date {
-  return new Date(Number(ms))
+export function timeOf(ms: string | null): Date | null {
+  return ms === null ? null : dateOf(Number(ms))
 }
 
 function asText(text: string): string {

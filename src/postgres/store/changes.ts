@@ -2,7 +2,7 @@ import pg from 'pg'
 import type { DatabaseClient, HistoryEntry, OffsetChange, OffsetFilter } from '../../ports/index.js'
 import { answerTimeout, ask } from '../client/ask.js'
 import type { PostgresSettings } from '../client/options.js'
-import { dateOf, inMs } from '../client/own-types.js'
+import { inMs, timeOf } from '../client/own-types.js'
 import { postgresError } from '../client/pool.js'
 
 /** Conditions on the first three parameters of a statement. A parameter that is null matches every row. */
@@ -40,7 +40,7 @@ export class PostgresChanges implements ChangeLog {
     type Row = Omit<HistoryEntry, 'from' | 'to' | 'at'> & {
       from_position: string | null
       to_position: string | null
-      at_ms: string
+      at_ms: string | null
     }
     const rows = await this.#query<Row>(
       `select "group", stream, partition, kind, from_position, to_position, by, why, ${inMs('at')} as at_ms
@@ -49,7 +49,7 @@ export class PostgresChanges implements ChangeLog {
     )
     return rows.map(({ from_position, to_position, at_ms, ...row }) => ({
       ...row,
-      at: dateOf(at_ms),
+      at: timeOf(at_ms),
       from: from_position === null ? null : BigInt(from_position),
       to: to_position === null ? null : BigInt(to_position),
     }))

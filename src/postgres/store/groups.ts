@@ -5,7 +5,7 @@ import type { RecordTable, StoredRecord } from '../../storing/group-records.js'
 import type { RecordChange } from '../../storing/group-rules.js'
 import { answerTimeout, ask } from '../client/ask.js'
 import type { PostgresSettings } from '../client/options.js'
-import { dateOf, inMs } from '../client/own-types.js'
+import { inMs } from '../client/own-types.js'
 import { postgresError } from '../client/pool.js'
 import { multirangeOf, numbersIn } from './number-ranges.js'
 
@@ -50,7 +50,7 @@ export class PostgresGroups implements RecordTable {
        order by "group", stream`,
       [group ?? null, stream ?? null],
     )
-    return rows.map((row) => ({ record: recordOf(row), version: row.version, now: dateOf(row.now_ms) }))
+    return rows.map((row) => ({ record: recordOf(row), version: row.version, now: new Date(Number(row.now_ms)) }))
   }
 
   async insert(record: GroupRecord): Promise<boolean> {

@@ -1,7 +1,7 @@
 import type { PartitionKey } from '../../model/partition.js'
 import type { CommitOutcome, StoredOffset } from '../../ports/index.js'
 import { stale } from '../../storing/rules.js'
-import { dateOf, inMs } from '../client/own-types.js'
+import { inMs, timeOf } from '../client/own-types.js'
 import { keyArrays, keyColumns, type StatementOfMany } from './gathered-statement.js'
 
 /** A row of `consumer_offsets`. */
@@ -12,13 +12,13 @@ export interface OffsetRow extends PartitionKey {
   readonly replay: number
   readonly identity: string | null
   /** Ms since 1970. */
-  readonly updated_ms: string
+  readonly updated_ms: string | null
 }
 
 export const offsetColumns = `${keyColumns}, "offset", epoch, replay, identity, ${inMs('updated_at')} as updated_ms`
 
 export function offsetOf({ offset, epoch, updated_ms, ...row }: OffsetRow): StoredOffset {
-  return { ...row, position: BigInt(offset) + 1n, epoch: Number(epoch), updatedAt: dateOf(updated_ms) }
+  return { ...row, position: BigInt(offset) + 1n, epoch: Number(epoch), updatedAt: timeOf(updated_ms) }
 }
 
 export interface OffsetOpening {

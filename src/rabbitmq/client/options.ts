@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { TidemarkError } from '../../model/errors.js'
 import type { Duration } from '../../model/units.js'
 import { checked } from '../../options/checked.js'
-import { duration, flag, tls, tlsSecrets } from '../../options/fields.js'
+import { flag, serverTime, tls, tlsSecrets } from '../../options/fields.js'
 import { type ValueOption, valueOption } from '../../reading/value.js'
 
 /** What a message's key is taken from: a standard property, or an application property by its name. */
@@ -84,9 +84,9 @@ const schema = z.strictObject({
     .default('message-id'),
   groupOffsets: flag.default(true),
   connectionName: text('text').default('tidemark'),
-  connectionTimeout: duration('5s', 10),
-  requestTimeout: duration('10s', 100),
-  heartbeat: duration('10s', 1_000),
+  connectionTimeout: serverTime('5s', 10),
+  requestTimeout: serverTime('10s', 100),
+  heartbeat: serverTime('10s', 1_000),
 })
 
 /**

@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+import { joined } from '../../model/signals.js'
 import type { Log } from '../../ports/index.js'
 import { Outage } from '../../reading/outage.js'
 import { rabbitmqError } from '../client/failures.js'
@@ -16,22 +18,33 @@ export class Watcher {
     private readonly links: Links,
     private readonly offsets: Offsets,
     private readonly log: Log,
-  ) {}
+  ) {
+    // Each partition that is waited for listens.
+    setMaxListeners(0, this.#end.signal)
+  }
 
   async wait(partition: number, position: bigint, signal: AbortSignal): Promise<boolean> {
-    const either = AbortSignal.any([signal, this.#end.signal])
+    const either = joined(signal, this.#end.signal)
+    try {
+      return await this.#wait(partition, position, either.signal)
+    } finally {
+      either.leave()
+    }
+  }
+
+  async #wait(partition: number, position: bigint, signal: AbortSignal): Promise<boolean> {
     const { settings } = this.links
     const outage = new Outage(this.log, { stream: settings.name, partition }, 'waiting for new messages')
-    for (let finals = 0; !either.aborted; ) {
+    for (let finals = 0; !signal.aborted; ) {
       try {
-        await this.#arrival(partition, position, either)
+        await this.#arrival(partition, position, signal)
         outage.worked()
         return true
       } catch (error) {
-        if (either.aborted) break
+        if (signal.aborted) break
         // Nothing will ever come; the reader says why.
         if (rabbitmqError(error, settings, partition).effect === 'stop' && ++finals > patience) return true
-        await outage.pause(error, either)
+        await outage.pause(error, signal)
       }
     }
     return false

@@ -1,5 +1,6 @@
 import { eachOf } from '../../model/each-of.js'
 import type { PartitionKey } from '../../model/partition.js'
+import { dateOf } from '../../model/times.js'
 import type {
   CommitOutcome,
   HistoryEntry,
@@ -210,5 +211,5 @@ function rowOf(
   identity: string | null,
 ): StoredOffset {
   const { group, stream, partition } = key
-  return { group, stream, partition, position, epoch, replay, identity, updatedAt: new Date(at) }
+  return { group, stream, partition, position, epoch, replay, identity, updatedAt: dateOf(at) }
 }

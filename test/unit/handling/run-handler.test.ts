@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import type { HandlerContext, PlainHandler } from '../../../src/handlers/handler.js'
 import { TidemarkError } from '../../../src/model/errors.js'
@@ -129,6 +130,20 @@ describe('a handler that is let go', () => {
     })
     expect(signal!.aborted).toBe(true)
     expect(await parts.position()).toBe(start)
+  })
+
+  it('leaves nothing with the signals of its worker and its partition, chunk after chunk, whatever it listens to', async () => {
+    const signals = new Set<AbortSignal>()
+    const { deliver, worker, partition } = await delivered({
+      ...plain((_, { signal }) => {
+        signals.add(signal)
+        signal.addEventListener('abort', () => {})
+        throw new Error('no')
+      }),
+    })
+    for (let time = 0; time < 20; time++) await deliver(chunkOf(['a'])).catch(() => {})
+    expect(signals.size).toBe(20)
+    expect([worker, partition].map(({ signal }) => getEventListeners(signal, 'abort'))).toEqual([[], []])
   })
 
   it('sends nothing any more', async () => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { MockActivityEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createPoll } from '../../../activities/poll.js'
@@ -28,9 +29,12 @@ async function polling() {
 
 describe('a poll', () => {
   it('waits while all slices run and nothing is new', async () => {
-    const { result } = await polling()
+    const { result, draining } = await polling()
     const before = Date.now()
+    const listening = getEventListeners(draining.signal, 'abort').length
     expect(await until(result)).toEqual({ added: [], missing: [], stopped: [] })
+    // The worker lives longer than its polls.
+    expect(getEventListeners(draining.signal, 'abort')).toHaveLength(listening - 1)
     expect((Date.now() - before) / 60_000).toBeCloseTo(60, 0)
   })
 
