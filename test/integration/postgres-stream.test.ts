@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { appendEvents, createStream, postgresStream } from '../../src/entry/postgres.js'
 import { startStack } from '../../src/local/stack.js'
 import type { Chunk, Log, Message, Reader, SourceClient } from '../../src/ports/index.js'
@@ -97,6 +97,66 @@ describeWith(['postgres'], 'a Postgres event stream', () => {
     await end(long)
     expect(numbers(await read(follow(client, 0, from.next), 2))).toEqual([2, 3])
     expect(numbers(await read(follow(client, 0, from.last), 3))).toEqual([1, 2, 3])
+  })
+
+  describe('a log that was set back, as by a fail-over to a replica that lags', () => {
+    /** Takes back the events behind 80 of 100, and the sequence. */
+    async function setBack(): Promise<void> {
+      await pool.query('delete from tidemark.events where position > 80')
+      await pool.query(`select setval('tidemark.events_position_seq', 80)`)
+    }
+    const hundred = Array.from({ length: 100 }, (_, n) => ({ key: 'k', value: { n } }))
+
+    test('ends a reader that waits beyond its end, so that it begins again at its progress', async () => {
+      await createStream(pool, { stream, partitions: 1 })
+      await appendEvents(pool, stream, hundred)
+      const client = await connect()
+      const reader = follow(client)
+      expect(await read(reader, 100)).toHaveLength(100)
+      const next = reader.next({ maxMessages: 10, waitMs: 20_000 })
+      await setBack()
+      await expect(next).rejects.toThrow(
+        `${stream}[0] was set back: its last position is 80, and 101 was the next to be read`,
+      )
+      await appendEvents(pool, stream, one(81))
+      expect(numbers(await read(follow(client, 0, 81n), 1))).toEqual([81])
+    })
+
+    test('wakes whoever waits for data beyond its end', async () => {
+      await createStream(pool, { stream, partitions: 1 })
+      await appendEvents(pool, stream, hundred)
+      const client = await connect()
+      const arrived = client.waitForData(0, 101n, ended.signal)
+      await setBack()
+      expect(await arrived).toBe(true)
+    })
+
+    test('is out of range for a reader that begins beyond its end', async () => {
+      await createStream(pool, { stream, partitions: 1 })
+      await appendEvents(pool, stream, hundred)
+      await setBack()
+      const next = follow(await connect(), 0, 101n).next({ maxMessages: 10, waitMs: 5_000 })
+      await expect(next).rejects.toMatchObject({ code: 'OUT_OF_RANGE' })
+    })
+
+    test('loses no event whose position another server had called safe', async () => {
+      await createStream(pool, { stream, partitions: 1 })
+      await appendEvents(pool, stream, hundred)
+      const client = await connect()
+      expect(await read(follow(client), 100)).toHaveLength(100)
+      await setBack()
+      const slow = await begin()
+      await appendEvents(slow, stream, one(81))
+      // By the time that anybody looks, the new server has given more positions than the old one.
+      for (let n = 82; n < 140; n++) await appendEvents(pool, stream, one(n))
+      await pool.query(
+        `create or replace function tidemark.log_server() returns text language sql as $$ select 'another' $$`,
+      )
+      const reader = follow(client, 0, 81n)
+      expect(await reader.next({ maxMessages: 10, waitMs: 300 })).toBeNull()
+      await end(slow)
+      expect(numbers(await read(reader, 59))).toEqual(Array.from({ length: 59 }, (_, n) => 81 + n))
+    })
   })
 
   test('a long transaction that appends nothing holds nobody back', async () => {

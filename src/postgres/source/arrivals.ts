@@ -67,6 +67,7 @@ export class Arrivals {
       let restMs = this.pollInterval
       try {
         const { safe, taken } = await this.safe.look()
+        this.#tellOfSetBack(taken)
         await this.#tell(safe)
         this.outage.worked()
         short = safe > before ? shortPause : Math.min(short * 2, longestShortPause)
@@ -79,6 +80,11 @@ export class Arrivals {
       if (this.#waiting.size > 0) await this.#rest(restMs)
     }
     this.#looking = false
+  }
+
+  /** Who waits beyond the log's next position would wait until others have filled what is missing, and pass it over. */
+  #tellOfSetBack(taken: bigint): void {
+    for (const { position, arrived } of [...this.#waiting]) if (position > taken + 1n) arrived()
   }
 
   async #tell(safe: bigint): Promise<void> {

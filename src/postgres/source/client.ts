@@ -35,7 +35,7 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
     // Every waiting partition listens to it.
     setMaxListeners(0, this.#closed.signal)
     this.#tables = tablesIn(schema)
-    this.#safe = new SafePosition(postgres.pool, this.#tables.safePosition)
+    this.#safe = new SafePosition(postgres.pool, this.#tables)
     this.#outage = new Outage(log, { stream }, `reading event stream ${stream} from Postgres`)
     this.#arrivals = new Arrivals(
       postgres.pool,
@@ -126,7 +126,7 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
     return new PostgresReader(
       {
         pool: this.postgres.pool,
-        events: this.#tables.events,
+        tables: this.#tables,
         settings: this.settings,
         safe: this.#safe,
         arrivals: this.#arrivals,

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { ask } from '../client/ask.js'
 import { inMs } from '../client/own-types.js'
+import type { Tables } from '../tables/event-tables.js'
 
 /** Of an event whose `created_at` is infinite, as of a Kafka message without a time. */
 const noTime = -1
@@ -22,6 +23,8 @@ export interface Rows {
   readonly rows: readonly Row[]
   /** Position behind the partition's last visible event. */
   readonly head: bigint
+  /** Who answered; undefined without rows. */
+  readonly server: string | undefined
 }
 
 export interface Wanted {
@@ -35,13 +38,17 @@ export interface Wanted {
   readonly maxBytes: number
 }
 
-type Fields = [string, string | null, string | null, string, string | null, string | null, string]
+type Fields = [string, string | null, string | null, string, string | null, string | null, string, string]
 
 /** One statement. The size counts as it is stored: values that Postgres compressed come out larger. */
-export async function fetchRows(pool: pg.Pool, events: string, wanted: Wanted): Promise<Rows> {
+export async function fetchRows(
+  pool: pg.Pool,
+  { events, logServer }: Pick<Tables, 'events' | 'logServer'>,
+  wanted: Wanted,
+): Promise<Rows> {
   const { stream, partition, from, safe, maxRows, maxBytes } = wanted
   const statement = `select position, key, type, data::text, headers::text, ${inMs('created_at')},
-             (select max(position) from ${events} where stream = $1 and partition = $2)
+             (select max(position) from ${events} where stream = $1 and partition = $2), (select ${logServer}())
            from (
              select *, sum(pg_column_size(data)) over (order by position rows between unbounded preceding and 1 preceding) as before
              from ${events} where stream = $1 and partition = $2 and position >= $3 and position <= $4
@@ -51,7 +58,8 @@ export async function fetchRows(pool: pg.Pool, events: string, wanted: Wanted): 
            order by position`
   const values = [stream, partition, String(from), String(safe), maxRows, maxBytes]
   const rows = await ask<Fields>(pool, statement, values, { within: fetchTimeout, rowMode: 'array' })
-  return { rows: rows.map(rowOf), head: rows.length > 0 ? BigInt(rows[0]![6]) + 1n : from }
+  const [first] = rows
+  return { rows: rows.map(rowOf), head: first ? BigInt(first[6]) + 1n : from, server: first?.[7] }
 }
 
 function rowOf([position, key, type, data, headers, timestamp]: Fields): Row {

@@ -1,7 +1,10 @@
 import type pg from 'pg'
+import { describePartition } from '../../model/partition.js'
+import { positionOutOfRange } from '../../model/refusals.js'
 import type { ByteLoan, Chunk, Reader, ReadOptions } from '../../ports/index.js'
 import type { Outage } from '../../reading/outage.js'
 import { isOutage, postgresError } from '../client/pool.js'
+import type { Tables } from '../tables/event-tables.js'
 import type { Arrivals } from './arrivals.js'
 import { bytesOf, fetchRows } from './fetch.js'
 import { Fetched } from './fetched.js'
@@ -12,7 +15,7 @@ import { unlessAborted, within } from './waiting.js'
 /** What all readers of a stream share. */
 export interface ReaderParts<V> {
   readonly pool: pg.Pool
-  readonly events: string
+  readonly tables: Tables
   readonly settings: PostgresStreamSettings<V>
   readonly safe: SafePosition
   readonly arrivals: Arrivals
@@ -34,6 +37,8 @@ export class PostgresReader<V> implements Reader<V> {
   #ahead: Promise<Fetched<V> | null> | undefined
   #average = averageAtFirst
   #atTail = false
+  /** Whether the position was seen to be one that the log has, or gives next. */
+  #known = false
   readonly #ended = new AbortController()
 
   constructor(
@@ -100,7 +105,10 @@ export class PostgresReader<V> implements Reader<V> {
     while (!signal.aborted) {
       let loan: ByteLoan | undefined
       try {
-        if (this.#position > safe.known) await unlessAborted(safe.look(), signal)
+        if (this.#position > safe.known) {
+          await unlessAborted(safe.look(), signal)
+          this.#requireInLog()
+        }
         if (this.#position <= safe.known) {
           const wanted = this.#atTail ? Math.min(fetchBytes, tailBytes) : fetchBytes
           loan = await budget.take(wanted, signal)
@@ -121,13 +129,35 @@ export class PostgresReader<V> implements Reader<V> {
     return null
   }
 
+  /**
+   * A log that was set back ends before the position. What is written there next would be passed over.
+   *
+   * @throws Error where the reader was within the log before: handlers' progress may have been set back with it, and says where to go on
+   * @throws TidemarkError OUT_OF_RANGE
+   */
+  #requireInLog(): void {
+    const { taken } = this.parts.safe
+    if (this.#position <= taken + 1n) {
+      this.#known = true
+      return
+    }
+    const { key } = this.options
+    if (this.#known)
+      throw new Error(
+        `${describePartition(key)} was set back: its last position is ${taken}, and ${this.#position} was the next to be read; ` +
+          'reading begins again where the progress is',
+      )
+    throw positionOutOfRange(key, this.#position, { first: 0n, head: taken + 1n })
+  }
+
   /** Rows from the position on, or null (and the loan given back) when there are none up to the safe position. */
   async #select(loan: ByteLoan, maxBytes: number): Promise<Fetched<V> | null> {
-    const { pool, events, settings, safe } = this.parts
+    const { pool, tables, settings, safe } = this.parts
+    const asked = safe.server
     const { stream, partition } = this.options.key
     const maxRows = Math.max(1, Math.min(mostRows, Math.ceil(maxBytes / this.#average)))
     const from = this.#position
-    const { rows, head } = await fetchRows(pool, events, {
+    const { rows, head, server } = await fetchRows(pool, tables, {
       stream,
       partition,
       from,
@@ -135,10 +165,13 @@ export class PostgresReader<V> implements Reader<V> {
       maxRows,
       maxBytes,
     })
-    if (rows.length === 0) {
+    // What is safe on one server says nothing of another, which may give the same positions again.
+    if (rows.length > 0 && server !== asked) await unlessAborted(safe.look(), this.#ended.signal)
+    if (rows.length === 0 || server !== asked) {
       loan.release()
       return null
     }
+    this.#known = true
     const bytes = rows.reduce((sum, row) => sum + bytesOf(row), 0)
     loan.resize(bytes)
     this.#average = Math.max(1, bytes / rows.length)

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { ask } from '../client/ask.js'
+import type { Tables } from '../tables/event-tables.js'
 
 /** Milliseconds; a look-up takes one or two. */
 export const lookTimeout = 10_000
@@ -16,15 +17,18 @@ export interface Look {
  * everybody who waits for one.
  */
 export class SafePosition {
-  /** The greatest safe position seen. What was safe once stays safe. */
+  /** The greatest safe position seen. What was safe once stays safe, as long as the same server has the log. */
   known = 0n
+  /** The last position that the server was seen to have given. */
+  taken = 0n
+  /** Which server said so. */
+  server = ''
   #running: Promise<Look> | undefined
   #next: Promise<Look> | undefined
 
   constructor(
     private readonly pool: pg.Pool,
-    /** Qualified name of the function. */
-    private readonly name: string,
+    private readonly tables: Pick<Tables, 'safePosition' | 'logServer'>,
   ) {}
 
   /** The result of a look-up that begins after this call: one that has begun before may be too old to tell. */
@@ -48,10 +52,16 @@ export class SafePosition {
   }
 
   async #query(): Promise<Look> {
-    const statement = `select safe, taken from ${this.name}()`
-    const [row] = await ask<{ safe: string; taken: string }>(this.pool, statement, [], { within: lookTimeout })
+    const { safePosition, logServer } = this.tables
+    const statement = `select safe, taken, ${logServer}() as server from ${safePosition}()`
+    type Row = { readonly safe: string; readonly taken: string; readonly server: string }
+    const [row] = await ask<Row>(this.pool, statement, [], { within: lookTimeout })
     const look = { safe: BigInt(row!.safe), taken: BigInt(row!.taken) }
-    if (look.safe > this.known) this.known = look.safe
+    // After a fail-over to a replica that lags, positions are given again that were safe before.
+    const isSetBack = row!.server !== this.server || look.taken < this.taken
+    if (isSetBack || look.safe > this.known) this.known = look.safe
+    this.taken = look.taken
+    this.server = row!.server
     return look
   }
 }

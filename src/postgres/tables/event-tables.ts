@@ -13,6 +13,7 @@ export interface Tables {
   readonly events: string
   readonly partitionOf: string
   readonly safePosition: string
+  readonly logServer: string
 }
 
 export function tablesIn(schema: string): Tables {
@@ -22,6 +23,7 @@ export function tablesIn(schema: string): Tables {
     events: `${quoted}.events`,
     partitionOf: `${quoted}.partition_of`,
     safePosition: `${quoted}.safe_position`,
+    logServer: `${quoted}.log_server`,
   }
 }
 

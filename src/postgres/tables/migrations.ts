@@ -1,6 +1,7 @@
 import { eventStreams } from './event-streams.js'
 import { groupsTable } from './groups-table.js'
 import { inboxTable } from './inbox-table.js'
+import { logServer } from './log-server.js'
 import { offsetChanges } from './offset-changes.js'
 import { offsetChangesIfSeen } from './offset-changes-if-seen.js'
 import { partitionsTable } from './partitions-table.js'
@@ -123,5 +124,11 @@ end $$;
     // Older code calls a function that is gone.
     breaking: true,
     sql: offsetChangesIfSeen,
+  },
+  {
+    id: 9,
+    name: "the log's server",
+    breaking: false,
+    sql: logServer,
   },
 ]
