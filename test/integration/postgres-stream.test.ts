@@ -143,19 +143,28 @@ describeWith(['postgres'], 'a Postgres event stream', () => {
       await createStream(pool, { stream, partitions: 1 })
       await appendEvents(pool, stream, hundred)
       const client = await connect()
-      expect(await read(follow(client), 100)).toHaveLength(100)
+      const before = follow(client)
+      expect(await read(before, 100)).toHaveLength(100)
+      // Nobody waits, so nobody looks.
+      await before.close()
       await setBack()
       const slow = await begin()
       await appendEvents(slow, stream, one(81))
+      for (let n = 82; n < 90; n++) await appendEvents(pool, stream, one(n))
+      const slower = await begin()
+      await appendEvents(slower, stream, one(90))
       // By the time that anybody looks, the new server has given more positions than the old one.
-      for (let n = 82; n < 140; n++) await appendEvents(pool, stream, one(n))
+      for (let n = 91; n < 140; n++) await appendEvents(pool, stream, one(n))
       await pool.query(
         `create or replace function tidemark.log_server() returns text language sql as $$ select 'another' $$`,
       )
       const reader = follow(client, 0, 81n)
       expect(await reader.next({ maxMessages: 10, waitMs: 300 })).toBeNull()
       await end(slow)
-      expect(numbers(await read(reader, 59))).toEqual(Array.from({ length: 59 }, (_, n) => 81 + n))
+      expect(numbers(await read(reader, 9))).toEqual([81, 82, 83, 84, 85, 86, 87, 88, 89])
+      expect(await reader.next({ maxMessages: 10, waitMs: 300 })).toBeNull()
+      await end(slower)
+      expect(numbers(await read(reader, 50))).toEqual(Array.from({ length: 50 }, (_, n) => 90 + n))
     })
   })
 
