@@ -260,7 +260,8 @@ export class PartitionRun {
   #begin(stored: StoredOffsets | undefined): void {
     const { key, batch, runtime, token } = this
     const { replay } = batch
-    this.#deliver = delivererOf(runtime, { key, token, replay, ...(stored && { stored }) })
+    const timeoutMs = runtime.settings.chunkTimeoutMs
+    this.#deliver = delivererOf(runtime, { key, token, replay, timeoutMs, ...(stored && { stored }) })
     this.#lease = this.resources.readers.take(key, batch.replay, this.position, batch.identity)
   }
 

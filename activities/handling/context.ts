@@ -7,11 +7,11 @@ import type { Outgoing } from './outputs.js'
 
 /** Builds what every handler gets beside its messages, for one chunk after the other. Transactions add theirs to it. */
 export function contextBuilder(
-  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+  log: Log,
   { key, token, replay, stored }: Delivery,
-): (outgoing: Outgoing) => HandlerContext {
+): (outgoing: Outgoing, signal: AbortSignal) => HandlerContext {
   const manual = stored ?? notManual(key)
-  return (outgoing) => ({
+  return (outgoing, signal) => ({
     ...key,
     attempt: token.attempt,
     replay,

@@ -3,6 +3,7 @@ import { isTidemarkError, type TidemarkError } from '../../src/model/errors.js'
 import type { Chunk, OutputClient } from '../../src/ports/index.js'
 import { PositionChanged } from '../committing/commit-as.js'
 import type { ConsumerRuntime } from '../runtime.js'
+import { stopOfChunk } from './chunk-deadline.js'
 import { contextBuilder } from './context.js'
 import type { Delivery } from './delivery.js'
 import { framesOf, unlessItThrows } from './error-text.js'
@@ -15,7 +16,7 @@ import { stopOf, untilStopped } from './until-stopped.js'
  * progress moves after that. A function that throws has sent nothing, unless it flushed.
  *
  * @param send where outputs go, if they belong to a transaction
- * @throws TidemarkError HANDLER_FAILED for whatever the function throws, written to the log once; OUTPUT_FAILED; and, from
+ * @throws TidemarkError HANDLER_FAILED for whatever the function throws, written to the log once; CHUNK_TIMEOUT; OUTPUT_FAILED; and, from
  *   `context.commit`, FENCED or PositionChanged
  */
 export type RunHandler = (
@@ -30,23 +31,25 @@ export function handlerRunner(
 ): RunHandler {
   const { key, token } = delivery
   const stop = stopOf({ stopped }, delivery)
-  const contextWith = contextBuilder({ log, signal: stop.signal }, delivery)
+  const contextWith = contextBuilder(log, delivery)
 
   return async (chunk, call, send) => {
     const outgoing = outgoingOf(output, key, chunk, send)
+    const stopOfThis = stopOfChunk(stop, key, chunk.from, delivery.timeoutMs ?? null)
     const work = async () => {
-      await call(contextWith(outgoing))
+      await call(contextWith(outgoing, stopOfThis.signal))
       await outgoing.finish()
     }
     try {
       // Begins in a turn of its own, so that what a function throws at once is no different from what it throws later.
-      await untilStopped(Promise.resolve().then(work), stop)
+      await untilStopped(Promise.resolve().then(work), stopOfThis)
     } catch (thrown) {
       if (changesOwner(thrown)) throw thrown
-      const failed = outputFailure(thrown) ?? handlerFailed(thrown, key, chunk)
+      const failed = knownFailure(thrown) ?? handlerFailed(thrown, key, chunk)
       log.warn({ ...key, attempt: token.attempt, at: framesOf(thrown) }, failed.message)
       throw failed
     } finally {
+      stopOfThis.end()
       outgoing.end()
     }
   }
@@ -58,6 +61,11 @@ function changesOwner(thrown: unknown): boolean {
   return unlessItThrows(changes) ?? false
 }
 
-function outputFailure(thrown: unknown): TidemarkError | undefined {
-  return unlessItThrows(() => (isTidemarkError(thrown) && thrown.code === 'OUTPUT_FAILED' ? thrown : undefined))
+/** Not the handler's own failure, though it may pass it on. */
+function knownFailure(thrown: unknown): TidemarkError | undefined {
+  return unlessItThrows(() =>
+    isTidemarkError(thrown) && (thrown.code === 'OUTPUT_FAILED' || thrown.code === 'CHUNK_TIMEOUT')
+      ? thrown
+      : undefined,
+  )
 }

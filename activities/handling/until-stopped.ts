@@ -1,3 +1,4 @@
+import { isTidemarkError } from '../../src/model/errors.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import type { Delivery } from './delivery.js'
 
@@ -15,12 +16,13 @@ export function stopOf({ stopped: worker }: Pick<ConsumerRuntime, 'stopped'>, { 
 /**
  * Lets go of a handler that does not end when it has to. Its transaction is rolled back; its promise is left alone.
  *
- * @throws Error when the signal aborts first; what `work` throws
+ * @throws Error when the signal aborts first, CHUNK_TIMEOUT where that is the reason; what `work` throws
  */
 export async function untilStopped<T>(work: Promise<T>, { signal, worker }: Stop): Promise<T> {
   let onStop = () => {}
   const end = new Promise<never>((_, reject) => {
     onStop = () => {
+      if (isTidemarkError(signal.reason)) return reject(signal.reason)
       const what = worker.aborted ? 'the worker stopped' : 'the partition was taken back'
       reject(new Error(`${what} before the handler was done; the chunk is handled again`))
     }

@@ -5,7 +5,7 @@ import { TidemarkError } from '../model/errors.js'
 import { mostSlices } from '../model/partition.js'
 import type { ConsumerSettings } from '../model/settings.js'
 import { invalid } from '../options/checked.js'
-import { count, duration, size } from '../options/fields.js'
+import { count, duration, durationOrOff, size } from '../options/fields.js'
 import type { Message, OffsetStore, Source } from '../ports/index.js'
 import type { TidemarkConfig } from './define.js'
 import { handler } from './handlers.js'
@@ -98,6 +98,7 @@ const consumerSchema = z.strictObject({
     })
     .prefault({}),
   chunk: chunkFields.prefault({}),
+  chunkTimeout: durationOrOff(false, 100),
   concurrency: count(100),
   slices: z
     .int('must be a whole number')
@@ -216,6 +217,7 @@ function parseConsumer(value: unknown, index: number, where: z.infer<typeof stor
       fetchBytes: data.chunk.fetchBytes,
       targetMs: data.chunk.targetDuration,
     },
+    chunkTimeoutMs: data.chunkTimeout,
     concurrency: data.concurrency,
     ...(data.slices === undefined ? {} : { slices: data.slices }),
     heartbeatTimeoutMs: data.heartbeatTimeout,

@@ -20,6 +20,7 @@ const effects = {
   CORRUPT_DATA: 'stop',
   GROUP_ACTIVE: 'stop',
   HANDLER_FAILED: 'retry',
+  CHUNK_TIMEOUT: 'retry',
   OUTPUT_FAILED: 'retry',
   FENCED: 'lost',
   SCHEMA_TOO_NEW: 'exit',

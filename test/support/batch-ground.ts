@@ -64,6 +64,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
       outOfRange: 'fail',
       batch: { maxMessages: 1_000, maxDurationMs: 30_000, idleGapMs: 2_000, restAfterMs: 60_000, ...batch },
       chunk: { maxMessages: 10, fetchBytes: 1_000, targetMs: null },
+      chunkTimeoutMs: null,
       concurrency: 100,
       heartbeatTimeoutMs: 10_000,
       retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },

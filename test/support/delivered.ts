@@ -39,10 +39,12 @@ interface Given {
   readonly transactional?: boolean
   readonly dedupe?: Pick<Deduplicator, 'admit'>
   readonly manual?: boolean
+  /** The consumer's `chunkTimeout`, ms. */
+  readonly timeoutMs?: number
 }
 
 /** What delivers chunks to a handler over progress in memory, which stands at `start`. */
-export async function delivered({ handler, send, transactional = false, dedupe, manual = false }: Given) {
+export async function delivered({ handler, send, transactional = false, dedupe, manual = false, timeoutMs }: Given) {
   const rows = new Map<string, ProgressRow>()
   const written: unknown[] = []
   const memory = new MemoryProgress(rows, written)
@@ -81,6 +83,7 @@ export async function delivered({ handler, send, transactional = false, dedupe, 
     token,
     replay: 0,
     stopped: partition.signal,
+    ...(timeoutMs !== undefined && { timeoutMs }),
     ...(stored && { stored }),
   })
   const position = async () => (await memory.read(key))!.position
