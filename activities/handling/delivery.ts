@@ -14,6 +14,8 @@ export interface Delivery {
   readonly stopped?: AbortSignal
   /** How long the handler may take for a chunk, ms; null: for ever. */
   readonly timeoutMs?: number | null
+  /** Is told how long the handler's function has run before it first let anything else run, ms. */
+  readonly ran?: (ms: number) => void
 }
 
 /**

@@ -37,7 +37,10 @@ export function handlerRunner(
     const outgoing = outgoingOf(output, key, chunk, send)
     const stopOfThis = stopOfChunk(stop, key, chunk.from, delivery.timeoutMs ?? null)
     const work = async () => {
-      await call(contextWith(outgoing, stopOfThis.signal))
+      const began = performance.now()
+      const called = call(contextWith(outgoing, stopOfThis.signal))
+      delivery.ran?.(performance.now() - began)
+      await called
       await outgoing.finish()
     }
     try {

@@ -7,6 +7,7 @@ import {
   type ConsumerRuntime,
   controlActivities,
   Deduplicator,
+  LoopMonitor,
   Slots,
 } from '../../activities/index.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
@@ -69,6 +70,7 @@ export async function createSdkWorkers(
   }
   const workers: Worker[] = []
   const budget = new SharedBudget(config.memoryBytes)
+  const loop = new LoopMonitor(life.log)
   const cluster = new TemporalCluster(client)
   const generation = await workflowGeneration()
   const queues = config.consumers.map(({ settings }) => queuesOf(config.taskQueue, generation, settings))
@@ -85,7 +87,7 @@ export async function createSdkWorkers(
       }),
     )
     for (const [index, consumer] of config.consumers.entries()) {
-      const runtime = { ...runtimeOf(consumer, queues[index]!, resources, life), budget, cluster, ...life }
+      const runtime = { ...runtimeOf(consumer, queues[index]!, resources, life), budget, loop, cluster, ...life }
       workers.push(
         await Worker.create({
           ...throttled,
@@ -118,7 +120,7 @@ function runtimeOf(
   queues: Queues,
   resources: Resources,
   life: Life,
-): Omit<ConsumerRuntime, 'budget' | 'cluster' | keyof Life> {
+): Omit<ConsumerRuntime, 'budget' | 'loop' | 'cluster' | keyof Life> {
   const { settings, handler, version, dedupe, until } = consumer
   const { source, sql, progress, store, output, records } = resources.of(consumer)
   return {
