@@ -9,6 +9,7 @@ import { createProcess } from './process.js'
 import { createReslice } from './reslice.js'
 import type { ConsumerRuntime } from './runtime.js'
 
+export { LoopMonitor } from './batch/loop-monitor.js'
 export { Slots } from './batch/slots.js'
 export { ErrorReports } from './errors/reports.js'
 export { Deduplicator } from './handling/dedupe.js'

@@ -15,6 +15,7 @@ import type {
   SourceClient,
   SqlProgressLog,
 } from '../src/ports/index.js'
+import type { LoopMonitor } from './batch/loop-monitor.js'
 import type { Slots } from './batch/slots.js'
 import type { ErrorReports } from './errors/reports.js'
 import type { Deduplicator } from './handling/dedupe.js'
@@ -42,6 +43,8 @@ export interface ConsumerRuntime {
   readonly budget: ByteBudget
   /** Bounds how many handlers of this consumer the worker runs at the same time. */
   readonly slots: Slots
+  /** Of the worker, for all its consumers. */
+  readonly loop: LoopMonitor
   readonly cluster: Cluster
   /** The worker, which tells the program around it. */
   readonly observer: PartitionObserver

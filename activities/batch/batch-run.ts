@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { BatchInput, BatchResult, PartitionOutcome } from '../../src/model/batch.js'
+import type { BatchInput, BatchProgress, BatchResult, PartitionOutcome } from '../../src/model/batch.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { BatchClock } from './batch-clock.js'
 import { Closing, quickMs } from './closing.js'
@@ -13,6 +13,8 @@ import { hasSuccessor } from './successor.js'
 
 /** How often a waiting partition checks whether Temporal answers again, ms. */
 const unheardMs = 500
+/** A chunk that takes longer is shown to people, ms. */
+const longChunkMs = 5_000
 
 /**
  * One batch of many partitions. Each is followed by itself (partition-run.ts) until it has an outcome. The batch decides when all of them
@@ -48,10 +50,16 @@ export class BatchRun implements Listener {
   }
 
   /** Shown in the Temporal UI, at the pending activity. */
-  get progress(): object {
+  get progress(): BatchProgress {
     const runs = [...this.#closing.live]
     const messages = runs.reduce((sum, run) => sum + run.messages, 0)
-    return { messages, positions: Object.fromEntries(runs.map((run) => [run.key.partition, String(run.position)])) }
+    const positions = Object.fromEntries(runs.map((run) => [run.key.partition, String(run.position)]))
+    const now = performance.now()
+    const long = runs.flatMap(({ key, handlingSince }) => {
+      const ms = handlingSince === null ? 0 : now - handlingSince
+      return ms < longChunkMs ? [] : [[key.partition, new Date(Date.now() - ms).toISOString()] as const]
+    })
+    return { messages, positions, ...(long.length > 0 && { inChunkSince: Object.fromEntries(long) }) }
   }
 
   /** @throws what failed in a way that concerns the whole batch: Temporal tries it again */

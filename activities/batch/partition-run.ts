@@ -12,6 +12,7 @@ import type { CatchUp } from './catch-up.js'
 import type { ChunkSize } from './chunk-size.js'
 import { identityChanged } from './identity.js'
 import { Interrupt } from './interrupt.js'
+import type { LoopMonitor } from './loop-monitor.js'
 import type { ManualOffsets } from './manual-offsets.js'
 import type { Lease, Readers } from './readers.js'
 import { type RunEnd, runEnd } from './run-end.js'
@@ -45,6 +46,8 @@ export class PartitionRun {
   #committedIdle = false
   #checkpointAt = performance.now()
   #lease: Lease | undefined
+  /** The chunk in hand, for what watches the event loop. */
+  #watched: ReturnType<LoopMonitor['begin']> | undefined
   /** Messages that the chunk in hand was asked to have at the most. */
   #asked = 0
   /** Gives back the slot of the chunk in hand. */
@@ -147,6 +150,7 @@ export class PartitionRun {
       last = cut?.last ?? false
       this.#head = chunk.head
       this.handlingSince = performance.now()
+      this.#watched = this.runtime.loop.begin(this.key)
       if (chunk.next > chunk.from) await this.#deliver!(chunk)
       this.#measure(chunk, performance.now() - this.handlingSince)
       this.position = chunk.next
@@ -158,6 +162,7 @@ export class PartitionRun {
         this.runtime.observer.caughtUp({ ...this.key, position: chunk.next })
     } finally {
       this.handlingSince = null
+      this.#watched?.end()
       this.#giveBackSlot()
       whole.release()
     }
@@ -260,7 +265,9 @@ export class PartitionRun {
   #begin(stored: StoredOffsets | undefined): void {
     const { key, batch, runtime, token } = this
     const { replay } = batch
-    this.#deliver = delivererOf(runtime, { key, token, replay, ...(stored && { stored }) })
+    const timeoutMs = runtime.settings.chunkTimeoutMs
+    const ran = (ms: number) => this.#watched?.ran(ms)
+    this.#deliver = delivererOf(runtime, { key, token, replay, timeoutMs, ran, ...(stored && { stored }) })
     this.#lease = this.resources.readers.take(key, batch.replay, this.position, batch.identity)
   }
 

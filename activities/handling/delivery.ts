@@ -12,11 +12,15 @@ export interface Delivery {
   readonly stored?: StoredOffsets
   /** Lets go of a handler in the middle of a chunk. */
   readonly stopped?: AbortSignal
+  /** How long the handler may take for a chunk, ms; null: for ever. */
+  readonly timeoutMs?: number | null
+  /** Is told how long the handler's function has run before it first let anything else run, ms. */
+  readonly ran?: (ms: number) => void
 }
 
 /**
  * Delivers one chunk to the handler and moves progress behind it: together with the effects, or right after them.
  *
- * @throws TidemarkError HANDLER_FAILED, OUTPUT_FAILED, FENCED; PositionChanged when the handler's own commit finds the position moved
+ * @throws TidemarkError HANDLER_FAILED, CHUNK_TIMEOUT, OUTPUT_FAILED, FENCED; PositionChanged when the handler's own commit finds the position moved
  */
 export type DeliverChunk = (chunk: Chunk) => Promise<void>

@@ -1,8 +1,10 @@
 import type { HandlerContext } from '../../src/handlers/handler.js'
+import { isTidemarkError } from '../../src/model/errors.js'
 import { unlessItThrows } from '../../src/model/thrown.js'
 import type { Chunk, OutputClient } from '../../src/ports/index.js'
 import { PositionChanged } from '../committing/commit-as.js'
 import type { ConsumerRuntime } from '../runtime.js'
+import { endAfter } from './chunk-deadline.js'
 import { contextBuilder } from './context.js'
 import type { Delivery } from './delivery.js'
 import { handlerFailed } from './handler-failed.js'
@@ -14,8 +16,8 @@ import { stopOf, untilStopped } from './until-stopped.js'
  * progress moves after that. A function that throws has sent nothing, unless it flushed.
  *
  * @param send where outputs go, if they belong to a transaction
- * @throws UserFailure HANDLER_FAILED for whatever the function throws; OUTPUT_FAILED; and, from `context.commit`, TidemarkError FENCED or
- *   PositionChanged
+ * @throws UserFailure HANDLER_FAILED for whatever the function throws; OUTPUT_FAILED; and TidemarkError CHUNK_TIMEOUT, or, from
+ *   `context.commit`, FENCED or PositionChanged
  */
 export type RunHandler = (
   chunk: Chunk,
@@ -35,17 +37,25 @@ export function handlerRunner(
 
   return async (chunk, call, send) => {
     const outgoing = outgoingOf(output, key, chunk, send)
-    const stopped = new AbortController()
+    const ending = new AbortController()
+    const done = endAfter(delivery.timeoutMs ?? null, ending, { key, offset: chunk.from })
     const work = async () => {
-      await call(contextWith(outgoing, stopped.signal))
+      const began = performance.now()
+      const called = call(contextWith(outgoing, ending.signal))
+      delivery.ran?.(performance.now() - began)
+      await called
       await outgoing.finish()
     }
     try {
       // Begins in a turn of its own, so that what a function throws at once is no different from what it throws later.
-      await untilStopped(Promise.resolve().then(work), stop, stopped)
+      await untilStopped(Promise.resolve().then(work), stop, ending)
     } catch (thrown) {
-      throw isOwn(thrown, changesOfOwner, outgoing.failures) ? thrown : handlerFailed(thrown, key, chunk)
+      const isLate = thrown === ending.signal.reason && isTidemarkError(thrown)
+      if (isLate) log.warn({ ...key, code: thrown.code }, thrown.message)
+      if (isLate || isOwn(thrown, changesOfOwner, outgoing.failures)) throw thrown
+      throw handlerFailed(thrown, key, chunk)
     } finally {
+      done()
       outgoing.end()
     }
   }

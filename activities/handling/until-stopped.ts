@@ -16,8 +16,9 @@ export function stopOf({ stopped: worker }: Pick<ConsumerRuntime, 'stopped'>, { 
 /**
  * Lets go of a handler that does not end when it has to. Its transaction is rolled back; its promise is left alone.
  *
- * @param chunk aborted then, for the handler. It is of this chunk alone: handlers add listeners that they never take off
- * @throws Error when the signal aborts first; what `work` throws
+ * @param chunk aborted then, for the handler. It is of this chunk alone: handlers add listeners that they never take off. Whoever aborts it
+ *   before ends the chunk, too
+ * @throws Error when one of them aborts first; what `work` throws
  */
 export async function untilStopped<T>(
   work: Promise<T>,
@@ -35,6 +36,7 @@ export async function untilStopped<T>(
     }
     if (signal.aborted) onStop()
     else signal.addEventListener('abort', onStop, { once: true })
+    chunk?.signal.addEventListener('abort', () => reject(chunk.signal.reason), { once: true })
   })
   try {
     return await Promise.race([work, end])

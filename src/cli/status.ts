@@ -33,6 +33,7 @@ nothing is known to be wrong).
 LAG is head - committed. Offsets may have gaps (those of Postgres streams always do): then it is an upper bound.
 BEHIND is the age of the oldest message that is not committed yet.
 POSITION is where the next batch begins: ahead of what is committed by the work in hand.
+WHY also says since when the handler has been at one chunk, where that takes long.
 
 Examples:
   $ tidemark status

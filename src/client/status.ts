@@ -41,6 +41,8 @@ export interface PartitionView {
   readonly epoch?: number
   readonly batch?: number
   readonly messages?: number
+  /** ISO time: since when its handler has been at one chunk, where that takes longer than some seconds. */
+  readonly chunkSince?: string
   /** Version of the config of its batch, or of the next one. */
   readonly config?: string
 }
@@ -145,7 +147,7 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
   const trouble = mayHaveIt.every((one) => one.trouble) ? batch?.trouble : undefined
   const inHand = place !== 'none' && (mayHaveIt.length === 0 || mayHaveIt.some(({ mayBeInHand }) => mayBeInHand))
   const view = viewOf(status)
-  return {
+  const said = {
     ...view,
     ...(trouble && view.state !== 'blocked' && view.state !== 'fenced'
       ? {
@@ -174,6 +176,9 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
         }
       : {}),
   }
+  const chunkSince = mayHaveIt.flatMap(({ inChunkSince }) => inChunkSince.get(status.partition) ?? [])[0]
+  if (chunkSince === undefined) return said
+  return { ...said, reason: [said.reason, `in this chunk since ${chunkSince}`].filter(Boolean).join('; '), chunkSince }
 }
 
 /** Why a partition is paused, and what is wrong with it besides. */

@@ -71,6 +71,13 @@ export interface ConsumerOptions<V = unknown> {
     readonly fetchBytes?: Size
   }
   /**
+   * Ends a chunk whose handler takes longer: `context.signal` aborts, the transaction is rolled back and its connection closed. The batch
+   * fails with CHUNK_TIMEOUT, so that the partition is taken over and tried again, here or on another worker. What the handler still does
+   * then is outside of any transaction: one that heeds `context.signal` does no more. Take several times what the slowest chunk takes,
+   * a few minutes as a rule: a handler that is only slow would never come through. Default `false`: handlers may take for ever.
+   */
+  readonly chunkTimeout?: Duration | false
+  /**
    * Chunks that one worker handles at the same time, of different partitions; with transactional handlers at most the `poolSize` of their
    * database. Default 100.
    */

@@ -6,7 +6,7 @@ import { mostSlices } from '../model/partition.js'
 import { secretsOf } from '../model/secrets.js'
 import type { ConsumerSettings } from '../model/settings.js'
 import { invalid } from '../options/checked.js'
-import { count, duration, size } from '../options/fields.js'
+import { count, duration, durationOrOff, size } from '../options/fields.js'
 import type { Message, OffsetStore, Source } from '../ports/index.js'
 import type { TidemarkConfig } from './define.js'
 import { handler } from './handlers.js'
@@ -105,6 +105,7 @@ const consumerSchema = z.strictObject({
     })
     .prefault({}),
   chunk: chunkFields.prefault({}),
+  chunkTimeout: durationOrOff(false, 100),
   concurrency: count(100),
   slices: z
     .int('must be a whole number')
@@ -239,6 +240,7 @@ function parseConsumer(
       fetchBytes: data.chunk.fetchBytes,
       targetMs: data.chunk.targetDuration,
     },
+    chunkTimeoutMs: data.chunkTimeout,
     concurrency: data.concurrency,
     ...(data.slices === undefined ? {} : { slices: data.slices }),
     heartbeatTimeoutMs: data.heartbeatTimeout,

@@ -130,6 +130,15 @@ export interface PartitionBatch {
   readonly follows?: boolean
 }
 
+/** What a batch's heartbeats say of it, for people. */
+export interface BatchProgress {
+  readonly messages: number
+  /** Decimal, by partition. */
+  readonly positions: Readonly<Record<string, string>>
+  /** ISO times, by partition: since when its handler has been at a chunk, where that takes long. */
+  readonly inChunkSince?: Readonly<Record<string, string>>
+}
+
 /** What Temporal shows of a batch that is not just worked. */
 export interface BatchTrouble {
   /**

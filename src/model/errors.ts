@@ -23,6 +23,7 @@ const effects = {
   GROUP_ACTIVE: 'stop',
   HANDLER_FAILED: 'retry',
   HANDLER_MISTAKEN: 'stop',
+  CHUNK_TIMEOUT: 'retry',
   OUTPUT_FAILED: 'retry',
   FENCED: 'lost',
   SCHEMA_TOO_NEW: 'exit',

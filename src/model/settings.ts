@@ -11,6 +11,8 @@ export interface ConsumerSettings {
   readonly outOfRange: OutOfRangePolicy
   readonly batch: BatchLimits
   readonly chunk: ChunkLimits
+  /** How long a handler may take for a chunk, ms; null: for ever. */
+  readonly chunkTimeoutMs: number | null
   /** Chunks of this consumer that one worker handles at the same time. */
   readonly concurrency: number
   /** Workflows that a new group's partitions are divided among. */

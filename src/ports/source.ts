@@ -162,7 +162,7 @@ export interface RawContent {
 export interface ByteBudget {
   /**
    * Waits until `bytes` are free and takes them. A demand larger than the whole budget waits for all of it, so that one
-   * huge message passes alone rather than never. Rejects with the signal's reason when it aborts.
+   * huge message passes alone rather than never. A demand for nothing waits for nobody: its loan may grow. Rejects with the signal's reason when it aborts.
    */
   take(bytes: number, signal: AbortSignal): Promise<ByteLoan>
 }

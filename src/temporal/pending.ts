@@ -1,5 +1,5 @@
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client'
-import type { BatchTrouble } from '../model/batch.js'
+import { type Client, defaultPayloadConverter, type WorkflowExecutionDescription } from '@temporalio/client'
+import type { BatchProgress, BatchTrouble } from '../model/batch.js'
 import { held, letGo } from '../model/commands.js'
 import { dateOf } from '../model/times.js'
 
@@ -13,6 +13,8 @@ export interface PendingBatch {
   readonly mayBeInHand: boolean
   /** ISO time: when it was scheduled, or paused by a person. Null where nothing is wrong. */
   readonly since: string | null
+  /** ISO times, by partition: since when its handler has been at a chunk, where that takes long. */
+  readonly inChunkSince: ReadonlyMap<number, string>
 }
 
 type PendingActivity = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number]
@@ -46,6 +48,14 @@ export function mayBeInHand({ state, attempt, lastFailure }: PendingActivity): b
   return !waits || Number(attempt) < 2 || !lastFailure || !!lastFailure.timeoutFailureInfo
 }
 
+/** What the batch's last heartbeat says of chunks that take long. A batch between two tries has none in hand. */
+export function longChunksOf({ state, heartbeatDetails }: PendingActivity): ReadonlyMap<number, string> {
+  const payload = heartbeatDetails?.payloads?.[0]
+  if (!payload || state === scheduled || state === paused) return new Map()
+  const { inChunkSince = {} } = defaultPayloadConverter.fromPayload<Partial<BatchProgress>>(payload)
+  return new Map(Object.entries(inChunkSince).map(([partition, since]) => [Number(partition), since]))
+}
+
 /** A slice's batches, as Temporal sees them. */
 export async function pendingBatches(client: Client, workflowId: string): Promise<PendingBatch[]> {
   const batches = batchesAmong(await client.workflow.getHandle(workflowId).describe())
@@ -60,7 +70,14 @@ export async function pendingBatches(client: Client, workflowId: string): Promis
           : trouble.state === 'held'
             ? iso(pauseInfo?.pauseTime)
             : await scheduledAt(client, workflowId, id)
-      return { id, attempt: Number(activity.attempt), trouble, mayBeInHand: mayBeInHand(activity), since }
+      return {
+        id,
+        attempt: Number(activity.attempt),
+        trouble,
+        mayBeInHand: mayBeInHand(activity),
+        since,
+        inChunkSince: longChunksOf(activity),
+      }
     }),
   )
 }

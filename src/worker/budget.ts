@@ -28,7 +28,8 @@ export class SharedBudget implements ByteBudget {
   take(bytes: number, signal: AbortSignal): Promise<ByteLoan> {
     const wanted = Math.min(bytes, this.#total)
     if (signal.aborted) return Promise.reject(signal.reason)
-    if (this.#queue.length === 0 && wanted <= this.#free) return Promise.resolve(this.#lend(wanted))
+    const isFree = this.#queue.length === 0 && wanted <= this.#free
+    if (isFree || wanted === 0) return Promise.resolve(this.#lend(wanted))
     return new Promise((resolve, reject) => {
       const give = () => {
         signal.removeEventListener('abort', leave)

@@ -8,6 +8,7 @@ import {
   controlActivities,
   Deduplicator,
   ErrorReports,
+  LoopMonitor,
   Slots,
 } from '../../activities/index.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
@@ -70,6 +71,7 @@ export async function createSdkWorkers(
   }
   const workers: Worker[] = []
   const budget = new SharedBudget(config.memoryBytes)
+  const loop = new LoopMonitor(life.log)
   const cluster = new TemporalCluster(client)
   const generation = await workflowGeneration()
   const queues = config.consumers.map(({ settings }) => queuesOf(config.taskQueue, generation, settings))
@@ -87,7 +89,14 @@ export async function createSdkWorkers(
     )
     for (const [index, consumer] of config.consumers.entries()) {
       const errors = new ErrorReports(consumer.settings, config.secrets, life.log)
-      const runtime = { ...runtimeOf(consumer, queues[index]!, resources, life), budget, cluster, errors, ...life }
+      const runtime = {
+        ...runtimeOf(consumer, queues[index]!, resources, life),
+        budget,
+        loop,
+        cluster,
+        errors,
+        ...life,
+      }
       workers.push(
         await Worker.create({
           ...throttled,
@@ -120,7 +129,7 @@ function runtimeOf(
   queues: Queues,
   resources: Resources,
   life: Life,
-): Omit<ConsumerRuntime, 'budget' | 'cluster' | 'errors' | keyof Life> {
+): Omit<ConsumerRuntime, 'budget' | 'loop' | 'cluster' | 'errors' | keyof Life> {
   const { settings, handler, version, dedupe, until } = consumer
   const { source, sql, progress, store, output, records } = resources.of(consumer)
   return {

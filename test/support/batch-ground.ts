@@ -1,6 +1,7 @@
 import { BatchRun } from '../../activities/batch/batch-run.js'
 import { CatchUp } from '../../activities/batch/catch-up.js'
 import { ChunkSize } from '../../activities/batch/chunk-size.js'
+import { LoopMonitor } from '../../activities/batch/loop-monitor.js'
 import { ManualOffsets } from '../../activities/batch/manual-offsets.js'
 import type { BatchResources } from '../../activities/batch/partition-run.js'
 import { Readers } from '../../activities/batch/readers.js'
@@ -65,6 +66,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
       outOfRange: 'fail',
       batch: { maxMessages: 1_000, maxDurationMs: 30_000, idleGapMs: 2_000, restAfterMs: 60_000, ...batch },
       chunk: { maxMessages: 10, fetchBytes: 1_000, targetMs: null },
+      chunkTimeoutMs: null,
       concurrency: 100,
       heartbeatTimeoutMs: 10_000,
       retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
@@ -95,6 +97,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     progress,
     ...(until && { until }),
     budget: new SharedBudget(1_000_000),
+    loop: new LoopMonitor(context.log),
     slots: new Slots(settings?.concurrency ?? 100),
     cluster: { look: async () => null, signal: async () => {}, endStranded: async () => false },
     observer: {

@@ -44,6 +44,8 @@ interface Given {
   readonly errors?: ErrorTexts
   /** Of the config. */
   readonly secrets?: readonly string[]
+  /** The consumer's `chunkTimeout`, ms. */
+  readonly timeoutMs?: number
 }
 
 /** What delivers chunks to a handler over progress in memory, which stands at `start`. */
@@ -55,6 +57,7 @@ export async function delivered({
   manual = false,
   errors = 'message',
   secrets = [],
+  timeoutMs,
 }: Given) {
   const rows = new Map<string, ProgressRow>()
   const written: unknown[] = []
@@ -95,6 +98,7 @@ export async function delivered({
     token,
     replay: 0,
     stopped: partition.signal,
+    ...(timeoutMs !== undefined && { timeoutMs }),
     ...(stored && { stored }),
   })
   const position = async () => (await memory.read(key))!.position

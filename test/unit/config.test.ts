@@ -48,6 +48,7 @@ describe('a config', () => {
       outOfRange: 'fail',
       batch: { maxMessages: 1_000_000, maxDurationMs: 30_000, idleGapMs: 2_000, restAfterMs: 60_000 },
       chunk: { maxMessages: 10_000, fetchBytes: 2 * 1024 ** 2, targetMs: 2_000 },
+      chunkTimeoutMs: null,
       concurrency: 100,
       heartbeatTimeoutMs: 10_000,
       retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
@@ -139,6 +140,10 @@ describe('a config', () => {
     [
       { chunk: { targetDuration: true } },
       "consumers[0] (group 'billing').chunk.targetDuration: must be a duration like '30s', a number of milliseconds, or false",
+    ],
+    [
+      { chunkTimeout: '1ms' },
+      "consumers[0] (group 'billing').chunkTimeout: '1ms' is too short: must be at least 100ms",
     ],
     [{ concurrency: 0 }, "consumers[0] (group 'billing').concurrency: must be at least 1"],
     [

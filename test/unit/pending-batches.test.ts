@@ -1,7 +1,7 @@
-import type { WorkflowExecutionDescription } from '@temporalio/client'
+import { defaultPayloadConverter, type WorkflowExecutionDescription } from '@temporalio/client'
 import { describe, expect, it } from 'vitest'
 import { held, letGo } from '../../src/model/commands.js'
-import { batchesAmong, mayBeInHand, troubleOf } from '../../src/temporal/pending.js'
+import { batchesAmong, longChunksOf, mayBeInHand, troubleOf } from '../../src/temporal/pending.js'
 
 type Activity = Parameters<typeof troubleOf>[0]
 
@@ -74,5 +74,23 @@ describe('a chunk of a batch', () => {
     expect(mayBeInHand({ attempt: 1, state: scheduled })).toBe(true)
     // A person has reset the activity.
     expect(mayBeInHand({ ...failedWith(held, 1), state: scheduled })).toBe(true)
+  })
+})
+
+describe('a chunk that takes long', () => {
+  const since = '2026-01-02T03:04:05.000Z'
+  const details = { messages: 1, positions: { 3: '7' }, inChunkSince: { 3: since } }
+  const heartbeatDetails = { payloads: [defaultPayloadConverter.toPayload(details)] }
+
+  it('is known by the heartbeats of its batch', () => {
+    expect(longChunksOf({ state: 2, heartbeatDetails })).toEqual(new Map([[3, since]]))
+    expect(longChunksOf({ state: 2 })).toEqual(new Map())
+  })
+
+  it("is in nobody's hand between two tries", () => {
+    expect([
+      longChunksOf({ state: 1, heartbeatDetails }).size,
+      longChunksOf({ state: 4, heartbeatDetails }).size,
+    ]).toEqual([0, 0])
   })
 })

@@ -6,6 +6,7 @@ import { compareTokens, type FencingToken } from '../../model/token.js'
 import type { Inbox, Log, Outbox, Progress, SqlProgressLog, Transaction } from '../../ports/index.js'
 import type { PostgresSettings } from '../client/options.js'
 import { controlConnections, openConnections, type PooledPostgres, postgresError } from '../client/pool.js'
+import { ServerProbe } from '../client/server-probe.js'
 import { insertEvents, partsOf } from '../output/insert-events.js'
 import { ChunkSessions } from './chunk-sessions.js'
 import { GatheredStatement, type StatementOfMany } from './gathered-statement.js'
@@ -28,6 +29,7 @@ export class PostgresProgress implements SqlProgressLog {
   readonly atOnce: number
   readonly #schema: string
   readonly #sessions: ChunkSessions
+  readonly #probe: ServerProbe
   readonly #reads: Statement<typeof readStatement>
   readonly #claims: Statement<typeof claimStatement>
   readonly #raises: Statement<typeof raiseStatement>
@@ -43,6 +45,7 @@ export class PostgresProgress implements SqlProgressLog {
     this.#schema = pg.escapeIdentifier(settings.schema)
     const table = `${this.#schema}.consumer_progress`
     this.#sessions = new ChunkSessions(control, settings.schema, log)
+    this.#probe = new ServerProbe(control)
     this.#reads = new GatheredStatement(control, settings, readStatement(table))
     this.#claims = new GatheredStatement(control, settings, claimStatement(table))
     this.#raises = new GatheredStatement(control, settings, raiseStatement(table))
@@ -112,13 +115,21 @@ export class PostgresProgress implements SqlProgressLog {
       }
     }
     const advance = () => this.#advance(key, token, from, typeof to === 'function' ? to() : to)
-    const failure = await transaction.run(handled, this.#check(key, token), advance).then(
+    const running = transaction.run(handled, this.#check(key, token), advance)
+    let isOver = false
+    const over = () => {
+      isOver = true
+    }
+    running.then(over, over)
+    const failure = await this.#probe.during(running).then(
       () => undefined,
       (error: unknown) => ({ error }),
     )
     // Right away: other handlers wait for the connection.
     const clean = transaction.release()
     if (!failure) return
+    // Nobody answers there: whoever has the partition next ends the session, should it still be open.
+    if (!isOver) throw postgresError(failure.error, this.settings)
     if (!clean) await this.#sessions.end(name)
     if (await this.#isFenced(failure.error, key, token)) throw fenced(key, token)
     if (failure.error instanceof HandlerMistake) throw handlerMistaken(key, from, failure.error.message)

@@ -147,6 +147,8 @@ export class Subscription {
   #due = 0
   /** Bytes that may still arrive. */
   #room = Number.POSITIVE_INFINITY
+  /** The room is for what waits here, and becomes free again as it is taken. */
+  #lingers = false
   #left = false
   #ended: Error | null = null
   #waiting: { resolve: (delivered: Delivered) => void; reject: (error: Error) => void } | null = null
@@ -165,8 +167,10 @@ export class Subscription {
   }
 
   /** Takes the chunk in `arrived`. */
-  take(): void {
-    this.#arrived.shift()
+  take(): Delivered | undefined {
+    const delivered = this.#arrived.shift()
+    if (delivered && this.#lingers) this.#room += delivered.chunk.length
+    return delivered
   }
 
   /** Nothing has arrived, and nothing was asked for. */
@@ -181,7 +185,17 @@ export class Subscription {
   want(chunks: number, room: number): void {
     this.#due += chunks
     this.#room = room
+    this.#lingers = false
     this.credit(chunks)
+  }
+
+  /**
+   * The log has no more for the moment, though more was asked for: the one chunk that makes more than `room` bytes wait here is the last
+   * that this subscription takes.
+   */
+  linger(room: number): void {
+    this.#room = room
+    this.#lingers = true
   }
 
   /** All that there was room for was taken; what comes behind it needs a new subscription. */
@@ -195,7 +209,7 @@ export class Subscription {
    */
   async next(signal: AbortSignal): Promise<Delivered> {
     signal.throwIfAborted()
-    const here = this.#arrived.shift()
+    const here = this.take()
     if (here) return here
     const coming = new Promise<Delivered>((resolve, reject) => {
       this.#waiting = { resolve, reject }
@@ -231,7 +245,8 @@ export class Subscription {
   deliver(delivered: Delivered): void {
     if (this.#due === 0) return
     this.#due--
-    this.#room -= delivered.chunk.length
+    // What somebody waits for does not wait here.
+    if (!this.#lingers || !this.#waiting) this.#room -= delivered.chunk.length
     if (this.#room < 0 && this.#due > 0) {
       this.#due = 0
       this.#leave()

@@ -24,6 +24,10 @@ const patience = 5
 const rangePatience = 3
 /** Chunks asked for at once, where they are small: a stream that is written slowly has one for each message. */
 const mostChunks = 500
+/** Chunks that were asked for and have not come after so long, ms, are not in the log yet. */
+const quietMs = 100
+/** Bytes that may wait to be taken at the tail of the log, where nobody has paid for them before they came. */
+const lingering = 64 * 1024
 /** Share of `fetchBytes` to ask for: chunks that are a little larger than the last ones shall find room, too. */
 const share = 0.75
 
@@ -34,6 +38,8 @@ export class Fetcher {
   #window: Window | null = null
   /** Bytes of the largest chunk among those last asked for. */
   #largest = 0
+  /** Nothing was in the log behind what was last taken. */
+  #atTail = false
   /** Which of all streams that had this name is read; null where nobody can tell. */
   #incarnation: string | null
   /** When that was last asked for. */
@@ -97,13 +103,13 @@ export class Fetcher {
       const stream = await this.links.nameOf(key.partition)
       const subscription = await this.#at(stream, from)
       await this.#want(subscription.of)
-      const delivered = await subscription.of.next(signal)
+      const delivered = await this.#arrival(subscription.of)
       signal.throwIfAborted()
       const chunk = readChunk(delivered.chunk)
       this.#outage.worked()
       // The broker begins with the chunk that holds the position, and may send others before it.
       if (!chunk.user || chunk.next <= from) {
-        this.#lent(subscription.of, delivered, 0)
+        this.#lent(subscription.of, chunk, delivered, 0)
         return null
       }
       // A stream that was empty has no name before its first message.
@@ -133,26 +139,47 @@ export class Fetcher {
   #taken(subscription: { readonly of: Subscription; next: bigint }, chunk: StreamChunk, delivered: Delivered): Fetched {
     subscription.next = chunk.next
     const head = delivered.committed > chunk.next ? delivered.committed : chunk.next
-    return { chunk, head, loan: this.#lent(subscription.of, delivered, memoryOf(chunk)) }
+    return { chunk, head, loan: this.#lent(subscription.of, chunk, delivered, memoryOf(chunk)) }
   }
 
-  #lent(subscription: Subscription, { chunk }: Delivered, memory: number): ByteLoan {
-    this.#largest = Math.max(this.#largest, chunk.length)
-    const loan = this.#window!.take(chunk.length, memory)
+  #lent(subscription: Subscription, chunk: StreamChunk, delivered: Delivered, memory: number): ByteLoan {
+    const { length } = delivered.chunk
+    this.#largest = Math.max(this.#largest, length)
+    this.#atTail = delivered.committed === chunk.first
+    const loan = this.#window!.take(length, memory)
     if (subscription.idle) this.#window!.end()
+    else if (this.#atTail && !subscription.arrived) this.#rest(subscription)
     return loan
+  }
+
+  /** Waits for the next chunk. One that is not in the log yet must not hold memory that other partitions need. */
+  async #arrival(subscription: Subscription): Promise<Delivered> {
+    const quiet = setTimeout(() => this.#rest(subscription), quietMs)
+    try {
+      return await subscription.next(this.options.signal)
+    } finally {
+      clearTimeout(quiet)
+    }
+  }
+
+  #rest(subscription: Subscription): void {
+    this.#window?.rest()
+    subscription.linger(lingering)
   }
 
   /**
    * Asks for the next chunks once all others are taken, and borrows the memory for them first. As many as come close to
-   * `fetchBytes` if they are like those before: the handler gets what has arrived meanwhile in one call.
+   * `fetchBytes` if they are like those before: the handler gets what has arrived meanwhile in one call. At the tail of the log that is
+   * one chunk, and what it takes is borrowed when it is here: partitions that wait for messages hold nothing, however many they are.
    */
   async #want(subscription: Subscription): Promise<void> {
     if (!subscription.idle) return
     const { signal, budget, fetchBytes } = this.options
-    const loan = await budget.take(fetchBytes, signal)
-    this.#window = new Window(loan, fetchBytes)
+    const bytes = this.#atTail ? 0 : fetchBytes
+    const loan = await budget.take(bytes, signal)
+    this.#window = new Window(loan, bytes)
     signal.throwIfAborted()
+    if (this.#atTail) return subscription.want(1, Number.POSITIVE_INFINITY)
     const alike = this.#largest === 0 ? 1 : Math.floor((fetchBytes * share) / this.#largest)
     this.#largest = 0
     subscription.want(Math.min(Math.max(1, alike), mostChunks), fetchBytes)
@@ -182,6 +209,7 @@ export class Fetcher {
   /** Throws OUT_OF_RANGE where the broker would silently begin elsewhere, or stay silent. */
   async #inRange(stream: string, from: bigint): Promise<void> {
     const { first, committed } = await this.offsets.chunks(stream)
+    this.#atTail = from > committed || from === this.offsets.knownHead(stream, committed)
     if (from >= first && from <= committed) return
     const bounds = await this.offsets.boundsOf(stream)
     if (from >= bounds.first && from <= bounds.head) return

@@ -64,6 +64,12 @@ export class Offsets {
     return { first, committed }
   }
 
+  /** Offset behind the last message, where it was looked for when the log had the same last chunk. */
+  knownHead(stream: string, committed: bigint): bigint | undefined {
+    const known = this.#tails.get(stream)
+    return known?.committed === committed ? known.head : undefined
+  }
+
   async #tail(stream: string, first: bigint, committed: bigint): Promise<Tail> {
     const known = this.#tails.get(stream)
     if (known?.committed === committed) return known

@@ -28,6 +28,12 @@ export class Window {
     return { resize: change, release: () => change(0) }
   }
 
+  /** Nothing more is in the log at the moment. What comes nevertheless is paid for once it is taken. */
+  rest(): void {
+    this.expected = 0
+    this.#settle()
+  }
+
   /** Nothing more will arrive. */
   end(): void {
     this.#ended = true

@@ -22,6 +22,22 @@ describe('a batch', () => {
     expect(log.lent).toBe(0)
   })
 
+  it('tells which chunks take long, and since when', async () => {
+    const { begin, own } = await batchGround({ handle: ([message]) => working(message!.partition === 1 ? 20_000 : 10) })
+    const { batch, result } = begin(await own({ 0: 3, 1: 3 }))
+    const began = Date.now()
+    await pass(4_000)
+    expect(batch.progress.inChunkSince).toBeUndefined()
+    await pass(4_000)
+    const told = Object.entries(batch.progress.inChunkSince ?? {})
+    expect(told.map(([partition]) => partition)).toEqual(['1'])
+    expect(Math.abs(Date.parse(told[0]![1]) - began)).toBeLessThan(100)
+    await pass(15_000)
+    expect(batch.progress.inChunkSince).toBeUndefined()
+    batch.end()
+    await until(result)
+  })
+
   it('that handles message after message, 10 ms each, and is told to let go, keeps what it did within seconds', async () => {
     const { begin, own, runtime } = await batchGround({
       handle: (messages) => working(10 * messages.length),
