@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { Readable, type Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
@@ -245,8 +245,17 @@ describeWith(['postgres'], "a handler's database client", () => {
     }
     const query = (text: string) => new pg.Query(text) as unknown as pg.Submittable & NodeJS.EventEmitter
     const done = (client: pg.ClientBase) => client.query('select 1')
+    let copy: Writable | undefined
     const careless: [string, (client: pg.ClientBase, tx: Transaction) => Promise<unknown>][] = [
       ['division by zero', async (client) => void client.query('select 1 / 0')],
+      ['does not exist', async (_client, tx) => void tx.copy('nothing', ['n'], [[1]])],
+      ['lone surrogate', async (_client, tx) => void tx.copy('effects', ['note'], [['\ud800']])],
+      [
+        'has no stream',
+        async (_client, tx) => {
+          void database.progress.outbox!.append(tx, 'nothing', [{ value: 1 }])
+        },
+      ],
       ['it sends COMMIT', async (client) => void client.query('commit')],
       ['from a callback', async (client) => client.query('select 1', thrown)],
       [
@@ -264,14 +273,17 @@ describeWith(['postgres'], "a handler's database client", () => {
       [
         'HTTP 500',
         async (client) => {
-          client.query(copyFrom('copy effects from stdin')).write('1\tx\n')
+          copy = client.query(copyFrom('copy effects from stdin'))
+          copy.write('1\tx\n')
           await new Promise(setImmediate)
           throw new Error('HTTP 500')
         },
       ],
     ]
     try {
+      await createStream(url, { stream: 'shipments', partitions: 1 })
       for (const [why, work] of careless) expect((await failing(work)).message).toContain(why)
+      copy?.end('2\ty\n')
       let kept: pg.ClientBase | undefined
       await chunk(async (client) => {
         kept = client

@@ -102,6 +102,12 @@ export class LentClient extends EventEmitter {
     return undefined
   }
 
+  /** The chunk waits for `work`, and fails with it, whether or not the handler does. */
+  include<T>(work: Promise<T>): Promise<T> {
+    this.#track(work.then(noop, (error) => this.#failed(error)))
+    return work
+  }
+
   /** A statement of Tidemark's own. `before` and `after` put the handler's settings aside and back, and nothing comes between. */
   ownQuery(
     before: string,

@@ -11,7 +11,7 @@ import { ChunkSessions } from './chunk-sessions.js'
 import { GatheredStatement, type StatementOfMany } from './gathered-statement.js'
 import { PostgresInbox } from './inbox.js'
 import { advanceStatement, claimStatement, raiseStatement, readStatement } from './progress-statements.js'
-import { ChunkTransaction, HandlerMistake, ownStatements } from './transaction.js'
+import { ChunkTransaction, HandlerMistake, withinHandler } from './transaction.js'
 
 /** Raised by advance_progress when the token is not the owner's. */
 const fencedState = 'TM001'
@@ -50,10 +50,11 @@ export class PostgresProgress implements SqlProgressLog {
     // Deletes in bulk, which may take long.
     this.inbox = new PostgresInbox(pool, settings)
     this.outbox = {
-      append: async (tx, stream, events) => {
-        const parts = partsOf(events)
-        if (parts.length > 0) await insertEvents(ownStatements(tx), stream, settings.schema, parts)
-      },
+      append: (tx, stream, events) =>
+        withinHandler(tx, async (own) => {
+          const parts = partsOf(events)
+          if (parts.length > 0) await insertEvents(own, stream, settings.schema, parts)
+        }),
     }
   }
 

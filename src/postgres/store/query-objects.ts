@@ -1,3 +1,4 @@
+import { Writable } from 'node:stream'
 import type pg from 'pg'
 
 /** What pg takes in place of a text: cursors, COPY streams and queries that are read row by row. */
@@ -50,6 +51,8 @@ export function endOf(asked: QueryObject, thrown: (error: unknown) => void): Pro
           return typeof call === 'function' ? call.apply(asked, given) : undefined
         } catch (error) {
           thrown(error)
+        } finally {
+          if (name === 'handleError') shut(asked)
         }
       }
       Reflect.set(asked, name, guarded)
@@ -57,6 +60,13 @@ export function endOf(asked: QueryObject, thrown: (error: unknown) => void): Pro
     const callback: unknown = Reflect.get(asked, 'callback')
     if (typeof callback === 'function') Reflect.set(asked, 'callback', guardedCall(callback as () => unknown, thrown))
   })
+}
+
+/** Whoever writes to a COPY that is over must not meet the connection that it no longer has. */
+function shut(asked: unknown): void {
+  if (!(asked instanceof Writable) || asked.destroyed) return
+  asked._destroy = (error, done) => done(error)
+  asked.destroy()
 }
 
 export function guardedCall(call: (...given: never[]) => unknown, thrown: (error: unknown) => void) {

@@ -111,7 +111,7 @@ function transactionOf(lent: LentClient): Transaction {
   const query = (text: string, values?: readonly unknown[]) => lent.query(text, values)
   return {
     query: query as Transaction['query'],
-    copy: (table, columns, rows) => copyRows(lent, table, columns, rows),
+    copy: (table, columns, rows) => lent.include(copyRows(lent, table, columns, rows)),
     client: lent,
   }
 }
@@ -127,13 +127,16 @@ const aside = [
 /** Constraints and triggers that run at COMMIT are the handler's. */
 const back = settings.map((one) => set(one, `current_setting('tidemark.handlers_${one}')`))
 
-/** The handler's transaction for a statement of Tidemark's own, in the middle of the handler. */
-export function ownStatements(tx: Transaction): Pick<Transaction, 'query'> {
+/**
+ * What Tidemark does in the middle of a handler, in the handler's transaction, but with settings of its own. The chunk waits for it and
+ * fails with it, whether or not the handler does.
+ */
+export function withinHandler<T>(tx: Transaction, work: (own: Pick<Transaction, 'query'>) => Promise<T>): Promise<T> {
   const { client } = tx
-  if (!(client instanceof LentClient)) return tx
+  if (!(client instanceof LentClient)) return work(tx)
   const query = (text: string, values?: readonly unknown[]) =>
     client.ownQuery(`select ${aside.join(', ')}`, text, values, `select ${back.join(', ')}`)
-  return { query: query as Transaction['query'] }
+  return client.include(work({ query: query as Transaction['query'] }))
 }
 
 function beginning(name: string, check: string): string {
