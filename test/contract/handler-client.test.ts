@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { Readable, type Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
@@ -6,7 +6,7 @@ import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { postgresDatabase } from '../../src/entry/postgres.js'
+import { createStream, postgresDatabase } from '../../src/entry/postgres.js'
 import type { FencingToken } from '../../src/model/token.js'
 import type { DatabaseClient, Transaction } from '../../src/ports/index.js'
 import { freshDatabase } from '../support/fresh-database.js'
@@ -142,15 +142,205 @@ describeWith(['postgres'], "a handler's database client", () => {
       await orm(client, 2)
       await client.query('BEGIN TRANSACTION;')
       await client.query('start transaction')
+      await insert(client, 4)
+      await client.query('commit')
+      await client.query('COMMIT')
+      await client.query('begin')
       await insert(client, 3)
       await client.query('rollback')
-      await insert(client, 4)
-      await client.query('COMMIT')
       await client.query('begin')
       await client.query('select 1 / 0').catch(() => {})
       await client.query('rollback')
     })
     expect(await effects()).toEqual([2, 4])
+  })
+
+  it('refuses a rollback among two transactions that are open at once: it may take back what the other one wrote', async () => {
+    const error = await failing(async (client) => {
+      await client.query('begin')
+      await client.query('begin')
+      await insert(client, 1)
+      await client.query('rollback')
+      await client.query('commit')
+    })
+    expect(error).toMatchObject({ code: 'HANDLER_MISTAKEN', message: expect.stringContaining('open at once') })
+    // Where the handler fails anyway, its own error decides.
+    const own = await failing(async (client) => {
+      await client.query('begin')
+      await client.query('begin')
+      await client.query('rollback')
+      throw new Error('HTTP 500')
+    })
+    expect(own.message).toContain('HTTP 500')
+    expect(await effects()).toEqual([])
+  })
+
+  it.each([['-- note\rcommit'], ['select 1 as 😀$$; commit; --$$'], ["select $😀$ ' $😀$; commit; --'"]])(
+    'finds the commit in %j',
+    async (text) => {
+      const error = await failing(async (client) => {
+        await insert(client, 1)
+        await client.query(text)
+      })
+      expect(error).toMatchObject({ code: 'HANDLER_MISTAKEN', message: expect.stringContaining('it sends COMMIT') })
+      expect(await effects()).toEqual([])
+    },
+  )
+
+  it('sends the text that it has looked at, also of objects that have another one the next time', async () => {
+    const texts = ['select 1', 'commit']
+    const getter = {
+      values: [],
+      get text() {
+        return texts.length > 1 ? texts.shift()! : texts[0]!
+      },
+    }
+    await failing(async (client) => {
+      await insert(client, 1)
+      await client.query(getter)
+      throw new Error('later')
+    })
+    const error = await failing(async (client) => {
+      await insert(client, 1)
+      const cursor = client.query(new Cursor('select 1'))
+      const waiting = new pg.Query('select 1') as unknown as pg.Submittable & { text: string }
+      client.query(waiting)
+      waiting.text = 'commit'
+      await cursor.read(5)
+    })
+    expect(error).toMatchObject({ code: 'HANDLER_MISTAKEN', message: expect.stringContaining('changes the text') })
+    expect(await effects()).toEqual([])
+  })
+
+  it('takes queries of a class, as tagged templates make them', async () => {
+    class Template {
+      readonly values = [1]
+      get text() {
+        return 'insert into effects (n) values ($1)'
+      }
+    }
+    await chunk((client) => client.query(new Template()))
+    expect(await effects()).toEqual([1])
+  })
+
+  it('may close a cursor and destroy a stream before they were sent', async () => {
+    await chunk(async (client) => {
+      const cursor = client.query(new Cursor('select n from generate_series(1, 10) n'))
+      await cursor.close()
+      const rows = client.query(new QueryStream('select n from generate_series(1, 1000) n'))
+      rows.destroy()
+      await insert(client, 1)
+    })
+    expect(await effects()).toEqual([1])
+  })
+
+  it('ends no process, whatever nobody listens to, awaits or catches; the chunk fails instead', async () => {
+    const crashes: unknown[] = []
+    const crash = (error: unknown) => crashes.push(error)
+    const kinds = ['uncaughtException', 'unhandledRejection'] as const
+    const others = kinds.map((kind) => process.listeners(kind as 'exit'))
+    for (const kind of kinds) process.removeAllListeners(kind).on(kind, crash)
+    const thrown = () => {
+      throw new Error('from a callback')
+    }
+    const query = (text: string) => new pg.Query(text) as unknown as pg.Submittable & NodeJS.EventEmitter
+    const done = (client: pg.ClientBase) => client.query('select 1')
+    let copy: Writable | undefined
+    const careless: [string, (client: pg.ClientBase, tx: Transaction) => Promise<unknown>][] = [
+      ['division by zero', async (client) => void client.query('select 1 / 0')],
+      ['does not exist', async (_client, tx) => void tx.copy('nothing', ['n'], [[1]])],
+      ['lone surrogate', async (_client, tx) => void tx.copy('effects', ['note'], [['\ud800']])],
+      [
+        'has no stream',
+        async (_client, tx) => {
+          void database.progress.outbox!.append(tx, 'nothing', [{ value: 1 }])
+        },
+      ],
+      ['it sends COMMIT', async (client) => void client.query('commit')],
+      ['from a callback', async (client) => client.query('select 1', thrown)],
+      [
+        'from a callback',
+        async (client) =>
+          done(client.on('notice', thrown)).then(() => client.query("do $$ begin raise notice 'a'; end $$")),
+      ],
+      ['from a callback', async (client) => client.query(query('select 1').on('row', thrown) as never)],
+      ['division by zero', async (client) => client.query(query('select 1 / 0'))],
+      ['division by zero', async (client) => client.query(new QueryStream('select 1 / 0')).on('data', () => {})],
+      [
+        'destroy',
+        async (client) => done(client).then(() => client.query(copyFrom('copy effects from stdin')).destroy()),
+      ],
+      [
+        'HTTP 500',
+        async (client) => {
+          copy = client.query(copyFrom('copy effects from stdin'))
+          copy.write('1\tx\n')
+          await new Promise(setImmediate)
+          throw new Error('HTTP 500')
+        },
+      ],
+    ]
+    try {
+      await createStream(url, { stream: 'shipments', partitions: 1 })
+      for (const [why, work] of careless) expect((await failing(work)).message).toContain(why)
+      copy?.end('2\ty\n')
+      let kept: pg.ClientBase | undefined
+      await chunk(async (client) => {
+        kept = client
+      })
+      void kept!.query('select 1')
+      kept!.query('select 1', thrown)
+      kept!.query(query('select 1'))
+      kept!.query(new QueryStream('select 1')).on('data', () => {})
+      await chunk((client) => insert(client, 2))
+      await new Promise((resolve) => setTimeout(resolve))
+    } finally {
+      kinds.forEach((kind, at) => {
+        process.removeAllListeners(kind)
+        for (const one of others[at]!) process.on(kind, one)
+      })
+    }
+    expect(crashes).toEqual([])
+    expect(await effects()).toEqual([2])
+  }, 30_000)
+
+  it.each(['discard all', 'set transaction isolation level serializable', 'vacuum effects'])(
+    'stops the partition for %s, which no transaction of a chunk can do at any try',
+    async (text) => {
+      const error = await failing((client) => client.query(text))
+      expect(error).toMatchObject({
+        code: 'HANDLER_MISTAKEN',
+        message: expect.stringContaining("can't be done in the transaction of a chunk"),
+      })
+    },
+  )
+
+  it('appends events to a stream in a handler that has given up its rights and its search_path', async () => {
+    const role = `events_${process.pid}`
+    await createStream(url, { stream: 'shipments', partitions: 1 })
+    await pool.query(`create role ${role}; grant insert on effects to ${role}`)
+    try {
+      const pids: number[] = []
+      for (let n = 0; n < 2; n++)
+        await chunk(async (client, tx) => {
+          await client.query(`set local role ${role}`)
+          await client.query('set local search_path = public, pg_catalog')
+          await Promise.all([
+            database.progress.outbox!.append(tx, 'shipments', [{ key: 'a', type: 'sent', value: n }]),
+            client.query("insert into effects select 1 where current_user like 'events%'"),
+          ])
+          const { rows } = await client.query(
+            "select current_user as name, current_setting('search_path') as path, pg_backend_pid() as pid",
+          )
+          expect(rows[0]).toMatchObject({ name: role, path: 'public, pg_catalog' })
+          pids.push(rows[0].pid)
+        })
+      expect(pids[1]).toBe(pids[0])
+      expect(await effects()).toEqual([1, 1])
+      expect((await pool.query('select data from tidemark.events')).rows).toEqual([{ data: 0 }, { data: 1 }])
+    } finally {
+      await pool.query(`drop owned by ${role}; drop role ${role}`)
+    }
   })
 
   it.each([

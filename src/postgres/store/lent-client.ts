@@ -1,18 +1,11 @@
 import { EventEmitter } from 'node:events'
 import pg from 'pg'
+import { closesEarly, endOf, guardedCall, isQueryObject, type QueryObject, textOf } from './query-objects.js'
 import { kindOf, type TransactionCommand } from './statement.js'
-
-/** What pg takes in place of a text: cursors, COPY streams and queries that are read row by row. */
-interface Submittable extends pg.Submittable {
-  readonly text?: unknown
-  readonly cursor?: { readonly text?: unknown }
-  handleError?(error: Error, connection: unknown): void
-  handleReadyForQuery?(connection: unknown): void
-}
 
 type Callback = (error: Error | undefined, result?: pg.QueryResult) => void
 /** What pg's `query` takes, in all its forms. */
-type Asked = string | pg.QueryConfig | Submittable
+type Asked = string | pg.QueryConfig | QueryObject
 
 /** pg's client in the parts that its types leave out or call read-only. */
 interface RawClient extends Omit<pg.PoolClient, 'pipeline' | 'query'> {
@@ -24,6 +17,8 @@ interface RawClient extends Omit<pg.PoolClient, 'pipeline' | 'query'> {
 const alreadyFailed = '25P02'
 /** How long a cursor or a COPY may take to end after the handler has returned, ms: their streams close by themselves, but not at once. */
 const closingTime = 5_000
+/** What pg reads of a query's config, beside its text and values. Read once: from an object of a class, too, as tagged templates make them. */
+const options = ['name', 'types', 'rowMode', 'rows', 'portal', 'binary', 'queryMode', 'query_timeout'] as const
 const passedOn = ['notice', 'notification', 'error', 'end'] as const
 
 /**
@@ -47,22 +42,38 @@ export class LentClient extends EventEmitter {
   #over = false
   /** Why the transaction failed, if a statement of the handler did that. */
   failure: unknown
-  /** Why a statement never reached the server, which then knows of no failure. */
+  /** What went wrong without the server's knowing: a statement that never reached it, a callback that threw. */
   unsent: unknown
   /** What the handler did that no retry mends. */
   mistake: string | undefined
+  /** What makes the effects of a handler that succeeds other than it believes. */
+  torn: string | undefined
+  /** True from a BEGIN within a BEGIN until both are over. */
+  #nested = false
   /** True once the session may differ from a new one. */
   changed = false
+  readonly #thrown = (error: unknown) => {
+    this.unsent ??= error
+  }
   readonly #listeners = passedOn.map((event) => {
     const listener = (...values: unknown[]) => {
       // Without a listener, an error event would be thrown.
-      if (event !== 'error' || this.listenerCount('error') > 0) this.emit(event, ...values)
+      if (event === 'error' && this.listenerCount('error') === 0) return
+      // It would stop the connection in the middle of a message.
+      guardedCall(() => this.emit(event, ...values), this.#thrown)()
     }
     return [event, listener] as const
   })
 
-  /** @param begun settles with the statement that begins the transaction, which is on its way */
-  constructor(client: pg.PoolClient, begun: Promise<unknown>) {
+  /**
+   * @param begun settles with the statement that begins the transaction, which is on its way
+   * @param onLate called when a statement comes after the chunk is over
+   */
+  constructor(
+    client: pg.PoolClient,
+    begun: Promise<unknown>,
+    private readonly onLate: () => void,
+  ) {
     super()
     this.#raw = client as unknown as RawClient
     this.#track(begun.then(noop, noop))
@@ -74,16 +85,42 @@ export class LentClient extends EventEmitter {
     if (asked === null || asked === undefined) throw new TypeError('Client was passed a null or undefined query')
     const told = typeof values === 'function' ? (values as Callback) : callback
     const parameters = typeof values === 'function' ? undefined : values
-    if (isSubmittable(asked)) return this.#submit(asked, parameters, told)
+    if (isQueryObject(asked)) return this.#submit(asked, parameters, told)
     const answered = this.#ask(asked, parameters)
-    const { callback: own } = asked as { readonly callback?: Callback }
-    const call = told ?? (typeof own === 'function' ? own : undefined)
+    // The chunk fails for what nobody awaits; the process must not end for that.
+    answered.catch(noop)
+    const own: unknown = Reflect.get(Object(asked), 'callback')
+    const call = told ?? (typeof own === 'function' ? (own as Callback) : undefined)
     if (!call) return answered
-    answered.then(
-      (result) => process.nextTick(call, null, result),
-      (error) => process.nextTick(call, error),
+    const tell = guardedCall(call, this.#thrown)
+    this.#track(
+      answered.then(
+        (result) => tell(null, result),
+        (error) => tell(error),
+      ),
     )
     return undefined
+  }
+
+  /** The chunk waits for `work`, and fails with it, whether or not the handler does. */
+  include<T>(work: Promise<T>): Promise<T> {
+    this.#track(work.then(noop, (error) => this.#failed(error)))
+    return work
+  }
+
+  /** A statement of Tidemark's own. `before` and `after` put the handler's settings aside and back, and nothing comes between. */
+  ownQuery(
+    before: string,
+    text: string,
+    values: readonly unknown[] | undefined,
+    after: string,
+  ): Promise<pg.QueryResult> {
+    const { changed } = this
+    this.query(before)
+    const answered = this.query(text, values) as Promise<pg.QueryResult>
+    this.query(after)
+    this.changed = changed
+    return answered
   }
 
   /** Resolves when every statement has been answered. @throws Error where a cursor, a stream or a COPY stays open */
@@ -119,7 +156,8 @@ export class LentClient extends EventEmitter {
   release(): void {}
 
   /** For libraries that connect what they are given. */
-  async connect(): Promise<this> {
+  async connect(callback?: (error: null, client: this) => void): Promise<this> {
+    if (typeof callback === 'function') process.nextTick(guardedCall(callback, this.#thrown), null, this)
     return this
   }
 
@@ -152,65 +190,71 @@ export class LentClient extends EventEmitter {
   }
 
   async #ask(asked: string | pg.QueryConfig, values: unknown): Promise<pg.QueryResult> {
-    const { text = '', config } =
-      typeof asked === 'string' ? { text: asked, config: undefined } : { text: asked.text, config: asked }
-    const command = this.#admit(text)
-    const types = this.#types && !config?.types ? { types: this.#types } : {}
-    const sent =
-      command === undefined
-        ? { ...(config ?? { text }), ...(values === undefined ? {} : { values }), ...types, callback: undefined }
-        : { text: this.#savepoint(command) }
+    const config = typeof asked === 'string' ? { text: asked } : asked
+    const { text } = config
+    if (text !== undefined && text !== null && typeof text !== 'string')
+      throw new TypeError('the text of a query must be a string')
+    const command = this.#admit(text ?? '')
+    const sent: Record<string, unknown> = { text: command === undefined ? text : this.#savepoint(command) }
+    if (command === undefined) {
+      const given = values ?? config.values
+      if (given !== undefined) sent.values = given
+      for (const option of options) {
+        const value: unknown = Reflect.get(config, option)
+        if (value !== undefined) sent[option] = value
+      }
+      if (this.#types) sent.types ??= this.#types
+    }
     // pg's `rows` option reads through a portal, as cursors do.
-    if ('rows' in sent) this.#oneByOne()
-    const answered = this.#inTurn(() => this.#raw.query(sent) as Promise<pg.QueryResult>)
+    if (sent.rows) this.#oneByOne()
+    const answered = this.#inTurn(async () => {
+      if (this.#over) throw over()
+      return this.#raw.query(sent) as Promise<pg.QueryResult>
+    })
     this.#track(answered.then(noop, (error) => this.#failed(error)))
     return answered
   }
 
-  #submit<S extends Submittable>(asked: S, values: unknown, callback: Callback | undefined): S {
-    let command: TransactionCommand | undefined
-    const refuse = (error: unknown) => process.nextTick(() => asked.handleError?.(error as Error, nowhere))
+  #submit<S extends QueryObject>(asked: S, values: unknown, callback: Callback | undefined): S {
+    if (callback) Reflect.set(asked, 'callback', callback)
+    const ended = endOf(asked, this.#thrown)
+    ended.catch(noop)
+    const refuse = (error: Error) => process.nextTick(() => asked.handleError?.(error, nowhere))
+    const text = textOf(asked)
     try {
-      const text = asked.text ?? asked.cursor?.text
-      command = this.#admit(typeof text === 'string' ? text : '')
+      const command = this.#admit(text)
       if (command) throw this.#refuse(`it sends ${command.toUpperCase()} as a query object; send it as a text`)
     } catch (error) {
-      refuse(error)
+      refuse(error as Error)
       return asked
     }
-    if (callback) Reflect.set(asked, 'callback', callback)
+    const sent = closesEarly(asked)
     // pg's own query keeps no portal open, and may share the pipeline.
     if (!(asked instanceof pg.Query)) this.#oneByOne()
     this.#open++
     const submit = () => {
-      const ended = this.#endOf(asked)
-      this.#raw.query(asked, values)
+      if (this.#over) refuse(over())
+      else if (textOf(asked) !== text) refuse(this.#refuse('it changes the text of a query that waits for its turn'))
+      else {
+        this.#raw.query(asked, values)
+        sent()
+      }
       return ended
     }
-    const ended = this.#inTurn(submit)
-    this.#track(ended.then(noop, (error) => this.#failed(error)).finally(() => this.#open--))
+    this.#track(
+      this.#inTurn(submit)
+        .then(noop, (error) => this.#failed(error))
+        .finally(() => this.#open--),
+    )
     return asked
-  }
-
-  /** Rejects with the object's own failure. */
-  #endOf(asked: Submittable): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const { handleError, handleReadyForQuery } = asked
-      asked.handleError = (...failed) => {
-        reject(failed[0])
-        return handleError?.apply(asked, failed)
-      }
-      asked.handleReadyForQuery = (...ready) => {
-        resolve()
-        return handleReadyForQuery?.apply(asked, ready)
-      }
-    })
   }
 
   /** The command that a text is, if it is one. @throws Error for a text that may not be sent */
   #admit(text: string): TransactionCommand | undefined {
-    if (this.#over)
-      throw new Error('the transaction of this chunk is over: await every query before the handler returns')
+    if (this.#over) {
+      this.onLate()
+      throw over()
+    }
     const { command, refused, session } = kindOf(text)
     if (refused !== undefined) throw this.#refuse(refused)
     if (command && command !== 'begin' && this.#savepoints.length === 0)
@@ -224,10 +268,17 @@ export class LentClient extends EventEmitter {
   #savepoint(command: TransactionCommand): string {
     if (command === 'begin') {
       const name = `tidemark_${++this.#named}`
+      this.#nested ||= this.#savepoints.length > 0
       this.#savepoints.push(name)
       return `savepoint ${name}`
     }
     const name = this.#savepoints.pop()!
+    // Which of the two is meant, nobody can tell: branches that run at the same time look like one within the other.
+    if (command === 'rollback' && this.#nested)
+      this.torn ??=
+        'it rolled back one of two transactions that were open at once on its client, which may take back what the other one wrote; ' +
+        'run them one after the other, or use SAVEPOINT for one within the other'
+    this.#nested &&= this.#savepoints.length > 0
     return command === 'commit'
       ? `release savepoint ${name}`
       : `rollback to savepoint ${name}; release savepoint ${name}`
@@ -266,8 +317,8 @@ export class LentClient extends EventEmitter {
 /** For objects that look for a connection when they fail before they had one. */
 const nowhere = { sync() {}, removeListener() {} }
 
-function isSubmittable(asked: Asked): asked is Submittable {
-  return typeof asked === 'object' && typeof (asked as Submittable).submit === 'function'
+function over(): Error {
+  return new Error('the transaction of this chunk is over: await every query before the handler returns')
 }
 
 /** False where the time is over first. */

@@ -12,7 +12,7 @@ import { ChunkSessions } from './chunk-sessions.js'
 import { GatheredStatement, type StatementOfMany } from './gathered-statement.js'
 import { PostgresInbox } from './inbox.js'
 import { advanceStatement, claimStatement, raiseStatement, readStatement } from './progress-statements.js'
-import { ChunkTransaction, HandlerMistake } from './transaction.js'
+import { ChunkTransaction, HandlerMistake, withinHandler } from './transaction.js'
 
 /** Raised by advance_progress when the token is not the owner's. */
 const fencedState = 'TM001'
@@ -38,7 +38,7 @@ export class PostgresProgress implements SqlProgressLog {
   constructor(
     private readonly pools: Pick<PooledPostgres, 'pool' | 'control'>,
     private readonly settings: PostgresSettings,
-    log: Log,
+    private readonly log: Log,
   ) {
     const { pool, control } = pools
     this.atOnce = settings.poolSize
@@ -53,10 +53,11 @@ export class PostgresProgress implements SqlProgressLog {
     // Deletes in bulk, which may take long.
     this.inbox = new PostgresInbox(pool, settings)
     this.outbox = {
-      append: async (tx, stream, events) => {
-        const parts = partsOf(events)
-        if (parts.length > 0) await insertEvents(tx, stream, settings.schema, parts)
-      },
+      append: (tx, stream, events) =>
+        withinHandler(tx, async (own) => {
+          const parts = partsOf(events)
+          if (parts.length > 0) await insertEvents(own, stream, settings.schema, parts)
+        }),
     }
   }
 
@@ -104,7 +105,13 @@ export class PostgresProgress implements SqlProgressLog {
       throw postgresError(error, this.settings)
     })
     const name = this.#sessions.nameOf(key, token)
-    const transaction = new ChunkTransaction(client, name)
+    const transaction = new ChunkTransaction(client, name, () => {
+      const { group, stream, partition } = key
+      this.log.warn(
+        { group, stream, partition },
+        'a handler sent a statement after its chunk was over, and the statement was dropped: await every query before the handler returns',
+      )
+    })
     let ofHandler: unknown
     const handled = async (tx: Transaction) => {
       try {

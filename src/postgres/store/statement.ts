@@ -16,8 +16,9 @@ const plain: StatementKind = { session: false }
 /** Words that begin most statements, none of which concerns transactions or sessions. */
 const ordinary = /^\s*(?:insert|select|update|delete|with|merge|copy|values|table)\b/i
 const transactional = /\b(?:begin|start|commit|end|rollback|abort|prepare|set|reset|discard)\b/i
-const ofSession = /\b(?:set_config\s*\(|pg_(?:try_)?advisory_lock|(?:temp|temporary)\s|with\s+hold\b)/i
-const sessionCommands = new Set(['set', 'reset', 'listen', 'unlisten', 'load', 'prepare', 'deallocate', 'discard'])
+const ofSession = /\b(?:set_config\b|pg_(?:try_)?advisory_lock|pg_temp\b|(?:temp|temporary)\s|with\s+hold\b)/i
+/** What DO and CALL run is not looked at. */
+const sessionCommands = new Set('set reset listen unlisten load prepare deallocate discard do call'.split(' '))
 /** SET of these ends with the transaction. */
 const ofTransaction = new Set(['local', 'constraints', 'transaction'])
 
@@ -63,6 +64,12 @@ function kindOfOne(words: readonly string[]): StatementKind {
     !words.some((word) => /^'?(?:utf_?8|unicode)'?$/.test(word))
   )
     return { refused: 'it changes client_encoding, but the driver reads and writes UTF-8 only', session: true }
+  if (
+    first === 'set' &&
+    (setting === 'transaction_read_only' || / read only/.test(words.join(' '))) &&
+    second !== 'session'
+  )
+    return { refused: 'it makes the transaction read only, but progress moves in it, too', session: false }
   return { session: sessionCommands.has(first) && !(first === 'set' && ofTransaction.has(second)) }
 }
 
@@ -86,19 +93,28 @@ function ending(command: 'commit' | 'rollback', options: readonly string[]): Sta
 const mostWords = 8
 const longestWord = 20
 
+/** As the server's lexer has it: any character beyond ASCII belongs to a name, and either end of a line ends a comment. */
+const token =
+  /--[^\n\r]*|\/\*|'|"|\$(?:[a-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$|;|[a-z_\u0080-\uffff][\w$\u0080-\uffff]*|\d+/gi
+/** What may stand between the pieces of one string. */
+const betweenPieces = /^(?:\s|--[^\n\r]*)*$/
+
 /**
  * The first words of each statement, in lower case, without comments. What is quoted is one word, cut.
+ * https://www.postgresql.org/docs/current/sql-syntax-lexical.html
  *
  * @param backslashes whether a backslash escapes in every string, as without standard_conforming_strings
  */
 function headsOf(text: string, backslashes: boolean): string[][] {
   const heads: string[][] = []
   let words: string[] = []
-  const token = /--[^\n]*|\/\*|'|"|\$(?:[\p{L}_][\p{L}\p{N}_]*)?\$|;|[\p{L}_][\p{L}\p{N}_$]*|\d[\p{L}\p{N}_.]*/gu
   const word = (found: string) => {
     if (words.length < mostWords) words.push(found)
   }
   let before = ''
+  /** Where the last string with escapes ended: a string that only a line break parts from it goes on with it. */
+  let escaped = -1
+  token.lastIndex = 0
   for (let match = token.exec(text); match; match = token.exec(text)) {
     const [found] = match
     const from = token.lastIndex
@@ -107,8 +123,12 @@ function headsOf(text: string, backslashes: boolean): string[][] {
       words = []
     } else if (found === '/*') token.lastIndex = endOfComment(text, from)
     else if (found === "'") {
-      const escapes = backslashes || (before === 'e' && text[match.index - 1]?.toLowerCase() === 'e')
+      const escapes =
+        backslashes ||
+        (before === 'e' && text[match.index - 1]?.toLowerCase() === 'e') ||
+        (escaped >= 0 && betweenPieces.test(text.slice(escaped, match.index)))
       token.lastIndex = endOfQuoted(text, from, "'", escapes)
+      escaped = escapes ? token.lastIndex : -1
       word(text.slice(match.index, Math.min(token.lastIndex, match.index + longestWord)).toLowerCase())
     } else if (found === '"') {
       token.lastIndex = endOfQuoted(text, from, '"', false)

@@ -6,6 +6,8 @@ import { LentClient } from './lent-client.js'
 
 /** SQLSTATE of a statement that comes after a failed one in the same transaction. */
 const alreadyFailed = '25P02'
+/** SQLSTATE of commands that no transaction may hold, or only at its beginning. */
+const notInTransaction = '25001'
 const otherTransaction = 'is not the transaction of this chunk'
 /** How long a rollback may take, ms: it waits behind statements under way, and those may wait for a lock. */
 const patience = 2_000
@@ -34,6 +36,7 @@ export class ChunkTransaction {
   constructor(
     private readonly client: pg.PoolClient,
     private readonly name: string,
+    private readonly onLate: () => void,
   ) {
     // A connection that breaks while the handler awaits something else must not end the process; the next statement fails.
     client.on('error', this.#onError)
@@ -51,13 +54,14 @@ export class ChunkTransaction {
     begun.catch((error) => {
       this.#notBegun = error
     })
-    const lent = new LentClient(this.client, begun)
+    const lent = new LentClient(this.client, begun, this.onLate)
     try {
       await work(transactionOf(lent))
       await begun
       await lent.settled()
       lent.close()
-      if (lent.mistake !== undefined) throw new HandlerMistake(lent.mistake)
+      const mistake = lent.mistake ?? lent.torn
+      if (mistake !== undefined) throw new HandlerMistake(mistake)
       if (lent.unsent !== undefined) throw lent.unsent
       // pg knows the option for each statement, its types only for the connection.
       const last = { text: ending(this.name, advance()), query_timeout: commitTimeout }
@@ -107,7 +111,7 @@ function transactionOf(lent: LentClient): Transaction {
   const query = (text: string, values?: readonly unknown[]) => lent.query(text, values)
   return {
     query: query as Transaction['query'],
-    copy: (table, columns, rows) => copyRows(lent, table, columns, rows),
+    copy: (table, columns, rows) => lent.include(copyRows(lent, table, columns, rows)),
     client: lent,
   }
 }
@@ -115,6 +119,25 @@ function transactionOf(lent: LentClient): Transaction {
 /** Settings that decide what Tidemark's own statements may do and mean. The handler's are put aside for them. */
 const settings = ['role', 'search_path'] as const
 const set = (name: string, value: string) => `set_config('${name}', ${value}, true)`
+const aside = [
+  ...settings.map((one) => set(`tidemark.handlers_${one}`, `current_setting('${one}')`)),
+  set('role', "current_setting('tidemark.role')"),
+  set('search_path', "'pg_catalog'"),
+]
+/** Constraints and triggers that run at COMMIT are the handler's. */
+const back = settings.map((one) => set(one, `current_setting('tidemark.handlers_${one}')`))
+
+/**
+ * What Tidemark does in the middle of a handler, in the handler's transaction, but with settings of its own. The chunk waits for it and
+ * fails with it, whether or not the handler does.
+ */
+export function withinHandler<T>(tx: Transaction, work: (own: Pick<Transaction, 'query'>) => Promise<T>): Promise<T> {
+  const { client } = tx
+  if (!(client instanceof LentClient)) return work(tx)
+  const query = (text: string, values?: readonly unknown[]) =>
+    client.ownQuery(`select ${aside.join(', ')}`, text, values, `select ${back.join(', ')}`)
+  return client.include(work({ query: query as Transaction['query'] }))
+}
 
 function beginning(name: string, check: string): string {
   const quoted = pg.escapeLiteral(name)
@@ -134,21 +157,19 @@ function beginning(name: string, check: string): string {
 function ending(name: string, advance: string): string {
   const chunk = `coalesce(current_setting('tidemark.chunk', true), '')`
   const mine = `case when ${chunk} = ${pg.escapeLiteral(name)} then 0 else (${chunk} || ' ${otherTransaction}')::int end`
-  const aside = settings.map((one) => set(`tidemark.handlers_${one}`, `current_setting('${one}')`))
-  const own = [set('role', "current_setting('tidemark.role')"), set('search_path', "'pg_catalog'")]
-  // Constraints and triggers that run at COMMIT are the handler's.
-  const back = settings.map((one) => set(one, `current_setting('tidemark.handlers_${one}')`))
-  return `select ${[mine, ...aside, ...own].join(', ')}; ${advance}; select ${back.join(', ')}; commit`
+  return `select ${[mine, ...aside].join(', ')}; ${advance}; select ${back.join(', ')}; commit`
 }
 
 function explain(error: unknown, { mistake, failure }: LentClient): unknown {
   // Whatever the handler, or an ORM, has made of it.
   if (mistake !== undefined) return new HandlerMistake(mistake)
   // A failed statement fails the transaction, also when the handler caught the error; savepoints are for that.
-  if (error instanceof pg.DatabaseError && error.code === alreadyFailed) return failure ?? error
+  const first = error instanceof pg.DatabaseError && error.code === alreadyFailed ? (failure ?? error) : error
+  if (first instanceof pg.DatabaseError && first === failure && first.code === notInTransaction)
+    return new HandlerMistake(`${first.message}; that can't be done in the transaction of a chunk`)
   if (error instanceof Error && error.message.includes(otherTransaction))
     return new HandlerMistake(
       'it ended the transaction itself; leave commit and rollback to Tidemark, or its effects are not tied to its progress',
     )
-  return error
+  return first
 }
