@@ -2,9 +2,20 @@ import pg from 'pg'
 import { messageOf } from '../../model/errors.js'
 import { accessDenied, streamNotFound, unreachable } from '../../model/peer-errors.js'
 import type { ConnectContext } from '../../ports/index.js'
+import {
+  type Access,
+  accessQuery,
+  codeOf,
+  isLoginRefused,
+  isReadOnly,
+  loginRefused,
+  refusalOf,
+  writesRefused,
+} from './access.js'
 import { answerTimeout, ask } from './ask.js'
 import { ControlClient } from './control-client.js'
 import { describePostgres, type PostgresSettings } from './options.js'
+import { ownTypes } from './own-types.js'
 import { SteadyClient } from './steady-client.js'
 
 /**
@@ -32,9 +43,10 @@ export interface PooledPostgres {
 }
 
 /**
- * Opens (or joins) the pools of a database and proves that it answers.
+ * Opens (or joins) the pools of a database and proves that it answers and takes writes.
  *
- * @throws TidemarkError UNREACHABLE, AUTH_FAILED, or STREAM_NOT_FOUND when the server has no such database
+ * @throws TidemarkError UNREACHABLE, also of a standby; AUTH_FAILED; STREAM_NOT_FOUND when the server has no such database;
+ *   CONFIG_INVALID where transactions are read-only by default
  */
 export async function openPool(settings: PostgresSettings, { log }: ConnectContext): Promise<PooledPostgres> {
   const { connectionString, poolSize, ssl } = settings
@@ -73,10 +85,12 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
     await Promise.all([held.pool.end(), held.control.end()])
   }
   try {
-    await held.control.query('select 1')
+    const { rows } = await held.control.query<Access>({ text: accessQuery, types: ownTypes })
+    const refusal = refusalOf(rows[0]!, placeOf(settings), userOf(settings))
+    if (refusal) throw refusal
   } catch (error) {
     await close()
-    throw postgresError(error, settings)
+    throw connectError(error, settings)
   }
   return { pool: held.pool, control: held.control, close }
 }
@@ -87,38 +101,69 @@ export async function openConnections(pool: pg.Pool, count: number): Promise<voi
   await Promise.allSettled(Array.from({ length: count }, open))
 }
 
-/** SQLSTATEs that mean something to a person. https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const refused = new Set(['28P01', '28000', '42501'])
+/** SQLSTATE of a user without a right. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const noRight = '42501'
 const noDatabase = '3D000'
 
-/** What a failed connection or statement means, in words that say what to do. */
+/** What a failed first connection means, in words that say what to do. A wrong password is one that waiting does not mend. */
+export function connectError(error: unknown, settings: PostgresSettings): unknown {
+  if (!isLoginRefused(error)) return postgresError(error, settings)
+  return accessDenied(`this user (${messageOf(error)})`, {
+    where: placeOf(settings),
+    toDo: 'check the user, its password and its rights',
+    cause: error,
+  })
+}
+
+/** What a failed statement means, in words that say what to do, where the server has let this user in before. */
 export function postgresError(error: unknown, settings: PostgresSettings): unknown {
-  const { host, port, database } = describePostgres(settings)
-  const code = typeof error === 'object' && error !== null ? String(Reflect.get(error, 'code') ?? '') : ''
-  const where = `Postgres at ${host}:${port}`
-  if (refused.has(code))
+  const where = placeOf(settings)
+  const code = codeOf(error)
+  if (code === noRight)
     return accessDenied(`this user (${messageOf(error)})`, {
       where,
-      toDo: 'check the user, its password and its rights',
+      toDo: `give user '${userOf(settings)}' the rights that docs/postgres.md lists`,
       cause: error,
     })
   if (code === noDatabase)
-    return streamNotFound(`database '${database}'`, {
-      where,
+    return streamNotFound(`database '${describePostgres(settings).database}'`, {
+      where: serverOf(settings),
       toDo: 'create it, or correct the connection string',
       cause: error,
     })
-  if (isOutage(error)) return unreachable({ where, toDo: 'is it running, and is the address right?', cause: error })
+  if (isReadOnly(error)) return writesRefused(where, error)
+  if (isLoginRefused(error)) return loginRefused(where, messageOf(error), error)
+  if (isOutage(error))
+    return unreachable({ where: serverOf(settings), toDo: 'is it running, and is the address right?', cause: error })
   return error
 }
 
-/** True where trying again later can help: nobody answers, or the server is starting, stopping or full. */
+/**
+ * True where trying again later can help: nobody answers, or the server is starting, stopping or full. Also where it takes no writes or
+ * no longer lets the user in: a fail-over ends, and people mend a password.
+ */
 export function isOutage(error: unknown): boolean {
-  const codes = [error, ...(error instanceof AggregateError ? error.errors : [])].map((one) =>
-    typeof one === 'object' && one !== null ? String(Reflect.get(one, 'code') ?? '') : '',
-  )
+  const errors = [error, ...(error instanceof AggregateError ? error.errors : [])]
   return (
-    codes.some((code) => /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|EPIPE|57P0|53300|08)/.test(code)) ||
-    /Connection terminated|timeout expired|Query read timeout|not queryable/i.test(messageOf(error))
+    errors.some(
+      (one) =>
+        isReadOnly(one) ||
+        isLoginRefused(one) ||
+        /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|EPIPE|57P0|53300|08)/.test(codeOf(one)),
+    ) || /Connection terminated|timeout expired|Query read timeout|not queryable/i.test(messageOf(error))
   )
+}
+
+/** A store and its handlers may be in two databases of one server, so the place names the database, too. */
+function placeOf(settings: PostgresSettings): string {
+  return `${serverOf(settings)}/${describePostgres(settings).database}`
+}
+
+function serverOf(settings: PostgresSettings): string {
+  const { host, port } = describePostgres(settings)
+  return `Postgres at ${host}:${port}`
+}
+
+function userOf({ connectionString }: PostgresSettings): string {
+  return new pg.Client({ connectionString }).user ?? ''
 }

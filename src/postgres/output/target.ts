@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { parsePostgres } from '../client/options.js'
-import { postgresError } from '../client/pool.js'
+import { connectError } from '../client/pool.js'
 import { SteadyClient } from '../client/steady-client.js'
 import type { Connection } from '../tables/event-tables.js'
 import { migrate } from '../tables/migrate.js'
@@ -39,7 +39,7 @@ async function withPool<T>(connectionString: string, work: (pool: pg.Pool) => Pr
   try {
     return await work(pool)
   } catch (error) {
-    throw postgresError(error, settings)
+    throw connectError(error, settings)
   } finally {
     await pool.end()
   }

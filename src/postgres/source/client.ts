@@ -9,6 +9,7 @@ import { noStream, tablesIn } from '../tables/event-tables.js'
 import { Arrivals } from './arrivals.js'
 import { Listener } from './listener.js'
 import type { PostgresStreamSettings } from './options.js'
+import { isSharedByTransactions } from './pooler.js'
 import { PostgresReader } from './reader.js'
 import { SafePosition } from './safe-position.js'
 import { resolveStart } from './start.js'
@@ -53,6 +54,13 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
       (payload) => {
         if (payload === undefined || payload === stream) this.#arrivals.hint()
       },
+      (client) => isSharedByTransactions(client, postgres.control),
+      () =>
+        log.warn(
+          { stream },
+          `Postgres is reached through a pooler that lends connections by transaction (PgBouncer with pool_mode = transaction): notifications don't pass through it, so new events are found by polling every ${pollInterval} ms. ` +
+            'Give postgresStream a connection string that leads to Postgres itself, or to a pool with pool_mode = session; or set pollInterval',
+        ),
     )
   }
 

@@ -5,7 +5,8 @@ import type { PostgresSettings } from '../client/options.js'
 
 /**
  * Keeps one connection that LISTENs. A notification is only a hint to look; so is every new connection, since something may
- * have been missed before it.
+ * have been missed before it. Through a pooler that passes on no notifications there is no such connection: events are found by
+ * polling, which goes on in any case.
  */
 export class Listener {
   #running: Promise<void> | undefined
@@ -15,6 +16,10 @@ export class Listener {
     private readonly channel: string,
     private readonly outage: Outage,
     private readonly hint: (payload: string | undefined) => void,
+    /** Tells whether notifications can't reach this connection. */
+    private readonly isDeaf: (client: pg.Client) => Promise<boolean>,
+    /** Called once, where they can't. */
+    private readonly onDeaf: () => void,
   ) {}
 
   /** Begins, unless it has begun already; goes on until the signal aborts. */
@@ -30,14 +35,14 @@ export class Listener {
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        await this.#listen(signal)
+        if ((await this.#listen(signal)) === 'deaf') return this.onDeaf()
       } catch (error) {
         if (!signal.aborted) await this.outage.pause(error, signal)
       }
     }
   }
 
-  async #listen(signal: AbortSignal): Promise<void> {
+  async #listen(signal: AbortSignal): Promise<'deaf' | 'over'> {
     const { connectionString, ssl } = this.settings
     const client = new pg.Client({
       connectionString,
@@ -54,15 +59,22 @@ export class Listener {
     signal.addEventListener('abort', end, { once: true })
     client.on('notification', ({ payload }) => this.hint(payload))
     try {
-      const listening = client.connect().then(() => client.query(`listen ${pg.escapeIdentifier(this.channel)}`))
-      listening.catch(() => {})
-      await Promise.race([listening, over])
-      if (signal.aborted) return
-      await listening
+      const begin = async () => {
+        await client.connect()
+        if (await this.isDeaf(client)) return 'deaf'
+        await client.query(`listen ${pg.escapeIdentifier(this.channel)}`)
+        return 'listening'
+      }
+      const begun = begin()
+      begun.catch(() => {})
+      await Promise.race([begun, over])
+      if (signal.aborted) return 'over'
+      if ((await begun) === 'deaf') return 'deaf'
       this.outage.worked()
       this.hint(undefined)
       const broken = await over
       if (!signal.aborted) throw broken
+      return 'over'
     } finally {
       signal.removeEventListener('abort', end)
       // A server that is gone never answers the farewell.

@@ -8,7 +8,7 @@ import {
   parsePostgres,
   secretsIn,
 } from '../client/options.js'
-import { openPool } from '../client/pool.js'
+import { openPool, postgresError } from '../client/pool.js'
 import { migrate } from '../tables/migrate.js'
 import { PostgresChanges } from './changes.js'
 import { PostgresGroups } from './groups.js'
@@ -58,7 +58,7 @@ function databaseOf(settings: PostgresSettings): Database {
           await migrate(control, settings.schema)
         } catch (error) {
           await close()
-          throw error
+          throw postgresError(error, settings)
         }
         return {
           progress: new PostgresProgress({ pool, control }, settings, context.log),
