@@ -134,7 +134,7 @@ describeWith(['postgres'], "a worker's user of Postgres", () => {
       () => `alter role ${role}_x rename to ${role}; alter role ${role} password 'first'`,
     ],
     ['it may not log in', () => `alter role ${role} nologin`, () => `alter role ${role} login`],
-  ])('is an outage, and no stop, when %s under a worker, and the stream's log says so', async (_, rotate, mend) => {
+  ])("is an outage, and no stop, when %s under a worker, and the stream's log says so", async (_, rotate, mend) => {
     await migrated()
     const own = await database(url)
     const log = silentLog()
