@@ -52,8 +52,17 @@ export function mayBeInHand({ state, attempt, lastFailure }: PendingActivity): b
 export function longChunksOf({ state, heartbeatDetails }: PendingActivity): ReadonlyMap<number, string> {
   const payload = heartbeatDetails?.payloads?.[0]
   if (!payload || state === scheduled || state === paused) return new Map()
-  const { inChunkSince = {} } = defaultPayloadConverter.fromPayload<Partial<BatchProgress>>(payload)
-  return new Map(Object.entries(inChunkSince).map(([partition, since]) => [Number(partition), since]))
+  const { inChunkSince } = progressIn(payload)
+  return new Map(Object.entries(inChunkSince ?? {}).map(([partition, since]) => [Number(partition), since]))
+}
+
+/** A heartbeat may say nothing, come from another build, or be encrypted: then nothing is known of its chunks. */
+function progressIn(payload: Parameters<typeof defaultPayloadConverter.fromPayload>[0]): Partial<BatchProgress> {
+  try {
+    return defaultPayloadConverter.fromPayload<Partial<BatchProgress> | null | undefined>(payload) ?? {}
+  } catch {
+    return {}
+  }
 }
 
 /** A slice's batches, as Temporal sees them. */

@@ -1,6 +1,6 @@
 import { MockActivityEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { batchActivities, type ConsumerRuntime, ErrorReports, Slots } from '../../activities/index.js'
+import { batchActivities, type ConsumerRuntime, ErrorReports, LoopMonitor, Slots } from '../../activities/index.js'
 import { groupsFinished } from '../../src/client/finished.js'
 import { startGroups } from '../../src/client/groups.js'
 import { type ConsumerView, viewGroups } from '../../src/client/view.js'
@@ -195,6 +195,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
       slots: new Slots(1),
       cluster: { look: async () => ({ status: 'running', memo: {}, cancelled: new Set(), batches: new Map() }) },
       observer: { blocked: () => {}, fenced: () => {}, caughtUp: () => {} },
+      loop: new LoopMonitor(silentLog()),
       log: silentLog(),
       errors: new ErrorReports(settings, [], silentLog()),
       draining: context.signal,

@@ -85,6 +85,11 @@ describe('a chunk that takes long', () => {
   it('is known by the heartbeats of its batch', () => {
     expect(longChunksOf({ state: 2, heartbeatDetails })).toEqual(new Map([[3, since]]))
     expect(longChunksOf({ state: 2 })).toEqual(new Map())
+    // A heartbeat without details, and one that only its owner's codec can read.
+    const nothing = { payloads: [defaultPayloadConverter.toPayload(undefined)!] }
+    const secret = { payloads: [{ metadata: { encoding: Buffer.from('binary/encrypted') }, data: Buffer.from('x') }] }
+    for (const heartbeatDetails of [nothing, secret])
+      expect(longChunksOf({ state: 2, heartbeatDetails })).toEqual(new Map())
   })
 
   it("is in nobody's hand between two tries", () => {
