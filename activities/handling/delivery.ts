@@ -12,7 +12,7 @@ export interface Delivery {
   readonly stored?: StoredOffsets
   /** Lets go of a handler in the middle of a chunk. */
   readonly stopped?: AbortSignal
-  /** How long the handler may take for a chunk, ms; null: for ever. */
+  /** How long the handler may take for a chunk, ms; null: no limit. */
   readonly timeoutMs?: number | null
   /** Is told how long the handler's function has run before it first let anything else run, ms. */
   readonly ran?: (ms: number) => void

@@ -16,8 +16,8 @@ export function stopOf({ stopped: worker }: Pick<ConsumerRuntime, 'stopped'>, { 
 /**
  * Lets go of a handler that does not end when it has to. Its transaction is rolled back; its promise is left alone.
  *
- * @param chunk aborted then, for the handler. It is of this chunk alone: handlers add listeners that they never take off. Whoever aborts it
- *   before ends the chunk, too
+ * @param chunk aborted then, for the handler; aborting it earlier ends the chunk, too. It belongs to this chunk alone, because handlers add
+ *   listeners that they never remove
  * @throws Error when one of them aborts first; what `work` throws
  */
 export async function untilStopped<T>(

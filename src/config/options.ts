@@ -74,7 +74,7 @@ export interface ConsumerOptions<V = unknown> {
    * Ends a chunk whose handler takes longer: `context.signal` aborts, the transaction is rolled back and its connection closed. The batch
    * fails with CHUNK_TIMEOUT, so that the partition is taken over and tried again, here or on another worker. What the handler still does
    * then is outside of any transaction: one that heeds `context.signal` does no more. Take several times what the slowest chunk takes,
-   * a few minutes as a rule: a handler that is only slow would never come through. Default `false`: handlers may take for ever.
+   * a few minutes as a rule: a handler that is only slow would never come through. Default `false`: no limit.
    */
   readonly chunkTimeout?: Duration | false
   /**

@@ -11,7 +11,7 @@ export interface ConsumerSettings {
   readonly outOfRange: OutOfRangePolicy
   readonly batch: BatchLimits
   readonly chunk: ChunkLimits
-  /** How long a handler may take for a chunk, ms; null: for ever. */
+  /** How long a handler may take for a chunk, ms; null: no limit. */
   readonly chunkTimeoutMs: number | null
   /** Chunks of this consumer that one worker handles at the same time. */
   readonly concurrency: number

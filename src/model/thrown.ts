@@ -35,15 +35,15 @@ export function lookAt(thrown: unknown): Thrown {
   const bare = { className: null, name: null, code: null, message: null, length: 0, unreadable: false }
   switch (typeof thrown) {
     case 'string':
-      return { ...bare, what: 'text', ...begun(thrown) }
+      return { ...bare, what: 'text', ...beginningOf(thrown) }
     case 'bigint':
       // The text of a huge one takes seconds.
       if (BigInt.asIntN(64, thrown) !== thrown) return { ...bare, what: 'a bigint' }
-      return { ...bare, what: 'a bigint', ...begun(String(thrown)) }
+      return { ...bare, what: 'a bigint', ...beginningOf(String(thrown)) }
     case 'number':
     case 'boolean':
     case 'symbol':
-      return { ...bare, what: `a ${typeof thrown}`, ...begun(String(thrown)) }
+      return { ...bare, what: `a ${typeof thrown}`, ...beginningOf(String(thrown)) }
     case 'function':
       return { ...bare, what: 'a function' }
     case 'undefined':
@@ -63,7 +63,7 @@ function lookInto(thrown: object): Thrown {
     className: classOf(thrown),
     name: typeof name === 'string' && name !== '' ? name.slice(0, mostName) : null,
     code: typeof code === 'string' || typeof code === 'number' ? String(code).slice(0, mostName) || null : null,
-    ...(typeof message === 'string' && message !== '' ? begun(message) : { message: null, length: 0 }),
+    ...(typeof message === 'string' && message !== '' ? beginningOf(message) : { message: null, length: 0 }),
     unreadable: isError === undefined || message === unreadable,
   }
 }
@@ -112,7 +112,7 @@ function read(thing: object, property: string): unknown {
   }
 }
 
-function begun(text: string) {
+function beginningOf(text: string) {
   return { message: text.slice(0, mostText), length: text.length }
 }
 

@@ -4,13 +4,13 @@ import { positionOutOfRange } from '../../model/refusals.js'
 import type { ByteLoan, Chunk, Reader, ReadOptions } from '../../ports/index.js'
 import type { Outage } from '../../reading/outage.js'
 import { isOutage, postgresError } from '../client/pool.js'
+import { unlessAborted, within } from '../client/waiting.js'
 import type { Tables } from '../tables/event-tables.js'
 import type { Arrivals } from './arrivals.js'
 import { bytesOf, fetchRows } from './fetch.js'
 import { Fetched } from './fetched.js'
 import type { PostgresStreamSettings } from './options.js'
 import type { SafePosition } from './safe-position.js'
-import { unlessAborted, within } from './waiting.js'
 
 /** What all readers of a stream share. */
 export interface ReaderParts<V> {

@@ -13,8 +13,8 @@ export const keyColumns = '"group", stream, partition'
 /** A statement about many partitions. */
 export interface StatementOfMany<Q, R, A> {
   /**
-   * Takes arrays: `keyArrays`, then what `columns` gives; none of it null, which without array_nulls is a text. It locks rows in the order of their keys, so that two of these
-   * statements never wait for each other both ways. It returns the keys with whatever `answer` needs.
+   * Takes arrays: `keyArrays`, then what `columns` gives. No element is null: where array_nulls is off, a null is the text NULL. The
+   * statement locks rows in the order of their keys, so that two of these statements never deadlock. It returns the keys with whatever `answer` needs.
    */
   readonly text: string
   readonly columns: (question: Q) => readonly unknown[]

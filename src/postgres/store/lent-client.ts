@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import pg from 'pg'
+import { within } from '../client/waiting.js'
 import { closesEarly, endOf, guardedCall, isQueryObject, type QueryObject, textOf } from './query-objects.js'
 import { kindOf, type TransactionCommand } from './statement.js'
 
@@ -127,7 +128,7 @@ export class LentClient extends EventEmitter {
   async settled(): Promise<void> {
     const deadline = performance.now() + closingTime
     while (this.#pending.size > 0) {
-      const all = Promise.allSettled(this.#pending)
+      const all = Promise.allSettled(this.#pending).then(() => true)
       if (this.#open === 0) await all
       else if (!(await within(all, deadline - performance.now())))
         throw this.#refuse('it returned without closing a cursor, a stream or a COPY; close it, or await its end')
@@ -319,19 +320,6 @@ const nowhere = { sync() {}, removeListener() {} }
 
 function over(): Error {
   return new Error('the transaction of this chunk is over: await every query before the handler returns')
-}
-
-/** False where the time is over first. */
-async function within(work: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, Math.max(0, ms), false)
-  })
-  try {
-    return await Promise.race([work.then(() => true), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 function noop(): void {}

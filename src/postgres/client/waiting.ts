@@ -1,13 +1,13 @@
 import { pauseFor } from '../../model/pause.js'
 
 /** What `promise` gives if it does so within `ms` and before the signal aborts, else undefined. It goes on by itself. */
-export function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): Promise<T | undefined> {
+export function within<T>(promise: Promise<T>, ms: number, signal?: AbortSignal): Promise<T | undefined> {
   const over = new AbortController()
   const abort = () => over.abort()
-  signal.addEventListener('abort', abort, { once: true })
-  if (signal.aborted) abort()
+  signal?.addEventListener('abort', abort, { once: true })
+  if (signal?.aborted) abort()
   return Promise.race([promise, pauseFor(ms, over.signal).then(() => undefined)]).finally(() => {
-    signal.removeEventListener('abort', abort)
+    signal?.removeEventListener('abort', abort)
     abort()
   })
 }
