@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events'
 import pg from 'pg'
-import { within } from '../client/waiting.js'
 import { closesEarly, endOf, guardedCall, isQueryObject, type QueryObject, textOf } from './query-objects.js'
 import { kindOf, type TransactionCommand } from './statement.js'
+import { Turns } from './turns.js'
 
 type Callback = (error: Error | undefined, result?: pg.QueryResult) => void
 /** What pg's `query` takes, in all its forms. */
@@ -16,8 +16,6 @@ interface RawClient extends Omit<pg.PoolClient, 'pipeline' | 'query'> {
 
 /** SQLSTATE of a statement that comes after a failed one in the same transaction. */
 const alreadyFailed = '25P02'
-/** How long a cursor or a COPY may take to end after the handler has returned, ms: their streams close by themselves, but not at once. */
-const closingTime = 5_000
 /** What pg reads of a query's config, beside its text and values. Read once: from an object of a class, too, as tagged templates make them. */
 const options = ['name', 'types', 'rowMode', 'rows', 'portal', 'binary', 'queryMode', 'query_timeout'] as const
 const passedOn = ['notice', 'notification', 'error', 'end'] as const
@@ -32,11 +30,7 @@ const passedOn = ['notice', 'notification', 'error', 'end'] as const
  */
 export class LentClient extends EventEmitter {
   readonly #raw: RawClient
-  readonly #pending = new Set<Promise<void>>()
-  /** Cursors and the like that have not ended: nothing else is sent meanwhile. */
-  #open = 0
-  /** The end of everything sent so far, once statements are sent one by one. */
-  #before: Promise<void> | null = null
+  readonly #turns: Turns
   readonly #savepoints: string[] = []
   #named = 0
   #types: pg.TypeOverrides | null = null
@@ -67,7 +61,7 @@ export class LentClient extends EventEmitter {
   })
 
   /**
-   * @param begun settles with the statement that begins the transaction, which is on its way
+   * @param begun settles with the transaction's beginning, which is on its way
    * @param onLate called when a statement comes after the chunk is over
    */
   constructor(
@@ -77,7 +71,9 @@ export class LentClient extends EventEmitter {
   ) {
     super()
     this.#raw = client as unknown as RawClient
-    this.#track(begun.then(noop, noop))
+    this.#turns = new Turns(begun, () => {
+      this.#raw.pipeline = false
+    })
     for (const [event, listener] of this.#listeners) client.on(event as 'error', listener)
   }
 
@@ -94,7 +90,7 @@ export class LentClient extends EventEmitter {
     const call = told ?? (typeof own === 'function' ? (own as Callback) : undefined)
     if (!call) return answered
     const tell = guardedCall(call, this.#thrown)
-    this.#track(
+    this.#turns.track(
       answered.then(
         (result) => tell(null, result),
         (error) => tell(error),
@@ -105,7 +101,7 @@ export class LentClient extends EventEmitter {
 
   /** The chunk waits for `work`, and fails with it, whether or not the handler does. */
   include<T>(work: Promise<T>): Promise<T> {
-    this.#track(work.then(noop, (error) => this.#failed(error)))
+    this.#turns.track(work.then(noop, (error) => this.#failed(error)))
     return work
   }
 
@@ -126,18 +122,13 @@ export class LentClient extends EventEmitter {
 
   /** Resolves when every statement has been answered. @throws Error where a cursor, a stream or a COPY stays open */
   async settled(): Promise<void> {
-    const deadline = performance.now() + closingTime
-    while (this.#pending.size > 0) {
-      const all = Promise.allSettled(this.#pending).then(() => true)
-      if (this.#open === 0) await all
-      else if (!(await within(all, deadline - performance.now())))
-        throw this.#refuse('it returned without closing a cursor, a stream or a COPY; close it, or await its end')
-    }
+    if (await this.#turns.settled()) return
+    throw this.#refuse('it returned without closing a cursor, a stream or a COPY; close it, or await its end')
   }
 
   /** True while a cursor, a stream or a COPY keeps the connection for itself. */
   get busy(): boolean {
-    return this.#open > 0
+    return this.#turns.busy
   }
 
   /** From here on every statement fails. */
@@ -207,12 +198,12 @@ export class LentClient extends EventEmitter {
       if (this.#types) sent.types ??= this.#types
     }
     // pg's `rows` option reads through a portal, as cursors do.
-    if (sent.rows) this.#oneByOne()
-    const answered = this.#inTurn(async () => {
+    if (sent.rows) this.#turns.oneByOne()
+    const answered = this.#turns.take(async () => {
       if (this.#over) throw over()
       return this.#raw.query(sent) as Promise<pg.QueryResult>
     })
-    this.#track(answered.then(noop, (error) => this.#failed(error)))
+    this.#turns.track(answered.then(noop, (error) => this.#failed(error)))
     return answered
   }
 
@@ -231,9 +222,10 @@ export class LentClient extends EventEmitter {
     }
     const sent = closesEarly(asked)
     // pg's own query keeps no portal open, and may share the pipeline.
-    if (!(asked instanceof pg.Query)) this.#oneByOne()
-    this.#open++
+    if (!(asked instanceof pg.Query)) this.#turns.oneByOne()
+    let isItsTurn = false
     const submit = () => {
+      isItsTurn = true
       if (this.#over) refuse(over())
       else if (textOf(asked) !== text) refuse(this.#refuse('it changes the text of a query that waits for its turn'))
       else {
@@ -242,11 +234,11 @@ export class LentClient extends EventEmitter {
       }
       return ended
     }
-    this.#track(
-      this.#inTurn(submit)
-        .then(noop, (error) => this.#failed(error))
-        .finally(() => this.#open--),
-    )
+    const failed = (error: unknown) => {
+      if (!isItsTurn) refuse(error as Error)
+      this.#failed(error)
+    }
+    this.#turns.track(this.#turns.takeAlone(submit).then(noop, failed))
     return asked
   }
 
@@ -288,25 +280,6 @@ export class LentClient extends EventEmitter {
   #refuse(what: string): Error {
     this.mistake ??= what
     return new Error(`the handler may not do that: ${what}`)
-  }
-
-  /** What is in the pipeline is answered first, then the connection works as one without. */
-  #oneByOne(): void {
-    this.#before ??= Promise.allSettled(this.#pending).then(() => {
-      this.#raw.pipeline = false
-    })
-  }
-
-  #inTurn<T>(send: () => Promise<T>): Promise<T> {
-    if (this.#before === null) return send()
-    const sent = this.#before.then(send)
-    this.#before = sent.then(noop, noop)
-    return sent
-  }
-
-  #track(ended: Promise<void>): void {
-    this.#pending.add(ended)
-    void ended.finally(() => this.#pending.delete(ended))
   }
 
   #failed(error: unknown): void {

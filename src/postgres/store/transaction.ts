@@ -18,8 +18,8 @@ const commitTimeout = 120_000
 export class HandlerMistake extends Error {}
 
 /**
- * One chunk's transaction on a pipelining connection. BEGIN goes out with the handler's first statement, and the fence with
- * COMMIT, so a handler with one insert costs two round trips.
+ * One chunk's transaction on a pipelining connection. BEGIN goes out before the handler runs, whose first statement waits for its
+ * answer, and the fence goes with COMMIT: a handler with one insert costs three round trips.
  *
  * The fence comes last on purpose: the progress row is locked for the length of one message, not while the handler runs, so a
  * worker that is stopped in the middle of its handler never keeps the next owner from claiming the partition.
