@@ -221,6 +221,7 @@ export class PartitionRun {
     const head = this.#head > to ? this.#head : to
     return {
       partition: this.key.partition,
+      epoch: this.batch.epoch,
       batch: this.batch.batch,
       to: String(to),
       messages: this.messages,

@@ -157,7 +157,8 @@ export interface BatchResult {
 /** What became of one partition in a batch. Everything before `to` is handled. */
 export type PartitionOutcome = {
   readonly partition: number
-  /** The partition's batch that this is about. */
+  /** The ownership, and the partition's batch, that this is about. */
+  readonly epoch: number
   readonly batch: number
   readonly to: string
   readonly messages: number

@@ -178,9 +178,15 @@ describeWith(['postgres', 'temporal'], 'a person ends a workflow of a consumer i
         await once('billing')
         await once('shipping')
         expect(await client.workflow.getHandle(id).describe()).toMatchObject({ runId, status: { name: 'RUNNING' } })
-        const allRun = async () =>
-          (await groupStatus(client, billing())).partitions.every(({ state }) => state === 'running')
-        await waitFor(allRun, { what: 'all partitions to be healthy' })
+        const inTrouble = async () =>
+          (await groupStatus(client, billing())).partitions.filter(({ state }) => state !== 'running')
+        await waitFor(
+          async () => {
+            expect(await inTrouble()).toEqual([])
+            return true
+          },
+          { what: 'all partitions to be healthy' },
+        )
       })
 
   it('stops a group that was cancelled, while another consumer on its task queue goes on', async () => {

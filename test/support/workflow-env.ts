@@ -125,12 +125,12 @@ export function groupInput(queue: string, change: Partial<Revision> = {}): Group
 
 /** What a batch says of one partition that handled `count` messages. */
 export function worked(
-  { partition, from, batch }: PartitionBatch,
+  { partition, from, epoch, batch }: PartitionBatch,
   count: number,
   change: Partial<PartitionOutcome> = {},
 ): PartitionOutcome {
   const to = String(BigInt(from) + BigInt(count))
-  return { partition, batch, to, messages: count, head: to, end: 'more', ...change } as PartitionOutcome
+  return { partition, epoch, batch, to, messages: count, head: to, end: 'more', ...change } as PartitionOutcome
 }
 
 /** What process returns for a batch that handled `count` messages of each partition. */

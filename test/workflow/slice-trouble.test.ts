@@ -122,6 +122,17 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
     })
   })
 
+  it('ignores what a batch of another run says: a slice that was reset in Temporal counts anew, under greater epochs', async () => {
+    await withSlice(env, { partitions: [0, 1] }, async (slice) => {
+      const first = await slice.batch()
+      const left = first.outcome(1, 3, { end: 'fenced', reason: 'a newer owner has it' })
+      await slice.handle.signal(names.leave, [{ ...left, epoch: left.epoch - 1 }])
+      first.answer(10)
+      await slice.untilCommitted(1, '10')
+      expect((await slice.partition(1)).condition).toBe('healthy')
+    })
+  })
+
   it('ignores what it was told twice, or of an older batch', async () => {
     await withSlice(env, { partitions: [0, 1] }, async (slice) => {
       const first = await slice.batch()

@@ -29,7 +29,7 @@ export async function runBatch(
     const finished: Partition[] = []
     for (const outcome of result.partitions) {
       const partition = state.partitions.get(outcome.partition)
-      if (!partition || lane.members.get(partition) !== outcome.batch) continue
+      if (!partition || !lane.has(partition, outcome)) continue
       if (outcome.end === 'finished') {
         partition.worked(outcome, lane.kind === 'apart')
         finished.push(partition)

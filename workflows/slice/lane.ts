@@ -58,6 +58,14 @@ export class Lane {
     return { ...trouble, partitions: partitions.map(({ index }) => index).sort((a, b) => a - b) }
   }
 
+  /**
+   * Whether the outcome is about the partition's part in this batch. A signal may come twice, be about an earlier batch, or come from a
+   * batch of another run: a slice that a person has reset begins to count anew, and its epochs alone are greater.
+   */
+  has(partition: Partition, { epoch, batch }: PartitionOutcome): boolean {
+    return this.members.get(partition) === batch && partition.progress?.epoch === epoch
+  }
+
   /** The partition is out of the batch. */
   remove(partition: Partition): void {
     this.members.delete(partition)
@@ -66,8 +74,7 @@ export class Lane {
 
   /** A batch reports on a partition that has left it. */
   take(partition: Partition, outcome: PartitionOutcome): void {
-    // An answer that came twice, or is about an earlier batch of the partition.
-    if (this.members.get(partition) !== outcome.batch) return
+    if (!this.has(partition, outcome)) return
     const asked = this.letsGo(partition)
     this.remove(partition)
     partition.worked(asked ? withoutTrouble(outcome) : outcome, this.kind === 'apart')
@@ -77,6 +84,9 @@ export class Lane {
 /** A batch that fails after it was asked to let go counts as having let go: the next one finds out whether the trouble persists. */
 function withoutTrouble(outcome: PartitionOutcome): PartitionOutcome {
   if (outcome.end !== 'failed' && outcome.end !== 'slow' && outcome.end !== 'blocked') return outcome
-  const { partition, batch, to, messages, head, committed } = outcome
-  return { partition, batch, to, messages, head, ...(committed === undefined ? {} : { committed }), end: 'released' }
+  const { partition, epoch, batch, to, messages, head, committed } = outcome
+  return {
+    ...{ partition, epoch, batch, to, messages, head, end: 'released' },
+    ...(committed === undefined ? {} : { committed }),
+  }
 }

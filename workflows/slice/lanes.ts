@@ -69,9 +69,8 @@ export class Lanes implements UnderWay {
       const partition = this.state.partitions.get(outcome.partition)
       const lane = laneOf(partition, this.#lanes)
       if (!partition || !lane) continue
-      const { epoch } = partition.progress!
       lane.take(partition, outcome)
-      if (lane.members.size > 0 && !lane.members.has(partition)) gone[partition.index] = [epoch, outcome.batch]
+      if (lane.members.size > 0 && !lane.members.has(partition)) gone[partition.index] = [outcome.epoch, outcome.batch]
     }
     // A retry of the batch must not take them back.
     this.#tell(gone)

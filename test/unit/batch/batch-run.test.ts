@@ -59,8 +59,8 @@ describe('a batch', () => {
     const { begin, own, log } = await batchGround({ batch: { maxMessages: 20 } })
     const { result } = begin(await own({ 0: 50, 1: 2 }))
     const outcomes = byPartition(await until(result))
-    expect(outcomes[0]).toEqual({ partition: 0, batch: 1, to: '20', messages: 20, head: '50', end: 'more' })
-    expect(outcomes[1]).toEqual({ partition: 1, batch: 1, to: '2', messages: 2, head: '2', end: 'more' })
+    expect(outcomes[0]).toEqual({ partition: 0, epoch: 1, batch: 1, to: '20', messages: 20, head: '50', end: 'more' })
+    expect(outcomes[1]).toEqual({ partition: 1, epoch: 1, batch: 1, to: '2', messages: 2, head: '2', end: 'more' })
     expect(log.lent).toBe(0)
   })
 

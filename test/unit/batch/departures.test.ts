@@ -9,6 +9,7 @@ afterEach(virtualTime.end)
 
 const outcome = (partition: number): PartitionOutcome => ({
   partition,
+  epoch: 1,
   batch: 1,
   to: '5',
   head: '5',

@@ -165,7 +165,15 @@ describe("a partition's run", () => {
     const one = run()
     await one.open()
     await one.handle((await one.next(100, 100))!, goesOn)
-    expect(one.outcome('more')).toEqual({ partition: 0, batch: 1, to: '10', messages: 10, head: '25', end: 'more' })
+    expect(one.outcome('more')).toEqual({
+      partition: 0,
+      epoch: 1,
+      batch: 1,
+      to: '10',
+      messages: 10,
+      head: '25',
+      end: 'more',
+    })
     await one.close(false)
     expect(one.outcome('failed', 'no such account')).toMatchObject({ committed: '10', reason: 'no such account' })
   })

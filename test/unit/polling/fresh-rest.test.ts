@@ -25,7 +25,7 @@ afterEach(() => virtualTime.end())
 function over(end: 'rest' | 'more'): Promise<void> {
   for (const partition of [3, 19]) log.append(partition, 5)
   const partitions = [3, 19].map(
-    (partition): PartitionOutcome => ({ partition, batch: 1, to: '5', messages: 5, head: '5', end }),
+    (partition): PartitionOutcome => ({ partition, epoch: 1, batch: 1, to: '5', messages: 5, head: '5', end }),
   )
   return watchFreshRest({ source: log.client, cluster, draining: draining.signal, log: silentLog() }, name, 3, {
     partitions,
