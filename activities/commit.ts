@@ -1,7 +1,8 @@
 import type { CommitInput, CommitOutcome, CommitRequest, RaiseInput } from '../src/model/batch.js'
 import { isTidemarkError } from '../src/model/errors.js'
+import { saysReopen } from '../src/model/fenced.js'
 import type { GroupName } from '../src/model/partition.js'
-import { commitAs, PositionChanged } from './committing/commit-as.js'
+import { commitAs } from './committing/commit-as.js'
 import { reporting } from './failure.js'
 import { tellFenced } from './fenced.js'
 import { heartbeatingIfLong } from './heartbeat.js'
@@ -34,7 +35,7 @@ async function commitOne(
     await commitAs(runtime, { key, epoch, replay }, BigInt(position))
     return { partition, outcome: 'committed' }
   } catch (error) {
-    if (error instanceof PositionChanged) return { partition, outcome: 'reopen', reason: error.message }
+    if (saysReopen(error)) return { partition, outcome: 'reopen', reason: error.message }
     if (!isTidemarkError(error) || error.effect === 'retry') throw error
     const { code, effect } = error
     const message = runtime.errors.own(error.message)

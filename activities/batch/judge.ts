@@ -1,6 +1,6 @@
 import type { BatchInput, PartitionOutcome } from '../../src/model/batch.js'
 import { type ErrorCode, isTidemarkError, messageOf } from '../../src/model/errors.js'
-import { PositionChanged } from '../committing/commit-as.js'
+import { saysReopen } from '../../src/model/fenced.js'
 import { tellFenced } from '../fenced.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { type Closing, quickMs } from './closing.js'
@@ -51,7 +51,7 @@ export class Judge {
   /** @param batchFailed whether the batch has failed as a whole meanwhile */
   async fateOf(run: PartitionRun, error: unknown, batchFailed: () => boolean): Promise<Fate> {
     await run.abandon().catch(() => {})
-    if (error instanceof PositionChanged) return leaves(run.outcome('reopen', error.message))
+    if (saysReopen(error)) return leaves(run.outcome('reopen', error.message))
     if (isTidemarkError(error) && error.effect === 'lost')
       return this.#lost(run, this.runtime.errors.own(error.message))
     // Letting go is not failing: the next batch finds out whether the error persists.
@@ -97,7 +97,7 @@ export class Judge {
     try {
       await run.close(false)
     } catch (error) {
-      if (error instanceof PositionChanged) return leaves(run.outcome('reopen', error.message))
+      if (saysReopen(error)) return leaves(run.outcome('reopen', error.message))
     }
     const jump = code === 'OUT_OF_RANGE' && this.runtime.settings.outOfRange !== 'fail'
     if (jump) return leaves(run.outcome('reopen', reason))

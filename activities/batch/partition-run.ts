@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import type { PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
 import { isTidemarkError } from '../../src/model/errors.js'
+import { positionChanged } from '../../src/model/fenced.js'
 import type { PartitionKey } from '../../src/model/partition.js'
-import { compareTokens, type FencingToken } from '../../src/model/token.js'
+import { type FencingToken, isSameWriter } from '../../src/model/token.js'
 import type { Chunk } from '../../src/ports/index.js'
-import { PositionChanged } from '../committing/commit-as.js'
 import { type Commits, commitsOf } from '../committing/commits.js'
 import type { StoredOffsets } from '../committing/stored-offsets.js'
 import { type DeliverChunk, delivererOf } from '../handling/deliverer.js'
@@ -31,6 +32,7 @@ export interface BatchResources {
  */
 export class PartitionRun {
   readonly interrupt = new Interrupt()
+  readonly #owner = randomBytes(6).toString('base64url')
   position: bigint
   messages = 0
   /** When the chunk in hand was given to the handler, by `performance.now()`; null where none is. */
@@ -71,20 +73,20 @@ export class PartitionRun {
 
   get token(): FencingToken {
     const { epoch, batch } = this.batch
-    return { epoch, batch, attempt: this.attempt }
+    return { epoch, batch, attempt: this.attempt, owner: this.#owner }
   }
 
   /**
    * Claims the partition, and begins where its progress is: ahead of the plan when an earlier attempt came some way.
    *
    * @returns whether a bounded run is over there
-   * @throws PositionChanged, TidemarkError FENCED
+   * @throws TidemarkError POSITION_CHANGED or FENCED
    */
   async open(): Promise<boolean> {
     const { key, batch, runtime, token } = this
     const { replay, identity, epoch } = batch
     if (await identityChanged(runtime.source, key.partition, identity))
-      throw new PositionChanged(`the stream of partition ${key.partition} was deleted and made again`)
+      throw positionChanged(key, 'is of a stream that was deleted and made again')
     const claimed = await this.#claim()
     const stored = this.resources.manual.take(key, token, batch, claimed)
     this.position = stored?.read ?? claimed
@@ -188,7 +190,7 @@ export class PartitionRun {
       this.messages > 0 &&
       (await identityChanged(this.runtime.source, this.key.partition, null))
     )
-      throw new PositionChanged('the log can name its stream now')
+      throw positionChanged(this.key, 'is of a stream that the log can name now')
     return (await this.#bound?.idle(this.position)) ?? false
   }
 
@@ -248,7 +250,7 @@ export class PartitionRun {
       return await progress.claim(key, token, { from: BigInt(batch.from), replay: batch.replay })
     } catch (error) {
       const claimed = repeated && isTidemarkError(error) && error.effect === 'lost' ? await progress.read(key) : null
-      if (!claimed || compareTokens(claimed.token, token) !== 0) throw error
+      if (!claimed || !isSameWriter(claimed.token, token)) throw error
       return claimed.position
     }
   }

@@ -1,11 +1,7 @@
 import { TidemarkError } from '../../src/model/errors.js'
+import { positionChanged } from '../../src/model/fenced.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { ConsumerRuntime } from '../runtime.js'
-
-/** The stored position is not this owner's any more, and nobody else's either: the partition has to be opened again. Not a failure. */
-export class PositionChanged extends Error {
-  override readonly name = 'PositionChanged'
-}
 
 /** The owner of a partition, as the store knows it. */
 export interface Ownership {
@@ -19,11 +15,12 @@ export type Ledgers = Pick<ConsumerRuntime, 'store' | 'progress'>
 /**
  * Commits, or says whose the partition is now.
  *
- * A refused commit does not prove that another owner works the partition. A person may have reset it. Or a worker that was frozen
- * while it opened the partition has woken up and opened it, long after another worker was asked to: it has taken an epoch, but
- * nobody will work under it. An owner claims the progress row before working, so check that row.
+ * A refused commit does not prove that another owner works the partition. A person may have reset it. The store may have been emptied or
+ * set back. Or a worker that was frozen while it opened the partition has woken up and opened it, long after another worker was asked to:
+ * it has taken an epoch, but nobody will work under it. An owner claims the progress row before working, so a greater token there is the
+ * only proof.
  *
- * @throws PositionChanged, TidemarkError FENCED
+ * @throws TidemarkError POSITION_CHANGED or FENCED
  */
 export async function commitAs(
   { store, progress }: Ledgers,
@@ -34,10 +31,13 @@ export async function commitAs(
   if (result.outcome === 'committed') return
   // The batch itself, or a try whose answer was lost, has committed as much already.
   if (result.epoch === epoch && result.replay === replay && result.position >= position) return
-  const where = `${describePartition(key)} of group ${key.group}`
   const now = `epoch ${result.epoch} at position ${result.position}; this owner has epoch ${epoch}`
-  if (result.replay > replay) throw new PositionChanged(`${where} was reset: it has ${now}`)
+  if (result.replay > replay) throw positionChanged(key, `was reset: the store has ${now}`)
   const worker = await progress.read(key)
-  if (worker && worker.token.epoch <= epoch) throw new PositionChanged(`${where} was opened by nobody: it has ${now}`)
-  throw new TidemarkError('FENCED', `${where} now belongs to ${now}`, { place: key })
+  if (worker && worker.token.epoch > epoch)
+    throw new TidemarkError('FENCED', `${describePartition(key)} of group ${key.group} now belongs to ${now}`, {
+      place: key,
+    })
+  if (result.epoch > epoch) throw positionChanged(key, `was opened by nobody: the store has ${now}`)
+  throw positionChanged(key, `is not in the store as it was: the store was emptied or set back, and has ${now}`)
 }

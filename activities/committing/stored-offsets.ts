@@ -1,4 +1,5 @@
-import { isTidemarkError, messageOf } from '../../src/model/errors.js'
+import { messageOf } from '../../src/model/errors.js'
+import { saysGone } from '../../src/model/fenced.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { FencingToken } from '../../src/model/token.js'
 import type { Chunk, Message } from '../../src/ports/index.js'
@@ -153,7 +154,7 @@ export class StoredOffsets {
       this.#timer = undefined
       this.flush().catch((error) => {
         const { key } = this.owner
-        const lost = isTidemarkError(error) && error.effect === 'lost'
+        const lost = saysGone(error)
         this.runtime.log.warn(
           { ...key, error: messageOf(error) },
           lost

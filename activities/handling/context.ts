@@ -1,5 +1,5 @@
 import type { HandlerContext } from '../../src/handlers/handler.js'
-import { isTidemarkError } from '../../src/model/errors.js'
+import { saysGone } from '../../src/model/fenced.js'
 import type { PartitionKey } from '../../src/model/partition.js'
 import type { Log } from '../../src/ports/index.js'
 import type { StoredOffsets } from '../committing/stored-offsets.js'
@@ -36,7 +36,7 @@ export function contextBuilder(
       try {
         await manual.flush()
       } catch (error) {
-        if (isTidemarkError(error) && error.effect === 'lost') changesOfOwner.add(error)
+        if (saysGone(error)) changesOfOwner.add(error)
         throw error
       }
     },

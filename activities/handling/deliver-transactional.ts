@@ -1,7 +1,6 @@
 import type { TransactionalHandler } from '../../src/handlers/handler.js'
 import { isTidemarkError } from '../../src/model/errors.js'
 import type { Chunk, Transaction } from '../../src/ports/index.js'
-import { PositionChanged } from '../committing/commit-as.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import type { DeliverChunk, Delivery } from './delivery.js'
 import { handlerFailed } from './handler-failed.js'
@@ -39,7 +38,7 @@ export function transactionalDeliverer(
       else await transact(chunk, chunk.from, chunk.next)
     } catch (error) {
       // A constraint checked at commit, a lost connection: not thrown by the handler, but about the same messages.
-      throw isTidemarkError(error) || error instanceof PositionChanged ? error : handlerFailed(error, key, chunk)
+      throw isTidemarkError(error) ? error : handlerFailed(error, key, chunk)
     }
   }
 }

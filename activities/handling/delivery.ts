@@ -21,6 +21,6 @@ export interface Delivery {
 /**
  * Delivers one chunk to the handler and moves progress behind it: together with the effects, or right after them.
  *
- * @throws TidemarkError HANDLER_FAILED, CHUNK_TIMEOUT, OUTPUT_FAILED, FENCED; PositionChanged when the handler's own commit finds the position moved
+ * @throws TidemarkError HANDLER_FAILED, CHUNK_TIMEOUT, OUTPUT_FAILED, FENCED; POSITION_CHANGED, also when the handler's own commit finds the position moved
  */
 export type DeliverChunk = (chunk: Chunk) => Promise<void>

@@ -1,5 +1,6 @@
 import type { OutputMessage } from '../../src/handlers/handler.js'
 import { isTidemarkError, UserFailure } from '../../src/model/errors.js'
+import { saysGone } from '../../src/model/fenced.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { Chunk, Message, OutputClient, OutputProgressLog, OutputRecord } from '../../src/ports/index.js'
 import { isWellFormed } from '../../src/ports/text.js'
@@ -144,7 +145,7 @@ class ChunkOutputs implements Outgoing {
       this.#bytes -= bytes
     } catch (error) {
       if (!isTidemarkError(error)) throw error
-      if (error.effect === 'lost') {
+      if (saysGone(error)) {
         this.failures.add(error)
         throw error
       }

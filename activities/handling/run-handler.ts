@@ -1,8 +1,6 @@
 import type { HandlerContext } from '../../src/handlers/handler.js'
 import { isTidemarkError } from '../../src/model/errors.js'
-import { unlessItThrows } from '../../src/model/thrown.js'
 import type { Chunk, OutputClient } from '../../src/ports/index.js'
-import { PositionChanged } from '../committing/commit-as.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { endAfter } from './chunk-deadline.js'
 import { contextBuilder } from './context.js'
@@ -17,7 +15,7 @@ import { stopOf, untilStopped } from './until-stopped.js'
  *
  * @param send where outputs go, if they belong to a transaction
  * @throws UserFailure HANDLER_FAILED for whatever the function throws; OUTPUT_FAILED; and TidemarkError CHUNK_TIMEOUT, or, from
- *   `context.commit`, FENCED or PositionChanged
+ *   `context.commit`, FENCED or POSITION_CHANGED
  */
 export type RunHandler = (
   chunk: Chunk,
@@ -64,5 +62,5 @@ export function handlerRunner(
 /** Whether Tidemark has thrown it, and the handler let it pass. A handler can throw what only looks like it. */
 function isOwn(thrown: unknown, ...known: readonly WeakSet<object>[]): boolean {
   if (typeof thrown !== 'object' || thrown === null) return false
-  return known.some((errors) => errors.has(thrown)) || unlessItThrows(() => thrown instanceof PositionChanged) === true
+  return known.some((errors) => errors.has(thrown))
 }

@@ -66,7 +66,7 @@ export async function applyResetIn(
 
 /** One after the other, up to the first that fails. */
 async function putAll(
-  { store, progress }: { readonly store: OffsetStoreClient; readonly progress: Pick<SqlProgressLog, 'read'> },
+  { store, progress }: { readonly store: OffsetStoreClient; readonly progress: Pick<SqlProgressLog, 'read' | 'begin'> },
   { group, stream, kind, identities, moves }: PositionPlan,
   { by, why }: Required<ApplyOptions>,
 ): Promise<{ done: number[]; failure?: TidemarkError }> {
@@ -76,7 +76,10 @@ async function putAll(
     try {
       const identity = identities.get(partition) ?? null
       const key = { group, stream, partition }
-      const replayAbove = (await progress.read(key))?.replay ?? 0
+      const known = await progress.read(key)
+      // Where it is lost, a person has decided now.
+      if (!known) await progress.begin(key, { position: to, replay: 0, identity })
+      const replayAbove = known?.replay ?? 0
       isSent = true
       await store.reset(key, { kind, to, by, why, identity, replayAbove })
     } catch (error) {

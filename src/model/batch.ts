@@ -69,6 +69,11 @@ export interface OpenRequest {
   readonly above: number
   /** The partition came when the group was already reading: it begins at its first message, whatever the start option says. */
   readonly added?: boolean
+  /**
+   * Where the workflow believes it to be, decimal. Nobody goes on from there, since a database may have been set back; but where no
+   * database knows the partition any more, it tells that something is lost.
+   */
+  readonly remembered?: string
   /** The run is to end at the head: say where that is. */
   readonly head?: boolean
 }

@@ -9,6 +9,7 @@ import { lookAt } from './thrown.js'
  * - `retry`  the batch is tried again by Temporal, with back-off; nothing is skipped.
  * - `stop`   the partition stops in front of the message and says why; it goes on after a fix, a `resume` or a restart.
  * - `lost`   somebody with a newer fencing token owns the partition; this writer ends and must not try again.
+ * - `reopen` nobody newer owns the partition, but its position is another one now: it is opened again, from there.
  * - `exit`   the process can't start; the user has to change something first.
  */
 const effects = {
@@ -25,6 +26,8 @@ const effects = {
   HANDLER_MISTAKEN: 'stop',
   CHUNK_TIMEOUT: 'retry',
   OUTPUT_FAILED: 'retry',
+  PROGRESS_LOST: 'stop',
+  POSITION_CHANGED: 'reopen',
   FENCED: 'lost',
   SCHEMA_TOO_NEW: 'exit',
 } as const

@@ -28,8 +28,11 @@ export interface HistoryEntry extends GroupName {
   readonly at: Date | null
 }
 
-/** `reset` by a person, `adopted` from another consumer's offsets, `skipped` because the log has lost the messages. */
-export type OffsetChangeKind = 'reset' | 'adopted' | 'skipped'
+/**
+ * `reset` by a person, `adopted` from another consumer's offsets, `skipped` because the log has lost the messages, `restored` because the
+ * store or the handlers' progress was set back.
+ */
+export type OffsetChangeKind = 'reset' | 'adopted' | 'skipped' | 'restored'
 
 /** `stopped`: a person ended the group's workflows. `restarted`: a person ended the stop. `resumed`: a person ended a pause. */
 export type GroupChangeKind = 'paused' | 'resumed' | 'stopped' | 'restarted' | 'resliced'
@@ -47,6 +50,8 @@ export type NewPosition = Pick<OffsetChange, 'kind' | 'to' | 'by' | 'why'> & {
   readonly identity?: string | null
   /** The new replay is greater than this, too: than that of handlers' progress, which a store that was emptied does not know. */
   readonly replayAbove?: number
+  /** The replay that the position belongs to, instead of a new one: a stored one that is newer stays. */
+  readonly replay?: number
 }
 
 /** What a caller has read. */

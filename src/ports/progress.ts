@@ -10,15 +10,31 @@ export interface Progress {
   readonly position: bigint
   readonly token: FencingToken
   readonly replay: number
+  /** Which incarnation of the stream the position belongs to; null where that is not known. */
+  readonly identity: string | null
 }
+
+/** Where a replay begins. */
+export type ProgressBeginning = Pick<Progress, 'position' | 'replay' | 'identity'>
 
 /** The fence: whoever holds the greatest token may move a partition's progress, nobody else. */
 export interface ProgressLog {
+  /**
+   * True where this outranks the offset store: what has lost this has lost the handlers' effects with it, so that work goes on from here,
+   * and stops where nothing is left. Such a log keeps what `begin` says.
+   */
+  readonly outranksStore: boolean
   read(key: PartitionKey): Promise<Progress | null>
   /**
-   * Makes `token` the partition's owner and returns the position to go on from: the stored one; or `from` where there is
-   * none, or where the stored one belongs to an older replay. Ends what an older owner still has open in the database.
-   * Throws FENCED when an equal or greater token has claimed already, or a greater one was raised.
+   * Begins a replay, where an older one or none is known. Of the same one, only an identity that was not known is kept. Nobody owns the
+   * partition by that.
+   */
+  begin(key: PartitionKey, beginning: ProgressBeginning): Promise<void>
+  /**
+   * Makes `token` the partition's owner and returns the position to go on from: the stored one; or `from`, where the log does not keep
+   * what `begin` says and has no position of the replay. Ends what an older owner still has open in the database.
+   * Throws FENCED when an equal or greater token has claimed already, or a greater one was raised; POSITION_CHANGED where progress is
+   * not in that replay.
    */
   claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint>
   /**
@@ -27,15 +43,18 @@ export interface ProgressLog {
    * the writer with `token` itself may still claim. Does nothing where a greater or equal token has claimed. Never throws FENCED.
    */
   raise(key: PartitionKey, token: FencingToken): Promise<void>
-  /** Moves progress from `from` to `to`, for handlers without a transaction. Throws FENCED. */
+  /**
+   * Moves progress from `from` to `to`, for handlers without a transaction. Throws FENCED where a greater token has claimed, and
+   * POSITION_CHANGED where progress is lost, set back, or another writer's of the same token.
+   */
   advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void>
 }
 
 /** Progress that moves in transactions of the same database, or log, as the handler's effects. */
 export interface TransactionalProgressLog<T> extends ProgressLog {
   /**
-   * Runs `work` and moves progress in one transaction: both happen or neither. Throws FENCED (and rolls back) when the token
-   * is no longer the greatest; rethrows what `work` throws, after rolling back.
+   * Runs `work` and moves progress in one transaction: both happen or neither. Throws FENCED and POSITION_CHANGED as
+   * `advance` does, and rolls back; rethrows what `work` throws, after rolling back.
    *
    * @param to a function is asked when `work` is done, where the handler decides it
    */

@@ -22,6 +22,15 @@ export interface OffsetStore {
   connect(context: ConnectContext): Promise<OffsetStoreClient>
 }
 
+/** What a new owner asks for. */
+export interface OffsetBeginning {
+  readonly above: number
+  readonly start: bigint
+  /** 0 when absent. */
+  readonly replay?: number
+  readonly identity?: string | null
+}
+
 export interface OffsetStoreClient extends OffsetMirror {
   /** Brings the store's own tables up to date, under a lock. Throws SCHEMA_TOO_NEW. */
   migrate(): Promise<void>
@@ -30,9 +39,9 @@ export interface OffsetStoreClient extends OffsetMirror {
   list(filter: OffsetFilter): Promise<readonly StoredOffset[]>
   /**
    * Begins a new ownership: the epoch becomes greater than the stored one and than `above`. Where nothing is stored, the
-   * position becomes `start`, of the stream's incarnation `identity`.
+   * position becomes `start` in `replay`, of the stream's incarnation `identity`.
    */
-  open(key: PartitionKey, options: { above: number; start: bigint; identity?: string | null }): Promise<StoredOffset>
+  open(key: PartitionKey, options: OffsetBeginning): Promise<StoredOffset>
   /** Compare-and-set: moves the position forward when `epoch` is the stored one. Repeating a commit is harmless. */
   commit(key: PartitionKey, commit: { epoch: number; position: bigint; replay?: number }): Promise<CommitOutcome>
   /**

@@ -26,7 +26,8 @@ export class LastKnown {
     const key = { group, stream, partition }
     const written = this.written(key) ?? null
     const progress = await (await this.database()).progress.read(key)
-    if (!progress) return written
+    // Begun, and worked by nobody: it tells nothing that the store did not say.
+    if (!progress || progress.token.epoch === 0) return written
     const handled = { position: progress.position, epoch: progress.token.epoch, replay: progress.replay }
     return furthest(handled, written)
   }

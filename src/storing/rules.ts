@@ -1,5 +1,5 @@
 import type { PartitionKey } from '../model/partition.js'
-import type { CommitOutcome, SeenOffset, StoredOffset } from '../ports/index.js'
+import type { CommitOutcome, NewPosition, SeenOffset, StoredOffset } from '../ports/index.js'
 import type { Known } from './last-known.js'
 
 /* What stores have in common that read first and then write. */
@@ -19,6 +19,14 @@ export function beginning(
 export function stale(stored: Known | undefined): Exclude<CommitOutcome, { outcome: 'committed' }> {
   const { epoch = 0, position = 0n, replay = 0 } = stored ?? {}
   return { outcome: 'stale', epoch, position, replay }
+}
+
+/** The replay of a position that is put somewhere else. */
+export function replayOf(
+  { replay, replayAbove = 0 }: Pick<NewPosition, 'replay' | 'replayAbove'>,
+  known: number,
+): number {
+  return replay === undefined ? Math.max(known, replayAbove) + 1 : Math.max(known, replay)
 }
 
 /** Whether what is stored is what a caller has read. */

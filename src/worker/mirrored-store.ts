@@ -5,6 +5,7 @@ import type {
   Log,
   MirroredOffset,
   NewPosition,
+  OffsetBeginning,
   OffsetFilter,
   OffsetMirror,
   OffsetStoreClient,
@@ -66,10 +67,7 @@ export class MirroredStore implements OffsetStoreClient {
     return this.store.assert(offset)
   }
 
-  async open(
-    key: PartitionKey,
-    options: { above: number; start: bigint; identity?: string | null },
-  ): Promise<StoredOffset> {
+  async open(key: PartitionKey, options: OffsetBeginning): Promise<StoredOffset> {
     const stored = await this.store.open(key, options)
     this.#show(stored)
     return stored

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createStream, postgresDatabase } from '../../src/entry/postgres.js'
 import type { FencingToken } from '../../src/model/token.js'
 import type { DatabaseClient, Transaction } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -30,7 +31,7 @@ describeWith(['postgres'], "a handler's database client", () => {
     pool.on('error', () => {})
     await pool.query('create table effects (n int, note text)')
     database = await connect()
-    for (const one of [key, other]) await database.progress.claim(one, token, { from: 0n, replay: 0 })
+    for (const one of [key, other]) await claimFrom(database.progress, one, token, { from: 0n, replay: 0 })
   })
   afterEach(async () => {
     await database.close()
@@ -561,7 +562,7 @@ describeWith(['postgres'], "a handler's database client", () => {
     try {
       await chunk(async (client) => {
         await insert(client, 1)
-        await staging.progress.claim(key, { epoch: 9, batch: 1, attempt: 1 }, { from: 0n, replay: 0 })
+        await claimFrom(staging.progress, key, { epoch: 9, batch: 1, attempt: 1 }, { from: 0n, replay: 0 })
         await insert(client, 2)
       })
       expect(await effects()).toEqual([1, 2])

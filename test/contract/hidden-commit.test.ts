@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { expect, it, vi } from 'vitest'
 import { postgresDatabase } from '../../src/entry/postgres.js'
+import { claimFrom } from '../support/claim.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -18,7 +19,7 @@ describeWith(['postgres'], 'a handler that ends its transaction unseen', () => {
       const key = { group: 'payments', stream: 'orders', partition: 0 }
       const token = { epoch: 1, batch: 1, attempt: 1 }
       try {
-        await database.progress.claim(key, token, { from: 0n, replay: 0 })
+        await claimFrom(database.progress, key, token, { from: 0n, replay: 0 })
         const chunk = database.progress.transact(key, token, 0n, 10n, async (tx) => {
           await (tx.client as pg.ClientBase).query(how)
         })

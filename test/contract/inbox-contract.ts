@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { DatabaseClient } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 
 /** What a kind of SQL database brings to be tested. */
 export interface InboxHarness {
@@ -38,7 +39,7 @@ export function inboxContract(kind: string, open: () => Promise<InboxHarness>): 
       const key = keyOf(place)
       const id = JSON.stringify(key)
       const epoch = (owners.get(id)?.epoch ?? 0) + 1
-      const position = await database.progress.claim(key, { epoch, batch: 1, attempt: 1 }, start)
+      const position = await claimFrom(database.progress, key, { epoch, batch: 1, attempt: 1 }, start)
       owners.set(id, { epoch, position, replay: start.replay })
     }
 

@@ -4,6 +4,7 @@ import { bytes, kafkaOutput, text } from '../../src/entry/kafka.js'
 import type { KafkaOutputOptions } from '../../src/kafka/output/options.js'
 import { isTidemarkError } from '../../src/model/errors.js'
 import type { OutputClient, OutputRecord } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 import { javaReads, KafkaGround } from '../support/kafka-ground.js'
 import { describeWith, part } from '../support/parts.js'
 import { readAll } from '../support/read-all.js'
@@ -184,7 +185,7 @@ describeWith(['kafka'], 'a Kafka output', () => {
       const { progress } = await connected({ deliveryTimeout: '1s' })
       for (let position = 0n; position < steps; ) {
         try {
-          position = await progress!.claim(place, token(++claims), start)
+          position = await claimFrom(progress!, place, token(++claims), start)
           for (; position < steps; position++)
             await progress!.transact(place, token(claims), position, position + 1n, (tx) =>
               tx.send!([0, 1].map((partition) => record(topic, `${position}.${partition}`, { partition }))),
@@ -213,13 +214,13 @@ describeWith(['kafka'], 'a Kafka output', () => {
       const [source, topic] = [await ground.topic(), await ground.topic()]
       const place = key(source)
       const [old, young] = [(await connect()).progress!, (await connect()).progress!]
-      await old.claim(place, token(1), start)
+      await claimFrom(old, place, token(1), start)
       const zombie = old.transact(place, token(1), 0n, 5n, async (tx) => {
-        if (frozen === 'before writing') await young.claim(place, token(2), start)
+        if (frozen === 'before writing') await claimFrom(young, place, token(2), start)
         await tx.send!([record(topic, 'zombie')])
-        if (frozen === 'after writing') await young.claim(place, token(2), start)
+        if (frozen === 'after writing') await claimFrom(young, place, token(2), start)
         if (frozen === 'before the end') {
-          await young.claim(place, token(2), start)
+          await claimFrom(young, place, token(2), start)
           await young.transact(place, token(2), 0n, 3n, (other) => other.send!([record(topic, 'successor')]))
         }
       })
@@ -235,19 +236,19 @@ describeWith(['kafka'], 'a Kafka output', () => {
   it('a claim goes on where its plan says when that is ahead: progress was kept elsewhere meanwhile', async () => {
     const place = key(await ground.topic())
     const progress = (await connect()).progress!
-    await progress.claim(place, token(1), start)
-    expect(await progress.claim(place, token(2), { from: 50n, replay: 0 })).toBe(50n)
-    expect(await progress.claim(place, token(3), { from: 20n, replay: 0 })).toBe(50n)
+    await claimFrom(progress, place, token(1), start)
+    expect(await claimFrom(progress, place, token(2), { from: 50n, replay: 0 })).toBe(50n)
+    expect(await claimFrom(progress, place, token(3), { from: 20n, replay: 0 })).toBe(50n)
   })
 
   it('a late claim by an older owner does not disturb the newer one', async () => {
     const [source, topic] = [await ground.topic(), await ground.topic()]
     const place = key(source)
     const [old, young] = [(await connect()).progress!, (await connect()).progress!]
-    await young.claim(place, token(2), start)
+    await claimFrom(young, place, token(2), start)
     await young.transact(place, token(2), 0n, 1n, async (tx) => {
       await tx.send!([record(topic, 'a')])
-      await expect(old.claim(place, token(1), start)).rejects.toMatchObject({ code: 'FENCED' })
+      await expect(claimFrom(old, place, token(1), start)).rejects.toMatchObject({ code: 'FENCED' })
     })
     expect(await young.read(place)).toMatchObject({ position: 1n, token: token(2) })
   })
@@ -257,7 +258,7 @@ describeWith(['kafka'], 'a Kafka output', () => {
     const topic = await ground.topic()
     const clients = await Promise.all(Array.from({ length: 6 }, () => connect()))
     const outcomes = await Promise.allSettled(
-      clients.map((client, i) => client.progress!.claim(place, token(((i * 5) % 6) + 1), start)),
+      clients.map((client, i) => claimFrom(client.progress!, place, token(((i * 5) % 6) + 1), start)),
     )
     for (const one of outcomes) if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'FENCED' })
     const winner = clients[[0, 1, 2, 3, 4, 5].findIndex((i) => ((i * 5) % 6) + 1 === 6)]!
@@ -266,7 +267,7 @@ describeWith(['kafka'], 'a Kafka output', () => {
     await work(1).catch(async (error) => {
       // An older one that looked before and began after it has ended its producer: not the owner's end, but that of its try.
       expect(error).toMatchObject({ code: 'OUTPUT_FAILED', message: expect.stringContaining('another producer') })
-      await winner.progress!.claim(place, { ...token(6), attempt: 2 }, start)
+      await claimFrom(winner.progress!, place, { ...token(6), attempt: 2 }, start)
       await work(2)
     })
     expect(await valuesOf(topic)).toEqual(['once'])
@@ -280,7 +281,7 @@ describeWith(['kafka'], 'a Kafka output', () => {
     for (let round = 1; round <= 20; round++) {
       const progress = clients[round % 2]!
       // Markers have to reach every partition before the position can be read.
-      expect(await progress.claim(place, token(round), start)).toBe(at)
+      expect(await claimFrom(progress, place, token(round), start)).toBe(at)
       const records = Array.from({ length: 8 }, (_, partition) => record(topic, `${round}`, { partition }))
       await progress.transact(place, token(round), at, at + 1n, (tx) => tx.send!(records))
       at += 1n

@@ -4,6 +4,7 @@ import { appendEvents, createStream, postgresDatabase, postgresStream } from '..
 import { type LocalPgbouncer, startPgbouncer } from '../../src/local/pgbouncer.js'
 import { pgbouncerProgram } from '../../src/local/pgbouncer-program.js'
 import type { SourceClient } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -97,7 +98,7 @@ describeWith(['postgres'], 'PgBouncer', () => {
     const database = await connect()
     try {
       const { progress } = database
-      await progress.claim(key, older, { from: 0n, replay: 0 })
+      await claimFrom(progress, key, older, { from: 0n, replay: 0 })
       let locked = () => {}
       const holds = new Promise<void>((resolve) => {
         locked = resolve
@@ -110,7 +111,7 @@ describeWith(['postgres'], 'PgBouncer', () => {
       })
       const outcome = frozen.catch((error) => error)
       await holds
-      await progress.claim(key, newer, { from: 0n, replay: 0 })
+      await claimFrom(progress, key, newer, { from: 0n, replay: 0 })
       const admin = new pg.Client({ connectionString: fresh.connectionString })
       await admin.connect()
       const open = `select from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'`

@@ -12,6 +12,7 @@ import {
 import { type LocalPostgres, startPostgres } from '../../src/local/postgres.js'
 import { postgresPrograms } from '../../src/local/postgres-program.js'
 import type { DatabaseClient, OffsetStoreClient } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -97,7 +98,7 @@ describe('a Postgres that is a standby', () => {
     await createStream(connectionString, { stream: 'orders', partitions: 1 })
     store = await postgresStore({ connectionString }).connect(context())
     database = await postgresDatabase({ connectionString }).connect(context())
-    await database.progress.claim(key, token, { from: 0n, replay: 0 })
+    await claimFrom(database.progress, key, token, { from: 0n, replay: 0 })
     await store.open(key, { above: 0, start: 0n })
     await writeFile(signal(), '')
     await postgres.server.restart()
@@ -128,7 +129,7 @@ describe('a Postgres that is a standby', () => {
     const effects = [
       ['open', () => store.open(key, { above: 0, start: 0n })],
       ['commit', () => store.commit(key, { epoch: 1, position: 1n })],
-      ['claim', () => database.progress.claim(key, { ...token, attempt: 2 }, { from: 0n, replay: 0 })],
+      ['claim', () => claimFrom(database.progress, key, { ...token, attempt: 2 }, { from: 0n, replay: 0 })],
       [
         'transact',
         () => database.progress.transact(key, token, 0n, 1n, async (tx) => void (await tx.query('select 1'))),

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { postgresDatabase, postgresStore } from '../../src/entry/postgres.js'
 import type { FencingToken } from '../../src/model/token.js'
 import type { DatabaseClient, OffsetStoreClient } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -56,7 +57,7 @@ describeWith(['postgres'], 'Postgres control statements', () => {
   /** Runs `work` for all partitions in one turn. */
   const all = <T>(work: (one: typeof key) => Promise<T>) => Promise.all(keys.map(work))
   const open = () => all((one) => store.open(one, { above: 0, start: 7n }))
-  const claim = () => all((one) => database.progress.claim(one, token, start))
+  const claim = () => all((one) => claimFrom(database.progress, one, token, start))
 
   it('have connections of their own before the first of them, and handlers have theirs', async () => {
     const own = { connectionString: fresh.connectionString, poolSize: 3 }
@@ -107,10 +108,10 @@ describeWith(['postgres'], 'Postgres control statements', () => {
     })
 
     it('are two to claim them: the claims, and the end of older sessions; a fenced one fails no other', async () => {
-      await database.progress.claim(key, newer, start)
+      await claimFrom(database.progress, key, newer, start)
       let outcomes: PromiseSettledResult<bigint>[] = []
       const count = await statementsOf(async () => {
-        outcomes = await Promise.allSettled(keys.map((one) => database.progress.claim(one, token, start)))
+        outcomes = await Promise.allSettled(keys.map((one) => claimFrom(database.progress, one, token, start)))
       })
       expect(count).toBe(2)
       for (const [n, outcome] of outcomes.entries())
@@ -121,7 +122,7 @@ describeWith(['postgres'], 'Postgres control statements', () => {
 
     it('are two to raise their tokens: the tokens, and the end of older sessions', async () => {
       await claim()
-      await database.progress.claim(key, { ...newer, attempt: 2 }, start)
+      await claimFrom(database.progress, key, { ...newer, attempt: 2 }, start)
       expect(await statementsOf(() => all((one) => database.progress.raise(one, newer)))).toBe(2)
       const read = await all((one) => database.progress.read(one))
       const expected = keys.map((one) => (one === key ? { ...newer, attempt: 2 } : newer))
@@ -140,7 +141,7 @@ describeWith(['postgres'], 'Postgres control statements', () => {
 
     it('are one to move their progress, and a fenced one fails no other', async () => {
       await claim()
-      await database.progress.claim(key, newer, start)
+      await claimFrom(database.progress, key, newer, start)
       let outcomes: PromiseSettledResult<void>[] = []
       const count = await statementsOf(async () => {
         outcomes = await Promise.allSettled(keys.map((one) => database.progress.advance(one, token, 7n, 9n)))
@@ -234,7 +235,7 @@ describeWith(['postgres'], 'Postgres control statements', () => {
 
   it('are answered while a handler holds the only connection of its pool', async () => {
     const { progress } = database
-    await progress.claim(key, token, start)
+    await claimFrom(progress, key, token, start)
     let goOn = () => {}
     const hanging = new Promise<void>((resolve) => {
       goOn = resolve
@@ -253,7 +254,7 @@ describeWith(['postgres'], 'Postgres control statements', () => {
     const { epoch } = await store.open(other, { above: 0, start: 7n })
     expect(await store.commit(other, { epoch, position: 9n })).toEqual({ outcome: 'committed' })
     expect(await store.read(other.group, other.stream)).toMatchObject([{ partition: 99, position: 9n }])
-    expect(await progress.claim(other, token, start)).toBe(7n)
+    expect(await claimFrom(progress, other, token, start)).toBe(7n)
     await progress.advance(other, token, 7n, 8n)
     expect(await progress.read(other)).toMatchObject({ position: 8n })
     expect(await database.groups.list({})).toEqual([])

@@ -7,6 +7,7 @@ import {
   postgresStore,
   postgresStream,
 } from '../../src/entry/postgres.js'
+import { claimFrom } from '../support/claim.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -74,7 +75,7 @@ describeWith(['postgres'], "a worker's user of Postgres", () => {
       await store.migrate()
       const { epoch } = await store.open(key, { above: 0, start: 0n })
       await store.commit(key, { epoch, position: 1n })
-      await progress.claim(key, token, start)
+      await claimFrom(progress, key, token, start)
       await progress.transact(key, token, 0n, 1n, async (tx) => {
         await tx.query('select 1')
         await progress.outbox!.append(tx, 'orders', [{ key: 'a', value: 1 }])
@@ -143,7 +144,7 @@ describeWith(['postgres'], "a worker's user of Postgres", () => {
       log,
     })
     let attempt = 0
-    const claim = () => own.progress.claim(key, { ...token, attempt: ++attempt }, start)
+    const claim = () => claimFrom(own.progress, key, { ...token, attempt: ++attempt }, start)
     try {
       void source.waitForData(0, 1n, new AbortController().signal)
       expect(await claim()).toBe(0n)

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { postgresDatabase, postgresStore } from '../../src/entry/postgres.js'
 import type { DatabaseClient } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -25,7 +26,7 @@ describeWith(['postgres'], 'a handler in its transaction', () => {
     wire = await Wire.to(url.host)
     url.host = wire.address
     database = await postgresDatabase({ connectionString: url.href }).connect(context)
-    await database.progress.claim(key, token, { from: 0n, replay: 0 })
+    await claimFrom(database.progress, key, token, { from: 0n, replay: 0 })
   })
   afterEach(async () => {
     await wire.close()

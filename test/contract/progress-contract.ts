@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { describeToken, type FencingToken } from '../../src/model/token.js'
 import type { Transaction, TransactionalProgressLog } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 
 /** What a kind of log of progress brings to be tested. Effects are numbers, written as part of a transaction. */
 export interface ProgressHarness<T> {
@@ -62,7 +63,7 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
       })
 
       it('the first claim begins where it says', async () => {
-        expect(await progress.claim(key, old, { from: 7n, replay: 2 })).toBe(7n)
+        expect(await claimFrom(progress, key, old, { from: 7n, replay: 2 })).toBe(7n)
         expect(await progress.read(key)).toEqual({ position: 7n, token: old, replay: 2 })
       })
 
@@ -73,9 +74,9 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
           { epoch: 1, batch: 5, attempt: 10 },
         ].map((token) => ({ token, name: describeToken(token) })),
       )('a claim by $name after 1.5.9 goes on at the stored position', async ({ token }) => {
-        await progress.claim(key, old, start)
+        await claimFrom(progress, key, old, start)
         await progress.advance(key, old, 0n, 4n)
-        expect(await progress.claim(key, token, { from: 1n, replay: 0 })).toBe(4n)
+        expect(await claimFrom(progress, key, token, { from: 1n, replay: 0 })).toBe(4n)
         expect((await progress.read(key))!.token).toEqual(token)
       })
 
@@ -87,22 +88,22 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
           { epoch: 0, batch: 99, attempt: 99 },
         ].map((token) => ({ token, name: describeToken(token) })),
       )('a claim by $name after 1.5.9 is fenced off', async ({ token }) => {
-        await progress.claim(key, old, start)
-        await expect(progress.claim(key, token, start)).rejects.toMatchObject(fenced)
+        await claimFrom(progress, key, old, start)
+        await expect(claimFrom(progress, key, token, start)).rejects.toMatchObject(fenced)
         expect((await progress.read(key))!.token).toEqual(old)
       })
 
       it('a newer replay begins at its own position, an older one does not', async () => {
-        await progress.claim(key, old, start)
+        await claimFrom(progress, key, old, start)
         await progress.advance(key, old, 0n, 100n)
-        expect(await progress.claim(key, young, { from: 20n, replay: 1 })).toBe(20n)
-        expect(await progress.claim(key, { ...young, batch: 2 }, { from: 5n, replay: 1 })).toBe(20n)
+        expect(await claimFrom(progress, key, young, { from: 20n, replay: 1 })).toBe(20n)
+        expect(await claimFrom(progress, key, { ...young, batch: 2 }, { from: 5n, replay: 1 })).toBe(20n)
         expect(await progress.read(key)).toMatchObject({ position: 20n, replay: 1 })
       })
 
       it('of 32 claims at once the greatest token stays', async () => {
         const claims = Array.from({ length: 32 }, (_, n) => ({ epoch: ((n * 13) % 32) + 1, batch: 1, attempt: 1 }))
-        const outcomes = await Promise.allSettled(claims.map((token) => progress.claim(key, token, start)))
+        const outcomes = await Promise.allSettled(claims.map((token) => claimFrom(progress, key, token, start)))
         for (const one of outcomes) if (one.status === 'rejected') expect(one.reason).toMatchObject(fenced)
         expect((await progress.read(key))!.token.epoch).toBe(32)
       })
@@ -112,7 +113,7 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
       const raised = { ...young, attempt: 2 }
 
       it('fences off an older owner, and leaves position and replay', async () => {
-        await progress.claim(key, old, { from: 3n, replay: 1 })
+        await claimFrom(progress, key, old, { from: 3n, replay: 1 })
         await progress.raise(key, raised)
         await expect(progress.advance(key, old, 3n, 4n)).rejects.toMatchObject(fenced)
         await expect(progress.transact(key, old, 3n, 4n, write(0))).rejects.toMatchObject(fenced)
@@ -121,7 +122,7 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
       })
 
       it('ends an older owner in the middle of its work', async () => {
-        await progress.claim(key, old, start)
+        await claimFrom(progress, key, old, start)
         const zombie = progress.transact(key, old, 0n, 1n, async (tx) => {
           await write(0)(tx)
           await progress.raise(key, raised)
@@ -131,11 +132,11 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
       })
 
       it('lets its own writer claim, once, at the stored position', async () => {
-        await progress.claim(key, old, start)
+        await claimFrom(progress, key, old, start)
         await progress.advance(key, old, 0n, 4n)
         await progress.raise(key, raised)
-        expect(await progress.claim(key, raised, { from: 1n, replay: 0 })).toBe(4n)
-        await expect(progress.claim(key, raised, start)).rejects.toMatchObject(fenced)
+        expect(await claimFrom(progress, key, raised, { from: 1n, replay: 0 })).toBe(4n)
+        await expect(claimFrom(progress, key, raised, start)).rejects.toMatchObject(fenced)
         await progress.transact(key, raised, 4n, 5n, write(0))
         expect([await effects(), await position()]).toEqual([[0], 5n])
       })
@@ -143,11 +144,11 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
       it('of a partition without progress creates no position, and refuses older writers that claim later', async () => {
         await progress.raise(key, raised)
         expect(await progress.read(key)).toBeNull()
-        await expect(progress.claim(key, old, start)).rejects.toMatchObject(fenced)
-        await expect(progress.claim(key, young, start)).rejects.toMatchObject(fenced)
+        await expect(claimFrom(progress, key, old, start)).rejects.toMatchObject(fenced)
+        await expect(claimFrom(progress, key, young, start)).rejects.toMatchObject(fenced)
         await expect(progress.advance(key, old, 0n, 1n)).rejects.toMatchObject(fenced)
         expect(await progress.read(key)).toBeNull()
-        expect(await progress.claim(key, raised, { from: 7n, replay: 0 })).toBe(7n)
+        expect(await claimFrom(progress, key, raised, { from: 7n, replay: 0 })).toBe(7n)
         expect(await progress.read(key)).toEqual({ position: 7n, token: raised, replay: 0 })
       })
 
@@ -155,13 +156,13 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
         { name: 'the same', token: old },
         { name: 'a smaller', token: { ...old, attempt: 8 } },
       ])('after a claim of $name or a greater token changes nothing: the owner works on', async ({ token }) => {
-        await progress.claim(key, old, start)
+        await claimFrom(progress, key, old, start)
         await progress.raise(key, token)
         await progress.transact(key, old, 0n, 1n, async (tx) => {
           await write(0)(tx)
           await progress.raise(key, token)
         })
-        await expect(progress.claim(key, token, start)).rejects.toMatchObject(fenced)
+        await expect(claimFrom(progress, key, token, start)).rejects.toMatchObject(fenced)
         expect(await effects()).toEqual([0])
         expect(await progress.read(key)).toEqual({ position: 1n, token: old, replay: 0 })
       })
@@ -171,13 +172,13 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
         await Promise.all([raised, greater, young, raised].map((token) => progress.raise(key, token)))
         await progress.raise(key, young)
         await progress.raise(key, greater)
-        await expect(progress.claim(key, raised, start)).rejects.toMatchObject(fenced)
-        expect(await progress.claim(key, greater, start)).toBe(0n)
+        await expect(claimFrom(progress, key, raised, start)).rejects.toMatchObject(fenced)
+        expect(await claimFrom(progress, key, greater, start)).toBe(0n)
       })
 
       it('of one partition leaves the others alone', async () => {
         const other = { ...key, partition: 4 }
-        await progress.claim(other, old, start)
+        await claimFrom(progress, other, old, start)
         await progress.raise(key, raised)
         await progress.transact(other, old, 0n, 1n, write(0))
         expect(await effects()).toEqual([0])
@@ -186,23 +187,23 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
 
     describe('moving on', () => {
       it('without a transaction: from where it is, by its owner', async () => {
-        await progress.claim(key, old, start)
+        await claimFrom(progress, key, old, start)
         await progress.advance(key, old, 0n, 4n)
         await expect(progress.advance(key, old, 0n, 8n)).rejects.toMatchObject(fenced)
-        await progress.claim(key, young, start)
+        await claimFrom(progress, key, young, start)
         await expect(progress.advance(key, old, 4n, 8n)).rejects.toMatchObject(fenced)
         expect(await position()).toBe(4n)
       })
 
       it('effects and progress come together', async () => {
-        await progress.claim(key, old, start)
+        await claimFrom(progress, key, old, start)
         await progress.transact(key, old, 0n, 1n, write(0))
         await progress.transact(key, old, 1n, 2n, write(1))
         expect([await effects(), await position()]).toEqual([[0, 1], 2n])
       })
 
       it('a handler that writes nothing moves on as well', async () => {
-        await progress.claim(key, old, start)
+        await claimFrom(progress, key, old, start)
         await progress.transact(key, old, 0n, 5n, async () => {})
         expect(await position()).toBe(5n)
       })
@@ -210,15 +211,15 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
 
     describe('an older owner', () => {
       it('writes nothing once a newer one has claimed', async () => {
-        await progress.claim(key, old, start)
-        await progress.claim(key, young, start)
+        await claimFrom(progress, key, old, start)
+        await claimFrom(progress, key, young, start)
         await expect(progress.transact(key, old, 0n, 1n, write(0))).rejects.toMatchObject(fenced)
         expect([await effects(), await position()]).toEqual([[], 0n])
       })
 
       it('that begins after the newer one has claimed gets no further than its first statement', async () => {
-        await progress.claim(key, old, start)
-        await progress.claim(key, young, start)
+        await claimFrom(progress, key, old, start)
+        await claimFrom(progress, key, young, start)
         let further = false
         const stale = progress.transact(key, old, 0n, 1n, async (tx) => {
           await write(0)(tx)
@@ -229,10 +230,10 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
       })
 
       it('that is in the middle of its work writes nothing either', async () => {
-        await progress.claim(key, old, start)
+        await claimFrom(progress, key, old, start)
         const zombie = progress.transact(key, old, 0n, 1n, async (tx) => {
           await write(0)(tx)
-          await progress.claim(key, young, start)
+          await claimFrom(progress, key, young, start)
         })
         await expect(zombie).rejects.toThrow()
         await progress.transact(key, young, 0n, 1n, write(1))
@@ -244,13 +245,13 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
           { ...key, partition: 4 },
           { ...key, group: 'other' },
         ]
-        for (const one of [key, ...others]) await progress.claim(one, old, start)
+        for (const one of [key, ...others]) await claimFrom(progress, one, old, start)
         // The two claims race; only the slower one's may be fenced off, and that is no matter here. But both are awaited.
         const [first, second] = await Promise.allSettled(
           others.map((other, n) =>
             progress.transact(other, old, 0n, 1n, async (tx) => {
               await write(n)(tx)
-              await progress.claim(key, { ...young, attempt: 2 + n }, start)
+              await claimFrom(progress, key, { ...young, attempt: 2 + n }, start)
               await write(n + 10)(tx)
             }),
           ),
@@ -262,7 +263,7 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
     })
 
     describe('a handler that', () => {
-      beforeEach(() => progress.claim(key, old, start).then(() => {}))
+      beforeEach(() => claimFrom(progress, key, old, start).then(() => {}))
 
       it('throws leaves nothing behind, and its error comes through', async () => {
         const mine = new Error('mine')
@@ -322,7 +323,7 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
             const self = owners[one.owner]!
             if (one.kind === 'claim') {
               const token = { epoch: ++epoch, batch: 1, attempt: 1 }
-              self.position = await progress.claim(place, token, start)
+              self.position = await claimFrom(progress, place, token, start)
               self.token = token
             } else if (self.token) {
               const [from, to] = [self.position, self.position + BigInt(one.size)]

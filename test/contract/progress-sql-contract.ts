@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { FencingToken } from '../../src/model/token.js'
 import type { DatabaseClient, SqlProgressLog, Transaction } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 
 /** What a kind of SQL database brings besides. It has a table `effects (n int, by_whom text)`. */
 export interface SqlHarness {
@@ -26,7 +27,7 @@ export function sqlProgressContract(kind: string, open: () => Promise<SqlHarness
       harness = await open()
       database = await harness.connect()
       progress = database.progress
-      await progress.claim(key, old, start)
+      await claimFrom(progress, key, old, start)
     })
     afterEach(async () => {
       await database.close()
@@ -76,7 +77,7 @@ export function sqlProgressContract(kind: string, open: () => Promise<SqlHarness
         (error: unknown) => error,
       )
       await locked.opened
-      await progress.claim(key, young, start)
+      await claimFrom(progress, key, young, start)
       await progress.transact(key, young, 0n, 1n, async (tx) => {
         await by('successor')(tx)
       })

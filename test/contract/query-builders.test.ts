@@ -14,6 +14,7 @@ import { orders, saveWithTypeOrm } from '../../examples/query-builders/typeorm.j
 import { postgresDatabase } from '../../src/entry/postgres.js'
 import type { TransactionalHandler } from '../../src/handlers/handler.js'
 import type { DatabaseClient, Message, Transaction } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -44,7 +45,7 @@ describeWith(['postgres'], "query builders and ORMs on a handler's transaction",
     await pool.query('create table public.orders (id int primary key, customer text, amount int)')
     const signal = new AbortController().signal
     database = await postgresDatabase({ connectionString, poolSize: 1 }).connect({ log: silentLog(), signal })
-    await database.progress.claim(key, token, { from: 0n, replay: 0 })
+    await claimFrom(database.progress, key, token, { from: 0n, replay: 0 })
     dataSource = await new DataSource({
       type: 'postgres',
       url: connectionString,

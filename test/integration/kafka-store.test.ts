@@ -4,6 +4,7 @@ import { kafka, kafkaStore } from '../../src/entry/kafka.js'
 import { postgresDatabase } from '../../src/entry/postgres.js'
 import { transactional } from '../../src/handlers/handler.js'
 import type { DatabaseClient, OffsetStoreClient, SourceClient } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 import { rowsOf, run } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { KafkaGround, kafkaTool } from '../support/kafka-ground.js'
@@ -89,7 +90,7 @@ describeWith(['kafka', 'postgres'], 'a group whose offsets are kept in Kafka', (
 
   it('what Kafka forgets comes back with the next commit of whoever owns it, and of nobody else', async () => {
     const { epoch } = await store.open(key, { above: 0, start: 0n })
-    await database.progress.claim(key, { epoch, batch: 1, attempt: 1 }, { from: 0n, replay: 0 })
+    await claimFrom(database.progress, key, { epoch, batch: 1, attempt: 1 }, { from: 0n, replay: 0 })
     await ground.admin.deleteGroups([key.group])
     const other = await anotherProcess()
     try {
@@ -104,7 +105,7 @@ describeWith(['kafka', 'postgres'], 'a group whose offsets are kept in Kafka', (
   it('a new owner of what Kafka has forgotten goes on from the progress of the handlers', async () => {
     const { epoch, replay } = await store.reset(key, { kind: 'reset', to: 1n, by: 'ann', why: 'test' })
     const token = { epoch, batch: 1, attempt: 1 }
-    await database.progress.claim(key, token, { from: 1n, replay })
+    await claimFrom(database.progress, key, token, { from: 1n, replay })
     await database.progress.advance(key, token, 1n, 6n)
     await ground.admin.deleteGroups([key.group])
     const other = await anotherProcess()

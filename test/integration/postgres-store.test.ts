@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { postgresDatabase, postgresStore } from '../../src/entry/postgres.js'
 import type { FencingToken } from '../../src/model/token.js'
 import type { SqlProgressLog, Transaction } from '../../src/ports/index.js'
+import { claimFrom } from '../support/claim.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -59,7 +60,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
     test('chunks that lose all connections of the pool at once fail, and the pool works on', async () => {
       const progress = await connect(3)
       const keys = [0, 1, 2].map((partition) => ({ ...key, partition }))
-      for (const one of keys) await progress.claim(one, token, start)
+      for (const one of keys) await claimFrom(progress, one, token, start)
       const failures = keys.map((one) =>
         progress
           .transact(one, token, 0n, 1n, async (tx) => {
@@ -82,7 +83,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
 
     test("a handler's error comes through although it looks like an outage of Postgres", async () => {
       const progress = await connect()
-      await progress.claim(key, token, start)
+      await claimFrom(progress, key, token, start)
       for (const message of ['connect ECONNREFUSED 10.0.0.1:80', 'Connection terminated by the payment service']) {
         const mine = Object.assign(new Error(message), { code: 'ECONNREFUSED' })
         const failure = await progress
@@ -96,9 +97,9 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
 
     test('a handler that is ended by its successor learns that it is fenced, whatever it threw', async () => {
       const progress = await connect()
-      await progress.claim(key, token, start)
+      await claimFrom(progress, key, token, start)
       const failure = progress.transact(key, token, 0n, 1n, async (tx) => {
-        await progress.claim(key, { ...token, epoch: 5 }, start)
+        await claimFrom(progress, key, { ...token, epoch: 5 }, start)
         await tx.query('select 1').catch((error) => {
           throw new Error('wrapped by a library', { cause: error })
         })
@@ -108,7 +109,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
 
     test('a statement that the driver can not send fails the chunk, also when nobody awaits it', async () => {
       const progress = await connect()
-      await progress.claim(key, token, start)
+      await claimFrom(progress, key, token, start)
       const circular: Record<string, unknown> = {}
       circular.self = circular
       const failure = progress.transact(key, token, 0n, 1n, async (tx) => {
@@ -122,7 +123,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
 
     test('a transaction that can not begin says why, not what became of the statements in it', async () => {
       const progress = await connect()
-      await progress.claim(key, token, start)
+      await claimFrom(progress, key, token, start)
       await admin.query('drop function tidemark.check_owner')
       const failure = progress.transact(key, token, 0n, 1n, async (tx) => {
         await tx.query('insert into effects values (1)')
@@ -133,7 +134,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
 
     test('a chunk let go in the middle of a waiting statement ends at once, and so does its session', async () => {
       const progress = await connect()
-      await progress.claim(key, token, start)
+      await claimFrom(progress, key, token, start)
       await admin.query('insert into effects values (1)')
       // In a session of its own: within a transaction, pg_stat_activity stays as it was at the first look.
       const other = new pg.Client({ connectionString: database.connectionString })
@@ -175,7 +176,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
       const place = { ...key, partition }
       for (let attempt = 1; !end.aborted; attempt++)
         try {
-          let from = await progress.claim(place, { ...token, attempt }, start)
+          let from = await claimFrom(progress, place, { ...token, attempt }, start)
           while (!end.aborted) {
             const to = from + 3n
             await progress.transact(place, { ...token, attempt }, from, to, async (tx) => {
@@ -214,7 +215,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
 
   test('a late claim leaves the sessions of newer owners alone', async () => {
     const progress = await connect()
-    await progress.claim(key, token, start)
+    await claimFrom(progress, key, token, start)
     let name = ''
     await progress.transact(key, token, 0n, 1n, async (tx) => {
       const { rows } = await tx.query<{ name: string }>(`select current_setting('application_name') as name`)
@@ -234,7 +235,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
         return { other, ended: () => ended }
       }),
     )
-    await progress.claim(key, { epoch: 5, batch: 2, attempt: 1 }, start)
+    await claimFrom(progress, key, { epoch: 5, batch: 2, attempt: 1 }, start)
     await waitFor(() => sessions[0]!.ended(), { what: 'the older session to end' })
     await delay(50)
     expect(sessions.map(({ other, ended }) => [other, ended()])).toEqual([
@@ -329,7 +330,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
             open.push(() => client.close())
             return client
           })
-        await progress.claim(key, token, start)
+        await claimFrom(progress, key, token, start)
         await progress.transact(key, token, 0n, 1n, async () => {})
       }
       const { rows } = await admin.query(`select "offset", position from "My ""Schema""".consumer_offsets`)
@@ -350,7 +351,7 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
       await store.migrate()
       const client = await postgresDatabase({ connectionString }).connect(context())
       open.push(() => client.close())
-      await client.progress.claim(key, token, start)
+      await claimFrom(client.progress, key, token, start)
       await client.progress.transact(key, token, 0n, 1n, async () => {})
       expect((await client.progress.read(key))!.position).toBe(1n)
     })

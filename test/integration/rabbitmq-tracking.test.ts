@@ -14,6 +14,7 @@ import { parseRabbitmq } from '../../src/rabbitmq/client/options.js'
 import { GroupOffsets } from '../../src/rabbitmq/store/group-offsets.js'
 import { Tracking } from '../../src/rabbitmq/store/tracking.js'
 import { SharedBudget } from '../../src/worker/budget.js'
+import { claimFrom } from '../support/claim.js'
 import { rowsOf, run, temporalClient } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
@@ -176,7 +177,7 @@ describeWith(['rabbitmq', 'postgres'], 'offsets tracked by RabbitMQ', () => {
     // The offset is gone with the stream; what the database has is of the old one, and says so: of the last owner, and of the handlers.
     const other = await anotherProcess()
     expect(await other.read(group, stream)).toMatchObject([{ position: 1n, epoch, identity: first }])
-    await database.progress.claim(key, { epoch, batch: 1, attempt: 1 }, { from: 3n, replay: 0 })
+    await claimFrom(database.progress, key, { epoch, batch: 1, attempt: 1 }, { from: 3n, replay: 0 })
     expect(await other.read(group, stream)).toMatchObject([{ position: 3n, epoch, identity: first }])
     expect(await other.commit(key, { epoch: epoch - 1, position: 7n })).toMatchObject({ outcome: 'stale' })
     expect(await other.open(key, { above: 0, start: 0n })).toMatchObject({ position: 3n, epoch: epoch + 1 })

@@ -136,6 +136,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     for (const [index, count] of Object.entries(heads)) {
       const partition = Number(index)
       if (count > 0) log.append(partition, count)
+      await progress.begin({ ...name, partition }, { position: 0n, replay: 0, identity: null })
       await offsets.open({ ...name, partition }, { above: 0, start: 0n })
       owned.push({ partition, from: '0', epoch: 1, batch: 1, replay: 0, identity: null })
     }

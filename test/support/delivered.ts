@@ -8,6 +8,7 @@ import { MemoryProgress, type ProgressRow } from '../../src/memory/store/progres
 import type { ErrorTexts } from '../../src/model/settings.js'
 import type { Chunk, Message, OutputProgressLog, OutputRecord } from '../../src/ports/index.js'
 import { LogHeaders } from '../../src/reading/message.js'
+import { claimFrom } from './claim.js'
 import { silentLog } from './silent-log.js'
 
 export const key = { group: 'billing', stream: 'orders', partition: 3 }
@@ -62,7 +63,7 @@ export async function delivered({
   const rows = new Map<string, ProgressRow>()
   const written: unknown[] = []
   const memory = new MemoryProgress(rows, written)
-  await memory.claim(key, token, { from: start, replay: 0 })
+  await claimFrom(memory, key, token, { from: start, replay: 0 })
   const log = silentLog()
   const [worker, partition] = [new AbortController(), new AbortController()]
   const sent: OutputRecord[] = []
@@ -103,13 +104,15 @@ export async function delivered({
   })
   const position = async () => (await memory.read(key))!.position
   /** A newer owner claims the partition. */
-  const outdo = () => memory.claim(key, { ...token, epoch: token.epoch + 1 }, { from: start, replay: 0 })
+  const outdo = () => memory.claim(key, { ...token, epoch: token.epoch + 1 }, { replay: 0 })
   return { deliver, position, outdo, written, sent, log, worker, partition, stored }
 }
 
 /** Records are there when the transaction that sends them commits. */
 function withOutputs(memory: MemoryProgress, sent: OutputRecord[]): OutputProgressLog {
   return {
+    outranksStore: false,
+    begin: (of, beginning) => memory.begin(of, beginning),
     read: (of) => memory.read(of),
     claim: (of, by, from) => memory.claim(of, by, from),
     raise: (of, by) => memory.raise(of, by),

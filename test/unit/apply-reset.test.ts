@@ -20,7 +20,7 @@ function sessionWith(reset: (partition: number, change: NewPosition) => void, pr
     store: async () => ({
       reset: async ({ partition }: { partition: number }, change: NewPosition) => reset(partition, change),
     }),
-    progressDatabase: async () => ({ progress: { read: async () => progress } }),
+    progressDatabase: async () => ({ progress: { read: async () => progress, begin: async () => {} } }),
     temporal: async () => ({ workflow: { getHandle: () => ({ signal: async () => {} }) } }),
   }
   return parts as unknown as Session
@@ -29,7 +29,7 @@ function sessionWith(reset: (partition: number, change: NewPosition) => void, pr
 describe('a reset', () => {
   it("begins a replay above that of handlers' progress, which a store that was emptied does not know", async () => {
     const above: unknown[] = []
-    const progress: Progress = { position: 9n, replay: 3, token: { epoch: 7, batch: 1, attempt: 1 } }
+    const progress: Progress = { position: 9n, identity: null, replay: 3, token: { epoch: 7, batch: 1, attempt: 1 } }
     const session = sessionWith((_, change) => void above.push(change.replayAbove), progress)
     await applyResetIn(session, plan)
     expect(above).toEqual([3, 3])

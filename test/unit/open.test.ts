@@ -12,7 +12,7 @@ async function ground(partitions: number) {
     new MockActivityEnvironment().run(() =>
       createOpen(runtime)({ name, partitions: indexes.map((partition) => ({ partition, above: 0 })) }),
     )
-  return { runtime, open }
+  return { runtime, open, log }
 }
 
 describe('to open many partitions', () => {
@@ -46,18 +46,23 @@ describe('to open many partitions', () => {
 
 describe('to open a partition whose position the log has lost', () => {
   it('puts back no newer owner: the worker may have been frozen since it read the position', async () => {
-    const { runtime, open } = await ground(1)
+    const { runtime, open, log } = await ground(1)
     const of = { ...name, partition: 0 }
     const settings = { ...runtime.settings, outOfRange: 'first' as const }
     Object.assign(runtime, { settings })
+    await runtime.progress.begin(of, { position: 100n, replay: 0, identity: null })
     const seen = await runtime.store.open(of, { above: 0, start: 100n })
     vi.spyOn(runtime.source, 'resolve').mockImplementation(async () => {
       // Meanwhile another worker has opened the partition, and come far.
-      const owner = await runtime.store.open(of, { above: seen.epoch, start: 0n })
-      await runtime.store.commit(of, { epoch: owner.epoch, position: 9_000n })
+      log.append(0, 10_000)
+      const { epoch } = await runtime.store.open(of, { above: seen.epoch, start: 0n })
+      const token = { epoch, batch: 1, attempt: 1 }
+      await runtime.progress.claim(of, token, { from: 100n, replay: 0 })
+      await runtime.progress.advance(of, token, 100n, 9_000n)
+      await runtime.store.commit(of, { epoch, position: 9_000n })
       return 0n
     })
-    await open()
+    expect(await open()).toMatchObject([{ outcome: 'owned', position: '9000' }])
     expect(await runtime.store.read(name.group, name.stream)).toMatchObject([{ position: 9_000n, replay: 0 }])
   })
 })

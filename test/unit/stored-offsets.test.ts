@@ -145,7 +145,7 @@ describe('stored offsets', () => {
     stored.hand(chunk(10n, 20n))
     stored.store(message(19n))
     outcome = { outcome: 'stale', epoch: 4, position: 3n, replay: 1 }
-    await expect(stored.flush()).rejects.toThrow('s[0] of group g was reset: it has epoch 4 at position 3')
+    await expect(stored.flush()).rejects.toThrow('s[0] of group g was reset: the store has epoch 4 at position 3')
     outcome = { outcome: 'stale', epoch: 4, position: 30n, replay: 0 }
     await expect(stored.flush()).rejects.toThrow('was opened by nobody')
     claimed = 4

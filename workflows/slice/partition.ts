@@ -158,6 +158,7 @@ export class Partition {
       partition: this.index,
       above: this.#epoch,
       ...(this.#added ? { added: true } : {}),
+      ...(this.#progress ? { remembered: this.#progress.position } : {}),
       ...(until === 'head' ? { head: true } : {}),
     }
   }

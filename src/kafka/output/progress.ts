@@ -13,7 +13,7 @@ import { saysFenced, saysOutdone, TransactionalProducer } from './transaction.js
 /** How long reading waits for transactions under way, ms, where an older answer would do no harm. */
 const stableWithin = 5_000
 
-type Stored = Progress & Noted
+type Stored = Pick<Progress, 'position'> & Noted
 
 /** Who owns a partition in this process. */
 interface Owner extends Noted {
@@ -28,6 +28,8 @@ interface Owner extends Noted {
  * are committed together. The fence is Kafka's: a partition has a transactional id, and only its newest producer can commit.
  */
 export class KafkaProgress implements OutputProgressLog {
+  /** Outputs that were sent stay where an older position comes back: the offset store has seen them committed. */
+  readonly outranksStore = false
   readonly #owners = new Map<string, Owner>()
   readonly #claims = new Map<string, Promise<unknown>>()
 
@@ -40,8 +42,11 @@ export class KafkaProgress implements OutputProgressLog {
     const stored = await this.#read(key)
     if (!stored || stored.replay < 0) return null
     const { position, token, replay } = stored
-    return { position, token, replay }
+    return { position, token, replay, identity: null }
   }
+
+  /** The first claim writes where it begins. */
+  async begin(): Promise<void> {}
 
   async #read(key: PartitionKey): Promise<Stored | null> {
     try {

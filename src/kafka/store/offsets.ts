@@ -6,6 +6,7 @@ import type {
   HistoryEntry,
   MirroredOffset,
   NewPosition,
+  OffsetBeginning,
   OffsetFilter,
   OffsetStoreClient,
   SeenOffset,
@@ -13,7 +14,7 @@ import type {
 } from '../../ports/index.js'
 import type { Beside } from '../../storing/beside.js'
 import { inTurn } from '../../storing/in-turn.js'
-import { beginning, byName, isStill, partitionOf, stale } from '../../storing/rules.js'
+import { beginning, byName, isStill, partitionOf, replayOf, stale } from '../../storing/rules.js'
 import type { CommittedOffset } from '../client/groups.js'
 import type { GroupOffsets } from './group-offsets.js'
 import { readNote, writeNote } from './offset-note.js'
@@ -57,10 +58,7 @@ export class KafkaOffsets implements OffsetStoreClient {
       .map(({ ours: _, ...row }) => row)
   }
 
-  open(
-    key: PartitionKey,
-    { above, start, identity = null }: { above: number; start: bigint; identity?: string | null },
-  ): Promise<StoredOffset> {
+  open(key: PartitionKey, { above, start, identity = null }: OffsetBeginning): Promise<StoredOffset> {
     return this.#change(key, async (stored) => {
       const known = await this.beside.known.of(key)
       const from = beginning(stored, known, start)
@@ -116,11 +114,8 @@ export class KafkaOffsets implements OffsetStoreClient {
     return this.#reset(key, change, seen)
   }
 
-  #reset(
-    key: PartitionKey,
-    { kind, to, by, why, identity, replayAbove = 0 }: NewPosition,
-    seen?: SeenOffset,
-  ): Promise<StoredOffset | null> {
+  #reset(key: PartitionKey, change: NewPosition, seen?: SeenOffset): Promise<StoredOffset | null> {
+    const { kind, to, by, why, identity } = change
     return this.#change(key, async (stored) => {
       if (seen && !isStill(stored, seen)) return null
       // The database is asked first: a change that nobody can be told of later is not made.
@@ -129,7 +124,7 @@ export class KafkaOffsets implements OffsetStoreClient {
       const now = await this.#put(key, {
         position: to,
         epoch: Math.max(stored?.epoch ?? 0, known?.epoch ?? 0) + 1,
-        replay: Math.max(stored?.replay ?? 0, known?.replay ?? 0, replayAbove) + 1,
+        replay: replayOf(change, Math.max(stored?.replay ?? 0, known?.replay ?? 0)),
         identity: identity ?? stored?.identity ?? null,
       })
       await changes.add({ ...partitionOf(key), kind, from: stored?.position ?? null, to, by, why })

@@ -5,13 +5,14 @@ import type {
   MirroredOffset,
   NewPosition,
   NotedPartition,
+  OffsetBeginning,
   OffsetFilter,
   OffsetStoreClient,
   SeenOffset,
   StoredOffset,
 } from '../../ports/index.js'
 import type { StoredRecord } from '../../storing/group-records.js'
-import { isStill } from '../../storing/rules.js'
+import { isStill, replayOf } from '../../storing/rules.js'
 
 const nameOf = ({ group, stream, partition }: PartitionKey) => JSON.stringify([group, stream, partition])
 
@@ -70,15 +71,12 @@ export class MemoryOffsets implements OffsetStoreClient {
       .sort((a, b) => compare(a.group, b.group) || compare(a.stream, b.stream) || a.partition - b.partition)
   }
 
-  async open(
-    key: PartitionKey,
-    { above, start, identity = null }: { above: number; start: bigint; identity?: string | null },
-  ): Promise<StoredOffset> {
+  async open(key: PartitionKey, { above, start, replay = 0, identity = null }: OffsetBeginning): Promise<StoredOffset> {
     const old = this.memory.offsets.get(nameOf(key))
     return this.#put(key, {
       position: old?.position ?? start,
       epoch: Math.max(above, old?.epoch ?? 0) + 1,
-      replay: old?.replay ?? 0,
+      replay: old?.replay ?? replay,
       identity: old?.identity ?? identity,
     })
   }
@@ -101,14 +99,15 @@ export class MemoryOffsets implements OffsetStoreClient {
     return isStill(old, seen) ? this.reset(key, change) : null
   }
 
-  async reset(key: PartitionKey, { kind, to, by, why, identity, replayAbove = 0 }: NewPosition): Promise<StoredOffset> {
+  async reset(key: PartitionKey, change: NewPosition): Promise<StoredOffset> {
+    const { kind, to, by, why, identity } = change
     const old = this.memory.offsets.get(nameOf(key))
     const { group, stream, partition } = key
     this.memory.note({ group, stream, partition, kind, from: old?.position ?? null, to, by, why })
     return this.#put(key, {
       position: to,
       epoch: (old?.epoch ?? 0) + 1,
-      replay: Math.max(old?.replay ?? 0, replayAbove) + 1,
+      replay: replayOf(change, old?.replay ?? 0),
       identity: identity ?? old?.identity ?? null,
     })
   }

@@ -1,7 +1,7 @@
-import { fenced } from '../../model/fenced.js'
+import { fenced, positionChanged } from '../../model/fenced.js'
 import type { PartitionKey } from '../../model/partition.js'
-import { compareTokens, type FencingToken } from '../../model/token.js'
-import type { Progress, SqlProgressLog, Transaction } from '../../ports/index.js'
+import { compareTokens, type FencingToken, isSameWriter } from '../../model/token.js'
+import type { Progress, ProgressBeginning, SqlProgressLog, Transaction } from '../../ports/index.js'
 
 /** What `tx.client` is in a transaction of a memory store: values written through it are kept when the transaction commits. */
 export interface MemoryTransaction {
@@ -15,6 +15,8 @@ export interface ProgressRow extends Progress {
 
 /** Progress in the memory of this process: the fence of a real database, for tests. */
 export class MemoryProgress implements SqlProgressLog {
+  readonly outranksStore = true
+
   constructor(
     private readonly rows: Map<string, ProgressRow>,
     private readonly written: unknown[],
@@ -23,33 +25,42 @@ export class MemoryProgress implements SqlProgressLog {
   async read(key: PartitionKey): Promise<Progress | null> {
     const row = this.rows.get(nameOf(key))
     if (!row || row.replay < 0) return null
-    const { position, token, replay } = row
-    return { position, token, replay }
+    const { raised: _, ...progress } = row
+    return progress
   }
 
-  async claim(
-    key: PartitionKey,
-    token: FencingToken,
-    { from, replay }: { from: bigint; replay: number },
-  ): Promise<bigint> {
+  async begin(key: PartitionKey, beginning: ProgressBeginning): Promise<void> {
     const old = this.rows.get(nameOf(key))
-    const order = old ? compareTokens(old.token, token) : -1
-    if (order > 0 || (order === 0 && !old?.raised)) throw fenced(key, token)
-    const position = old && old.replay >= replay ? old.position : from
-    this.rows.set(nameOf(key), { position, token, replay: Math.max(old?.replay ?? 0, replay), raised: false })
-    return position
+    if (old?.replay === beginning.replay) {
+      this.rows.set(nameOf(key), { ...old, identity: old.identity ?? beginning.identity })
+      return
+    }
+    if (old && old.replay > beginning.replay) return
+    const { token, raised } = old ?? { token: { epoch: 0, batch: 0, attempt: 0 }, raised: true }
+    this.rows.set(nameOf(key), { ...beginning, token, raised })
+  }
+
+  async claim(key: PartitionKey, token: FencingToken, { replay }: { replay: number }): Promise<bigint> {
+    const old = this.rows.get(nameOf(key))
+    if (!old || old.replay < 0) throw positionChanged(key, 'has no progress any more')
+    const order = compareTokens(old.token, token)
+    if (order > 0 || (order === 0 && !old.raised)) throw fenced(key, token)
+    if (old.replay !== replay)
+      throw positionChanged(key, `has progress of replay ${old.replay}, and this owner expects ${replay}`)
+    this.rows.set(nameOf(key), { ...old, token, raised: false })
+    return old.position
   }
 
   async raise(key: PartitionKey, token: FencingToken): Promise<void> {
     const old = this.rows.get(nameOf(key))
     if (old && compareTokens(old.token, token) >= 0) return
-    const { position, replay } = old ?? { position: 0n, replay: -1 }
-    this.rows.set(nameOf(key), { position, token, replay, raised: true })
+    const { position, replay, identity } = old ?? { position: 0n, replay: -1, identity: null }
+    this.rows.set(nameOf(key), { position, token, replay, identity, raised: true })
   }
 
   async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
-    const row = this.rows.get(nameOf(key))
-    if (!row || compareTokens(row.token, token) !== 0 || row.position !== from) throw fenced(key, token)
+    const row = this.#own(key, token)
+    if (row.position !== from) throw positionChanged(key, `has come to ${row.position} already`)
     this.rows.set(nameOf(key), { ...row, position: to })
   }
 
@@ -76,8 +87,7 @@ export class MemoryProgress implements SqlProgressLog {
       )
       throw failure
     }
-    const row = this.rows.get(nameOf(key))
-    if (!row || compareTokens(row.token, token) !== 0) throw fenced(key, token)
+    this.#own(key, token)
     try {
       await work({ query, copy: query, client })
     } finally {
@@ -86,6 +96,13 @@ export class MemoryProgress implements SqlProgressLog {
     if (failure) throw failure
     await this.advance(key, token, from, typeof to === 'function' ? to() : to)
     this.written.push(...staged)
+  }
+
+  #own(key: PartitionKey, token: FencingToken): ProgressRow {
+    const row = this.rows.get(nameOf(key))
+    if (row && isSameWriter(row.token, token)) return row
+    if (row && compareTokens(row.token, token) > 0) throw fenced(key, token)
+    throw positionChanged(key, 'has progress that is not its own any more')
   }
 }
 

@@ -25,22 +25,23 @@ export interface OffsetOpening {
   readonly key: PartitionKey
   readonly above: number
   readonly start: bigint
+  readonly replay: number
   readonly identity: string | null
 }
 
 export function openStatement(table: string): StatementOfMany<OffsetOpening, OffsetRow, StoredOffset> {
   return {
     text: `
-      insert into ${table} as stored (${keyColumns}, "offset", epoch, identity)
-        select ${keyColumns}, "offset", above + 1, nullif(identity, '')
-        from unnest(${keyArrays}, $4::bigint[], $5::bigint[], $6::text[])
-          as asked (${keyColumns}, "offset", above, identity)
+      insert into ${table} as stored (${keyColumns}, "offset", epoch, replay, identity)
+        select ${keyColumns}, "offset", above + 1, replay, nullif(identity, '')
+        from unnest(${keyArrays}, $4::bigint[], $5::bigint[], $6::int[], $7::text[])
+          as asked (${keyColumns}, "offset", above, replay, identity)
         order by ${keyColumns}
       on conflict (${keyColumns})
         do update set epoch = greatest(stored.epoch + 1, excluded.epoch), updated_at = now(),
           identity = coalesce(stored.identity, excluded.identity)
       returning ${offsetColumns}`,
-    columns: ({ above, start, identity }) => [String(start - 1n), above, identity ?? ''],
+    columns: ({ above, start, replay, identity }) => [String(start - 1n), above, replay, identity ?? ''],
     answer: (row) => offsetOf(row!),
   }
 }

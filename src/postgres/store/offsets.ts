@@ -5,6 +5,7 @@ import type {
   HistoryEntry,
   MirroredOffset,
   NewPosition,
+  OffsetBeginning,
   OffsetFilter,
   OffsetStoreClient,
   SeenOffset,
@@ -66,11 +67,8 @@ export class PostgresOffsets implements OffsetStoreClient {
     )
   }
 
-  open(
-    key: PartitionKey,
-    { above, start, identity = null }: { above: number; start: bigint; identity?: string | null },
-  ): Promise<StoredOffset> {
-    return this.#openings.ask({ key, above, start, identity })
+  open(key: PartitionKey, { above, start, replay = 0, identity = null }: OffsetBeginning): Promise<StoredOffset> {
+    return this.#openings.ask({ key, above, start, replay, identity })
   }
 
   commit(key: PartitionKey, { epoch, position }: { epoch: number; position: bigint }): Promise<CommitOutcome> {
@@ -87,12 +85,25 @@ export class PostgresOffsets implements OffsetStoreClient {
 
   async #reset(
     { group, stream, partition }: PartitionKey,
-    { kind, to, by, why, identity = null, replayAbove = 0 }: NewPosition,
+    { kind, to, by, why, identity = null, replayAbove = 0, replay: named }: NewPosition,
     { epoch, replay }: Partial<SeenOffset> = {},
   ): Promise<StoredOffset | null> {
     const [row] = await this.#offsets(
-      `select ${offsetColumns} from ${this.#schema}.change_offset($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-      [group, stream, partition, kind, String(to), by, why, identity, replayAbove, epoch ?? null, replay ?? null],
+      `select ${offsetColumns} from ${this.#schema}.change_offset($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+      [
+        group,
+        stream,
+        partition,
+        kind,
+        String(to),
+        by,
+        why,
+        identity,
+        replayAbove,
+        named ?? null,
+        epoch ?? null,
+        replay ?? null,
+      ],
     )
     return row ?? null
   }

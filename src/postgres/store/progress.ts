@@ -1,9 +1,9 @@
 import pg from 'pg'
-import { fenced } from '../../model/fenced.js'
+import { fenced, positionChanged } from '../../model/fenced.js'
 import type { PartitionKey } from '../../model/partition.js'
 import { handlerMistaken } from '../../model/refusals.js'
-import { compareTokens, type FencingToken } from '../../model/token.js'
-import type { Inbox, Log, Outbox, Progress, SqlProgressLog, Transaction } from '../../ports/index.js'
+import { compareTokens, describeToken, type FencingToken } from '../../model/token.js'
+import type { Inbox, Log, Outbox, Progress, ProgressBeginning, SqlProgressLog, Transaction } from '../../ports/index.js'
 import type { PostgresSettings } from '../client/options.js'
 import { controlConnections, openConnections, type PooledPostgres, postgresError } from '../client/pool.js'
 import { ServerProbe } from '../client/server-probe.js'
@@ -11,11 +11,17 @@ import { insertEvents, partsOf } from '../output/insert-events.js'
 import { ChunkSessions } from './chunk-sessions.js'
 import { GatheredStatement, type StatementOfMany } from './gathered-statement.js'
 import { PostgresInbox } from './inbox.js'
-import { advanceStatement, claimStatement, raiseStatement, readStatement } from './progress-statements.js'
+import {
+  advanceStatement,
+  beginStatement,
+  claimStatement,
+  raiseStatement,
+  readStatement,
+} from './progress-statements.js'
 import { ChunkTransaction, HandlerMistake, withinHandler } from './transaction.js'
 
-/** Raised by advance_progress when the token is not the owner's. */
-const fencedState = 'TM001'
+/** Raised by a writer's statements: where a newer owner has the partition; and where progress is not its own, though there is none. */
+const [fencedState, changedState] = ['TM001', 'TM002']
 /** A worker that starts opens at most so many connections for handlers in advance: others need the server's connections, too. */
 const mostPrepared = 4
 
@@ -24,6 +30,7 @@ const mostPrepared = 4
  * transactions use the handlers' pool.
  */
 export class PostgresProgress implements SqlProgressLog {
+  readonly outranksStore = true
   readonly inbox: Inbox
   readonly outbox: Outbox
   readonly atOnce: number
@@ -31,6 +38,7 @@ export class PostgresProgress implements SqlProgressLog {
   readonly #sessions: ChunkSessions
   readonly #probe: ServerProbe
   readonly #reads: Statement<typeof readStatement>
+  readonly #beginnings: Statement<typeof beginStatement>
   readonly #claims: Statement<typeof claimStatement>
   readonly #raises: Statement<typeof raiseStatement>
   readonly #advances: Statement<typeof advanceStatement>
@@ -47,6 +55,7 @@ export class PostgresProgress implements SqlProgressLog {
     this.#sessions = new ChunkSessions(control, settings.schema, log)
     this.#probe = new ServerProbe(control)
     this.#reads = new GatheredStatement(control, settings, readStatement(table))
+    this.#beginnings = new GatheredStatement(control, settings, beginStatement(table))
     this.#claims = new GatheredStatement(control, settings, claimStatement(table))
     this.#raises = new GatheredStatement(control, settings, raiseStatement(table))
     this.#advances = new GatheredStatement(control, settings, advanceStatement(table))
@@ -73,12 +82,12 @@ export class PostgresProgress implements SqlProgressLog {
     return this.#reads.ask({ key })
   }
 
-  async claim(
-    key: PartitionKey,
-    token: FencingToken,
-    { from, replay }: { from: bigint; replay: number },
-  ): Promise<bigint> {
-    const position = await this.#claims.ask({ key, token, from, replay })
+  begin(key: PartitionKey, beginning: ProgressBeginning): Promise<void> {
+    return this.#beginnings.ask({ key, beginning })
+  }
+
+  async claim(key: PartitionKey, token: FencingToken, { replay }: { replay: number }): Promise<bigint> {
+    const position = await this.#claims.ask({ key, token, replay })
     // In a statement of its own: a session that began before the claim was committed must be seen.
     await this.#sessions.endOlder(key, token)
     return position
@@ -91,7 +100,9 @@ export class PostgresProgress implements SqlProgressLog {
   }
 
   async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
-    await this.#advances.ask({ key, token, from, to })
+    if (await this.#advances.ask({ key, token, from, to })) return
+    const owner = await this.read(key)
+    throw owner && compareTokens(owner.token, token) > 0 ? fenced(key, token) : notItsOwn(key, token)
   }
 
   async transact(
@@ -138,34 +149,43 @@ export class PostgresProgress implements SqlProgressLog {
     // Nobody answers there: whoever has the partition next ends the session, should it still be open.
     if (!isOver) throw postgresError(failure.error, this.settings)
     if (!clean) await this.#sessions.end(name)
+    if (codeOf(failure.error) === changedState) throw notItsOwn(key, token)
     if (await this.#isFenced(failure.error, key, token)) throw fenced(key, token)
     if (failure.error instanceof HandlerMistake) throw handlerMistaken(key, from, failure.error.message)
     // What the handler throws may look like an outage and be one of another server.
     throw failure.error === ofHandler ? ofHandler : postgresError(failure.error, this.settings)
   }
 
-  #check({ group, stream, partition }: PartitionKey, { epoch, batch, attempt }: FencingToken): string {
-    const names = `${pg.escapeLiteral(group)}, ${pg.escapeLiteral(stream)}`
-    return `select ${this.#schema}.check_owner(${names}, ${partition}, ${epoch}, ${batch}, ${attempt})`
+  #check(key: PartitionKey, token: FencingToken): string {
+    return `select ${this.#schema}.check_owner(${writer(key, token)})`
   }
 
   /** A statement without parameters, so that it can go out in one message with COMMIT. */
-  #advance(
-    { group, stream, partition }: PartitionKey,
-    { epoch, batch, attempt }: FencingToken,
-    from: bigint,
-    to: bigint,
-  ): string {
-    const names = `${pg.escapeLiteral(group)}, ${pg.escapeLiteral(stream)}`
-    return `select ${this.#schema}.advance_progress(${names}, ${partition}, ${epoch}, ${batch}, ${attempt}, ${from}, ${to})`
+  #advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): string {
+    return `select ${this.#schema}.advance_progress(${writer(key, token)}, ${from}, ${to})`
   }
 
   /** Whether somebody newer owns the partition. It ends this owner's sessions, so any failure may mean no more than that. */
   async #isFenced(error: unknown, key: PartitionKey, token: FencingToken): Promise<boolean> {
-    if (typeof error === 'object' && error !== null && Reflect.get(error, 'code') === fencedState) return true
+    if (codeOf(error) === fencedState) return true
     const owner = await this.read(key).catch(() => null)
     return owner !== null && compareTokens(owner.token, token) > 0
   }
+}
+
+/** Whom a statement is from, as its first parameters. */
+function writer({ group, stream, partition }: PartitionKey, { epoch, batch, attempt, owner }: FencingToken): string {
+  const names = `${pg.escapeLiteral(group)}, ${pg.escapeLiteral(stream)}`
+  return `${names}, ${partition}, ${epoch}, ${batch}, ${attempt}, ${pg.escapeLiteral(owner ?? '')}`
+}
+
+function codeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
+}
+
+/** The database was set back, or emptied; or an advance whose answer was lost has come through. */
+function notItsOwn(key: PartitionKey, token: FencingToken): Error {
+  return positionChanged(key, `has progress that is not that of ${describeToken(token)} any more; nothing was written`)
 }
 
 type Statement<S extends (table: string) => unknown> =

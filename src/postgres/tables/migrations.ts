@@ -6,6 +6,7 @@ import { offsetChanges } from './offset-changes.js'
 import { offsetChangesIfSeen } from './offset-changes-if-seen.js'
 import { partitionsTable } from './partitions-table.js'
 import { raisedTokens } from './raised-tokens.js'
+import { setBack } from './set-back.js'
 
 /** One step of the schema. Steps are never changed once released, only added. */
 export interface Migration {
@@ -130,5 +131,12 @@ end $$;
     name: "the log's server",
     breaking: false,
     sql: logServer,
+  },
+  {
+    id: 10,
+    name: 'progress that was set back',
+    // Older code calls functions that are gone.
+    breaking: true,
+    sql: setBack,
   },
 ]

@@ -7,6 +7,7 @@ import type {
   MirroredOffset,
   NewPosition,
   NotedPartition,
+  OffsetBeginning,
   OffsetFilter,
   OffsetStoreClient,
   SeenOffset,
@@ -15,7 +16,7 @@ import type {
 import type { Beside } from '../../storing/beside.js'
 import { inTurn } from '../../storing/in-turn.js'
 import { furthest, type Known } from '../../storing/last-known.js'
-import { beginning, byName, isStill, partitionOf, stale } from '../../storing/rules.js'
+import { beginning, byName, isStill, partitionOf, replayOf, stale } from '../../storing/rules.js'
 import { type FoundRecord, shownFor } from './offset-record.js'
 import type { Records } from './records.js'
 
@@ -64,10 +65,7 @@ export class RabbitmqOffsets implements OffsetStoreClient {
     return found.filter((row) => partition === undefined || row.partition === partition).sort(byName)
   }
 
-  open(
-    key: PartitionKey,
-    { above, start, identity = null }: { above: number; start: bigint; identity?: string | null },
-  ): Promise<StoredOffset> {
+  open(key: PartitionKey, { above, start, identity = null }: OffsetBeginning): Promise<StoredOffset> {
     return this.#change(key, async ({ found: tracked }) => {
       const { note, known } = await this.#lastKnown(key)
       const found = foundIn(tracked, note)
@@ -118,11 +116,8 @@ export class RabbitmqOffsets implements OffsetStoreClient {
     return this.#reset(key, change, seen)
   }
 
-  #reset(
-    key: PartitionKey,
-    { kind, to, by, why, identity, replayAbove = 0 }: NewPosition,
-    seen?: SeenOffset,
-  ): Promise<StoredOffset | null> {
+  #reset(key: PartitionKey, change: NewPosition, seen?: SeenOffset): Promise<StoredOffset | null> {
+    const { kind, to, by, why, identity } = change
     return this.#change(key, async ({ found: tracked }) => {
       // The database is asked first: a change that nobody can be told of later is not made.
       const { changes } = await this.beside.open()
@@ -130,7 +125,7 @@ export class RabbitmqOffsets implements OffsetStoreClient {
       const found = foundIn(tracked, note) ?? (note ? known : null)
       if (seen && !isStill(found, seen)) return null
       const epoch = Math.max(found?.epoch ?? 0, known?.epoch ?? 0) + 1
-      const replay = Math.max(found?.replay ?? 0, known?.replay ?? 0, replayAbove) + 1
+      const replay = replayOf(change, Math.max(found?.replay ?? 0, known?.replay ?? 0))
       const belongs = identity ?? note?.identity ?? null
       const now = await this.#put(key, { position: to, epoch, replay }, tracked, belongs)
       await changes.add({ ...partitionOf(key), kind, from: found?.position ?? null, to, by, why })

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { PositionChanged } from '../../../activities/committing/commit-as.js'
 import { TidemarkError } from '../../../src/model/errors.js'
 import type { Message, ProgressLog } from '../../../src/ports/index.js'
 import { batchGround, byPartition, name } from '../../support/batch-ground.js'
+import { claimFrom } from '../../support/claim.js'
 import { virtualTime, working } from '../../support/virtual-time.js'
 
 vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
@@ -213,7 +213,12 @@ describe('a partition that can not go on', () => {
 
   it('is fenced by an owner of a newer epoch', async () => {
     const { begin, own, runtime, told } = await batchGround()
-    await runtime.progress.claim({ ...name, partition: 0 }, { epoch: 2, batch: 1, attempt: 1 }, { from: 0n, replay: 0 })
+    await claimFrom(
+      runtime.progress,
+      { ...name, partition: 0 },
+      { epoch: 2, batch: 1, attempt: 1 },
+      { from: 0n, replay: 0 },
+    )
     begin(await own({ 0: 1, 1: 1 }))
     await pass(1)
     expect(told).toMatchObject([{ partition: 0, end: 'fenced', to: '0' }])
@@ -223,7 +228,12 @@ describe('a partition that can not go on', () => {
     const { begin, own, runtime, told, log } = await batchGround()
     const { batch, result } = begin(await own({ 0: 1, 1: 1 }))
     await pass(1)
-    await runtime.progress.claim({ ...name, partition: 0 }, { epoch: 1, batch: 2, attempt: 1 }, { from: 0n, replay: 0 })
+    await claimFrom(
+      runtime.progress,
+      { ...name, partition: 0 },
+      { epoch: 1, batch: 2, attempt: 1 },
+      { from: 0n, replay: 0 },
+    )
     log.append(0)
     await pass(1)
     expect(told).toEqual([])
@@ -234,7 +244,12 @@ describe('a partition that can not go on', () => {
   it('is just let go of where an earlier try has its token, since a reset counts tries from 1 again', async () => {
     const { begin, own, runtime, told, handled } = await batchGround()
     const batches = await own({ 0: 1 })
-    await runtime.progress.claim({ ...name, partition: 0 }, { epoch: 1, batch: 1, attempt: 2 }, { from: 0n, replay: 0 })
+    await claimFrom(
+      runtime.progress,
+      { ...name, partition: 0 },
+      { epoch: 1, batch: 1, attempt: 2 },
+      { from: 0n, replay: 0 },
+    )
     for (const attempt of [1, 2]) {
       const { result } = begin(batches, { attempt })
       expect(byPartition(await until(result))[0]).toMatchObject({ end: 'released', to: '0' })
@@ -248,7 +263,7 @@ describe('a partition that can not go on', () => {
     const key = { ...name, partition: 0 }
     const [only] = await own({ 0: 9 })
     const earlier = { epoch: 1, batch: 1, attempt: 1 }
-    await runtime.progress.claim(key, earlier, { from: 0n, replay: 0 })
+    await claimFrom(runtime.progress, key, earlier, { from: 0n, replay: 0 })
     await runtime.progress.advance(key, earlier, 0n, 2n)
     const run = { until: 'message', began: '0', replay: 0 } as const
     const { result } = begin([{ ...only!, batch: 2, follows: true, run }])
@@ -279,14 +294,19 @@ describe('a partition that can not go on', () => {
   })
 
   it('is opened again when its handler finds the position moved', async () => {
-    const { begin, own, told } = await batchGround({
-      handle: ([message]) => {
-        if (message!.partition === 0) throw new PositionChanged('orders[0] was reset')
+    const { begin, own, told, runtime } = await batchGround({
+      settings: { commit: { after: 'manual', intervalMs: 60_000 } },
+      handle: async ([message], context) => {
+        if (message!.partition !== 0) return
+        const key = { ...name, partition: 0 }
+        await runtime.store.reset(key, { kind: 'reset', to: 0n, by: 'ann', why: 'a test' })
+        context.storeOffset(message!)
+        await context.commit()
       },
     })
     begin(await own({ 0: 1, 1: 1 }))
     await pass(1)
-    expect(told).toMatchObject([{ partition: 0, end: 'reopen', reason: 'orders[0] was reset' }])
+    expect(told).toMatchObject([{ partition: 0, end: 'reopen', reason: expect.stringContaining('was reset') }])
   })
 })
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { BatchRun } from '../../../activities/batch/batch-run.js'
 import { batchGround, byPartition, name } from '../../support/batch-ground.js'
+import { claimFrom } from '../../support/claim.js'
 import { virtualTime, working } from '../../support/virtual-time.js'
 
 vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
@@ -181,8 +182,11 @@ describe('a batch', () => {
   })
 
   it('is over at once where a run has reached its last message before', async () => {
-    const { begin, own, calls } = await batchGround({ until: ({ offset }) => offset === 3n })
+    const { begin, own, calls, runtime } = await batchGround({ until: ({ offset }) => offset === 3n })
     const [only] = await own({ 0: 9 })
+    const earlier = { epoch: 1, batch: 0, attempt: 1 }
+    await claimFrom(runtime.progress, { ...name, partition: 0 }, earlier, { from: 0n, replay: 0 })
+    await runtime.progress.advance({ ...name, partition: 0 }, earlier, 0n, 4n)
     const run = { until: 'message', began: '0', replay: 0 } as const
     const { result } = begin([{ ...only!, from: '4', run }])
     expect(byPartition(await until(result))[0]).toMatchObject({ end: 'finished', to: '4', messages: 0 })
@@ -266,7 +270,7 @@ describe('a batch', () => {
     const { batch, result } = begin(await own({ 0: 3, 1: 3 }))
     await pass(100)
     const token = { epoch: 1, batch: 1, attempt: 2 }
-    await runtime.progress.claim({ ...name, partition: 0 }, token, { from: 0n, replay: 0 })
+    await claimFrom(runtime.progress, { ...name, partition: 0 }, token, { from: 0n, replay: 0 })
     batch.release((partition) => partition === 0)
     await pass(100)
     expect(told).toEqual([])
@@ -304,7 +308,7 @@ describe('a batch', () => {
       expect(handled(0)).toEqual([])
       const { progress } = runtime
       const token = { epoch: 1, batch: 1, attempt: 1 }
-      const claim = progress.claim({ ...name, partition: 0 }, token, { from: 0n, replay: 0 })
+      const claim = claimFrom(progress, { ...name, partition: 0 }, token, { from: 0n, replay: 0 })
       await expect(claim).rejects.toMatchObject({ code: 'FENCED' })
     },
   )

@@ -5,6 +5,7 @@ import { createOpen } from '../../../activities/open.js'
 import { TidemarkError } from '../../../src/model/errors.js'
 import { fenced } from '../../../src/model/fenced.js'
 import { batchGround, name } from '../../support/batch-ground.js'
+import { claimFrom } from '../../support/claim.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
 vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
@@ -39,7 +40,7 @@ describe('a worker is told', () => {
   it('that a partition was fenced, and by whom', async () => {
     const { begin, own, runtime, observed } = await batchGround()
     const owner = { epoch: 2, batch: 1, attempt: 1 }
-    await runtime.progress.claim(key, owner, { from: 0n, replay: 0 })
+    await claimFrom(runtime.progress, key, owner, { from: 0n, replay: 0 })
     begin(await own({ 0: 1, 1: 1 }))
     await pass(1)
     expect(observed.fenced).toMatchObject([{ ...key, owner }])
@@ -49,7 +50,7 @@ describe('a worker is told', () => {
     const { begin, own, runtime, log, observed } = await batchGround()
     begin(await own({ 0: 1, 1: 1 }))
     await pass(1)
-    await runtime.progress.claim(key, { epoch: 1, batch: 2, attempt: 1 }, { from: 0n, replay: 0 })
+    await claimFrom(runtime.progress, key, { epoch: 1, batch: 2, attempt: 1 }, { from: 0n, replay: 0 })
     log.append(0)
     await pass(1)
     expect([observed.fenced, observed.blocked]).toEqual([[], []])

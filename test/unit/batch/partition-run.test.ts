@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { PartitionRun } from '../../../activities/batch/partition-run.js'
 import type { PartitionBatch } from '../../../src/model/batch.js'
 import { batchGround, name } from '../../support/batch-ground.js'
+import { claimFrom } from '../../support/claim.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
 beforeEach(virtualTime.begin)
@@ -23,7 +24,7 @@ describe("a partition's run", () => {
   it('begins where its progress is, ahead of its plan', async () => {
     const { run, runtime } = await ground(9)
     const earlier = { epoch: 1, batch: 1, attempt: 1 }
-    await runtime.progress.claim(key, earlier, { from: 0n, replay: 0 })
+    await claimFrom(runtime.progress, key, earlier, { from: 0n, replay: 0 })
     await runtime.progress.advance(key, earlier, 0n, 6n)
     const second = run({}, 2)
     await second.open()
@@ -31,12 +32,14 @@ describe("a partition's run", () => {
     expect((await second.next(100, 100))?.from).toBe(6n)
   })
 
-  it('begins at its plan again after a reset, whatever progress says', async () => {
+  it('begins where its replay does after a reset, and is opened again where progress knows nothing of that', async () => {
     const { run, runtime } = await ground(9)
     const earlier = { epoch: 1, batch: 1, attempt: 1 }
-    await runtime.progress.claim(key, earlier, { from: 0n, replay: 0 })
+    await claimFrom(runtime.progress, key, earlier, { from: 0n, replay: 0 })
     await runtime.progress.advance(key, earlier, 0n, 6n)
     const replayed = run({ epoch: 2, replay: 1, from: '2' })
+    await expect(replayed.open()).rejects.toMatchObject({ code: 'POSITION_CHANGED' })
+    await runtime.progress.begin(key, { position: 2n, replay: 1, identity: null })
     await replayed.open()
     expect(replayed.position).toBe(2n)
   })
@@ -44,8 +47,8 @@ describe("a partition's run", () => {
   it('refuses a stream that was made anew, and one that got its name only now', async () => {
     const { run, log } = await ground(1)
     log.identities.set(0, 'second')
-    await expect(run({ identity: 'first' }).open()).rejects.toMatchObject({ name: 'PositionChanged' })
-    await expect(run({ identity: null }).open()).rejects.toMatchObject({ name: 'PositionChanged' })
+    await expect(run({ identity: 'first' }).open()).rejects.toMatchObject({ code: 'POSITION_CHANGED' })
+    await expect(run({ identity: null }).open()).rejects.toMatchObject({ code: 'POSITION_CHANGED' })
     expect(await run({ identity: 'second' }).open()).toBe(false)
   })
 

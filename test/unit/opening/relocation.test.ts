@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { whyMisplaced } from '../../../activities/batch/relocation.js'
+import { whyMisplaced } from '../../../activities/opening/relocation.js'
 import type { Bounds, SourceClient } from '../../../src/ports/index.js'
 
 const key = { group: 'g', stream: 's', partition: 2 }

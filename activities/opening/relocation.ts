@@ -24,28 +24,33 @@ export async function whyMisplaced(
 }
 
 /**
- * Makes sure that what is stored can be read. Where the log has lost it, the consumer's policy decides: stop and say so, or go on at the
+ * Makes sure that a position can be read. Where the log has lost it, the consumer's policy decides: stop and say so, or go on at the
  * first or the next message, as a new replay that the store's history tells of.
  *
+ * @param stored what the store has
+ * @returns whether the store has another position now
  * @throws TidemarkError OUT_OF_RANGE
  */
 export async function relocate(
   { source, store, settings }: ConsumerRuntime,
   key: PartitionKey,
-  stored: Pick<StoredOffset, 'position' | 'identity' | 'epoch' | 'replay'>,
+  at: Pick<StoredOffset, 'position' | 'identity' | 'replay'>,
   identity: string | null,
-): Promise<void> {
-  const why = await whyMisplaced({ source }, key, stored, identity)
-  if (why === null) return
+  stored: StoredOffset | undefined,
+): Promise<boolean> {
+  const why = await whyMisplaced({ source }, key, at, identity)
+  if (why === null) return false
   const { group, stream, partition } = key
   if (settings.outOfRange === 'fail')
     throw new TidemarkError(
       'OUT_OF_RANGE',
       `${describePartition(key)}, group ${group}: ${why}. Nothing is skipped by itself: choose with ` +
         `'tidemark reset --group ${group} --stream ${stream} --partition ${partition} --to first' (or another place), or set onOutOfRange`,
-      { place: { ...key, offset: String(stored.position) } },
+      { place: { ...key, offset: String(at.position) } },
     )
+  const seen = stored ?? (await store.open(key, { above: 0, start: at.position, ...at }))
   const to = await source.resolve(partition, settings.outOfRange === 'first' ? 'first' : 'next')
   // This worker may have been frozen since it read the position, and a newer owner far beyond it.
-  await store.resetIf(key, stored, { kind: 'skipped', to, by: `onOutOfRange: ${settings.outOfRange}`, why, identity })
+  await store.resetIf(key, seen, { kind: 'skipped', to, by: `onOutOfRange: ${settings.outOfRange}`, why, identity })
+  return true
 }
