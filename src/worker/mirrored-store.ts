@@ -1,5 +1,5 @@
 import { messageOf } from '../model/errors.js'
-import { describePartition, type GroupName, type PartitionKey } from '../model/partition.js'
+import { describePartition, type GroupName, type PartitionKey, ranges } from '../model/partition.js'
 import type {
   CommitOutcome,
   HistoryEntry,
@@ -135,7 +135,8 @@ export class MirroredStore implements OffsetStoreClient {
   #tellOfForeign({ group, stream }: GroupName, foreign: readonly PartitionPosition[]): void {
     if (this.#toldOfForeign) return
     this.#toldOfForeign = true
-    this.log.warn({ group, stream }, foreignText({ group, stream }, foreign))
+    const partitions = ranges(foreign.map(({ partition }) => partition).sort((a, b) => a - b))
+    this.log.warn({ group, stream, partitions }, foreignText({ group, stream }, foreign))
   }
 
   /** Waits until the mirrors have what they were told, or can't be told. They and the store belong to whoever opened them. */
