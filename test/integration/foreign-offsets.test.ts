@@ -120,37 +120,44 @@ describeWith(['kafka', 'postgres', 'temporal'], 'offsets of a plain Kafka consum
     }
   })
 
-  it("are reported by 'tidemark start', become its own with 'adopt', and are overwritten with a flag", async () => {
+  async function withProject(work: (project: Project) => Promise<void>): Promise<void> {
     const project = await Project.create({
       DATABASE_URL: database.connectionString,
       KAFKA_BROKERS: part('kafka').brokers.join(','),
     })
-    const held = 'async () => { await new Promise(() => {}) }'
-    try {
-      await leave('90', 'bank')
-      await project.write('first.config.ts', configOf({ topic, handler: held, more: "start: 'first'" }))
-      const first = project.start(['start', '--config', 'first.config.ts'])
-      await first.said(`${left} bank on ${topic}: partition 0 at 90`)
-      await first.said('running: group bank reads')
-      await first.kill()
+    const handler = `async () => { console.error('held'); await new Promise(() => {}) }`
+    await project.write('tidemark.config.ts', configOf({ topic, handler, more: "start: 'first'" }))
+    await leave('90', 'bank')
+    await work(project).finally(() => project.close())
+  }
+
+  it("are reported by 'tidemark start', which runs the group nonetheless", () =>
+    withProject(async (project) => {
+      const start = project.start(['start'])
+      await start.said(`${left} bank on ${topic}: partition 0 at 90`)
+      await start.said('held')
       expect(await shown('bank')).toEqual({ offset: '90', ours: false })
+    }))
 
-      const adopted = await project.run(['adopt', '--config', 'first.config.ts', '--group', 'bank', '--yes'])
-      expect(adopted).toMatchObject({ code: 0 })
-      const second = project.start(['start', '--config', 'first.config.ts'])
-      await waitFor(async () => (await shown('bank')).ours, { what: 'the offset to be shown', timeout: 60_000 })
+  it("become Tidemark's with 'tidemark adopt'", () =>
+    withProject(async (project) => {
+      expect(await project.ask(['adopt', '--group', 'bank', '--yes'])).toMatchObject({ code: 0 })
+      const start = project.start(['start'])
+      await start.said('held')
+      await waitFor(async () => (await shown('bank')).ours, { what: 'the offset to be shown' })
       expect(await shown('bank')).toMatchObject({ offset: '90' })
-      expect(second.stderr).not.toContain(left)
-      await second.kill()
+      expect(start.stderr).not.toContain(left)
+    }))
 
-      await leave('95', 'bank')
-      const third = project.start(['start', '--config', 'first.config.ts', '--overwrite-offsets'])
-      await waitFor(async () => (await shown('bank')).ours, { what: 'the offset to be claimed', timeout: 60_000 })
-      expect(third.stderr).not.toContain(left)
-    } finally {
-      await project.close()
-    }
-  })
+  it("are overwritten by 'tidemark start --overwrite-offsets'", () =>
+    withProject(async (project) => {
+      const start = project.start(['start', '--overwrite-offsets'])
+      await waitFor(async () => (await shown('bank')).offset === '0', {
+        what: 'the offset to be shown',
+        timeout: 30_000,
+      })
+      expect(start.stderr).not.toContain(left)
+    }))
 })
 
 describeWith(['rabbitmq', 'postgres', 'temporal'], 'offsets of a plain RabbitMQ consumer of the same name', () => {
