@@ -11,6 +11,13 @@ import type { TidemarkWorker } from '../worker/worker.js'
 import { configOption, loadConfig } from './config.js'
 import { cliLog } from './log.js'
 
+interface StartOptions {
+  readonly config?: string
+  readonly resumeStopped?: boolean
+  readonly overwriteOffsets?: boolean
+  readonly version?: string
+}
+
 export function startCommand(): Command {
   return new Command('start')
     .description(
@@ -22,6 +29,10 @@ export function startCommand(): Command {
       'name what is deployed, for example a commit: the version of all consumers of the config',
     )
     .option('--resume-stopped', 'also start groups that a person has stopped in Temporal')
+    .option(
+      '--overwrite-offsets',
+      'overwrite offsets that other consumers have left in Kafka or RabbitMQ as these groups',
+    )
     .addHelpText(
       'after',
       `
@@ -29,6 +40,8 @@ The database tables are made and brought up to date first. Parts that are not up
 Starting again with a changed config puts it in force from the next batch on, for the whole group. What counts as a change is
 the config itself and the text of its handlers. Code that handlers import is not seen: give each deploy a --version of its own.
 Where every consumer has an end ('until'), it ends by itself when all of them are there.
+Offsets that another consumer has left in Kafka or RabbitMQ under a group's name are reported, and stay until the group has handled
+past them: 'tidemark adopt' goes on from there, --overwrite-offsets overwrites them. The other consumer must have stopped for both.
 A group that a person has cancelled or terminated in Temporal stays stopped, until 'tidemark resume' or --resume-stopped.
 The first Ctrl-C (or SIGTERM) finishes the chunks in hand, the second one ends at once.
 
@@ -38,13 +51,14 @@ Examples:
   $ tidemark start --version "$(git rev-parse --short HEAD)"
   $ LOG_LEVEL=debug tidemark start`,
     )
-    .action(async (options: { config?: string; resumeStopped?: boolean; version?: string }) => {
+    .action(async (options: StartOptions) => {
       const written = await loadConfig(options.config)
       const { temporal, connectTimeoutMs } = parseConfig(written)
       const config = options.version === undefined ? written : withVersion(written, options.version)
       const log = cliLog()
       const ending = endOnSignal()
-      const worker = await createWorker(config, { log, signal: ending })
+      const { overwriteOffsets = false } = options
+      const worker = await createWorker(config, { log, signal: ending, overwriteOffsets })
       const running = worker.run()
       const start = () =>
         startGroups(config, {

@@ -58,7 +58,17 @@ export type NewPosition = Pick<OffsetChange, 'kind' | 'to' | 'by' | 'why'> & {
 export type SeenOffset = Pick<StoredOffset, 'epoch' | 'replay'>
 
 /** What a mirror is told: the primary store's state of one partition. */
-export type MirroredOffset = PartitionKey & Pick<StoredOffset, 'position' | 'epoch' | 'replay'>
+export type MirroredOffset = PartitionKey &
+  Pick<StoredOffset, 'position' | 'epoch' | 'replay'> & {
+    /** True where the group has handled messages up to the position. Otherwise it may only begin there. */
+    readonly handled?: boolean
+  }
+
+/** A position of one partition of a stream that is known from the context. */
+export interface PartitionPosition {
+  readonly partition: number
+  readonly position: bigint
+}
 
 export type CommitOutcome =
   | { readonly outcome: 'committed' }
@@ -77,9 +87,21 @@ export interface OffsetFilter {
  */
 export interface OffsetMirror {
   /** What is stored of a group; empty where nothing is. */
-  read(group: string, stream: string): Promise<readonly { readonly partition: number; readonly position: bigint }[]>
+  read(group: string, stream: string): Promise<readonly PartitionPosition[]>
   /** Throws GROUP_ACTIVE, naming them, while other consumers of the group run. Absent where there are no such things. */
   refuseActive?(group: string): Promise<void>
-  /** Makes the mirror show this, unless it shows something of a newer epoch and can tell. Repeating is harmless. */
-  assert(offset: MirroredOffset): Promise<void>
+  /**
+   * Makes the mirror show this, unless it shows something of a newer epoch and can tell, or a position of another consumer that
+   * must stay (`mayOverwrite`). Repeating is harmless.
+   *
+   * @returns the position of another consumer that was left as it is; null otherwise
+   */
+  assert(offset: MirroredOffset): Promise<bigint | null>
+  /** The positions that other consumers have left under the group's name. Absent where nobody but Tidemark writes. */
+  foreign?(group: string, stream: string): Promise<readonly PartitionPosition[]>
+  /**
+   * Marks these positions as Tidemark's without moving them: `assert` overwrites them from then on. Throws GROUP_ACTIVE where the
+   * mirror can tell that other consumers of the group run. Absent as `foreign`.
+   */
+  claim?(group: string, stream: string): Promise<void>
 }

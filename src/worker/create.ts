@@ -26,13 +26,19 @@ export interface WorkerContext {
   readonly log?: Log
   /** Ends connecting, and later the worker. */
   readonly signal?: AbortSignal
+  /**
+   * Overwrites offsets that other consumers have left in Kafka or RabbitMQ under the names of the config's groups. Default: they stay,
+   * and the log tells of them, until a group has handled past them.
+   */
+  readonly overwriteOffsets?: boolean
 }
 
 /**
  * Connects to everything the config names and makes a worker of it, which does nothing before `run`. Waits for parts that
  * are not up yet, for `connectTimeout`. Leaves nothing open when it rejects.
  *
- * @throws TidemarkError CONFIG_INVALID, AUTH_FAILED, STREAM_NOT_FOUND, SCHEMA_TOO_NEW; UNREACHABLE, also where the signal aborts
+ * @throws TidemarkError CONFIG_INVALID, AUTH_FAILED, STREAM_NOT_FOUND, SCHEMA_TOO_NEW; UNREACHABLE, also where the signal aborts;
+ * GROUP_ACTIVE with `overwriteOffsets` where the other consumers are running
  */
 export async function createWorker(config: TidemarkConfig, context: WorkerContext = {}): Promise<TidemarkWorker> {
   const parsed = parseConfig(config)
@@ -58,7 +64,12 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
     const opened = resources
     const consumers = await Promise.all(
       parsed.consumers.map((consumer) =>
-        readyConsumer(consumer, opened, { timeoutMs: parsed.connectTimeoutMs, log, signal }),
+        readyConsumer(consumer, opened, {
+          timeoutMs: parsed.connectTimeoutMs,
+          log,
+          signal,
+          overwriteOffsets: context.overwriteOffsets ?? false,
+        }),
       ),
     )
     connection = await connectTemporal(parsed, log, signal)
@@ -99,13 +110,22 @@ async function closeAll(closers: readonly (() => unknown)[]): Promise<void> {
 async function readyConsumer(
   consumer: ParsedConsumer,
   resources: Resources,
-  waiting: { readonly timeoutMs: number; readonly log: Log; readonly signal: AbortSignal },
+  {
+    overwriteOffsets,
+    ...waiting
+  }: {
+    readonly timeoutMs: number
+    readonly log: Log
+    readonly signal: AbortSignal
+    readonly overwriteOffsets: boolean
+  },
 ): Promise<ReadyConsumer> {
   const { group, stream, slices } = consumer.settings
-  const { source, records, sql } = resources.of(consumer)
+  const { source, records, sql, store } = resources.of(consumer)
   const [partitions, record] = await Promise.all([
     askWithin(placeOf(consumer.source), () => source.partitions(), waiting),
     askWithin("the store's database", () => records.read({ group, stream }), waiting),
+    overwriteOffsets && askWithin(placeOf(consumer.source), () => store.claimForeign({ group, stream }), waiting),
   ])
   if (record && slices !== undefined && record.slices !== slices)
     waiting.log.warn(
@@ -113,7 +133,8 @@ async function readyConsumer(
       `group ${group} on ${stream} keeps the ${record.slices} slices that it was started with, though its config says ${slices}: ` +
         `'tidemark reslice --group ${group} --stream ${stream} --slices ${slices}' changes that, or put slices: ${record.slices} into the config`,
     )
-  // Beside connecting to Temporal: nobody waits for it.
+  // Beside connecting to Temporal: nobody waits for these.
+  if (!overwriteOffsets) void store.lookForForeign({ group, stream })
   const transactions = consumer.handler.kind === 'transactional' ? consumer.settings.concurrency : 0
   void sql.prepare?.(Math.min(partitions.length, transactions))
   const stopped = record && stopText(record)

@@ -28,6 +28,8 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
     const old: FencingToken = { epoch: 1, batch: 5, attempt: 9 }
     const young: FencingToken = { epoch: 2, batch: 1, attempt: 1 }
     const fenced = { code: 'FENCED' }
+    /** A log that can tell why says that nobody newer is there. */
+    const notItsOwn = { code: expect.stringMatching(/^(FENCED|POSITION_CHANGED)$/) }
 
     beforeEach(async () => {
       harness = await open()
@@ -64,7 +66,7 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
 
       it('the first claim begins where it says', async () => {
         expect(await claimFrom(progress, key, old, { from: 7n, replay: 2 })).toBe(7n)
-        expect(await progress.read(key)).toEqual({ position: 7n, token: old, replay: 2 })
+        expect(await progress.read(key)).toMatchObject({ position: 7n, token: old, replay: 2 })
       })
 
       it.each(
@@ -117,7 +119,7 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
         await progress.raise(key, raised)
         await expect(progress.advance(key, old, 3n, 4n)).rejects.toMatchObject(fenced)
         await expect(progress.transact(key, old, 3n, 4n, write(0))).rejects.toMatchObject(fenced)
-        expect(await progress.read(key)).toEqual({ position: 3n, token: raised, replay: 1 })
+        expect(await progress.read(key)).toMatchObject({ position: 3n, token: raised, replay: 1 })
         expect(await effects()).toEqual([])
       })
 
@@ -149,7 +151,7 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
         await expect(progress.advance(key, old, 0n, 1n)).rejects.toMatchObject(fenced)
         expect(await progress.read(key)).toBeNull()
         expect(await claimFrom(progress, key, raised, { from: 7n, replay: 0 })).toBe(7n)
-        expect(await progress.read(key)).toEqual({ position: 7n, token: raised, replay: 0 })
+        expect(await progress.read(key)).toMatchObject({ position: 7n, token: raised, replay: 0 })
       })
 
       it.each([
@@ -164,7 +166,7 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
         })
         await expect(claimFrom(progress, key, token, start)).rejects.toMatchObject(fenced)
         expect(await effects()).toEqual([0])
-        expect(await progress.read(key)).toEqual({ position: 1n, token: old, replay: 0 })
+        expect(await progress.read(key)).toMatchObject({ position: 1n, token: old, replay: 0 })
       })
 
       it('stays behind a greater one, and can be raised again', async () => {
@@ -189,7 +191,7 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
       it('without a transaction: from where it is, by its owner', async () => {
         await claimFrom(progress, key, old, start)
         await progress.advance(key, old, 0n, 4n)
-        await expect(progress.advance(key, old, 0n, 8n)).rejects.toMatchObject(fenced)
+        await expect(progress.advance(key, old, 0n, 8n)).rejects.toMatchObject(notItsOwn)
         await claimFrom(progress, key, young, start)
         await expect(progress.advance(key, old, 4n, 8n)).rejects.toMatchObject(fenced)
         expect(await position()).toBe(4n)

@@ -90,7 +90,7 @@ describeWith(['kafka'], "a group's offsets in Kafka", () => {
     await before.stop()
     expect(await offsets.read(group, topic)).toEqual([{ partition: 0, position: 7n }])
 
-    await offsets.assert({ group, stream: topic, partition: 0, position: 9n, epoch: 3, replay: 0 })
+    await offsets.assert({ group, stream: topic, partition: 0, position: 9n, epoch: 3, replay: 0, handled: true })
     expect(await offsets.read(group, topic)).toEqual([{ partition: 0, position: 9n }])
     const after = await plainConsumer()
     expect(await after.first).toBe('9')
@@ -98,10 +98,10 @@ describeWith(['kafka'], "a group's offsets in Kafka", () => {
   })
 
   it('are not to be written while a plain consumer is active, and the error names it', async () => {
-    const consumer = await plainConsumer()
-    await consumer.first
+    const consumer = await plainConsumer({ stopAt: 7 })
+    await waitFor(async () => (await offsets.read(group, topic))[0]?.position === 7n, { what: 'its commit' })
     const key = { group, stream: topic, partition: 0 }
-    const assert = () => offsets.assert({ ...key, position: 9n, epoch: 3, replay: 0 })
+    const assert = () => offsets.assert({ ...key, position: 9n, epoch: 3, replay: 0, handled: true })
     await expect(assert()).rejects.toMatchObject({
       code: 'GROUP_ACTIVE',
       place: { ...key, offset: '9' },
@@ -117,6 +117,20 @@ describeWith(['kafka'], "a group's offsets in Kafka", () => {
       { what: 'the broker to notice that it left' },
     )
     expect(await offsets.read(group, topic)).toEqual([{ partition: 0, position: 9n }])
+  })
+
+  it('of a plain consumer that ran for a while are not put back to where Tidemark stands', async () => {
+    const behind = { group, stream: topic, partition: 0, position: 3n, epoch: 1, replay: 0, handled: true }
+    expect(await offsets.assert(behind)).toBeNull()
+    const consumer = await plainConsumer({ stopAt: 7 })
+    await waitFor(async () => (await offsets.read(group, topic))[0]?.position === 7n, { what: 'its commit' })
+    await expect(offsets.assert({ ...behind, position: 4n })).rejects.toMatchObject({ code: 'GROUP_ACTIVE' })
+    await consumer.stop()
+    expect(await offsets.assert({ ...behind, position: 5n })).toBe(7n)
+    expect(await offsets.read(group, topic)).toEqual([{ partition: 0, position: 7n }])
+    const beyond = () => offsets.assert({ ...behind, position: 8n }).catch(() => undefined)
+    await waitFor(async () => (await beyond()) === null, { what: 'the broker to notice that it left' })
+    expect(await offsets.read(group, topic)).toEqual([{ partition: 0, position: 8n }])
   })
 
   it('of a group that never was are none, and of a topic that is not there are refused', async () => {

@@ -58,6 +58,22 @@ describeWith(['kafka', 'postgres'], 'a group whose offsets are kept in Kafka', (
     expect(await source.groupOffsets!.read(key.group, key.stream)).toEqual([{ partition: 0, position: 7n }])
   })
 
+  it('as a mirror leaves the position of a plain consumer alone until it was handled past, or claimed', async () => {
+    await resetByKafkaTool(7)
+    const mirrored = { ...key, position: 0n, epoch: 1, replay: 0 }
+    expect(await store.foreign!(key.group, key.stream)).toEqual([{ partition: 0, position: 7n }])
+    expect(await store.assert(mirrored)).toBe(7n)
+    expect(await store.assert({ ...mirrored, position: 6n, handled: true })).toBe(7n)
+    expect(await store.read(key.group, key.stream)).toMatchObject([{ position: 7n, epoch: 0 }])
+    await store.claim!(key.group, key.stream)
+    expect(await store.foreign!(key.group, key.stream)).toEqual([])
+    expect(await store.assert(mirrored)).toBeNull()
+    expect(await store.read(key.group, key.stream)).toMatchObject([{ position: 0n, epoch: 1 }])
+    await resetByKafkaTool(7)
+    expect(await store.assert({ ...mirrored, position: 8n, handled: true })).toBeNull()
+    expect(await store.read(key.group, key.stream)).toMatchObject([{ position: 8n, epoch: 1 }])
+  })
+
   it('takes a reset by a plain client for one, with a new replay, and notes it', async () => {
     const { epoch } = await store.open(key, { above: 0, start: 0n })
     await store.commit(key, { epoch, position: 8n })

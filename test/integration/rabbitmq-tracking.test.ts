@@ -111,6 +111,28 @@ describeWith(['rabbitmq', 'postgres'], 'offsets tracked by RabbitMQ', () => {
     expect(await shown()).toBe(4n)
   })
 
+  it.each(['a mirror', 'a store that follows another'] as const)(
+    'of a plain consumer are left alone by %s until they were handled past, or claimed',
+    async (what) => {
+      const mirror = what === 'a mirror' ? source.groupOffsets! : store
+      const mirrored = { ...key, position: 0n, epoch: 1, replay: 0 }
+      await storePlainly(89n)
+      expect(await mirror.foreign!(group, stream)).toEqual([{ partition: 0, position: 90n }])
+      expect(await mirror.assert(mirrored)).toBe(90n)
+      expect(await mirror.assert({ ...mirrored, position: 50n, handled: true })).toBe(90n)
+      expect(await shown()).toBe(89n)
+      await mirror.claim!(group, stream)
+      expect(await shown()).toBe(89n)
+      expect(await mirror.foreign!(group, stream)).toEqual([])
+      expect(await mirror.assert({ ...mirrored, position: 50n })).toBeNull()
+      expect(await shown()).toBe(49n)
+      await storePlainly(89n)
+      expect(await mirror.assert({ ...mirrored, position: 51n, handled: true })).toBe(90n)
+      expect(await mirror.assert({ ...mirrored, position: 95n, handled: true })).toBeNull()
+      expect(await shown()).toBe(94n)
+    },
+  )
+
   it("of a plain consumer are gone on from, by a store and by 'tidemark adopt'", async () => {
     await publish(client, stream, messages(50))
     await storePlainly(41n)

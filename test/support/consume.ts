@@ -3,7 +3,7 @@ import pg from 'pg'
 import { startGroups } from '../../src/client/groups.js'
 import type { TidemarkConfig } from '../../src/config/define.js'
 import type { Log } from '../../src/ports/index.js'
-import { createWorker } from '../../src/worker/create.js'
+import { createWorker, type WorkerContext } from '../../src/worker/create.js'
 import type { TidemarkWorker } from '../../src/worker/worker.js'
 import { part } from './parts.js'
 import { kafkaClient } from './topics.js'
@@ -24,10 +24,13 @@ export interface Running {
 }
 
 /** Runs a config's worker in this process, and puts the config in force. */
-export async function run(config: TidemarkConfig): Promise<Running> {
+export async function run(
+  config: TidemarkConfig,
+  context: Pick<WorkerContext, 'overwriteOffsets'> = {},
+): Promise<Running> {
   quiet()
   const log = keptLog()
-  const worker = await createWorker(config, { log })
+  const worker = await createWorker(config, { log, ...context })
   const ended = worker.run()
   // Whoever stops it is told; until then a failure must not end the test process.
   ended.catch(() => {})

@@ -23,6 +23,7 @@ describe('the coordinator of a group', () => {
     const link = (port: number) => ({
       call: async (name: string, request: Commit) => {
         if (name === 'GroupCoordinator') return { errorCode: 0, coordinator: { host: 'b', port: ++searches } }
+        if (name === 'OffsetFetch') return { errorCode: 0, responses: [] }
         if (name === 'DescribeGroups')
           return {
             groups: [

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { MirroredOffset, OffsetStoreClient, StoredOffset } from '../../src/ports/index.js'
+import { mayOverwrite } from '../../src/storing/foreign.js'
 import { MirroredStore } from '../../src/worker/mirrored-store.js'
 import { keptLog } from '../support/consume.js'
 import { waitFor } from '../support/wait-for.js'
@@ -10,6 +11,7 @@ const row: StoredOffset = { ...key, position: 10n, epoch: 3, replay: 1, identity
 describe('a store with mirrors', () => {
   let shown: MirroredOffset[]
   let broken: Error | null
+  let theirs: bigint | null
   let release: (() => void) | null
   let now: number
   let log: ReturnType<typeof keptLog>
@@ -18,6 +20,7 @@ describe('a store with mirrors', () => {
   beforeEach(() => {
     shown = []
     broken = null
+    theirs = null
     release = null
     now = 1_000
     log = keptLog()
@@ -30,10 +33,16 @@ describe('a store with mirrors', () => {
     } as unknown as OffsetStoreClient
     const mirror = {
       read: async () => [],
+      foreign: async () => (theirs === null ? [] : [{ partition: 0, position: theirs }]),
+      claim: async () => {
+        theirs = null
+      },
       assert: async (offset: MirroredOffset) => {
         if (release) await new Promise<void>((resolve) => (release = resolve))
         if (broken) throw broken
+        if (!mayOverwrite(theirs, offset)) return theirs
         shown.push(offset)
+        return null
       },
     }
     store = new MirroredStore(primary, [mirror], log, () => now)
@@ -48,9 +57,9 @@ describe('a store with mirrors', () => {
     await store.reset(key, { kind: 'reset', to: 2n, by: 'me', why: '' })
     await store.close()
     expect(shown).toEqual([
-      { ...key, position: 10n, epoch: 3, replay: 1 },
-      { ...key, position: 20n, epoch: 3, replay: 1 },
-      { ...key, position: 2n, epoch: 3, replay: 2 },
+      { ...key, position: 10n, epoch: 3, replay: 1, handled: false },
+      { ...key, position: 20n, epoch: 3, replay: 1, handled: true },
+      { ...key, position: 2n, epoch: 3, replay: 2, handled: false },
     ])
   })
 
@@ -98,5 +107,68 @@ describe('a store with mirrors', () => {
     await store.keep(key)
     await store.close()
     expect(shown).toHaveLength(2)
+  })
+
+  const foreignLines = () => log.lines.filter((line) => line.includes('another consumer has left offsets'))
+  const commit = async (position: bigint) => {
+    await store.commit(key, { epoch: 3, position, replay: 1 })
+    await store.close()
+  }
+
+  it("leaves another consumer's offset alone until the group has handled past it, and says so once", async () => {
+    theirs = 90n
+    await store.open(key, { above: 0, start: 0n })
+    await commit(50n)
+    expect(shown).toEqual([])
+    expect(foreignLines()).toEqual([
+      expect.stringContaining('as group g on s: partition 0 at 90. Tidemark does not begin there'),
+    ])
+    expect(foreignLines()[0]).toContain("'tidemark adopt --group g --stream s'")
+    expect(foreignLines()[0]).toContain("'tidemark start --overwrite-offsets'")
+    await commit(91n)
+    expect(positions()).toEqual([91n])
+    expect(foreignLines()).toHaveLength(1)
+  })
+
+  it('does not take the beginning of a group for handled, nor a commit that repeats it', async () => {
+    theirs = 5n
+    await store.open(key, { above: 0, start: 0n })
+    await commit(10n)
+    expect(shown).toEqual([])
+    await commit(11n)
+    expect(positions()).toEqual([11n])
+  })
+
+  it('remembers what was handled when an offset is shown again, until a reset', async () => {
+    broken = new Error('the group has members')
+    await commit(10n)
+    broken = null
+    theirs = 5n
+    await store.keep(key)
+    await store.close()
+    expect(positions()).toEqual([10n])
+    theirs = 1n
+    await store.reset(key, { kind: 'reset', to: 2n, by: 'me', why: '' })
+    await store.close()
+    expect(positions()).toEqual([10n])
+  })
+
+  it("tells of other consumers' offsets before anything is opened, unless the group stands there", async () => {
+    theirs = 10n
+    await store.lookForForeign(key)
+    expect(foreignLines()).toHaveLength(0)
+    theirs = 90n
+    await store.lookForForeign(key)
+    await store.lookForForeign(key)
+    expect(foreignLines()).toHaveLength(1)
+  })
+
+  it('overwrites what was claimed', async () => {
+    theirs = 90n
+    await store.claimForeign(key)
+    await store.open(key, { above: 0, start: 0n })
+    await store.close()
+    expect(positions()).toEqual([10n])
+    expect(foreignLines()).toHaveLength(0)
   })
 })

@@ -1,6 +1,6 @@
-import { TidemarkError } from '../../model/errors.js'
+import { isTidemarkError, TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
-import type { MirroredOffset, OffsetMirror } from '../../ports/index.js'
+import type { MirroredOffset, OffsetMirror, PartitionPosition } from '../../ports/index.js'
 import { Gather } from '../../storing/gather.js'
 import type { Brokers } from '../client/brokers.js'
 import { Coordinators } from '../client/coordinators.js'
@@ -9,6 +9,7 @@ import { codeError, whereOf } from '../client/failures.js'
 import { type CommittedOffset, Groups } from '../client/groups.js'
 import type { Links } from '../client/link-pool.js'
 import type { KafkaSettings } from '../client/options.js'
+import { ForeignOffsets } from './foreign-offsets.js'
 import { writeNote } from './offset-note.js'
 
 type Cluster = Pick<KafkaSettings, 'brokers' | 'sasl'>
@@ -27,6 +28,7 @@ export class GroupOffsets implements OffsetMirror {
         return Array.from({ length }, () => committed)
       }),
   )
+  readonly #foreign = new ForeignOffsets((group) => this.committed(group))
 
   constructor(
     private readonly groups: Groups,
@@ -40,7 +42,7 @@ export class GroupOffsets implements OffsetMirror {
   }
 
   /** @throws TidemarkError UNREACHABLE or AUTH_FAILED */
-  async read(group: string, stream: string): Promise<readonly { partition: number; position: bigint }[]> {
+  async read(group: string, stream: string): Promise<readonly PartitionPosition[]> {
     return (await this.committed(group))
       .filter(({ topic }) => topic === stream)
       .map(({ partition, position }) => ({ partition, position }))
@@ -58,8 +60,33 @@ export class GroupOffsets implements OffsetMirror {
   }
 
   /** @throws TidemarkError GROUP_ACTIVE, STREAM_NOT_FOUND, UNREACHABLE or AUTH_FAILED */
-  async assert({ group, stream, partition, position, epoch, replay }: MirroredOffset): Promise<void> {
-    await this.commit(group, { topic: stream, partition, position, metadata: writeNote({ epoch, replay }) })
+  async assert(offset: MirroredOffset): Promise<bigint | null> {
+    const theirs = await this.#foreign.inTheWayOf(offset)
+    if (theirs === null) await this.#show(offset)
+    return theirs
+  }
+
+  /** Throws as `read`. */
+  foreign(group: string, stream: string): Promise<readonly PartitionPosition[]> {
+    return this.#foreign.list(group, stream)
+  }
+
+  /** Throws as `assert`. */
+  async claim(group: string, stream: string): Promise<void> {
+    const theirs = await this.foreign(group, stream)
+    await Promise.all(theirs.map((one) => this.#show({ group, stream, ...one, epoch: 0, replay: 0 })))
+  }
+
+  async #show(offset: MirroredOffset): Promise<void> {
+    const { group, stream, partition, position, epoch, replay } = offset
+    try {
+      await this.commit(group, { topic: stream, partition, position, metadata: writeNote({ epoch, replay }) })
+    } catch (error) {
+      // They commit, too, as long as they run.
+      if (isTidemarkError(error) && error.code === 'GROUP_ACTIVE') this.#foreign.forget(group)
+      throw error
+    }
+    await this.#foreign.overwritten(offset)
   }
 
   /** All that is committed of a group. Who asks meanwhile shares the next request. */

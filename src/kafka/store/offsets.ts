@@ -9,10 +9,12 @@ import type {
   OffsetBeginning,
   OffsetFilter,
   OffsetStoreClient,
+  PartitionPosition,
   SeenOffset,
   StoredOffset,
 } from '../../ports/index.js'
 import type { Beside } from '../../storing/beside.js'
+import { mayOverwrite } from '../../storing/foreign.js'
 import { inTurn } from '../../storing/in-turn.js'
 import { beginning, byName, isStill, partitionOf, replayOf, stale } from '../../storing/rules.js'
 import type { CommittedOffset } from '../client/groups.js'
@@ -137,11 +139,22 @@ export class KafkaOffsets implements OffsetStoreClient {
   }
 
   /** As a mirror of another store: shows what that one has, in the order of its epochs. */
-  assert({ position, epoch, replay, ...key }: MirroredOffset): Promise<void> {
+  assert({ position, epoch, replay, handled = false, ...key }: MirroredOffset): Promise<bigint | null> {
     return this.#change(key, async (stored) => {
-      const newer = stored && (stored.epoch > epoch || (stored.epoch === epoch && stored.position > position))
+      const theirs = stored && !stored.ours ? stored.position : null
+      if (!mayOverwrite(theirs, { position, handled })) return theirs
+      const newer = stored?.ours && (stored.epoch > epoch || (stored.epoch === epoch && stored.position > position))
       if (!newer) await this.#put(key, { position, epoch, replay, identity: stored?.identity ?? null })
+      return null
     })
+  }
+
+  foreign(group: string, stream: string): Promise<readonly PartitionPosition[]> {
+    return this.offsets.foreign(group, stream)
+  }
+
+  claim(group: string, stream: string): Promise<void> {
+    return this.offsets.claim(group, stream)
   }
 
   async close(): Promise<void> {

@@ -116,10 +116,11 @@ export class MemoryOffsets implements OffsetStoreClient {
     return this.memory.history(filter)
   }
 
-  async assert({ position, epoch, replay, ...key }: MirroredOffset): Promise<void> {
+  async assert({ position, epoch, replay, ...key }: MirroredOffset): Promise<null> {
     const old = this.memory.offsets.get(nameOf(key))
-    if (old && (old.epoch > epoch || (old.epoch === epoch && old.position > position))) return
+    if (old && (old.epoch > epoch || (old.epoch === epoch && old.position > position))) return null
     this.#put(key, { position, epoch, replay, identity: old?.identity ?? null })
+    return null
   }
 
   async close(): Promise<void> {}

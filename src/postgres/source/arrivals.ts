@@ -3,6 +3,7 @@ import { pauseFor } from '../../model/pause.js'
 import type { Outage } from '../../reading/outage.js'
 import { ask } from '../client/ask.js'
 import { lookTimeout, type SafePosition } from './safe-position.js'
+import type { UncountedEvents } from './uncounted-events.js'
 
 interface Waiting {
   readonly partition: number
@@ -13,12 +14,15 @@ interface Waiting {
 /** While somebody appends, its end is likely near; the pause grows towards the longest one when it is not. */
 const shortPause = 15
 const longestShortPause = 250
+/** How often partitions that wait are looked at for events that the sequence knows nothing of, ms. */
+const lookForUncountedEvery = 10_000
 
 /** Wakes those who wait for events at a partition's end. However many wait, one look answers all of them. */
 export class Arrivals {
   readonly #waiting = new Set<Waiting>()
   #looking = false
   #hinted = false
+  #lookedForUncounted = Number.NEGATIVE_INFINITY
   #interrupt = () => {}
 
   constructor(
@@ -27,6 +31,7 @@ export class Arrivals {
     /** Qualified name of the table. */
     private readonly events: string,
     private readonly safe: SafePosition,
+    private readonly uncounted: UncountedEvents,
     private readonly outage: Outage,
     private readonly pollInterval: number,
     /** Ends all waiting. */
@@ -69,6 +74,7 @@ export class Arrivals {
         const { safe, taken } = await this.safe.look()
         this.#tellOfSetBack(taken)
         await this.#tell(safe)
+        await this.#tellOfUncounted()
         this.outage.worked()
         short = safe > before ? shortPause : Math.min(short * 2, longestShortPause)
         before = safe
@@ -85,6 +91,15 @@ export class Arrivals {
   /** Who waits beyond the log's next position would wait until others have filled what is missing, and pass it over. */
   #tellOfSetBack(taken: bigint): void {
     for (const { position, arrived } of [...this.#waiting]) if (position > taken + 1n) arrived()
+  }
+
+  /** Whoever reads there says what is wrong: `UncountedEvents.refuse`. */
+  async #tellOfUncounted(): Promise<void> {
+    const now = performance.now()
+    if (this.#waiting.size === 0 || now - this.#lookedForUncounted < lookForUncountedEvery) return
+    this.#lookedForUncounted = now
+    const found = await this.uncounted.look([...new Set([...this.#waiting].map(({ partition }) => partition))])
+    for (const { partition, arrived } of [...this.#waiting]) if (found.has(partition)) arrived()
   }
 
   async #tell(safe: bigint): Promise<void> {

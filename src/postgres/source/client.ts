@@ -13,6 +13,7 @@ import { isSharedByTransactions } from './pooler.js'
 import { PostgresReader } from './reader.js'
 import { SafePosition } from './safe-position.js'
 import { resolveStart } from './start.js'
+import { UncountedEvents } from './uncounted-events.js'
 
 /** An event stream in a Postgres, as the worker sees it. An event's offset is its position; positions have gaps. */
 export class PostgresStreamClient<V> implements SourceClient<V> {
@@ -21,6 +22,7 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
   readonly #closed = new AbortController()
   readonly #tables
   readonly #safe
+  readonly #uncounted
   readonly #outage
   readonly #arrivals
   readonly #listener
@@ -37,12 +39,14 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
     setMaxListeners(0, this.#closed.signal)
     this.#tables = tablesIn(schema)
     this.#safe = new SafePosition(postgres.pool, this.#tables)
+    this.#uncounted = new UncountedEvents(postgres.pool, this.#tables, settings, this.#safe)
     this.#outage = new Outage(log, { stream }, `reading event stream ${stream} from Postgres`)
     this.#arrivals = new Arrivals(
       postgres.pool,
       stream,
       this.#tables.events,
       this.#safe,
+      this.#uncounted,
       this.#outage,
       pollInterval,
       this.#closed.signal,
@@ -116,12 +120,20 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
       throw postgresError(error, this.settings)
     })
     const bounds = (await this.bounds([partition])).get(partition)!
+    // What counts as new there nobody can say.
+    if (start !== 'first' && bounds.head > safe + 1n) await this.#requireCounted(partition)
     const find = (condition: string, value: unknown) =>
       this.#query<{ position: string | null }>(
         condition.replace(':events', `${this.#tables.events} where stream = $1 and partition = $2`),
         [this.settings.stream, partition, value],
       ).then(([row]) => (row?.position ? BigInt(row.position) : null))
     return resolveStart({ stream: this.settings.stream, partition }, start, bounds, safe, find)
+  }
+
+  async #requireCounted(partition: number): Promise<void> {
+    await this.#uncounted.refuse({ stream: this.settings.stream, partition }).catch((error) => {
+      throw postgresError(error, this.settings)
+    })
   }
 
   waitForData(partition: number, position: bigint, signal: AbortSignal): Promise<boolean> {
@@ -137,6 +149,7 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
         tables: this.#tables,
         settings: this.settings,
         safe: this.#safe,
+        uncounted: this.#uncounted,
         arrivals: this.#arrivals,
         outage: this.#outage,
         closed: this.#closed.signal,

@@ -11,6 +11,7 @@ import { bytesOf, fetchRows } from './fetch.js'
 import { Fetched } from './fetched.js'
 import type { PostgresStreamSettings } from './options.js'
 import type { SafePosition } from './safe-position.js'
+import type { UncountedEvents } from './uncounted-events.js'
 
 /** What all readers of a stream share. */
 export interface ReaderParts<V> {
@@ -18,6 +19,7 @@ export interface ReaderParts<V> {
   readonly tables: Tables
   readonly settings: PostgresStreamSettings<V>
   readonly safe: SafePosition
+  readonly uncounted: UncountedEvents
   readonly arrivals: Arrivals
   readonly outage: Outage
   /** Aborted when the source's client closes. */
@@ -39,6 +41,8 @@ export class PostgresReader<V> implements Reader<V> {
   #atTail = false
   /** Whether the position was seen to be one that the log has, or gives next. */
   #known = false
+  /** A reader that finds nothing at first was likely told of something that it can't read. */
+  #isFirstWait = true
   readonly #ended = new AbortController()
 
   constructor(
@@ -99,7 +103,7 @@ export class PostgresReader<V> implements Reader<V> {
 
   /** The partition's next rows, or null when the reader ends first. */
   async #fetch(): Promise<Fetched<V> | null> {
-    const { safe, arrivals, outage, settings } = this.parts
+    const { safe, uncounted, arrivals, outage, settings } = this.parts
     const { key, budget, fetchBytes } = this.options
     const signal = this.#ended.signal
     while (!signal.aborted) {
@@ -107,7 +111,7 @@ export class PostgresReader<V> implements Reader<V> {
       try {
         if (this.#position > safe.known) {
           await unlessAborted(safe.look(), signal)
-          this.#requireInLog()
+          await this.#requireInLog()
         }
         if (this.#position <= safe.known) {
           const wanted = this.#atTail ? Math.min(fetchBytes, tailBytes) : fetchBytes
@@ -118,6 +122,8 @@ export class PostgresReader<V> implements Reader<V> {
           if (fetched) return fetched
         }
         this.#atTail = true
+        if (this.#isFirstWait || uncounted.has(key.partition)) await unlessAborted(uncounted.refuse(key), signal)
+        this.#isFirstWait = false
         await arrivals.wait(key.partition, this.#position, signal)
       } catch (error) {
         loan?.release()
@@ -133,15 +139,16 @@ export class PostgresReader<V> implements Reader<V> {
    * A log that was set back ends before the position. What is written there next would be passed over.
    *
    * @throws Error where the reader was within the log before: handlers' progress may have been set back with it, and says where to go on
-   * @throws TidemarkError OUT_OF_RANGE
+   * @throws TidemarkError OUT_OF_RANGE, CORRUPT_DATA
    */
-  #requireInLog(): void {
+  async #requireInLog(): Promise<void> {
     const { taken } = this.parts.safe
     if (this.#position <= taken + 1n) {
       this.#known = true
       return
     }
     const { key } = this.options
+    await unlessAborted(this.parts.uncounted.refuse(key), this.#ended.signal)
     if (this.#known)
       throw new Error(
         `${describePartition(key)} was set back: its last position is ${taken}, and ${this.#position} was the next to be read; ` +
@@ -172,6 +179,7 @@ export class PostgresReader<V> implements Reader<V> {
       return null
     }
     this.#known = true
+    this.#isFirstWait = false
     const bytes = rows.reduce((sum, row) => sum + bytesOf(row), 0)
     loan.resize(bytes)
     this.#average = Math.max(1, bytes / rows.length)

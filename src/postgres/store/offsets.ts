@@ -113,7 +113,7 @@ export class PostgresOffsets implements OffsetStoreClient {
   }
 
   /** As a mirror of another store: shows what that one has, in the order of its epochs. */
-  async assert({ group, stream, partition, position, epoch, replay }: MirroredOffset): Promise<void> {
+  async assert({ group, stream, partition, position, epoch, replay }: MirroredOffset): Promise<null> {
     await this.#query(
       `insert into ${this.#table} as shown ("group", stream, partition, "offset", epoch, replay)
          values ($1, $2, $3, $4, $5, $6)
@@ -122,6 +122,7 @@ export class PostgresOffsets implements OffsetStoreClient {
          where (shown.epoch, shown."offset") <= (excluded.epoch, excluded."offset")`,
       [group, stream, partition, String(position - 1n), epoch, replay],
     )
+    return null
   }
 
   /** What is stored of groups, each in the order of its partitions. Whoever asks for the same group gets the same answer. */

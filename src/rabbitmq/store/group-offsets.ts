@@ -1,7 +1,16 @@
-import type { MirroredOffset, OffsetMirror } from '../../ports/index.js'
+import type { MirroredOffset, OffsetMirror, PartitionPosition } from '../../ports/index.js'
+import { mayOverwrite } from '../../storing/foreign.js'
 import { rabbitmqError } from '../client/failures.js'
 import type { Links } from '../client/links.js'
-import { type FoundRecord, positionOf, recordOf, referencesOf, shownFor, storedFor } from './offset-record.js'
+import {
+  type FoundRecord,
+  foreignIn,
+  positionOf,
+  recordOf,
+  referencesOf,
+  shownFor,
+  storedFor,
+} from './offset-record.js'
 import type { Tracking } from './tracking.js'
 
 /**
@@ -19,32 +28,59 @@ export class GroupOffsets implements OffsetMirror {
   ) {}
 
   /** @throws TidemarkError UNREACHABLE, AUTH_FAILED, STREAM_NOT_FOUND; CONFIG_INVALID for a name there is no room for */
-  async read(group: string): Promise<readonly { readonly partition: number; readonly position: bigint }[]> {
+  read(group: string): Promise<readonly PartitionPosition[]> {
+    return this.#positions(group, positionOf)
+  }
+
+  /** Throws as `read`. */
+  async assert({ group, partition, position, epoch, replay, handled = false }: MirroredOffset): Promise<bigint | null> {
+    return this.#meaning(partition, async () => {
+      const stream = await this.links.nameOf(partition)
+      const found = await this.#find(stream, group)
+      const { shown, record } = found
+      // A group that has never had anything done leaves no trace in the log.
+      if (!record && shown === null && position === 0n) return null
+      const at = this.now()
+      if (record?.epoch === epoch && record.position > position) return null
+      if (record && record.epoch > epoch && at - record.at < newerStays) return null
+      const theirs = foreignIn(found)
+      if (!mayOverwrite(theirs, { position, handled })) return theirs
+      const same = record?.epoch === epoch && record.replay === replay && record.position === position
+      if (same && shown === shownFor(position, shown)) return null
+      await this.tracking.store(stream, storedFor(group, { position, epoch, replay, at }, shown))
+      return null
+    })
+  }
+
+  /** Throws as `read`. */
+  foreign(group: string): Promise<readonly PartitionPosition[]> {
+    return this.#positions(group, foreignIn)
+  }
+
+  /** Throws as `read`. */
+  async claim(group: string): Promise<void> {
+    const at = this.now()
+    await Promise.all(
+      (await this.foreign(group)).map(({ partition, position }) =>
+        this.#meaning(partition, async () => {
+          const record = { position, epoch: 0, replay: 0, at }
+          await this.tracking.store(await this.links.nameOf(partition), storedFor(group, record, position - 1n))
+        }),
+      ),
+    )
+  }
+
+  async #positions(
+    group: string,
+    positionIn: (found: FoundRecord) => bigint | null,
+  ): Promise<readonly PartitionPosition[]> {
     const streams = await this.#meaning(undefined, () => this.links.partitions())
     const found = await Promise.all(
       streams.map((stream, partition) => this.#meaning(partition, () => this.#find(stream, group))),
     )
     return found.flatMap((each, partition) => {
-      const position = positionOf(each)
+      const position = positionIn(each)
       return position === null ? [] : [{ partition, position }]
-    })
-  }
-
-  /** Throws as `read`. */
-  async assert({ group, partition, position, epoch, replay }: MirroredOffset): Promise<void> {
-    await this.#meaning(partition, async () => {
-      const stream = await this.links.nameOf(partition)
-      const { shown, record } = await this.#find(stream, group)
-      // A group that has never had anything done leaves no trace in the log.
-      if (!record && shown === null && position === 0n) return
-      const at = this.now()
-      if (record) {
-        if (record.epoch > epoch && at - record.at < newerStays) return
-        if (record.epoch === epoch && record.position > position) return
-        const same = record.epoch === epoch && record.replay === replay && record.position === position
-        if (same && shown === shownFor(position, shown)) return
-      }
-      await this.tracking.store(stream, storedFor(group, { position, epoch, replay, at }, shown))
     })
   }
 

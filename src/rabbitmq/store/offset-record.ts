@@ -89,6 +89,12 @@ export function positionOf({ shown, record }: FoundRecord): bigint | null {
   return shown === null ? null : shown + 1n
 }
 
+/** What another client has stored for the group since Tidemark was there last, or before it came; null where nobody has. */
+export function foreignIn({ shown, record }: FoundRecord): bigint | null {
+  if (shown === null || (record && shown === shownFor(record.position, shown))) return null
+  return shown + 1n
+}
+
 function ownerValue(group: string, epoch: number, replay: number): bigint {
   if (!fits(epoch, epochBits)) throw tooGreat(group, `epoch ${epoch}`)
   if (!fits(replay, replayBits)) throw tooGreat(group, `replay ${replay}`)

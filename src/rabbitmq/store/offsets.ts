@@ -10,14 +10,16 @@ import type {
   OffsetBeginning,
   OffsetFilter,
   OffsetStoreClient,
+  PartitionPosition,
   SeenOffset,
   StoredOffset,
 } from '../../ports/index.js'
 import type { Beside } from '../../storing/beside.js'
+import { mayOverwrite } from '../../storing/foreign.js'
 import { inTurn } from '../../storing/in-turn.js'
 import { furthest, type Known } from '../../storing/last-known.js'
 import { beginning, byName, isStill, partitionOf, replayOf, stale } from '../../storing/rules.js'
-import { type FoundRecord, shownFor } from './offset-record.js'
+import { type FoundRecord, foreignIn, shownFor } from './offset-record.js'
 import type { Records } from './records.js'
 
 /** A partition's position as the stream has it, and whether Tidemark put it there. */
@@ -138,14 +140,33 @@ export class RabbitmqOffsets implements OffsetStoreClient {
   }
 
   /** As a mirror of another store: shows what that one has, in the order of its epochs. */
-  assert({ position, epoch, replay, ...key }: MirroredOffset): Promise<void> {
+  assert({ position, epoch, replay, handled = false, ...key }: MirroredOffset): Promise<bigint | null> {
     return this.#change(key, async ({ found, ours }) => {
-      if (ours && (ours.epoch > epoch || (ours.epoch === epoch && ours.position > position))) return
+      if (ours && (ours.epoch > epoch || (ours.epoch === epoch && ours.position > position))) return null
+      const theirs = foreignIn(found)
+      if (!mayOverwrite(theirs, { position, handled })) return theirs
       const same = ours && ours.epoch === epoch && ours.position === position && ours.replay === replay
       // The broker may have dropped what it shows.
-      if (same && found.shown === shownFor(position, found.shown)) return
+      if (same && found.shown === shownFor(position, found.shown)) return null
       await this.#put(key, { position, epoch, replay }, found, null)
+      return null
     })
+  }
+
+  async foreign(group: string, stream: string): Promise<readonly PartitionPosition[]> {
+    return (await this.records.all(group, stream)).flatMap((found, partition) => {
+      const position = foreignIn(found)
+      return position === null ? [] : [{ partition, position }]
+    })
+  }
+
+  async claim(group: string, stream: string): Promise<void> {
+    const at = Date.now()
+    await Promise.all(
+      (await this.foreign(group, stream)).map(({ partition, position }) =>
+        this.records.put({ group, stream, partition }, { position, epoch: 0, replay: 0, at }, position - 1n),
+      ),
+    )
   }
 
   async close(): Promise<void> {
