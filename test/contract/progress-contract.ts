@@ -146,8 +146,8 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
       it('of a partition without progress creates no position, and refuses older writers that claim later', async () => {
         await progress.raise(key, raised)
         expect(await progress.read(key)).toBeNull()
-        await expect(claimFrom(progress, key, old, start)).rejects.toMatchObject(fenced)
-        await expect(claimFrom(progress, key, young, start)).rejects.toMatchObject(fenced)
+        await expect(progress.claim(key, old, start)).rejects.toMatchObject(fenced)
+        await expect(progress.claim(key, young, start)).rejects.toMatchObject(fenced)
         await expect(progress.advance(key, old, 0n, 1n)).rejects.toMatchObject(fenced)
         expect(await progress.read(key)).toBeNull()
         expect(await claimFrom(progress, key, raised, { from: 7n, replay: 0 })).toBe(7n)

@@ -1,7 +1,6 @@
 import { kafkaOutput, text } from '../../src/entry/kafka.js'
 import type { PartitionKey } from '../../src/model/partition.js'
 import type { OutputProgressLog, OutputTransaction } from '../../src/ports/index.js'
-import { claimFrom } from '../support/claim.js'
 import { KafkaGround, readTo } from '../support/kafka-ground.js'
 import { describeWith, part } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -33,8 +32,9 @@ async function openHarness(): Promise<ProgressHarness<OutputTransaction>> {
       const kafka = client.progress!
       const progress: OutputProgressLog = {
         ...kafka,
+        begin: (key, beginning) => kafka.begin(own(key), beginning),
         read: (key) => kafka.read(own(key)),
-        claim: (key, token, start) => claimFrom(kafka, own(key), token, start),
+        claim: (key, token, start) => kafka.claim(own(key), token, start),
         raise: (key, token) => kafka.raise(own(key), token),
         advance: (key, token, from, to) => kafka.advance(own(key), token, from, to),
         transact: (key, token, from, to, work) => kafka.transact(own(key), token, from, to, work),

@@ -42,9 +42,9 @@ export class MemoryProgress implements SqlProgressLog {
 
   async claim(key: PartitionKey, token: FencingToken, { replay }: { replay: number }): Promise<bigint> {
     const old = this.rows.get(nameOf(key))
+    const order = old ? compareTokens(old.token, token) : -1
+    if (order > 0 || (order === 0 && !old?.raised)) throw fenced(key, token)
     if (!old || old.replay < 0) throw positionChanged(key, 'has no progress any more')
-    const order = compareTokens(old.token, token)
-    if (order > 0 || (order === 0 && !old.raised)) throw fenced(key, token)
     if (old.replay !== replay)
       throw positionChanged(key, `has progress of replay ${old.replay}, and this owner expects ${replay}`)
     this.rows.set(nameOf(key), { ...old, token, raised: false })

@@ -92,8 +92,8 @@ export function claimStatement(table: string): StatementOfMany<Claim, ClaimRow, 
     columns: ({ token, replay }) => [...columnsOf(token), token.owner ?? '', replay],
     answer: (row, { key, token, replay }) => {
       if (row?.claimed) return BigInt(row.position)
+      if (row && (compareTokens(tokenOf(row), token) > 0 || row.replay === replay)) return fenced(key, token)
       if (!row || row.replay < 0) return positionChanged(key, 'has no progress any more')
-      if (compareTokens(tokenOf(row), token) > 0 || row.replay === replay) return fenced(key, token)
       return positionChanged(key, `has progress of replay ${row.replay}, and this owner expects ${replay}`)
     },
   }

@@ -42,6 +42,11 @@ export class ChunkTransaction {
     client.on('error', this.#onError)
   }
 
+  /** Whatever a handler throws then is about that. */
+  get failedToBegin(): boolean {
+    return this.#notBegun !== undefined
+  }
+
   /**
    * Runs `work`, then the statement that `advance` makes and COMMIT in one message. Whatever fails rolls all of it back and is thrown.
    *
