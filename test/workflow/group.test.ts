@@ -175,6 +175,48 @@ describeWith(['timeSkipping'], 'group workflow', () => {
     })
   })
 
+  it('writes one decision down at a time, so that the answer to an older one never replaces a newer one', async () => {
+    const given = world([0])
+    let answer = () => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const notes: string[] = []
+    const note: Activities['note'] = async (input) => {
+      notes.push(input.what)
+      const pauses = await given.activities.note(input)
+      // The pause is written, and its answer is on the way when a person resumes the group.
+      if (input.what === 'paused') await answered
+      return pauses
+    }
+    await withGroup(
+      given,
+      async ({ handle, status, until }) => {
+        await until(0, 'to be opened', works)
+        const paused = handle.executeUpdate(names.pause, { args: [{ reason: 'maintenance' }] })
+        try {
+          await waitFor(() => notes.length === 1, { what: 'the pause to be written down' })
+          const resumed = await handle.startUpdate(names.resume, { args: [{}], waitForStage: 'ACCEPTED' })
+          // What the workflow wants to be done at once is in its history together with the acceptance.
+          const { events } = await handle.fetchHistory()
+          const wanted = events!.filter(
+            ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name === 'note',
+          )
+          expect(wanted).toHaveLength(1)
+          answer()
+          await Promise.all([paused, resumed.result()])
+        } finally {
+          answer()
+          await paused.catch(() => {})
+        }
+        expect(notes).toEqual(['paused', 'resumed'])
+        expect((await status()).pauses).toEqual({ group: null, partitions: [] })
+        await until(0, 'to run', (one) => one.paused === null)
+      },
+      { activities: { note } },
+    )
+  })
+
   it('refuses commands for a partition that is not there', async () => {
     await withGroup(world([0, 1]), async ({ handle, status }) => {
       await waitFor(async () => (await status()).partitions.length === 2, { what: 'the partitions' })

@@ -166,6 +166,38 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
     })
   })
 
+  it.each([
+    ['an older position', (input: OpenInput) => opened(input, '3')],
+    [
+      'that it can not be opened',
+      (input: OpenInput) =>
+        opened(input, '3').map((owned) =>
+          owned.partition === 1 ? { partition: 1, outcome: 'blocked' as const, reason: 'offset 3 is gone' } : owned,
+        ),
+    ],
+  ])('opens a partition again that was moved while it was opened, though the answer was %s', async (_, answerOf) => {
+    let answer = () => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const asked: string[] = []
+    const open = async (input: OpenInput) => {
+      asked.push(input.partitions.map(({ partition }) => partition).join(', '))
+      if (asked.length > 1) return opened(input, '7')
+      await answered
+      return answerOf(input)
+    }
+    await withSlice(env, { partitions: [0, 1], activities: { open } }, async ({ batch, handle, partition }) => {
+      await waitFor(() => asked.length === 1, { what: 'the first opening' })
+      await handle.signal(names.reopen, { partitions: [1] })
+      answer()
+      expect((await batch()).input.partitions).toMatchObject([{ partition: 0, from: '3' }])
+      expect((await batch()).input.partitions).toMatchObject([{ partition: 1, from: '7' }])
+      expect(asked).toEqual(['0, 1', '1'])
+      expect(await partition(1)).toMatchObject({ condition: 'healthy', reason: '', place: 'slice' })
+    })
+  })
+
   it('keeps the first reason of a pause', async () => {
     await withSlice(env, {}, async ({ batch, handle, partition }) => {
       const first = await batch()
