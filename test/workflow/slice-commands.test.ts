@@ -3,7 +3,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { BatchInput, CommitInput, OpenInput } from '../../src/model/batch.js'
 import { names } from '../../src/model/commands.js'
-import { withSlice } from '../support/live-slice.js'
+import { type TakenBatch, withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
 import { committed, opened, revisionOn, timeSkippingEnvironment } from '../support/workflow-env.js'
@@ -41,6 +41,29 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       first.answerWith(first.outcome(0, 10))
       const second = await batch()
       expect(second.partitions).toBe('0')
+    })
+  })
+
+  it('names all partitions that a batch has let go of, as long as another try of it could take them back', async () => {
+    await withSlice(env, { partitions: [0, 1, 2, 3] }, async ({ batch, handle, memo, until }) => {
+      const letGo = async (batch: TakenBatch, partition: number) => {
+        await handle.signal(names.pause, { partitions: [partition], note })
+        await waitFor(async () => (await memo()).letGo?.[partition], { what: 'the wish to let go' })
+        await handle.signal(names.leave, [batch.outcome(partition, 7, { end: 'released' })])
+        await until(partition, 'to be let go', ({ place }) => place === 'none')
+      }
+      const first = await batch()
+      await letGo(first, 1)
+      await letGo(first, 2)
+      expect((await memo()).letGo).toEqual({ 1: [1, 1], 2: [1, 1] })
+      first.answerWith(first.outcome(0, 10), first.outcome(3, 10))
+      const second = await batch()
+      await letGo(second, 3)
+      expect((await memo()).letGo).toEqual({ 3: [1, 2] })
+      // That they have left says nothing new. Each change of a memo is billed.
+      const { events } = await handle.fetchHistory()
+      const changes = events!.map((event) => event.workflowPropertiesModifiedEventAttributes?.upsertedMemo?.fields)
+      expect(changes.filter((fields) => fields?.letGo)).toHaveLength(3)
     })
   })
 
