@@ -6,7 +6,7 @@ import { resumeIn } from '../../src/client/steer.js'
 import { consumer, defineConfig, type TidemarkConfig } from '../../src/config/define.js'
 import { appendEvents, createStream, postgresStore, postgresStream } from '../../src/entry/postgres.js'
 import { type GroupInput, workflowTypes } from '../../src/model/commands.js'
-import { groupWorkflowId } from '../../src/model/partition.js'
+import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
 import type { PartitionBlocked, PartitionCaughtUp, PartitionFenced } from '../../src/model/partition-events.js'
 import type { Log } from '../../src/ports/index.js'
 import { createWorker } from '../../src/worker/create.js'
@@ -223,7 +223,7 @@ describeWith(['temporal', 'postgres'], 'a worker as a library', () => {
     expect(await warnings()).toEqual([])
   })
 
-  it('starts a group again that has ended by itself, and leaves one stopped that a person has terminated', async () => {
+  it('starts a group again that has ended by itself, and leaves one stopped, its slices too, that a person has terminated', async () => {
     const stream = unique('orders')
     await createStream(database.connectionString, { stream, partitions: 2 })
     const config = await configOf({ stream })
@@ -258,6 +258,11 @@ describeWith(['temporal', 'postgres'], 'a worker as a library', () => {
       await handle.terminate()
       await said('warn', `'tidemark resume --group bank --stream ${stream}' starts it again`)
       expect((await handle.describe()).status.name).toBe('TERMINATED')
+      // They outlive the group's workflow: only the record of the stop ends them.
+      const slices = [0, 1].map((slice) => client.workflow.getHandle(sliceWorkflowId({ group: 'bank', stream }, slice)))
+      const ends = async () =>
+        (await Promise.all(slices.map((slice) => slice.describe()))).map((one) => one.status.name)
+      await waitFor(async () => (await ends()).every((end) => end === 'COMPLETED'), { what: 'the slices to end' })
 
       await inSession(config, async (session) => {
         await resumeIn(session, session.config.consumers[0]!, {})

@@ -4,6 +4,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { BatchInput, OpenInput, PollInput, PollResult } from '../../src/model/batch.js'
 import {
+  type GroupInput,
   type GroupStatus,
   names,
   type PartitionStatus,
@@ -54,6 +55,8 @@ describeWith(['timeSkipping'], 'group workflow', () => {
   interface LiveGroup {
     readonly handle: WorkflowHandle
     readonly revision: Revision
+    /** Ends it, and starts it anew with another revision. Its slices outlive that. */
+    startAnew(change: Partial<Revision>): Promise<void>
     slice(slice: number): WorkflowHandle
     status(): Promise<GroupStatus>
     /** The partitions that a slice owns. */
@@ -70,11 +73,11 @@ describeWith(['timeSkipping'], 'group workflow', () => {
   ): Promise<void> {
     await withWorker(env, { ...activities, ...given.activities }, async (queue) => {
       const input = groupInput(queue, given.change)
-      const handle = await env.client.workflow.start(workflowTypes.group, {
-        workflowId: groupWorkflowId(input.group, input.stream),
-        taskQueue: queue,
-        args: [input],
-      })
+      const workflowId = groupWorkflowId(input.group, input.stream)
+      const handle: WorkflowHandle = env.client.workflow.getHandle(workflowId)
+      const start = (given: GroupInput) =>
+        env.client.workflow.start(workflowTypes.group, { workflowId, taskQueue: queue, args: [given] })
+      await start(input)
       const slice = (index: number) => env.client.workflow.getHandle(sliceWorkflowId(input, index))
       const look = (index: number) => answer(env, () => slice(index).query<SliceStatus>(names.status))
       const partition = async (index: number) =>
@@ -83,6 +86,10 @@ describeWith(['timeSkipping'], 'group workflow', () => {
         await test({
           handle,
           revision: input.revision,
+          startAnew: async (change) => {
+            await handle.terminate()
+            await start({ ...input, revision: { ...input.revision, ...change } })
+          },
           slice,
           status: () => answer(env, () => handle.query<GroupStatus>(names.status)),
           owned: async (index) => (await look(index)).partitions.map((one) => one.partition),
@@ -175,6 +182,48 @@ describeWith(['timeSkipping'], 'group workflow', () => {
     })
   })
 
+  it('writes one decision down at a time, so that the answer to an older one never replaces a newer one', async () => {
+    const given = world([0])
+    let answer = () => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const notes: string[] = []
+    const note: Activities['note'] = async (input) => {
+      notes.push(input.what)
+      const pauses = await given.activities.note(input)
+      // The pause is written, and its answer is on the way when a person resumes the group.
+      if (input.what === 'paused') await answered
+      return pauses
+    }
+    await withGroup(
+      given,
+      async ({ handle, status, until }) => {
+        await until(0, 'to be opened', works)
+        const paused = handle.executeUpdate(names.pause, { args: [{ reason: 'maintenance' }] })
+        try {
+          await waitFor(() => notes.length === 1, { what: 'the pause to be written down' })
+          const resumed = await handle.startUpdate(names.resume, { args: [{}], waitForStage: 'ACCEPTED' })
+          // What the workflow wants to be done at once is in its history together with the acceptance.
+          const { events } = await handle.fetchHistory()
+          const wanted = events!.filter(
+            ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name === 'note',
+          )
+          expect(wanted).toHaveLength(1)
+          answer()
+          await Promise.all([paused, resumed.result()])
+        } finally {
+          answer()
+          await paused.catch(() => {})
+        }
+        expect(notes).toEqual(['paused', 'resumed'])
+        expect((await status()).pauses).toEqual({ group: null, partitions: [] })
+        await until(0, 'to run', (one) => one.paused === null)
+      },
+      { activities: { note } },
+    )
+  })
+
   it('refuses commands for a partition that is not there', async () => {
     await withGroup(world([0, 1]), async ({ handle, status }) => {
       await waitFor(async () => (await status()).partitions.length === 2, { what: 'the partitions' })
@@ -240,6 +289,39 @@ describeWith(['timeSkipping'], 'group workflow', () => {
       },
       { activities: { process } },
     )
+  })
+
+  it('has slices that begin, and those that get more partitions, work with the config that stands in', async () => {
+    const given = world([0])
+    await withGroup(
+      given,
+      async ({ handle, until }) => {
+        await until(0, 'to wait for a worker', ({ version, place }) => version === '-of-nobody' && place === 'slice')
+        await handle.signal(names.fallback, { wanted: '-of-nobody', version: '' })
+        await until(0, 'the config that stands in', ({ version }) => version === '')
+        given.partitions.push(1, 2)
+        for (const index of [1, 2])
+          expect((await until(index, 'to be opened', works)).version, `partition ${index}`).toBe('')
+      },
+      { change: { version: '-of-nobody' } },
+    )
+  })
+
+  it('tells slices that outlive it which config is in force once it is started anew', async () => {
+    await withGroup(world([0, 1]), async ({ startAnew, until }) => {
+      for (const index of [0, 1]) await until(index, 'to be opened', works)
+      await startAnew({ version: '-newer' })
+      for (const index of [0, 1]) await until(index, 'the newer config', ({ version }) => version === '-newer')
+    })
+  })
+
+  it('reaches all slices that run where one is gone', async () => {
+    await withGroup(world([0, 1]), async ({ handle, until, slice }) => {
+      for (const index of [0, 1]) await until(index, 'to be opened', works)
+      await slice(0).terminate()
+      await handle.executeUpdate(names.pause, { args: [{ reason: 'maintenance' }] })
+      await until(1, 'to pause', ({ paused }) => paused?.reason === 'maintenance')
+    })
   })
 
   it('starts a slice again whose workflow is gone', async () => {

@@ -3,7 +3,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { BatchInput, CommitInput, OpenInput } from '../../src/model/batch.js'
 import { names } from '../../src/model/commands.js'
-import { withSlice } from '../support/live-slice.js'
+import { type TakenBatch, withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
 import { committed, opened, revisionOn, timeSkippingEnvironment } from '../support/workflow-env.js'
@@ -41,6 +41,29 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       first.answerWith(first.outcome(0, 10))
       const second = await batch()
       expect(second.partitions).toBe('0')
+    })
+  })
+
+  it('names all partitions that a batch has let go of, as long as another try of it could take them back', async () => {
+    await withSlice(env, { partitions: [0, 1, 2, 3] }, async ({ batch, handle, memo, until }) => {
+      const letGo = async (batch: TakenBatch, partition: number) => {
+        await handle.signal(names.pause, { partitions: [partition], note })
+        await waitFor(async () => (await memo()).letGo?.[partition], { what: 'the wish to let go' })
+        await handle.signal(names.leave, [batch.outcome(partition, 7, { end: 'released' })])
+        await until(partition, 'to be let go', ({ place }) => place === 'none')
+      }
+      const first = await batch()
+      await letGo(first, 1)
+      await letGo(first, 2)
+      expect((await memo()).letGo).toEqual({ 1: [1, 1], 2: [1, 1] })
+      first.answerWith(first.outcome(0, 10), first.outcome(3, 10))
+      const second = await batch()
+      await letGo(second, 3)
+      expect((await memo()).letGo).toEqual({ 3: [1, 2] })
+      // That they have left says nothing new. Each change of a memo is billed.
+      const { events } = await handle.fetchHistory()
+      const changes = events!.map((event) => event.workflowPropertiesModifiedEventAttributes?.upsertedMemo?.fields)
+      expect(changes.filter((fields) => fields?.letGo)).toHaveLength(3)
     })
   })
 
@@ -163,6 +186,38 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       answer()
       expect((await batch()).partitions).toBe('0')
       expect(await partition(1)).toMatchObject({ paused: note, place: 'none' })
+    })
+  })
+
+  it.each([
+    ['an older position', (input: OpenInput) => opened(input, '3')],
+    [
+      'that it can not be opened',
+      (input: OpenInput) =>
+        opened(input, '3').map((owned) =>
+          owned.partition === 1 ? { partition: 1, outcome: 'blocked' as const, reason: 'offset 3 is gone' } : owned,
+        ),
+    ],
+  ])('opens a partition again that was moved while it was opened, though the answer was %s', async (_, answerOf) => {
+    let answer = () => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const asked: string[] = []
+    const open = async (input: OpenInput) => {
+      asked.push(input.partitions.map(({ partition }) => partition).join(', '))
+      if (asked.length > 1) return opened(input, '7')
+      await answered
+      return answerOf(input)
+    }
+    await withSlice(env, { partitions: [0, 1], activities: { open } }, async ({ batch, handle, partition }) => {
+      await waitFor(() => asked.length === 1, { what: 'the first opening' })
+      await handle.signal(names.reopen, { partitions: [1] })
+      answer()
+      expect((await batch()).input.partitions).toMatchObject([{ partition: 0, from: '3' }])
+      expect((await batch()).input.partitions).toMatchObject([{ partition: 1, from: '7' }])
+      expect(asked).toEqual(['0, 1', '1'])
+      expect(await partition(1)).toMatchObject({ condition: 'healthy', reason: '', place: 'slice' })
     })
   })
 

@@ -212,4 +212,42 @@ describeWith(['timeSkipping'], 'slice workflow: failures', () => {
       await until(0, 'the version in force', ({ version, place }) => version === '-of-nobody' && place === 'slice')
     })
   })
+
+  it('returns to the config in force when the group says so, and hears nothing about another one', async () => {
+    const change = (queue: string) => ({ revision: revisionOn(queue, '-of-nobody'), version: '' })
+    await withSlice(env, { change }, async ({ batch, handle, partition, until }) => {
+      const first = await batch('a batch of the older version')
+      await handle.signal(names.fallback, { wanted: '-before', version: '-older' })
+      // It has heard that by the time it answers.
+      await partition(0)
+      const { events } = await handle.fetchHistory()
+      expect(events!.filter((event) => event.activityTaskCancelRequestedEventAttributes)).toEqual([])
+      await handle.signal(names.fallback, { wanted: '-of-nobody', version: '-of-nobody' })
+      await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
+      first.answer(5, { end: 'released' })
+      await until(0, 'the version in force', ({ version, place }) => version === '-of-nobody' && place === 'slice')
+    })
+  })
+
+  it('stays with a config that comes into force while it asks which one the workers hold', async () => {
+    let answer = () => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    let asked = false
+    const fallback = async () => {
+      asked = true
+      await answered
+      return { version: '' }
+    }
+    const change = (queue: string) => ({ revision: revisionOn(queue, '-of-nobody') })
+    await withSlice(env, { activities: { fallback }, change }, async ({ handle, revision, until, taken }) => {
+      await env.sleep('31 seconds')
+      await waitFor(() => asked, { what: 'the question' })
+      await handle.signal(names.configure, { ...revision, version: '-newest' })
+      answer()
+      await until(0, 'the newest version', ({ version, place }) => version === '-newest' && place === 'slice')
+      expect(taken).toEqual([])
+    })
+  })
 })

@@ -43,6 +43,8 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
         reason: 'orders[1]: the handler failed',
         place: 'apart',
       })
+      // Another try of the first batch must not take it back.
+      expect((await slice.memo()).letGo).toEqual({ 1: [1, 1] })
       // What it handled before is committed at once.
       await slice.untilCommitted(1, '3')
       expect(first.cancelled).toBe(false)
@@ -164,7 +166,6 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
     })
   })
 
-  /** What the Temporal UI shows of the slice. */
   /** The slice's page, without the wide gaps of its tables. */
   const page = async ({ handle }: LiveSlice) => {
     const metadata = await answer(env, () => handle.query<{ currentDetails: string }>('__temporal_workflow_metadata'))

@@ -17,6 +17,8 @@ export class Lane {
   readonly scope = new CancellationScope()
   /** The partitions that the batch has, with the number of their batch; 0 before it is open. */
   readonly members: Map<Partition, number>
+  /** The partitions that it began with. Another try of the batch begins with all of them, whichever have left. */
+  readonly begunWith: ReadonlySet<number>
   /** Members that the batch was asked to let go of, while it keeps the others. */
   readonly asked = new Set<Partition>()
 
@@ -36,6 +38,7 @@ export class Lane {
     readonly closesAt: number,
   ) {
     this.members = new Map(partitions.map((partition) => [partition, 0]))
+    this.begunWith = new Set(partitions.map(({ index }) => index))
   }
 
   /** Whether the batch was asked to let go of the partition. */

@@ -105,7 +105,7 @@ export class Lanes implements UnderWay {
   }
 
   #tell(partitions: Record<string, readonly [epoch: number, batch: number]>): void {
-    this.#letGo.add(partitions, (index) => laneOf(this.state.partitions.get(index), this.#lanes) !== undefined)
+    this.#letGo.add(partitions, (index) => [...this.#lanes].some(({ begunWith }) => begunWith.has(index)))
   }
 
   #next(): NextLane | null {

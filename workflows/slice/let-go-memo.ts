@@ -10,11 +10,11 @@ type Asked = NonNullable<SliceMemo['letGo']>
 export class LetGoMemo {
   #shown: Asked = {}
 
-  /** @param isUnderWay whether a batch has the partition: what no batch has is taken out of the memo */
-  add(asked: Asked, isUnderWay: (partition: number) => boolean): void {
+  /** @param mayBeTaken whether a batch under way, or another try of it, could take the partition: all others are taken out of the memo */
+  add(asked: Asked, mayBeTaken: (partition: number) => boolean): void {
     if (Object.keys(asked).every((index) => String(this.#shown[index]) === String(asked[index]))) return
     const current = Object.entries({ ...this.#shown, ...asked }).filter(
-      ([index]) => index in asked || isUnderWay(Number(index)),
+      ([index]) => index in asked || mayBeTaken(Number(index)),
     )
     this.#shown = Object.fromEntries(current)
     const memo: SliceMemo = { letGo: this.#shown }
