@@ -10,6 +10,8 @@ export interface RecordBatch {
   readonly baseOffset: bigint
   /** Where the log goes on behind it. Compaction may have removed its last records, or all of them; this stays. */
   readonly nextOffset: bigint
+  /** Of the leader that wrote it; -1 where brokers did not know epochs yet. */
+  readonly leaderEpoch: number
   readonly count: number
   readonly baseTimestamp: number
   /** Set when the topic stamps messages itself (LogAppendTime): the time of all of the batch's records. */
@@ -86,6 +88,7 @@ function readBatch(batch: Buffer): RecordBatch {
   return {
     baseOffset,
     nextOffset: baseOffset + BigInt(batch.readInt32BE(23)) + 1n,
+    leaderEpoch: batch.readInt32BE(12),
     count: batch.readInt32BE(57),
     baseTimestamp: Number(batch.readBigInt64BE(27)),
     logAppendTime: attributes & 0b1000 ? maxTimestamp : null,

@@ -98,7 +98,7 @@ class KafkaClient<V> implements SourceClient<V> {
 
   async #topicId(): Promise<string | null> {
     const { settings } = this.connector
-    const { errorCode, id } = await this.#leaders.brokers.ask((link) => link.topicId(settings.topic))
+    const { errorCode, id } = await this.#leaders.brokers.ask((link) => link.topic(settings.topic))
     if (id === null && errorCode !== 0) throw codeError(errorCode, settings)
     return id
   }
