@@ -16,17 +16,21 @@ import { waitFor } from '../support/wait-for.js'
 
 type Answer = Partial<TestPartition> | Error | 'throttled'
 
+type Wanted = Omit<Ask, 'partition' | 'leaderEpoch'>
+
 /** A broker that gives the answers it was told, one for each request; behind them, nothing ever comes. */
 class ScriptedLink {
   readonly settings = parseKafka({ brokers: ['b:1'], topic: 'orders', fetchMaxWait: 10, rackId: 'a' })
-  readonly requests: Omit<Ask, 'partition'>[] = []
+  readonly requests: Wanted[] = []
+  readonly leaderEpoch = -1
+  readonly atFollower = false
   readonly preferred: number[] = []
   moves = 0
   readonly #closed = new AbortController()
 
   constructor(private readonly answers: Answer[]) {}
 
-  async fetch(ask: Omit<Ask, 'partition'>) {
+  async fetch(ask: Wanted) {
     this.requests.push(ask)
     const answer = this.answers.shift()
     if (answer instanceof Error) throw answer

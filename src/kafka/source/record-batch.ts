@@ -35,6 +35,7 @@ export class DamagedBatch extends Error {
 }
 
 const lengthEnd = 12
+const epochAt = 12
 const magicAt = 16
 const headerEnd = 61
 const crcEnd = 21
@@ -69,6 +70,12 @@ export function readBatches(records: Buffer): RecordSet {
   return { batches, rest: records.length - at }
 }
 
+/** The leader epoch of a record set's first batch, where that batch holds an offset; otherwise null. */
+export function epochAround(offset: bigint, records: Buffer): number | null {
+  if (records.length < crcEnd || records.readInt8(magicAt) !== 2) return null
+  return records.readBigInt64BE(0) <= offset ? records.readInt32BE(epochAt) : null
+}
+
 function readBatch(batch: Buffer): RecordBatch {
   const baseOffset = batch.readBigInt64BE(0)
   const magic = batch.length > magicAt ? batch.readInt8(magicAt) : 2
@@ -88,7 +95,7 @@ function readBatch(batch: Buffer): RecordBatch {
   return {
     baseOffset,
     nextOffset: baseOffset + BigInt(batch.readInt32BE(23)) + 1n,
-    leaderEpoch: batch.readInt32BE(12),
+    leaderEpoch: batch.readInt32BE(epochAt),
     count: batch.readInt32BE(57),
     baseTimestamp: Number(batch.readBigInt64BE(27)),
     logAppendTime: attributes & 0b1000 ? maxTimestamp : null,
