@@ -179,7 +179,7 @@ describe('a check of the log', () => {
     expect(await check.before({ position: 20n, epoch: 3 })).toBeNull()
     expect(leader.asked).toBe(1)
     for (const position of [30n, 40n, 50n]) {
-      check.after({ position, epoch: 3 }, 3)
+      void check.after({ position, epoch: 3 }, 3)
       expect(check.before({ position, epoch: position > 40n ? 5 : 3 })).toBeNull()
     }
     expect(leader.asked).toBe(1)
@@ -189,7 +189,7 @@ describe('a check of the log', () => {
     const { leader, check } = checking()
     expect(check.before({ position: 90n, epoch: 5 })).toBeNull()
     expect(check.before({ position: 20n, epoch: -1 })).toBeNull()
-    check.after({ position: 20n, epoch: -1 }, 3)
+    void check.after({ position: 20n, epoch: -1 }, 3)
     expect(check.before({ position: 30n, epoch: 3 })).toBeNull()
     expect(leader.asked).toBe(0)
   })
@@ -197,7 +197,7 @@ describe('a check of the log', () => {
   it('asks again when the leader changes, also to itself', async () => {
     const { leader, check } = checking()
     await check.before({ position: 90n, epoch: 5 })
-    check.after({ position: 90n, epoch: 5 }, 5)
+    void check.after({ position: 90n, epoch: 5 }, 5)
     leader.log = {
       epochs: [
         [3, 0n],
