@@ -12,6 +12,8 @@ export interface ClusterBroker {
  * little memory.
  */
 export class KafkaCluster {
+  readonly #down = new Set<number>()
+
   private constructor(private readonly all: readonly ClusterBroker[]) {}
 
   static async start(): Promise<KafkaCluster> {
@@ -40,11 +42,33 @@ export class KafkaCluster {
     return this.all.flatMap(({ kafka }) => kafka.brokers)
   }
 
-  node(number: number): LocalKafka['server'] {
-    return this.all.find(({ node }) => node === number)!.kafka.server
+  /** Ends a broker in order: it hands its partitions over. */
+  stop(node: number): Promise<void> {
+    this.#down.add(node)
+    return this.#server(node).stop()
+  }
+
+  /** kill -9: the others miss it after a while. */
+  kill(node: number): Promise<void> {
+    this.#down.add(node)
+    return this.#server(node).kill()
+  }
+
+  async start(node: number): Promise<void> {
+    await this.#server(node).restart()
+    this.#down.delete(node)
+  }
+
+  /** Starts all that are down. */
+  async heal(): Promise<void> {
+    await Promise.all([...this.#down].map((node) => this.start(node)))
   }
 
   async close(): Promise<void> {
     await Promise.all(this.all.map(({ kafka }) => kafka.server.close()))
+  }
+
+  #server(number: number): LocalKafka['server'] {
+    return this.all.find(({ node }) => node === number)!.kafka.server
   }
 }
