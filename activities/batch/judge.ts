@@ -1,7 +1,9 @@
 import type { BatchInput, PartitionOutcome } from '../../src/model/batch.js'
-import { type ErrorCode, isTidemarkError, messageOf } from '../../src/model/errors.js'
+import { isTidemarkError, messageOf, type TidemarkError } from '../../src/model/errors.js'
 import { saysReopen } from '../../src/model/fenced.js'
+import { TruncatedLog } from '../../src/model/refusals.js'
 import { tellFenced } from '../fenced.js'
+import { relocateTo } from '../opening/relocation.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { type Closing, quickMs } from './closing.js'
 import type { PartitionRun } from './partition-run.js'
@@ -60,8 +62,7 @@ export class Judge {
       this.runtime.log.debug({ ...run.key, error: messageOf(error) }, 'failed while it was let go')
       return leaves(run.outcome('released'))
     }
-    if (isTidemarkError(error) && error.effect === 'stop')
-      return this.#stopped(run, error.code, this.runtime.errors.reason(error, run.key))
+    if (isTidemarkError(error) && error.effect === 'stop') return this.#stopped(run, error)
     // Without Temporal nothing would hear of the failure or retry the batch.
     if (!this.reach.heard) return { fate: 'again' }
     if (this.input.apart || this.closing.live.size === 1) return { fate: 'batch' }
@@ -93,16 +94,35 @@ export class Judge {
   }
 
   /** A permanent error. What came before it is committed like any other batch, and the partition stops in front of it. */
-  async #stopped(run: PartitionRun, code: ErrorCode, reason: string): Promise<Fate> {
+  async #stopped(run: PartitionRun, error: TidemarkError): Promise<Fate> {
+    const { code } = error
+    const reason = this.runtime.errors.reason(error, run.key)
     try {
       await run.close(false)
     } catch (error) {
       if (saysReopen(error)) return leaves(run.outcome('reopen', error.message))
     }
     const jump = code === 'OUT_OF_RANGE' && this.runtime.settings.outOfRange !== 'fail'
-    if (jump) return leaves(run.outcome('reopen', reason))
+    if (jump && (await this.#relocated(run, error))) return leaves(run.outcome('reopen', reason))
     const blocked = run.outcome('blocked', reason)
     this.runtime.observer.blocked({ ...run.key, offset: BigInt(blocked.to), code, message: reason })
     return leaves(blocked)
+  }
+
+  /** Whether opening the partition again leads on. It looks at the log's ends, which do not tell that a log was cut. */
+  async #relocated(run: PartitionRun, error: TidemarkError): Promise<boolean> {
+    if (!(error instanceof TruncatedLog)) return true
+    const reason = this.runtime.errors.reason(error, run.key)
+    const { key, batch } = run
+    const position = BigInt(run.outcome('reopen', reason).to)
+    try {
+      await relocateTo(this.runtime, key, { ...batch, position }, error)
+      this.runtime.log.warn({ ...key }, reason)
+      return true
+    } catch (failure) {
+      // Opened at the same position, nobody would know any more that the log was cut.
+      this.runtime.log.warn({ ...key, error: messageOf(failure) }, `could not be moved: ${reason}`)
+      return false
+    }
   }
 }

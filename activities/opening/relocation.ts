@@ -1,6 +1,7 @@
 import { TidemarkError } from '../../src/model/errors.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
-import type { StoredOffset } from '../../src/ports/index.js'
+import type { TruncatedLog } from '../../src/model/refusals.js'
+import type { SeenOffset, StoredOffset } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
 
 /** Why a stored position can't be gone on from, for people; null where it can. */
@@ -53,4 +54,29 @@ export async function relocate(
   // This worker may have been frozen since it read the position, and a newer owner far beyond it.
   await store.resetIf(key, seen, { kind: 'skipped', to, by: `onOutOfRange: ${settings.outOfRange}`, why, identity })
   return true
+}
+
+/** What an owner has done when it finds out that the log was cut. */
+interface Done extends SeenOffset {
+  /** Everything before it is handled. */
+  readonly position: bigint
+  readonly identity: string | null
+}
+
+/**
+ * Goes on where a log was cut, under the policies that go on by themselves: with the first message that is not the one that was handled.
+ * Where nobody can tell which that is, with the policy's own. The log's ends do not show the cut once it is long enough again, so this
+ * is for the reader that has noticed it. What an owner has not handled yet stays to be handled.
+ */
+export async function relocateTo(
+  { source, store, settings }: Pick<ConsumerRuntime, 'source' | 'store' | 'settings'>,
+  key: PartitionKey,
+  { position, identity, ...owner }: Done,
+  { at, why }: TruncatedLog,
+): Promise<void> {
+  if (at !== null && position <= at) return
+  const to = at ?? (await source.resolve(key.partition, settings.outOfRange === 'first' ? 'first' : 'next'))
+  // Where a person or a newer owner has changed the position meanwhile, theirs counts.
+  const by = `onOutOfRange: ${settings.outOfRange}`
+  await store.resetIf(key, owner, { kind: 'skipped', to, by, why, identity })
 }

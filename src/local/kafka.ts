@@ -10,6 +10,14 @@ export interface LocalKafka {
   readonly brokers: readonly string[]
   readonly home: string
   readonly server: Server
+  readonly cluster: KafkaCluster
+}
+
+/** How further brokers find a cluster. */
+export interface KafkaCluster {
+  readonly id: string
+  /** `node@host:port` */
+  readonly controller: string
 }
 
 export interface KafkaOptions {
@@ -17,17 +25,27 @@ export interface KafkaOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>
   /** The port of 127.0.0.1 that clients are sent to, where that is another one than the broker's own: of a proxy, for example. */
   readonly advertised?: (port: number) => Promise<number>
+  /** Its number in its cluster. Default 1. */
+  readonly node?: number
+  /** Makes it one more broker of a cluster, rather than a cluster of its own. */
+  readonly joins?: KafkaCluster
+  /** The most memory that it takes for objects, as Java writes it, from `256m`. Default `1g`. */
+  readonly memory?: string
 }
 
-/** Starts a broker that is its own controller (KRaft); resolves when it answers as a cluster of one. */
+/** Starts a broker that is its own controller (KRaft), or one more of a cluster; resolves when it answers as a part of it. */
 export async function startKafka(program: KafkaProgram, options: KafkaOptions = {}): Promise<LocalKafka> {
-  const server = await Server.start(kafkaServer(program, options))
-  return { brokers: [`127.0.0.1:${server.ports[0]}`], home: program.home, server }
+  // A dash in front would be taken for an option.
+  const id = options.joins?.id ?? randomBytes(16).toString('base64url').replace(/^-/, 'A')
+  const server = await Server.start(kafkaServer(program, id, options))
+  const [port, controllerPort] = server.ports
+  const controller = options.joins?.controller ?? `${nodeOf(options)}@127.0.0.1:${controllerPort}`
+  return { brokers: [`127.0.0.1:${port}`], home: program.home, server, cluster: { id, controller } }
 }
 
-function kafkaServer({ java, home }: KafkaProgram, options: KafkaOptions): ServerKind {
-  // A dash in front would be taken for an option.
-  const cluster = randomBytes(16).toString('base64url').replace(/^-/, 'A')
+const nodeOf = ({ node = 1 }: KafkaOptions) => node
+
+function kafkaServer({ java, home }: KafkaProgram, cluster: string, options: KafkaOptions): ServerKind {
   const classes = ['-cp', join(home, '*')]
   const quick = [
     '-XX:+UseSerialGC',
@@ -51,7 +69,7 @@ function kafkaServer({ java, home }: KafkaProgram, options: KafkaOptions): Serve
         command: java,
         args: [
           '-Xms256m',
-          '-Xmx1g',
+          `-Xmx${options.memory ?? '1g'}`,
           '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
           ...classes,
           'kafka.Kafka',
@@ -60,7 +78,7 @@ function kafkaServer({ java, home }: KafkaProgram, options: KafkaOptions): Serve
         cwd: folder,
       }
     },
-    ready: ([port]) => ready(`127.0.0.1:${port}`),
+    ready: ([port]) => ready(`127.0.0.1:${port}`, nodeOf(options)),
   }
 }
 
@@ -72,11 +90,14 @@ function properties(
   advertised: number,
   options: KafkaOptions,
 ): string {
+  const { joins } = options
+  const node = nodeOf(options)
+  const listener = `PLAINTEXT://127.0.0.1:${port}`
   const settings = {
-    'process.roles': 'broker,controller',
-    'node.id': 1,
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    'process.roles': joins ? 'broker' : 'broker,controller',
+    'node.id': node,
+    'controller.quorum.voters': joins?.controller ?? `${node}@127.0.0.1:${controllerPort}`,
+    listeners: joins ? listener : `${listener},CONTROLLER://127.0.0.1:${controllerPort}`,
     'advertised.listeners': `PLAINTEXT://127.0.0.1:${advertised}`,
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
@@ -106,7 +127,7 @@ function properties(
     .join('')
 }
 
-async function ready(broker: string): Promise<void> {
+async function ready(broker: string, node: number): Promise<void> {
   const admin = new Kafka({
     brokers: [broker],
     logLevel: logLevel.NOTHING,
@@ -117,7 +138,7 @@ async function ready(broker: string): Promise<void> {
   try {
     await admin.connect()
     const { brokers } = await admin.describeCluster()
-    if (brokers.length === 0) throw new Error('the broker has not joined its controller yet')
+    if (!brokers.some(({ nodeId }) => nodeId === node)) throw new Error('the broker has not joined its controller yet')
   } finally {
     await admin.disconnect()
   }

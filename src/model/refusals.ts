@@ -46,6 +46,25 @@ export function positionOfEarlierStream(
   return lost(key, position, text)
 }
 
+/** The log has lost messages that a group had handled, and may hold others in their place: as after an unclean election of a leader. */
+export class TruncatedLog extends TidemarkError {
+  /** What happened to the log, for the history of positions. */
+  readonly why: string
+
+  /** @param at up to where the log is the one that was handled; null where nobody can tell */
+  constructor(
+    key: PartitionKey,
+    position: bigint,
+    readonly at: bigint | null,
+  ) {
+    const where = at === null ? 'somewhere' : `at offset ${at},`
+    const why = `the log was cut ${where} before position ${position}: messages that were handled are lost, and others may have taken their offsets`
+    const { code, message, place } = lost(key, position, why, at ?? 'first')
+    super(code, message, { place })
+    this.why = why
+  }
+}
+
 /** Somebody names a partition that there is not. */
 export function noSuchPartition({ stream, partition }: Place, there: string): TidemarkError {
   return new TidemarkError('UNKNOWN_CONSUMER', `${stream} has no partition ${partition}; it has ${there}`, {
@@ -84,9 +103,9 @@ function what({ first, head }: Held): string {
   return `holds offsets ${first} to ${head - 1n}, and the next one is ${head}`
 }
 
-function lost(key: PartitionKey, position: bigint, why: string): TidemarkError {
+function lost(key: PartitionKey, position: bigint, why: string, to: bigint | 'first' = 'first'): TidemarkError {
   const { group, stream, partition } = key
-  const text = `${describePartition(key)}, group ${group}: ${why}. Choose where to resume: ${reset(key, 'first')}`
+  const text = `${describePartition(key)}, group ${group}: ${why}. Choose where to resume: ${reset(key, to)}`
   return new TidemarkError('OUT_OF_RANGE', text, { place: { group, stream, partition, offset: String(position) } })
 }
 

@@ -91,6 +91,11 @@ export interface ReadOptions {
    * reads nothing of another one: `next` throws OUT_OF_RANGE.
    */
   readonly identity?: string | null
+  /**
+   * The witness of the chunk that ended exactly at the position (`Chunk.witness`), where it is known; not that of an earlier chunk. A
+   * reader that finds the log to be another one there reads nothing: `next` throws OUT_OF_RANGE.
+   */
+  readonly witness?: string | null
   /** Bytes asked of the log in one fetch; one message larger than that is still delivered. */
   readonly fetchBytes: number
   /** The worker's memory for messages: taken before a fetch, given back by `Chunk.release`. */
@@ -131,6 +136,11 @@ export interface Chunk<V = unknown> {
   readonly bytes: number
   /** The partition's head when the chunk was fetched. */
   readonly head: bigint
+  /**
+   * Tells what lies right before `next` from what another writing of the log may have put there: a short text that only the source
+   * reads, for a later reader from `next`. Absent where the log has no such thing.
+   */
+  readonly witness?: string
   /** Set when the message at `next` can't be decoded. The messages before it are in `messages` and can be handled. */
   readonly poison?: Poison
   /** Gives the chunk's bytes back to the budget; call it once its messages are handled. Safe to call twice. */

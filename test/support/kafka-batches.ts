@@ -32,6 +32,8 @@ export interface BatchOptions {
   readonly producerId?: number | bigint
   readonly transactional?: boolean
   readonly control?: boolean
+  /** Of the leader that wrote it. */
+  readonly epoch?: number
 }
 
 /** A zigzag varint, or a varlong: the wire does not tell one from the other. */
@@ -82,7 +84,7 @@ export function batch(records: readonly TestRecord[], options: BatchOptions = {}
   const header = Buffer.alloc(61)
   header.writeBigInt64BE(base, 0)
   header.writeInt32BE(49 + body.length, 8)
-  header.writeInt32BE(0, 12) // leader epoch
+  header.writeInt32BE(options.epoch ?? 0, 12)
   header.writeInt8(2, 16) // magic
   header.writeInt16BE(attributes, 21)
   header.writeInt32BE(Number(last - base), 23)

@@ -56,10 +56,12 @@ describe('fetches from one broker', () => {
     ends.push(() => fetches.close())
     const answers: [partition: number, records: number | 'nothing' | Error][] = []
     const ask = (partition: number, change: Partial<Ask> = {}, signal = new AbortController().signal) =>
-      void fetches.fetch({ partition, from: 0n, maxBytes: 1_000, expects: 'nothing', ...change }, signal).then(
-        (answer) => answers.push([partition, answer && answer.errorCode === 0 ? answer.records.length : 'nothing']),
-        (error) => answers.push([partition, error]),
-      )
+      void fetches
+        .fetch({ partition, from: 0n, maxBytes: 1_000, leaderEpoch: -1, expects: 'nothing', ...change }, signal)
+        .then(
+          (answer) => answers.push([partition, answer && answer.errorCode === 0 ? answer.records.length : 'nothing']),
+          (error) => answers.push([partition, error]),
+        )
     const request = async (index: number): Promise<Sent> => {
       await waitFor(() => sent.length > index, { what: `request ${index}` })
       return sent[index]!
@@ -111,7 +113,7 @@ describe('fetches from one broker', () => {
     const { fetches, ask, request } = broker(crowd)
     const { signal } = new AbortController()
     const again = fetches
-      .fetch({ partition: 1, from: 0n, maxBytes: 1, expects: 'nothing' }, signal)
+      .fetch({ partition: 1, from: 0n, maxBytes: 1, leaderEpoch: -1, expects: 'nothing' }, signal)
       .then(() => ask(1, { from: 1n }))
     ask(0)
     const first = await request(0)
@@ -259,7 +261,7 @@ describe('fetches from one broker', () => {
     const { fetches, request } = broker(crowd)
     const { signal } = new AbortController()
     const both = [0, 1].map((partition) =>
-      fetches.fetch({ partition, from: 0n, maxBytes: 1_000, expects: 'nothing' }, signal),
+      fetches.fetch({ partition, from: 0n, maxBytes: 1_000, leaderEpoch: -1, expects: 'nothing' }, signal),
     )
     const large = batch([{ offset: 0, value: 'x'.repeat(100_000) }])
     ;(await request(0)).answer([

@@ -4,7 +4,7 @@ import type { BrokerLink } from '../../src/kafka/client/broker-link.js'
 import type { Brokers } from '../../src/kafka/client/brokers.js'
 import type { Address } from '../../src/kafka/client/driver.js'
 import type { LinkPool } from '../../src/kafka/client/link-pool.js'
-import { readTopicId, topicIdRequest } from '../../src/kafka/client/topic-id.js'
+import { readTopic, topicRequest } from '../../src/kafka/client/topic-metadata.js'
 import { GroupOffsets } from '../../src/kafka/store/group-offsets.js'
 import { readNote, writeNote } from '../../src/kafka/store/offset-note.js'
 import { waitFor } from '../support/wait-for.js'
@@ -140,36 +140,52 @@ describe('the note beside an offset', () => {
   )
 })
 
-describe("a topic's id", () => {
+describe("a topic's metadata", () => {
   const id = '0123456789abcdef0123456789abcdef'
   const compact = (text: string) => Buffer.concat([Buffer.of(text.length + 1), Buffer.from(text)])
-  const int32 = Buffer.of(0, 0, 0, 1)
+  const int = (value: number) => {
+    const bytes = Buffer.alloc(4)
+    bytes.writeInt32BE(value)
+    return bytes
+  }
+  const int32 = int(1)
 
   /** A Metadata response of version 10, with a tagged field wherever there may be one. */
   function response({ errorCode = 0, topicId = id, rack = Buffer.of(0) } = {}): Buffer {
     const tagged = Buffer.of(1, 5, 2, 0xff, 0xff)
     const broker = Buffer.concat([int32, compact('b.example'), int32, rack, tagged])
-    const topic = Buffer.concat([Buffer.of(0, errorCode), compact('orders'), Buffer.from(topicId, 'hex'), Buffer.of(0)])
+    const nodes = Buffer.concat([Buffer.of(3), int32, int32])
+    const partition = (leader: number, epoch: number) =>
+      Buffer.concat([Buffer.of(0, 0), int32, int(leader), int(epoch), nodes, nodes, Buffer.of(1), tagged])
+    const partitions = Buffer.concat([Buffer.of(3), partition(7, 300), partition(-1, 4)])
+    const name = Buffer.concat([Buffer.of(0, errorCode), compact('orders')])
+    const topic = Buffer.concat([name, Buffer.from(topicId, 'hex'), Buffer.of(0), partitions])
     const head = Buffer.concat([tagged, int32, Buffer.of(3), broker, broker, compact('cluster'), int32])
     return Buffer.concat([head, Buffer.of(2), topic])
   }
 
-  it('is found behind brokers with and without racks, and tagged fields', () => {
-    expect(readTopicId(response())).toEqual({ errorCode: 0, id })
-    expect(readTopicId(response({ rack: compact('eu-1a') }))).toEqual({ errorCode: 0, id })
+  it('is its id, its brokers with and without racks, and the leaders with their epochs', () => {
+    const broker = { nodeId: 1, host: 'b.example', port: 1 }
+    const found = readTopic(response())
+    expect(found).toMatchObject({ errorCode: 0, id, brokers: [{ ...broker, rack: null }, broker] })
+    expect(found.partitions).toEqual([
+      { partition: 1, leader: 7, epoch: 300 },
+      { partition: 1, leader: -1, epoch: 4 },
+    ])
+    expect(readTopic(response({ rack: compact('eu-1a') }))).toMatchObject({ id, brokers: [{ rack: 'eu-1a' }, broker] })
   })
 
-  it('is none where the cluster gives none', () => {
+  it('has no id where the cluster gives none', () => {
     const topicId = '00'.repeat(16)
-    expect(readTopicId(response({ topicId, errorCode: 3 }))).toEqual({ errorCode: 3, id: null })
+    expect(readTopic(response({ topicId, errorCode: 3 }))).toMatchObject({ errorCode: 3, id: null })
   })
 
   it('is not read from an answer that was cut short', () => {
-    expect(() => readTopicId(response().subarray(0, 60))).toThrow('less than it announced')
+    expect(() => readTopic(response().subarray(0, 60))).toThrow('less than it announced')
   })
 
   it('is asked for by names up to the longest', () => {
-    const longest = topicIdRequest('x'.repeat(249))
+    const longest = topicRequest('x'.repeat(249))
     // 250 is two bytes as a varint.
     expect(longest.subarray(18, 20)).toEqual(Buffer.of(0xfa, 0x01))
     expect(longest).toHaveLength(1 + 1 + 16 + 2 + 249 + 1 + 3 + 1)

@@ -6,6 +6,7 @@ import { readFetchResponse } from '../../src/kafka/source/fetch.js'
 import type { PartitionLink } from '../../src/kafka/source/partition-link.js'
 import { KafkaReader } from '../../src/kafka/source/reader.js'
 import type { TidemarkError } from '../../src/model/errors.js'
+import { TruncatedLog } from '../../src/model/refusals.js'
 import { text } from '../../src/reading/value.js'
 import { SharedBudget } from '../../src/worker/budget.js'
 import { batch, fetchResponse, marker, type TestPartition } from '../support/kafka-batches.js'
@@ -16,23 +17,40 @@ import { waitFor } from '../support/wait-for.js'
 
 type Answer = Partial<TestPartition> | Error | 'throttled'
 
+type Wanted = Omit<Ask, 'partition' | 'leaderEpoch'>
+
 /** A broker that gives the answers it was told, one for each request; behind them, nothing ever comes. */
 class ScriptedLink {
   readonly settings = parseKafka({ brokers: ['b:1'], topic: 'orders', fetchMaxWait: 10, rackId: 'a' })
-  readonly requests: Omit<Ask, 'partition'>[] = []
+  readonly requests: Wanted[] = []
+  /** That of the leader, and where its epochs end. */
+  leaderEpoch = -1
+  ends: { readonly epoch: number; readonly offset: bigint } | null = null
+  readonly questions: number[] = []
+  readonly atFollower = false
   readonly preferred: number[] = []
   moves = 0
   readonly #closed = new AbortController()
 
   constructor(private readonly answers: Answer[]) {}
 
-  async fetch(ask: Omit<Ask, 'partition'>) {
+  async fetch(ask: Wanted) {
     this.requests.push(ask)
     const answer = this.answers.shift()
     if (answer instanceof Error) throw answer
     if (answer === 'throttled') return null
     if (!answer) await sleep(60_000, undefined, { signal: this.#closed.signal })
     return readFetchResponse(fetchResponse([{ partition: 0, highWatermark: 100, ...answer }])).partitions[0]!
+  }
+  async findLeader() {
+    return this.leaderEpoch
+  }
+  async endOf(epoch: number) {
+    this.questions.push(epoch)
+    return this.ends
+  }
+  async epochAt() {
+    return null
   }
   async bounds() {
     return { first: 50n, head: 50n }
@@ -53,11 +71,14 @@ describe('a Kafka reader', () => {
   const readers: KafkaReader<string>[] = []
   afterEach(() => Promise.all(readers.splice(0).map((reader) => reader.close())))
 
-  function reading(answers: Answer[], { from = 0n, fetchBytes = 1_000, signal = new AbortController().signal } = {}) {
+  function reading(
+    answers: Answer[],
+    { from = 0n, fetchBytes = 1_000, signal = new AbortController().signal, witness = null as string | null } = {},
+  ) {
     const link = new ScriptedLink(answers)
     const budget = new SharedBudget(1_000_000)
     const log = silentLog()
-    const options = readOptions('orders', { fetchBytes, budget, signal })
+    const options = readOptions('orders', { fetchBytes, budget, signal, witness })
     const reader = new KafkaReader(from, options, link as unknown as PartitionLink, text(), log)
     readers.push(reader)
     const next = (maxMessages = 100) => reader.next({ maxMessages, waitMs: 5_000 })
@@ -204,6 +225,76 @@ describe('a Kafka reader', () => {
     } finally {
       virtualTime.end()
     }
+  })
+
+  describe('whose leader changes', () => {
+    const of = (epoch: number, from: number, count: number) =>
+      batch(
+        Array.from({ length: count }, (_, i) => ({ offset: from + i, value: `m${from + i}` })),
+        { epoch },
+      )
+
+    it('asks the new one about the last epoch that it read, and reads on', async () => {
+      const { next, link } = reading([{ records: of(5, 0, 3) }, { errorCode: 74 }, { records: of(6, 3, 2) }])
+      link.leaderEpoch = 5
+      await next()
+      link.leaderEpoch = 6
+      link.ends = { epoch: 5, offset: 3n }
+      expect(values(await next())).toEqual(['m3', 'm4'])
+      expect(link.questions).toEqual([5])
+    })
+
+    it('stops where the new one lacks what it read, once that was said again, and says where the log was cut', async () => {
+      const { next, link } = reading([{ records: of(5, 0, 9) }, { errorCode: 74 }, { records: of(6, 9, 2) }])
+      link.leaderEpoch = 5
+      await next()
+      link.leaderEpoch = 6
+      link.ends = { epoch: 5, offset: 4n }
+      const error = await next().catch((error) => error)
+      expect(error).toBeInstanceOf(TruncatedLog)
+      expect(error).toMatchObject({ code: 'OUT_OF_RANGE', at: 4n, place: { group: 'readers', offset: '9' } })
+      expect(error.message).toBe(
+        'orders[0], group readers: the log was cut at offset 4, before position 9: messages that were handled are lost, ' +
+          'and others may have taken their offsets. Choose where to resume: ' +
+          'tidemark reset --group readers --stream orders --partition 0 --to 4',
+      )
+      expect(link.questions).toHaveLength(4)
+    })
+
+    it('asks at its start about what an earlier reader has read', async () => {
+      const { next, link } = reading([{ records: of(6, 9, 2) }], { from: 9n, witness: 'e5' })
+      link.leaderEpoch = 6
+      link.ends = { epoch: 5, offset: 4n }
+      await expect(next()).rejects.toMatchObject({ code: 'OUT_OF_RANGE', at: 4n })
+    })
+
+    it('does not believe in a leader from before, however often brokers name it', async () => {
+      virtualTime.begin()
+      try {
+        const { reader, link } = reading([{ records: of(6, 9, 2) }], { from: 9n, witness: 'e7' })
+        link.leaderEpoch = 6
+        const read = reader.next({ maxMessages: 1, waitMs: 60_000 }).catch((error: TidemarkError) => error)
+        expect(await virtualTime.until(read)).toMatchObject({ code: 'OUT_OF_RANGE', at: null })
+        expect(link.moves).toBe(8)
+        expect(link.requests).toEqual([])
+      } finally {
+        virtualTime.end()
+      }
+    })
+
+    it('tells with each chunk which epoch wrote what lies right before its end', async () => {
+      const set = Buffer.concat([of(3, 0, 2), of(5, 2, 1), batch([], { base: 3, last: 9, epoch: 7 })])
+      const { next } = reading([{ records: set }])
+      expect(await next(1)).toMatchObject({ next: 1n, witness: 'e3' })
+      expect(await next(1)).toMatchObject({ next: 2n, witness: 'e3' })
+      expect(await next(2)).toMatchObject({ next: 10n, witness: 'e7' })
+    })
+
+    it('tells of the epoch in front of a message that can not be decoded', async () => {
+      const damaged = batch([{ offset: 2, value: 'x' }], { epoch: 5, compress: (whole) => whole.subarray(0, -1) })
+      const { next } = reading([{ records: Buffer.concat([of(3, 0, 2), damaged]) }])
+      expect(await next()).toMatchObject({ next: 2n, witness: 'e3', poison: { next: 3n } })
+    })
   })
 
   it('goes to the replica that the leader names', async () => {

@@ -1,6 +1,13 @@
 import { type Address, type Connector, ownRequest, type RequestName, request, speaks, type Wire } from './driver.js'
+import {
+  type EpochEnd,
+  type EpochQuestion,
+  epochEndsRequest,
+  epochEndsVersion,
+  readEpochEnds,
+} from './leader-epochs.js'
 import type { KafkaSettings } from './options.js'
-import { readTopicId, type TopicId, topicIdRequest, topicIdVersion } from './topic-id.js'
+import { noEpoch, readTopic, type TopicMetadata, topicRequest, topicVersion } from './topic-metadata.js'
 
 /** The Fetch version whose layout fetch.ts reads; brokers have it since Kafka 2.3. KIP-392. */
 const fetchVersion = 11
@@ -15,10 +22,19 @@ export interface FetchRequest {
   readonly maxBytes: number
   /** Where the reader stands, for brokers that name a nearer replica; empty to be answered by the leader. */
   readonly rackId: string
-  readonly partitions: readonly { readonly partition: number; readonly from: bigint; readonly maxBytes: number }[]
+  readonly partitions: readonly FetchedFrom[]
 }
 
-export interface TopicMetadata {
+interface FetchedFrom {
+  readonly partition: number
+  readonly from: bigint
+  readonly maxBytes: number
+  /** The leader's epoch, as far as it is known: a broker with another one refuses. KIP-320. */
+  readonly leaderEpoch?: number
+}
+
+/** What kafkajs tells of a topic. */
+export interface ClusterMetadata {
   readonly brokers: readonly (Address & { readonly nodeId: number })[]
   readonly topicMetadata: readonly {
     readonly topicErrorCode: number
@@ -90,8 +106,9 @@ export class BrokerLink {
       topics: [
         {
           topic,
-          partitions: partitions.map(({ partition, from, maxBytes }) => ({
+          partitions: partitions.map(({ partition, from, maxBytes, leaderEpoch = noEpoch }) => ({
             partition,
+            currentLeaderEpoch: leaderEpoch,
             fetchOffset: String(from),
             maxBytes,
           })),
@@ -112,7 +129,7 @@ export class BrokerLink {
   }
 
   /** Brokers and partitions, with every error code as it is. */
-  metadata(topic: string): Promise<TopicMetadata> {
+  metadata(topic: string): Promise<ClusterMetadata> {
     const { request: metadata, response } = request(this.wire, 'Metadata', {
       topics: [topic],
       allowAutoTopicCreation: false,
@@ -120,11 +137,27 @@ export class BrokerLink {
     return this.#send(metadata, response.decode)
   }
 
-  /** The topic's id, null where the broker is too old to know one. */
-  async topicId(topic: string): Promise<TopicId> {
-    if (!speaks(this.wire, 'Metadata', topicIdVersion)) return { errorCode: 0, id: null }
-    const metadata = ownRequest('Metadata', topicIdVersion, topicIdRequest(topic))
-    return this.#send<TopicId>(metadata, async (raw) => readTopicId(raw))
+  /** A topic and its leaders. The topic's id is null, and all epochs are unknown, where the broker is too old for them. */
+  async topic(topic: string): Promise<TopicMetadata> {
+    if (speaks(this.wire, 'Metadata', topicVersion)) {
+      const metadata = ownRequest('Metadata', topicVersion, topicRequest(topic))
+      return this.#send<TopicMetadata>(metadata, async (raw) => readTopic(raw))
+    }
+    const { brokers, topicMetadata } = await this.metadata(topic)
+    const { topicErrorCode, partitionMetadata } = topicMetadata[0]!
+    const partitions = partitionMetadata.map(({ partitionId, leader }) => ({
+      partition: partitionId,
+      leader,
+      epoch: noEpoch,
+    }))
+    return { errorCode: topicErrorCode, id: null, brokers, partitions }
+  }
+
+  /** Where epochs end in the logs that the broker leads; null where the broker is too old to say. */
+  async epochEnds(topic: string, questions: readonly EpochQuestion[]): Promise<EpochEnd[] | null> {
+    if (!speaks(this.wire, 'OffsetForLeaderEpoch', epochEndsVersion)) return null
+    const ends = ownRequest('OffsetForLeaderEpoch', epochEndsVersion, epochEndsRequest(topic, questions))
+    return this.#send<EpochEnd[]>(ends, async (raw) => readEpochEnds(raw))
   }
 
   /** Offsets by time: -2 the first, -1 the head, otherwise the first at or after that time (-1 when there is none). */

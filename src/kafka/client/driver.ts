@@ -24,6 +24,10 @@ export interface Address {
   readonly rack?: string | null
 }
 
+export interface BrokerAddress extends Address {
+  readonly nodeId: number
+}
+
 /** One of kafkajs's broker objects, over one socket. */
 export interface Broker {
   connect(): Promise<void>
@@ -106,18 +110,21 @@ export type RequestName =
   | 'DescribeGroups'
   | 'ListGroups'
 
+/** What Tidemark encodes itself, or has kafkajs encode. */
+export type SpokenName = RequestName | 'OffsetForLeaderEpoch'
+
 /** A request in the newest version that both sides know. */
 export function request({ broker }: Wire, name: RequestName, args: object): Request {
   return broker.lookupRequest(apiKeys[name], protocol.requests[name])(args)
 }
 
-export function speaks({ broker }: Wire, name: RequestName, version: number): boolean {
+export function speaks({ broker }: Wire, name: SpokenName, version: number): boolean {
   const spoken = broker.versions[apiKeys[name]]
   return spoken !== undefined && spoken.minVersion <= version && version <= spoken.maxVersion
 }
 
 /** A request of a version that kafkajs knows nothing of. `body` is all that follows its header, of version 1. */
-export function ownRequest(name: RequestName, version: number, body: Buffer): object {
+export function ownRequest(name: SpokenName, version: number, body: Buffer): object {
   // What kafkajs looks at in one of its encoders.
   return {
     apiKey: apiKeys[name],

@@ -20,6 +20,6 @@ declare module 'kafkajs/src/protocol/requests/index.js' {
   export const requests: Readonly<Record<import('./driver.js').RequestName, unknown>>
 }
 declare module 'kafkajs/src/protocol/requests/apiKeys.js' {
-  const apiKeys: Readonly<Record<import('./driver.js').RequestName, number>>
+  const apiKeys: Readonly<Record<import('./driver.js').SpokenName, number>>
   export default apiKeys
 }

@@ -1,15 +1,13 @@
 import { Brokers } from './brokers.js'
-import type { Address } from './driver.js'
+import type { BrokerAddress } from './driver.js'
 import { codeError } from './failures.js'
 import type { Links } from './link-pool.js'
 import type { KafkaSettings } from './options.js'
-
-export interface BrokerAddress extends Address {
-  readonly nodeId: number
-}
+import { noEpoch } from './topic-metadata.js'
 
 interface Topic {
   readonly partitions: readonly number[]
+  readonly epochs: ReadonlyMap<number, number>
   readonly leaders: ReadonlyMap<number, BrokerAddress>
   readonly brokers: ReadonlyMap<number, BrokerAddress>
 }
@@ -46,6 +44,11 @@ export class Leaders {
     return topic.leaders.get(partition) ?? null
   }
 
+  /** The epoch of that leader; -1 where the cluster does not say. */
+  epochOf(partition: number): number {
+    return this.#known?.epochs.get(partition) ?? noEpoch
+  }
+
   /** Whether the topic had such a partition when the cluster was last asked. */
   has(partition: number): boolean {
     return this.#known?.partitions.includes(partition) ?? false
@@ -57,17 +60,20 @@ export class Leaders {
   }
 
   async #look(): Promise<Topic> {
-    const { brokers, topicMetadata } = await this.brokers.ask((link) => link.metadata(this.settings.topic))
-    const { topicErrorCode, partitionMetadata } = topicMetadata[0]!
-    if (topicErrorCode !== 0) throw codeError(topicErrorCode, this.settings)
+    const { errorCode, brokers, partitions } = await this.brokers.ask((link) => link.topic(this.settings.topic))
+    if (errorCode !== 0) throw codeError(errorCode, this.settings)
     const addresses = new Map(brokers.map((broker) => [broker.nodeId, broker]))
     const leaders = new Map<number, BrokerAddress>()
-    for (const { partitionId, leader } of partitionMetadata) {
+    for (const { partition, leader } of partitions) {
       const address = addresses.get(leader)
-      if (address) leaders.set(partitionId, address)
+      if (address) leaders.set(partition, address)
     }
-    const partitions = partitionMetadata.map(({ partitionId }) => partitionId).sort((a, b) => a - b)
-    this.#known = { partitions, leaders, brokers: addresses }
+    this.#known = {
+      partitions: partitions.map(({ partition }) => partition).sort((a, b) => a - b),
+      leaders,
+      epochs: new Map(partitions.map(({ partition, epoch }) => [partition, epoch])),
+      brokers: addresses,
+    }
     this.brokers.know(brokers)
     return this.#known
   }

@@ -5,6 +5,8 @@ export interface Ask {
   readonly partition: number
   readonly from: bigint
   readonly maxBytes: number
+  /** That of the partition's leader, -1 where it is not known: a broker that knows another one refuses. */
+  readonly leaderEpoch: number
   /**
    * - `unseen`  nobody has asked yet how far the partition goes
    * - `more`    there is something at `from`

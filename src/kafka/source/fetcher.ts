@@ -1,15 +1,24 @@
 import { TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
 import { pauseFor } from '../../model/pause.js'
-import { corruptData, positionOfEarlierStream, positionOutOfRange, readingStopped } from '../../model/refusals.js'
+import {
+  corruptData,
+  positionOfEarlierStream,
+  positionOutOfRange,
+  readingStopped,
+  TruncatedLog,
+} from '../../model/refusals.js'
 import type { ByteLoan, Log, ReadOptions } from '../../ports/index.js'
 import { Outage } from '../../reading/outage.js'
 import { readerMeaningOf } from '../client/error-codes.js'
 import { codeError } from '../client/failures.js'
+import { noEpoch } from '../client/topic-metadata.js'
 import type { FetchedPartition } from './fetch.js'
+import { LeaderOutdated, LogCheck } from './log-check.js'
 import { NextAsk } from './next-ask.js'
 import type { PartitionLink } from './partition-link.js'
 import { DamagedBatch, type RecordBatch, readBatches } from './record-batch.js'
+import type { Reached, Truncation } from './truncation.js'
 import { visibleBatches } from './visible.js'
 
 /** What one fetch brought: unpacked batches, paid for with a loan from the worker's memory. */
@@ -37,6 +46,7 @@ interface Tries {
 export class Fetcher {
   readonly #outage: Outage
   readonly #ask: NextAsk
+  readonly #check: LogCheck
 
   constructor(
     private readonly link: PartitionLink,
@@ -48,24 +58,25 @@ export class Fetcher {
     const { key, fetchBytes } = options
     this.#outage = new Outage(log, { ...key }, `reading ${describePartition(key)}`)
     this.#ask = new NextAsk(fetchBytes)
+    this.#check = new LogCheck(link)
   }
 
   /**
-   * Waits until there is something at `from`, and returns it; null when the reader ends.
+   * Waits until there is something at the position, and returns it; null when the reader ends.
    *
    * @throws TidemarkError OUT_OF_RANGE, CORRUPT_DATA, STREAM_NOT_FOUND or AUTH_FAILED
    */
-  async fetch(from: bigint): Promise<Fetched | null> {
+  async fetch(reached: Reached): Promise<Fetched | null> {
     const { signal, budget } = this.options
     const tries: Tries = { final: 0, damaged: 0 }
     this.#ask.begin()
     let loan: ByteLoan | null = null
     try {
       while (!signal.aborted) {
-        const wanted = this.#ask.maxBytes(from)
+        const wanted = this.#ask.maxBytes(reached.position)
         if (loan) loan.resize(wanted)
         else loan = await budget.take(wanted, signal)
-        const got = await this.#try(from, wanted, tries)
+        const got = await this.#try(reached, wanted, tries)
         if (signal.aborted) return null
         if (got instanceof TidemarkError) throw got
         if (!got) continue
@@ -84,18 +95,23 @@ export class Fetcher {
   }
 
   /** One request: what it brought, null to try again, or the error that ends the reading. */
-  async #try(from: bigint, wanted: number, tries: Tries): Promise<Omit<Fetched, 'loan'> | TidemarkError | null> {
+  async #try(reached: Reached, wanted: number, tries: Tries): Promise<Omit<Fetched, 'loan'> | TidemarkError | null> {
     const { signal } = this.options
+    const from = reached.position
     try {
+      const check = this.#check.before(reached)
+      if (check !== null) await this.#whole(check, from, tries)
       const answer = await this.link.fetch({ from, maxBytes: wanted, expects: this.#ask.expects(from) })
       if (!answer || signal.aborted) return null
       if (answer.errorCode !== 0) throw await this.#refusal(answer, from, tries)
       // A topic may have been deleted and created again while nobody answered, and may be longer than what was handled.
       if (this.#outage.interrupted && (await this.#recreated()))
         throw positionOfEarlierStream(this.options.key, from, 'topic')
+      const { batches, rest } = readBatches(answer.records)
+      const doubt = this.#check.after(reached, batches[0]?.leaderEpoch ?? noEpoch)
+      if (doubt !== null) await this.#whole(doubt, from, tries)
       tries.final = 0
       this.#ask.answered(this.link.settings.readUncommitted ? answer.highWatermark : answer.lastStableOffset)
-      const { batches, rest } = readBatches(answer.records)
       this.#outage.worked()
       if (batches.length > 0) return { batches, visible: this.#visible(batches, answer), head: answer.highWatermark }
       this.#ask.cameEmpty(from, rest)
@@ -131,6 +147,19 @@ export class Fetcher {
     if (readerMeaningOf(errorCode) === 'range' && ++tries.final > rangePatience)
       return positionOutOfRange(key, from, await this.link.bounds())
     return codeError(errorCode, this.link.settings, key.partition)
+  }
+
+  /** Throws when the log was cut below what was read. Believed, too, only when brokers have said so several times. */
+  async #whole(check: Promise<Truncation | null>, from: bigint, tries: Tries): Promise<void> {
+    const cut = await check.catch((error) => {
+      if (error instanceof LeaderOutdated && ++tries.final > patience) return { at: null }
+      throw error
+    })
+    if (!cut) return
+    const { key } = this.options
+    const truncated = new TruncatedLog(key, from, cut.at)
+    if (++tries.final <= rangePatience) throw new TidemarkError('UNREACHABLE', truncated.message)
+    throw (await this.#recreated()) ? positionOfEarlierStream(key, from, 'topic') : truncated
   }
 
   async #recreated(): Promise<boolean> {

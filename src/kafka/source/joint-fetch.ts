@@ -12,7 +12,7 @@ export interface JointFetch {
 }
 
 export function requestOf({ asks, maxWaitMs }: JointFetch, rackId: string) {
-  const partitions = asks.map(({ ask: { partition, from, maxBytes } }) => ({ partition, from, maxBytes }))
+  const partitions = asks.map(({ ask: { expects: _, ...wanted } }) => wanted)
   const sum = partitions.reduce((bytes, { maxBytes }) => bytes + maxBytes, 0)
   const maxBytes = partitions.length === 1 ? sum : Math.min(sum, jointBytes)
   return { maxWaitMs, maxBytes, rackId, partitions }

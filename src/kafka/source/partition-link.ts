@@ -1,15 +1,22 @@
 import type { Bounds } from '../../ports/index.js'
+import type { BrokerAddress } from '../client/driver.js'
+import type { EpochEnd } from '../client/leader-epochs.js'
 import type { Leaders } from '../client/leaders.js'
 import type { KafkaSettings } from '../client/options.js'
+import { noEpoch } from '../client/topic-metadata.js'
 import type { Ask } from './ask.js'
 import type { BrokerFetches } from './broker-fetches.js'
+import type { Epochs } from './epochs.js'
 import type { FetchedPartition } from './fetch.js'
 import type { FetchLinks } from './fetch-links.js'
+import type { CheckedLink } from './log-check.js'
 import type { Offsets } from './offsets.js'
 
 /** One reader's way to whichever broker leads its partition now. */
-export class PartitionLink {
+export class PartitionLink implements CheckedLink {
   #broker: BrokerFetches | null = null
+  #leader: BrokerAddress | null = null
+  #leaderEpoch = noEpoch
   #replica: number | null = null
   readonly #end = new AbortController()
 
@@ -17,6 +24,7 @@ export class PartitionLink {
     private readonly links: FetchLinks,
     private readonly leaders: Leaders,
     private readonly offsets: Offsets,
+    private readonly epochs: Epochs,
     private readonly partition: number,
   ) {}
 
@@ -30,10 +38,34 @@ export class PartitionLink {
    *
    * @throws TidemarkError UNREACHABLE, AUTH_FAILED or STREAM_NOT_FOUND
    */
-  async fetch(ask: Omit<Ask, 'partition'>): Promise<FetchedPartition | null> {
+  async fetch(ask: Omit<Ask, 'partition' | 'leaderEpoch'>): Promise<FetchedPartition | null> {
     const broker = await this.#find()
     this.#end.signal.throwIfAborted()
-    return broker.fetch({ ...ask, partition: this.partition }, this.#end.signal)
+    return broker.fetch({ ...ask, partition: this.partition, leaderEpoch: this.#leaderEpoch }, this.#end.signal)
+  }
+
+  get leaderEpoch(): number | null {
+    return this.#broker && this.#leaderEpoch
+  }
+
+  /** @throws as `fetch` */
+  async findLeader(): Promise<number> {
+    await this.#find()
+    return this.#leaderEpoch
+  }
+
+  get atFollower(): boolean {
+    return this.#replica !== null
+  }
+
+  async endOf(epoch: number): Promise<EpochEnd | null> {
+    await this.#find()
+    return this.epochs.endOf(this.#leader!, this.#question(epoch))
+  }
+
+  async epochAt(offset: bigint): Promise<number | null> {
+    await this.#find()
+    return this.epochs.at(this.#leader!, this.#question(noEpoch), offset)
   }
 
   /** @throws TidemarkError UNREACHABLE, AUTH_FAILED or STREAM_NOT_FOUND */
@@ -65,13 +97,19 @@ export class PartitionLink {
   async #find(): Promise<BrokerFetches> {
     if (this.#broker) return this.#broker
     const replica = this.#replica === null ? null : this.leaders.broker(this.#replica)
-    const address = replica ?? (await this.leaders.of(this.partition))
-    if (!address) throw new Error(`partition ${this.partition} has no leader at the moment`)
-    const broker = this.links.to(address)
+    const leader = await this.leaders.of(this.partition)
+    if (!leader) throw new Error(`partition ${this.partition} has no leader at the moment`)
+    this.#leader = leader
+    this.#leaderEpoch = this.leaders.epochOf(this.partition)
+    const broker = this.links.to(replica ?? leader)
     if (this.#end.signal.aborted) return broker
     broker.join(this)
     this.#broker = broker
     return broker
+  }
+
+  #question(epoch: number) {
+    return { partition: this.partition, leaderEpoch: this.#leaderEpoch, epoch }
   }
 
   #leave(): void {

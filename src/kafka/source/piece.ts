@@ -8,6 +8,8 @@ export class Piece extends Lent {
   readonly head: bigint
   /** Where the log goes on behind the fetch. */
   readonly nextOffset: bigint
+  /** The leader epoch of its last batch. */
+  readonly lastEpoch: number
   readonly #batches: RecordBatch[]
   #cursor: RecordCursor | null = null
   /** Where the log goes on behind the batch in hand. */
@@ -16,7 +18,9 @@ export class Piece extends Lent {
   constructor(fetched: Fetched) {
     super(fetched.loan)
     this.head = fetched.head
-    this.nextOffset = fetched.batches.at(-1)!.nextOffset
+    const last = fetched.batches.at(-1)!
+    this.nextOffset = last.nextOffset
+    this.lastEpoch = last.leaderEpoch
     this.#batches = fetched.batches.filter((batch) => fetched.visible.has(batch)).reverse()
   }
 

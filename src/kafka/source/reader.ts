@@ -5,9 +5,11 @@ import type { Chunk, Log, Message, Poison, Reader, ReadOptions } from '../../por
 import { FetchAhead } from '../../reading/fetch-ahead.js'
 import type { Origin } from '../../reading/message.js'
 import { undecodable, type ValueCodec, type ValueInfo } from '../../reading/value.js'
+import { epochIn, witnessOf } from './epoch-witness.js'
 import { Fetcher } from './fetcher.js'
 import type { PartitionLink } from './partition-link.js'
 import { Piece } from './piece.js'
+import type { RecordBatch } from './record-batch.js'
 import { type MessageBatch, RecordMessage } from './record-message.js'
 import type { RawRecord } from './records.js'
 
@@ -19,6 +21,8 @@ export class KafkaReader<V> implements Reader<V> {
   #current: Piece | null = null
   readonly #ahead = new FetchAhead(() => this.#fetch())
   #position: bigint
+  /** The leader epoch of what lies right before the position; -1 where it is not known. */
+  #epoch: number
   readonly #onAbort = () => void this.close()
 
   constructor(
@@ -31,6 +35,7 @@ export class KafkaReader<V> implements Reader<V> {
     identity?: () => Promise<string | null>,
   ) {
     this.#position = from
+    this.#epoch = epochIn(options.witness)
     this.#origin = { ...options.key, replay: options.replay }
     this.#fetcher = new Fetcher(link, { ...options, signal: this.#stop.signal }, log, identity)
     if (options.signal.aborted) this.#onAbort()
@@ -74,7 +79,7 @@ export class KafkaReader<V> implements Reader<V> {
   }
 
   async #fetch(): Promise<Piece | null> {
-    const fetched = await this.#fetcher.fetch(this.#position)
+    const fetched = await this.#fetcher.fetch({ position: this.#position, epoch: this.#epoch })
     return fetched && new Piece(fetched)
   }
 
@@ -85,6 +90,8 @@ export class KafkaReader<V> implements Reader<V> {
     let poison: Poison | undefined
     let bytes = 0
     let place: MessageBatch | undefined
+    /** That of the last message. */
+    let batch: RecordBatch | undefined
     /** Records of the batch in hand that lie before the position. */
     let before = 0
     const info = infoOf(this.options.key, piece)
@@ -114,6 +121,7 @@ export class KafkaReader<V> implements Reader<V> {
           bytes += record.valueEnd - record.valueStart
         }
         messages.push(new RecordMessage(place, record, value as V))
+        batch = record.batch
       }
     } catch (error) {
       // The records behind a damaged one can't be found: the next that can be read is in the next batch.
@@ -125,11 +133,25 @@ export class KafkaReader<V> implements Reader<V> {
       }
     }
     let next = poison?.error.code === 'UNDECODABLE' ? info.offset : nextOf(messages, from)
+    if (batch) this.#epoch = batch.leaderEpoch
     if (poison) piece.end()
-    else if (piece.finish()) next = piece.nextOffset > next ? piece.nextOffset : next
+    else if (piece.finish()) {
+      next = piece.nextOffset > next ? piece.nextOffset : next
+      this.#epoch = piece.lastEpoch
+    }
     this.#position = next
+    const witness = witnessOf(this.#epoch)
     const release = piece.lend()
-    return { from, next, messages, bytes, head: piece.head, release, ...(poison ? { poison } : {}) }
+    return {
+      from,
+      next,
+      messages,
+      bytes,
+      head: piece.head,
+      release,
+      ...(poison && { poison }),
+      ...(witness && { witness }),
+    }
   }
 
   #decode(record: RawRecord, info: ValueInfo): V {

@@ -10,6 +10,8 @@ export interface RecordBatch {
   readonly baseOffset: bigint
   /** Where the log goes on behind it. Compaction may have removed its last records, or all of them; this stays. */
   readonly nextOffset: bigint
+  /** Of the leader that wrote it; -1 where brokers did not know epochs yet. */
+  readonly leaderEpoch: number
   readonly count: number
   readonly baseTimestamp: number
   /** Set when the topic stamps messages itself (LogAppendTime): the time of all of the batch's records. */
@@ -33,6 +35,7 @@ export class DamagedBatch extends Error {
 }
 
 const lengthEnd = 12
+const epochAt = 12
 const magicAt = 16
 const headerEnd = 61
 const crcEnd = 21
@@ -67,6 +70,12 @@ export function readBatches(records: Buffer): RecordSet {
   return { batches, rest: records.length - at }
 }
 
+/** The leader epoch of a record set's first batch, where that batch holds an offset; otherwise null. */
+export function epochAround(offset: bigint, records: Buffer): number | null {
+  if (records.length < crcEnd || records.readInt8(magicAt) !== 2) return null
+  return records.readBigInt64BE(0) <= offset ? records.readInt32BE(epochAt) : null
+}
+
 function readBatch(batch: Buffer): RecordBatch {
   const baseOffset = batch.readBigInt64BE(0)
   const magic = batch.length > magicAt ? batch.readInt8(magicAt) : 2
@@ -86,6 +95,7 @@ function readBatch(batch: Buffer): RecordBatch {
   return {
     baseOffset,
     nextOffset: baseOffset + BigInt(batch.readInt32BE(23)) + 1n,
+    leaderEpoch: batch.readInt32BE(epochAt),
     count: batch.readInt32BE(57),
     baseTimestamp: Number(batch.readBigInt64BE(27)),
     logAppendTime: attributes & 0b1000 ? maxTimestamp : null,

@@ -10,6 +10,7 @@ import { LinkPool } from '../client/link-pool.js'
 import { type KafkaOptions, parseKafka, secretsIn } from '../client/options.js'
 import { SharedLinks } from '../client/shared-links.js'
 import { GroupOffsets } from '../store/group-offsets.js'
+import { Epochs } from './epochs.js'
 import { FetchLinks } from './fetch-links.js'
 import { Offsets } from './offsets.js'
 import { PartitionLink } from './partition-link.js'
@@ -51,6 +52,7 @@ class KafkaClient<V> implements SourceClient<V> {
   readonly #fetches: FetchLinks
   readonly #leaders: Leaders
   readonly #offsets: Offsets
+  readonly #epochs: Epochs
   readonly #watcher: Watcher
   readonly #readers = new Set<KafkaReader<V>>()
   #identity: Promise<string | null> | null = null
@@ -67,6 +69,7 @@ class KafkaClient<V> implements SourceClient<V> {
     this.#fetches = new FetchLinks(connector, log)
     this.#leaders = new Leaders(this.#links, settings)
     this.#offsets = new Offsets(this.#links, this.#leaders, settings)
+    this.#epochs = new Epochs(this.#links, settings)
     this.#watcher = new Watcher(this.#polls, this.#leaders, this.#offsets, settings, log)
     if (settings.groupOffsets) this.groupOffsets = GroupOffsets.over(this.#links, this.#leaders.brokers, settings)
   }
@@ -98,13 +101,13 @@ class KafkaClient<V> implements SourceClient<V> {
 
   async #topicId(): Promise<string | null> {
     const { settings } = this.connector
-    const { errorCode, id } = await this.#leaders.brokers.ask((link) => link.topicId(settings.topic))
+    const { errorCode, id } = await this.#leaders.brokers.ask((link) => link.topic(settings.topic))
     if (id === null && errorCode !== 0) throw codeError(errorCode, settings)
     return id
   }
 
   read(from: bigint, options: ReadOptions): Reader<V> {
-    const link = new PartitionLink(this.#fetches, this.#leaders, this.#offsets, options.key.partition)
+    const link = new PartitionLink(this.#fetches, this.#leaders, this.#offsets, this.#epochs, options.key.partition)
     const closed = (reader: KafkaReader<V>) => this.#readers.delete(reader)
     const reader = new KafkaReader(from, options, link, this.codec, this.log, closed, () => this.identity())
     if (!options.signal.aborted) this.#readers.add(reader)

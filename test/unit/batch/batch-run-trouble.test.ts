@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { ConsumerRuntime } from '../../../activities/runtime.js'
 import { TidemarkError } from '../../../src/model/errors.js'
+import { TruncatedLog } from '../../../src/model/refusals.js'
 import type { Message, ProgressLog } from '../../../src/ports/index.js'
 import { batchGround, byPartition, name } from '../../support/batch-ground.js'
 import { claimFrom } from '../../support/claim.js'
@@ -191,6 +193,72 @@ describe('a partition that can not go on', () => {
     begin(await own({ 0: 9, 1: 1 }))
     await pass(1)
     expect(told).toMatchObject([{ partition: 0, end: 'reopen', to: '4' }])
+  })
+
+  describe('since the log was cut', () => {
+    const cut = (at: bigint | null) => new TruncatedLog({ ...name, partition: 0 }, 4n, at)
+    const skips = async (runtime: ConsumerRuntime) => runtime.store.history({ ...name, partition: 0, limit: 9 })
+
+    it('is blocked, with what to do', async () => {
+      const { begin, own, log, stored, told } = await batchGround({
+        settings: { commit: { after: 'messages', messages: 100 } },
+      })
+      log.fails(0, 4n, cut(2n))
+      begin(await own({ 0: 9, 1: 1 }))
+      await pass(1)
+      expect(told).toMatchObject([{ partition: 0, end: 'blocked', to: '4', reason: cut(2n).message }])
+      expect(await stored(0)).toBe(4n)
+    })
+
+    it.each(['first', 'last'] as const)(
+      'goes on there under the policy %s, as the history tells',
+      async (outOfRange) => {
+        const { begin, own, log, stored, told, runtime } = await batchGround({ settings: { outOfRange } })
+        log.fails(0, 4n, cut(2n))
+        begin(await own({ 0: 9, 1: 1 }))
+        await pass(1)
+        expect(told).toMatchObject([{ partition: 0, end: 'reopen' }])
+        expect(await stored(0)).toBe(2n)
+        expect(await skips(runtime)).toMatchObject([
+          {
+            kind: 'skipped',
+            to: 2n,
+            by: `onOutOfRange: ${outOfRange}`,
+            why: expect.stringContaining('cut at offset 2'),
+          },
+        ])
+      },
+    )
+
+    it('goes on where the policy says when nobody can tell where', async () => {
+      const { begin, own, log, stored } = await batchGround({ settings: { outOfRange: 'first' } })
+      log.fails(0, 4n, cut(null))
+      begin(await own({ 0: 9, 1: 1 }))
+      await pass(1)
+      expect(await stored(0)).toBe(0n)
+    })
+
+    it('is blocked where the position can not be moved: opened again, nobody would know', async () => {
+      const { begin, own, log, told, runtime } = await batchGround({ settings: { outOfRange: 'first' } })
+      runtime.store.resetIf = async () => {
+        throw new TidemarkError('UNREACHABLE', 'the store is away')
+      }
+      log.fails(0, 4n, cut(2n))
+      begin(await own({ 0: 9, 1: 1 }))
+      await pass(1)
+      expect(told).toMatchObject([{ partition: 0, end: 'blocked', reason: cut(2n).message }])
+    })
+
+    it('leaves a position alone that was moved meanwhile', async () => {
+      const { begin, own, log, told, stored, runtime } = await batchGround({ settings: { outOfRange: 'first' } })
+      log.fails(0, 4n, cut(2n))
+      const owned = await own({ 0: 9, 1: 1 })
+      await runtime.store.reset({ ...name, partition: 0 }, { kind: 'reset', to: 7n, by: 'ann', why: '' })
+      begin(owned)
+      await pass(1)
+      expect(told).toMatchObject([{ partition: 0, end: 'reopen' }])
+      expect(await stored(0)).toBe(7n)
+    })
   })
 
   it('is blocked in front of a message that can not be decoded', async () => {
