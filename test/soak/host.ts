@@ -1,3 +1,6 @@
+// Before everything else, so that it sees all listeners.
+import './probe.js'
+
 import { createWorker, startGroups, type TidemarkWorker } from 'tidemark'
 import { silentLog } from '../support/silent-log.js'
 import { soakConfig } from './config.js'
@@ -50,7 +53,7 @@ async function obey(order: Order & { readonly id: number }): Promise<Answer> {
 }
 
 process.on('message', (order: Order & { readonly id: number }) => {
-  obey(order)
+  void obey(order)
     .catch(
       (error): Answer => ({
         to: order.id,

@@ -1,13 +1,8 @@
-import { isMainThread } from 'node:worker_threads'
 import { collectGarbage } from '../support/garbage.js'
 import { countListeners, countSockets, watchListeners } from './live-objects.js'
 import type { Sample } from './sample.js'
 
-/*
- * Loaded into the worker's process before everything else, so that it sees all listeners. Temporal's workflow threads load it, too, and
- * are left alone.
- */
-if (isMainThread) watchListeners()
+watchListeners()
 
 /** @param ports the parts by their port: whose connections to count */
 export function takeSample(ports: ReadonlyMap<number, string>, handled: Readonly<Record<string, number>>): Sample {

@@ -19,7 +19,7 @@ export class SoakWorker {
   constructor(node: string) {
     this.#process = fork(path('./host.ts'), {
       execPath: node,
-      execArgv: ['--expose-gc', '--conditions=tidemark-source', '--import', 'tsx', '--import', path('./probe.ts')],
+      execArgv: ['--expose-gc', '--import', 'tsx', '--conditions=tidemark-source'],
       stdio: ['ignore', 2, 2, 'ipc'],
     })
     this.failure = new Promise((_, reject) => {

@@ -87,7 +87,7 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
     ]
     return { figures, left, handled, deeds: people.deeds, faults }
   } finally {
-    for (const close of endings.reverse()) await close().catch(() => {})
+    for (const close of endings.reverse()) await close().catch((error) => plan.say(`could not end: ${error}`))
   }
 }
 

@@ -4,7 +4,7 @@ import pg from 'pg'
 import type { Client as RabbitmqClient } from 'rabbitmq-stream-js-client'
 import { createStream } from 'tidemark/postgres'
 import { makeTopics } from '../support/make-topics.js'
-import { rabbitmqClient } from '../support/rabbitmq-ground.js'
+import { rabbitmqClient, within } from '../support/rabbitmq-ground.js'
 import { groupsOf, type LogKind, partitions, type SoakGroup } from './config.js'
 import type { Places } from './orders.js'
 
@@ -105,9 +105,11 @@ export class Traffic {
   async close(): Promise<void> {
     this.#over.abort()
     try {
-      await Promise.all(this.#writing)
+      await within(10_000, Promise.all(this.#writing), 'the last writes')
     } finally {
-      for (const close of this.#closing.splice(0).reverse()) await close()
+      // RabbitMQ's client waits for ever for some answers. Streams that are left go with the broker.
+      for (const close of this.#closing.splice(0).reverse())
+        await within(5_000, close(), 'a client to close').catch(() => {})
     }
   }
 }
