@@ -48,7 +48,10 @@ async function obey(order: Order & { readonly id: number }): Promise<Answer> {
   const to = order.id
   if (order.do === 'sample') return { to, sample: takeSample(ports, handled) }
   if (order.do === 'deploy') await deploy(order)
-  else await end(current)
+  else {
+    await end(current)
+    current = undefined
+  }
   return { to, done: true }
 }
 

@@ -75,7 +75,7 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
     await acting
     const { handled } = samples.at(-1)!
     await worker.tell({ do: 'end' })
-    const left = (await sample()).counts
+    const left = await leftOf(sample)
 
     const figures = judge(samples)
     const busy = groupsOf(places).flatMap((group) => (group.busy ? [group.group] : []))
@@ -88,6 +88,15 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
     return { figures, left, handled, deeds: people.deeds, faults }
   } finally {
     for (const close of endings.reverse()) await close().catch((error) => plan.say(`could not end: ${error}`))
+  }
+}
+
+/** What an ended worker leaves. A connection takes a moment to be gone after it was told to end. */
+async function leftOf(sample: () => Promise<Sample>): Promise<Readonly<Record<string, number>>> {
+  for (let tries = 1; ; tries++) {
+    const { counts } = await sample()
+    if (tries === 10 || gone.every((name) => counts[name] === 0)) return counts
+    await sleep(500)
   }
 }
 
