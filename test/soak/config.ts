@@ -48,12 +48,13 @@ export function soakConfig(
     temporal,
     taskQueue: name,
     consumers: groupsOf(places).map(({ group, log, stream }) => {
-      const failed = new Set<number>()
+      // The last message that failed in each partition. It is tried again, and goes well then.
+      const failed = new Map<number, number>()
       const handle = async (messages: readonly Message<Value>[]) => {
         const { partition } = messages[0]!
-        // Every other time: the try after this one goes well.
-        if (!failed.delete(partition) && messages.some(({ value }) => value.id % failsEvery === 0)) {
-          failed.add(partition)
+        const failing = messages.find(({ value: { id } }) => id % failsEvery === 0 && id > (failed.get(partition) ?? 0))
+        if (failing) {
+          failed.set(partition, failing.value.id)
           throw new Error('fails now and then')
         }
         leaking(messages.length)

@@ -24,7 +24,9 @@ const noises: Readonly<Record<string, Noise>> = {
   external: { share: 0.1, least: 5 * MB },
   rss: { share: 0.1, least: 40 * MB },
 }
-const ofCounts: Noise = { share: 0.05, least: 2 }
+/** What is in hand differs by some; a connection or a handle more is told apart sooner than a listener. */
+const steady: Noise = { share: 0.1, least: 4 }
+const lively: Noise = { share: 0.15, least: 12 }
 
 /**
  * Whether a soak was flat after its first tenth. Compares the first and the last third of what follows, each by its lower quartile: what is
@@ -51,7 +53,9 @@ export function judge(samples: readonly Sample[]): Figure[] {
   const { memory, counts } = settled[0]!
   return [
     ...Object.keys(memory).map((name) => figure(name, 'bytes', (sample) => sample.memory[name]!, noises[name]!)),
-    ...Object.keys(counts).map((name) => figure(name, 'count', (sample) => sample.counts[name] ?? 0, ofCounts)),
+    ...Object.keys(counts).map((name) =>
+      figure(name, 'count', (sample) => sample.counts[name] ?? 0, /listeners|timers/.test(name) ? lively : steady),
+    ),
   ]
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
-import { applyReset, planReset, startGroups } from 'tidemark'
+import { applyReset, type ConsumerView, planReset, startGroups, viewGroups } from 'tidemark'
 import { pauseGroup, resumeGroup } from '../../src/client/commands.js'
 import { groupWorkflowId } from '../../src/model/partition.js'
 import { waitFor } from '../support/wait-for.js'
@@ -59,6 +59,13 @@ export class People {
   async deploy(): Promise<void> {
     const version = `v${++this.#version}`
     await this.worker.tell({ do: 'deploy', places: this.places, version, leak: this.leak })
+  }
+
+  /** What `tidemark status` says of the groups with something to do. */
+  async look(): Promise<readonly ConsumerView[]> {
+    const busy = groupsOf(this.places).filter((group) => group.busy)
+    const views = await viewGroups(soakConfig(this.places, `v${this.#version}`))
+    return views.filter(({ group }) => busy.some((one) => one.group === group))
   }
 
   async #do(kind: Kind, { group, stream }: SoakGroup): Promise<void> {

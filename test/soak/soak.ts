@@ -27,7 +27,9 @@ export interface SoakReport {
   readonly figures: readonly Figure[]
   /** What the process still had when its worker had ended. */
   readonly left: Readonly<Record<string, number>>
+  /** Messages of each busy group; what was reset or failed counts again. */
   readonly handled: Readonly<Record<string, number>>
+  readonly written: Readonly<Record<string, number>>
   readonly deeds: Deeds
   /** What was not as it should be; empty where all is well. */
   readonly faults: readonly string[]
@@ -68,12 +70,15 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
       if (began - said > 60_000) {
         said = began
         plan.say(line(samples.at(-1)!))
+        plan.say(`written ${JSON.stringify(traffic.written)}`)
       }
       await sleep(Math.max(0, plan.sampleMs - (Date.now() - began)))
     }
     over.abort()
     await acting
-    const { handled } = samples.at(-1)!
+    await traffic.end()
+    const behind = await behindOf(people)
+    const { handled } = await worker.sample()
     await worker.tell({ do: 'end' })
     const left = await leftOf(sample)
 
@@ -83,11 +88,27 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
       ...figures.filter(({ isFlat }) => !isFlat).map(({ name }) => `${name} grows`),
       ...idleGroups(samples, busy).map((group) => `${group} handles nothing any more`),
       ...gone.filter((name) => left[name] !== 0).map((name) => `${left[name]} ${name} are left of an ended worker`),
+      ...behind,
       ...people.deeds.failed,
     ]
-    return { figures, left, handled, deeds: people.deeds, faults }
+    return { figures, left, handled, written: traffic.written, deeds: people.deeds, faults }
   } finally {
     for (const close of endings.reverse()) await close().catch((error) => plan.say(`could not end: ${error}`))
+  }
+}
+
+/** Groups that do not come to the end of their stream when nobody writes or commands any more, and why. */
+async function behindOf(people: People): Promise<string[]> {
+  for (let tries = 1; ; tries++) {
+    const views = await people.look()
+    const behind = views.filter(({ lag, problem }) => lag !== '0' || problem !== null)
+    if (behind.length === 0) return []
+    if (tries === 60)
+      return behind.map(({ group, lag, partitions, notes, problem }) => {
+        const states = partitions.map(({ partition, state, reason }) => `${partition} ${state} ${reason}`)
+        return `${group} stays ${lag} messages behind: ${[...states, ...notes, problem].join('; ')}`
+      })
+    await sleep(500)
   }
 }
 

@@ -2,7 +2,7 @@ import type { Figure } from './judgement.js'
 import type { SoakReport } from './soak.js'
 
 /** A soak's report, for people. */
-export function tableOf({ figures, deeds, handled, faults }: SoakReport): string {
+export function tableOf({ figures, deeds, written, handled, faults }: SoakReport): string {
   const rows = [
     ['', 'before', 'after', 'growth', 'allowed', 'most', ''],
     ...figures.map((figure) => {
@@ -24,6 +24,7 @@ export function tableOf({ figures, deeds, handled, faults }: SoakReport): string
       .join(', ')
   return [
     ...lines,
+    `written: ${list(written)}`,
     `handled: ${list(handled)}`,
     `done meanwhile: ${list(deeds.done)}`,
     ...(faults.length === 0 ? ['flat'] : faults.map((fault) => `fault: ${fault}`)),

@@ -16,6 +16,8 @@ export class Traffic {
   readonly #over = new AbortController()
   readonly #closing: (() => Promise<unknown>)[] = []
   #writing: Promise<void>[] = []
+  /** Messages that were written to each busy stream, by its group. */
+  readonly written: Record<string, number> = {}
 
   private constructor(private readonly groups: readonly SoakGroup[]) {}
 
@@ -85,16 +87,17 @@ export class Traffic {
     })
   }
 
-  /** Writes on, evenly, so many messages a second in all, until `close`. */
+  /** Writes on, evenly, so many messages a second in all, until `end`. */
   begin(perSecond: number): void {
     const busy = this.groups.filter((group) => group.busy)
     const perWrite = Math.max(1, Math.round((perSecond / busy.length) * (everyMs / 1_000)))
-    this.#writing = busy.map(async ({ log, stream }) => {
+    this.#writing = busy.map(async ({ group, log, stream }) => {
       for (let next = 1; !this.#over.signal.aborted; next += perWrite) {
         await this.#writers.get(log)!(
           stream,
           Array.from({ length: perWrite }, (_, i) => next + i),
         )
+        this.written[group] = next + perWrite - 1
         await sleep(everyMs, undefined, { signal: this.#over.signal }).catch(() => {})
       }
     })
@@ -102,10 +105,15 @@ export class Traffic {
     for (const writing of this.#writing) writing.catch(() => {})
   }
 
-  async close(): Promise<void> {
+  /** Writes no more. Rejects when a writer has failed. */
+  async end(): Promise<void> {
     this.#over.abort()
+    await within(10_000, Promise.all(this.#writing), 'the last writes')
+  }
+
+  async close(): Promise<void> {
     try {
-      await within(10_000, Promise.all(this.#writing), 'the last writes')
+      await this.end()
     } finally {
       // RabbitMQ's client waits for ever for some answers. Streams that are left go with the broker.
       for (const close of this.#closing.splice(0).reverse())
