@@ -24,9 +24,18 @@ const noises: Readonly<Record<string, Noise>> = {
   external: { share: 0.1, least: 5 * MB },
   rss: { share: 0.1, least: 40 * MB },
 }
-/** What is in hand differs by some; a connection or a handle more is told apart sooner than a listener. */
-const steady: Noise = { share: 0.1, least: 4 }
-const lively: Noise = { share: 0.15, least: 12 }
+/*
+ * What a worker holds for batches, polls and deploys in hand differs by so much between two quiet moments, as runs of 1 to 3 minutes
+ * have shown. Less than a leak of one a batch adds in a minute, or of one a deploy in ten.
+ */
+const ofCounts: Readonly<Record<string, Noise>> = {
+  'abort listeners': { share: 0.15, least: 30 },
+  // A connection has some 25.
+  'event listeners': { share: 0.15, least: 100 },
+  'process listeners': { share: 0, least: 0 },
+  timers: { share: 0.15, least: 15 },
+}
+const ofOthers: Noise = { share: 0.1, least: 4 }
 
 /**
  * Whether a soak was flat after its first tenth. Compares the first and the last third of what follows, each by its lower quartile: what is
@@ -54,7 +63,7 @@ export function judge(samples: readonly Sample[]): Figure[] {
   return [
     ...Object.keys(memory).map((name) => figure(name, 'bytes', (sample) => sample.memory[name]!, noises[name]!)),
     ...Object.keys(counts).map((name) =>
-      figure(name, 'count', (sample) => sample.counts[name] ?? 0, /listeners|timers/.test(name) ? lively : steady),
+      figure(name, 'count', (sample) => sample.counts[name] ?? 0, ofCounts[name] ?? ofOthers),
     ),
   ]
 }
