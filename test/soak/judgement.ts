@@ -31,7 +31,7 @@ const noises: Readonly<Record<string, Noise>> = {
 const ofCounts: Readonly<Record<string, Noise>> = {
   'abort listeners': { share: 0.15, least: 30 },
   // A connection has some 25.
-  'event listeners': { share: 0.15, least: 100 },
+  'event listeners': { share: 0.15, least: 200 },
   'process listeners': { share: 0, least: 0 },
   timers: { share: 0.15, least: 15 },
 }
