@@ -31,6 +31,12 @@ export default defineConfig({
         hookTimeout: Math.max(timeout, 60_000),
         sequence: { groupOrder: turn },
         pool: 'forks' as const,
+        // A process for each file is more than half of the unit tests' time: they share one, but no modules.
+        isolate: name !== 'unit',
+        setupFiles: [
+          ...(name === 'unit' ? ['test/support/fresh-modules.ts'] : []),
+          ...(process.env.TIDEMARK_TEST_NODE === undefined ? [] : ['test/support/asked-node.ts']),
+        ],
         ...(name === 'unit' ? {} : { globalSetup: ['test/support/stack.ts'] }),
       },
     })),

@@ -55,6 +55,8 @@ export interface WorkerParts {
 export class TidemarkWorker {
   readonly #parts: WorkerParts
   #state: WorkerState = 'created'
+  /** Ends what is still in hand some time after `shutdown`. */
+  #patience: NodeJS.Timeout | undefined
   /** Its whole life, from `run` or an early `shutdown` on. */
   #life: Promise<void> | undefined
 
@@ -103,7 +105,7 @@ export class TidemarkWorker {
     watching.abort()
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown()
     setTimeout(() => draining.abort(), pollsLinger).unref()
-    setTimeout(() => stopped.abort(), pollsLinger + graceMs).unref()
+    this.#patience = setTimeout(() => stopped.abort(), pollsLinger + graceMs).unref()
   }
 
   async #work(): Promise<void> {
@@ -129,6 +131,8 @@ export class TidemarkWorker {
         await work
       } finally {
         await this.#parts.end()
+        // It would keep all of the worker for as long as it may take.
+        clearTimeout(this.#patience)
       }
       this.#state = 'stopped'
       this.#parts.listeners.tell('stopped', null)

@@ -1,0 +1,80 @@
+import type { Sample } from './sample.js'
+
+/** How one figure went on, between the beginning of a soak (without its first tenth) and its end. */
+export interface Figure {
+  readonly name: string
+  readonly unit: 'bytes' | 'count'
+  readonly before: number
+  readonly after: number
+  /** Growth up to this is noise. */
+  readonly allowed: number
+  readonly most: number
+  readonly isFlat: boolean
+}
+
+/** Growth that is noise: the greater of both. */
+interface Noise {
+  readonly share: number
+  readonly least: number
+}
+
+const MB = 2 ** 20
+const noises: Readonly<Record<string, Noise>> = {
+  heap: { share: 0.1, least: 5 * MB },
+  external: { share: 0.1, least: 5 * MB },
+  rss: { share: 0.1, least: 40 * MB },
+}
+/*
+ * What a worker holds for batches, polls and deploys in hand differs by so much between two quiet moments, as runs of 1 to 3 minutes
+ * have shown. Less than a leak of one a batch adds in a minute, or of one a deploy in ten.
+ */
+const ofCounts: Readonly<Record<string, Noise>> = {
+  'abort listeners': { share: 0.15, least: 30 },
+  // A connection has some 25.
+  'event listeners': { share: 0.15, least: 200 },
+  'process listeners': { share: 0, least: 0 },
+  timers: { share: 0.15, least: 15 },
+}
+const ofOthers: Noise = { share: 0.1, least: 4 }
+
+/**
+ * Whether a soak was flat after its first tenth. Compares the first and the last third of what follows, each by its lower quartile: what is
+ * in hand at a moment (a deploy, during which there are two workers, a batch, a fetch) only adds, and a leak lifts the low values, too.
+ */
+export function judge(samples: readonly Sample[]): Figure[] {
+  const settled = samples.slice(Math.ceil(samples.length / 10))
+  const third = Math.floor(settled.length / 3)
+  if (third < 3) throw new Error(`${samples.length} samples are too few to tell anything`)
+  const figure = (name: string, unit: Figure['unit'], read: (sample: Sample) => number, noise: Noise): Figure => {
+    const before = lowerQuartile(settled.slice(0, third).map(read))
+    const after = lowerQuartile(settled.slice(-third).map(read))
+    const allowed = Math.max(before * noise.share, noise.least)
+    return {
+      name,
+      unit,
+      before,
+      after,
+      allowed,
+      most: Math.max(...settled.map(read)),
+      isFlat: after - before <= allowed,
+    }
+  }
+  const { memory, counts } = settled[0]!
+  return [
+    ...Object.keys(memory).map((name) => figure(name, 'bytes', (sample) => sample.memory[name]!, noises[name]!)),
+    ...Object.keys(counts).map((name) =>
+      figure(name, 'count', (sample) => sample.counts[name] ?? 0, ofCounts[name] ?? ofOthers),
+    ),
+  ]
+}
+
+/** Busy groups that handled nothing in the last third: a worker that stands still is flat, too. */
+export function idleGroups(samples: readonly Sample[], busy: readonly string[]): string[] {
+  const last = samples.at(-1)?.handled ?? {}
+  const before = samples.at(-Math.ceil(samples.length / 3))?.handled ?? {}
+  return busy.filter((group) => !((last[group] ?? 0) > (before[group] ?? 0)))
+}
+
+function lowerQuartile(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 4)]!
+}
