@@ -88,6 +88,12 @@ export class PartitionRun {
     if (await identityChanged(runtime.source, key.partition, identity))
       throw positionChanged(key, 'is of a stream that was deleted and made again')
     const claimed = await this.#claim()
+    // Where offsets are stored by hand, reading is ahead of progress.
+    if (claimed < BigInt(batch.from) && runtime.settings.commit.after !== 'manual')
+      throw positionChanged(
+        key,
+        `has progress at ${claimed}, though it had come to ${batch.from} before: it was set back`,
+      )
     const stored = this.resources.manual.take(key, token, batch, claimed)
     this.position = stored?.read ?? claimed
     this.#begin(stored)
