@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { text } from '../../src/entry/kafka.js'
@@ -53,6 +54,8 @@ describeWith(['kafka'], `a topic of ${count} partitions`, () => {
       client.read(0n, readOptions(topic, { key: { group: 'readers', stream: topic, partition }, budget })),
     )
     const watches = new AbortController()
+    // One of each partition.
+    setMaxListeners(0, watches.signal)
     const read = Promise.all(readers.map((reader, partition) => expectInOrder(reader, partition, 0, each)))
     const watching = partitions.map((partition) => client.waitForData(partition, BigInt(each * 3), watches.signal))
     await Promise.all([look(), client.bounds(partitions), client.partitions(), client.identity(0)])

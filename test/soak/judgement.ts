@@ -38,16 +38,17 @@ const ofCounts: Readonly<Record<string, Noise>> = {
 const ofOthers: Noise = { share: 0.1, least: 4 }
 
 /**
- * Whether a soak was flat after its first tenth. Compares the first and the last third of what follows, each by its lower quartile: what is
- * in hand at a moment (a deploy, during which there are two workers, a batch, a fetch) only adds, and a leak lifts the low values, too.
+ * Whether a soak was flat after its first tenth. Compares the first and the last third of what follows, each by its least value: what is in
+ * hand at a moment (a deploy, during which there are two workers, a batch, a fetch) only adds, and what leaks is there at all times. A
+ * median would not do: half of the samples fall into a deploy, more or less, by chance.
  */
 export function judge(samples: readonly Sample[]): Figure[] {
   const settled = samples.slice(Math.ceil(samples.length / 10))
   const third = Math.floor(settled.length / 3)
   if (third < 3) throw new Error(`${samples.length} samples are too few to tell anything`)
   const figure = (name: string, unit: Figure['unit'], read: (sample: Sample) => number, noise: Noise): Figure => {
-    const before = lowerQuartile(settled.slice(0, third).map(read))
-    const after = lowerQuartile(settled.slice(-third).map(read))
+    const before = Math.min(...settled.slice(0, third).map(read))
+    const after = Math.min(...settled.slice(-third).map(read))
     const allowed = Math.max(before * noise.share, noise.least)
     return {
       name,
@@ -73,8 +74,4 @@ export function idleGroups(samples: readonly Sample[], busy: readonly string[]):
   const last = samples.at(-1)?.handled ?? {}
   const before = samples.at(-Math.ceil(samples.length / 3))?.handled ?? {}
   return busy.filter((group) => !((last[group] ?? 0) > (before[group] ?? 0)))
-}
-
-function lowerQuartile(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 4)]!
 }

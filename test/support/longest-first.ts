@@ -3,6 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Files that take longest, longest first: one of them started last would run alone for a minute. */
 const longest = [
   'chaos/chaos',
+  'chaos/soak',
   'chaos/temporal-outage',
   'workflow/slice-failures',
   'chaos/storm',

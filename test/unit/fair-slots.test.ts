@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { SlotMarkUsedContext, SlotPermit, SlotReserveContext } from '@temporalio/worker'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FairSlots, type Sharing, shareOf } from '../../src/worker/fair-slots.js'
@@ -24,6 +25,8 @@ class Polls {
 
   /** So many pollers ask for a slot. */
   async want(count: number, signal = new AbortController().signal): Promise<void> {
+    // The SDK has a signal for each of them.
+    setMaxListeners(0, signal)
     for (let i = 0; i < count; i++)
       this.slots.reserveSlot({} as SlotReserveContext, signal).then(
         (slot) => this.polling.push(slot),
