@@ -3,8 +3,9 @@ import { pauseFor } from '../../src/model/pause.js'
 import type { SourceClient } from '../../src/ports/index.js'
 
 /** A stream counts as deleted after this many looks in a row: a broker that has just started may not know its topics yet. */
-const looks = 5
-const between = 1_000
+export const looksForStream = 5
+/** Ms. */
+export const betweenLooks = 1_000
 
 /**
  * Whether the partition has to be opened again: the stream was deleted and made again since `identity` was noted, so its positions mean
@@ -35,8 +36,8 @@ export async function identityChangedOrGone(
       return another(identity, await source.identity(partition))
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'STREAM_NOT_FOUND') return false
-      if (look === looks) throw error
-      await pauseFor(between, signal)
+      if (look === looksForStream) throw error
+      await pauseFor(betweenLooks, signal)
       if (signal.aborted) return false
     }
   }

@@ -1,6 +1,9 @@
-import { TidemarkError } from '../../src/model/errors.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isTidemarkError, TidemarkError } from '../../src/model/errors.js'
 import { positionChanged } from '../../src/model/fenced.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
+import type { CommitOutcome } from '../../src/ports/index.js'
+import { betweenLooks, looksForStream } from '../batch/identity.js'
 import type { ConsumerRuntime } from '../runtime.js'
 
 /** The owner of a partition, as the store knows it. */
@@ -27,7 +30,7 @@ export async function commitAs(
   { key, epoch, replay }: Ownership,
   position: bigint,
 ): Promise<void> {
-  const result = await store.commit(key, { epoch, position, replay })
+  const result = await committed(store, key, { epoch, position, replay })
   if (result.outcome === 'committed') return
   // The batch itself, or a try whose answer was lost, has committed as much already.
   if (result.epoch === epoch && result.replay === replay && result.position >= position) return
@@ -40,4 +43,21 @@ export async function commitAs(
     })
   if (result.epoch > epoch) throw positionChanged(key, `was opened by nobody: the store has ${now}`)
   throw positionChanged(key, `is not in the store as it was: the store was emptied or set back, and has ${now}`)
+}
+
+/** A broker that has just started may not know its topics yet. */
+async function committed(
+  store: Ledgers['store'],
+  key: PartitionKey,
+  commit: Parameters<Ledgers['store']['commit']>[1],
+): Promise<CommitOutcome> {
+  for (let look = 1; ; look++) {
+    try {
+      return await store.commit(key, commit)
+    } catch (error) {
+      const isMissing = isTidemarkError(error) && error.code === 'STREAM_NOT_FOUND'
+      if (!isMissing || look === looksForStream) throw error
+      await sleep(betweenLooks)
+    }
+  }
 }

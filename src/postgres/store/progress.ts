@@ -153,7 +153,9 @@ export class PostgresProgress implements SqlProgressLog {
     if (await this.#isFenced(failure.error, key, token)) throw fenced(key, token)
     if (failure.error instanceof HandlerMistake) throw handlerMistaken(key, from, failure.error.message)
     // What the handler throws may look like an outage and be one of another server.
-    throw failure.error === ofHandler && !transaction.failedToBegin ? ofHandler : postgresError(failure.error, this.settings)
+    throw failure.error === ofHandler && !transaction.failedToBegin
+      ? ofHandler
+      : postgresError(failure.error, this.settings)
   }
 
   #check(key: PartitionKey, token: FencingToken): string {
