@@ -71,7 +71,7 @@ export const scenarios: Record<string, Scenario> = {
       await until(handle, 16, 'a batch', shared(1))
       // One of two: it leaves the batch under way, and comes back in a late one.
       await handle.signal(names.pause, { partitions: [16], note: { ...anna, reason: 'look at it' } })
-      const left = { partition: 16, batch: 1, to: '3', messages: 3, head: '9', end: 'released' as const }
+      const left = { partition: 16, epoch: 1, batch: 1, to: '3', messages: 3, head: '9', end: 'released' as const }
       await handle.signal(names.leave, [left])
       await committedTo(handle, 16, '3')
       await handle.signal(names.resume, { partitions: [16] })
