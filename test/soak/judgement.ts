@@ -25,8 +25,8 @@ const noises: Readonly<Record<string, Noise>> = {
   rss: { share: 0.1, least: 40 * MB },
 }
 /*
- * What a worker holds for batches, polls and deploys in hand differs by so much between two quiet moments, as runs of 1 to 3 minutes
- * have shown. Less than a leak of one a batch adds in a minute, or of one a deploy in ten.
+ * A short run has windows of 18 s, in which no moment may be quiet: then the least value has some of what batches, polls and deploys hold.
+ * Runs of 4 minutes differed by 2 listeners and 2 timers. A leak of one a batch adds more than this in a minute.
  */
 const ofCounts: Readonly<Record<string, Noise>> = {
   'abort listeners': { share: 0.15, least: 30 },
