@@ -1,11 +1,7 @@
 import { isTidemarkError } from '../../src/model/errors.js'
 import { pauseFor } from '../../src/model/pause.js'
 import type { SourceClient } from '../../src/ports/index.js'
-
-/** A stream counts as deleted after this many looks in a row: a broker that has just started may not know its topics yet. */
-export const looksForStream = 5
-/** Ms. */
-export const betweenLooks = 1_000
+import { betweenLooks, looksForStream } from '../stream-looks.js'
 
 /**
  * Whether the partition has to be opened again: the stream was deleted and made again since `identity` was noted, so its positions mean

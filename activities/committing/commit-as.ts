@@ -3,8 +3,8 @@ import { isTidemarkError, TidemarkError } from '../../src/model/errors.js'
 import { positionChanged } from '../../src/model/fenced.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { CommitOutcome } from '../../src/ports/index.js'
-import { betweenLooks, looksForStream } from '../batch/identity.js'
 import type { ConsumerRuntime } from '../runtime.js'
+import { betweenLooks, looksForStream } from '../stream-looks.js'
 
 /** The owner of a partition, as the store knows it. */
 export interface Ownership {

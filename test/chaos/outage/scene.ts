@@ -26,8 +26,16 @@ export class Scene {
     private readonly client: Client,
   ) {}
 
-  /** Resolves once the workers have worked every partition. */
-  static async begin({ databaseUrl, brokers, temporal }: Parts, client: Client): Promise<Scene> {
+  /**
+   * Resolves once the workers have worked every partition.
+   *
+   * @param heartbeatTimeout of the consumers
+   */
+  static async begin(
+    { databaseUrl, brokers, temporal }: Parts,
+    client: Client,
+    heartbeatTimeout = '5s',
+  ): Promise<Scene> {
     const { address, namespace } = temporal
     const ground = await LiveGround.on(databaseUrl, brokers, unique('outage'))
     const workers = new Workers(
@@ -36,6 +44,7 @@ export class Scene {
         KAFKA_BROKERS: brokers.join(','),
         TEMPORAL_NAMESPACE: namespace,
         CHAOS_TOPIC: ground.topic,
+        CHAOS_HEARTBEAT: heartbeatTimeout,
       },
       'test/chaos/outage/tidemark.config.ts',
     )

@@ -7,7 +7,13 @@ import { batchMs, chunkSize, slices } from './ground.js'
 
 /* What the workers work while Temporal is away: the same stream twice, with effects that happen once, and with a plain handler. */
 
-const { DATABASE_URL: connectionString = '', KAFKA_BROKERS = '', CHAOS_TOPIC: topic = '', CHAOS_WORKER } = process.env
+const {
+  DATABASE_URL: connectionString = '',
+  KAFKA_BROKERS = '',
+  CHAOS_TOPIC: topic = '',
+  CHAOS_WORKER,
+  CHAOS_HEARTBEAT = '',
+} = process.env
 const pool = new pg.Pool({ connectionString, max: 10 })
 pool.on('error', () => {})
 
@@ -21,7 +27,7 @@ const effects = (name: string, messages: readonly Message[]) => [
 
 const common = {
   source: kafka({ brokers: KAFKA_BROKERS.split(','), topic }),
-  heartbeatTimeout: '5s',
+  heartbeatTimeout: CHAOS_HEARTBEAT as '5s',
   slices,
   batch: { maxDuration: batchMs, idleGap: '1s' },
   chunk: { maxMessages: chunkSize },
