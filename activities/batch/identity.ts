@@ -1,7 +1,7 @@
 import { isTidemarkError } from '../../src/model/errors.js'
 import { pauseFor } from '../../src/model/pause.js'
+import { betweenLooks, looksForStream } from '../../src/model/stream-looks.js'
 import type { SourceClient } from '../../src/ports/index.js'
-import { betweenLooks, looksForStream } from '../stream-looks.js'
 
 /**
  * Whether the partition has to be opened again: the stream was deleted and made again since `identity` was noted, so its positions mean

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isTidemarkError, TidemarkError } from '../../src/model/errors.js'
 import { positionChanged } from '../../src/model/fenced.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
+import { betweenLooks, looksForStream } from '../../src/model/stream-looks.js'
 import type { CommitOutcome } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
-import { betweenLooks, looksForStream } from '../stream-looks.js'
 
 /** The owner of a partition, as the store knows it. */
 export interface Ownership {
