@@ -179,7 +179,10 @@ export class BatchRun implements Listener {
     if (end === 'slow')
       await this.#depart(run, run.outcome('slow', 'one call of its handler outlasts the batches of its neighbours'))
     else if (end === 'released') await this.#depart(run, run.outcome('released'))
-    else this.#out(run, run.outcome(end))
+    else {
+      this.#judge.ended()
+      this.#out(run, run.outcome(end))
+    }
   }
 
   /** Returns whether a partition that has failed is out of the batch; else it is to be tried again in its place. */

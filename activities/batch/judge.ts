@@ -45,6 +45,11 @@ export class Judge {
     this.#trouble.succeeded(run)
   }
 
+  /** A partition is done with its part of the batch. */
+  ended(): void {
+    this.#trouble.ended()
+  }
+
   /** A partition is out of the batch. */
   gone(run: PartitionRun): void {
     this.#trouble.gone(run)

@@ -17,6 +17,8 @@ export class Trouble<P> {
   #mayLeave: number
   readonly #failing = new Set<P>()
   #succeededSince = false
+  /** A partition is done with its part: a batch that fails as a whole would make it wait, and lose what it says. */
+  #endedWell = false
 
   constructor(mayLeave: number) {
     this.#mayLeave = mayLeave
@@ -39,10 +41,15 @@ export class Trouble<P> {
     this.#failing.delete(partition)
   }
 
+  /** A partition is done with its part of the batch. */
+  ended(): void {
+    this.#endedWell = true
+  }
+
   /** @param live how many partitions the batch has, with those that fail */
   judge(partition: P, live: number): Verdict {
     const failing = this.#failing.size
-    const common = failing > coincidence || failing >= live
+    const common = failing > coincidence || (failing >= live && !this.#endedWell)
     if (failing > 1 && !this.#succeededSince && failing > this.#mayLeave && common) return 'all'
     if (this.#mayLeave <= 0) return 'stay'
     this.#mayLeave--

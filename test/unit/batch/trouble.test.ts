@@ -54,6 +54,14 @@ describe('a partition that fails', () => {
     expect(trouble.judge('a', 2)).toBe('all')
   })
 
+  it('does not fail the batch where a neighbour is done with its part, which would wait and be worked once more', () => {
+    const trouble = failing(0, 'a', 'b')
+    trouble.ended()
+    expect(trouble.judge('a', 2)).toBe('stay')
+    for (const partition of ['c', 'd', 'e']) trouble.failed(partition)
+    expect(trouble.judge('a', 5)).toBe('all')
+  })
+
   it('counts no neighbour that has succeeded or gone', () => {
     const trouble = failing(0, 'a', 'b', 'c')
     trouble.gone('b')
