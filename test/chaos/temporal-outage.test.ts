@@ -50,7 +50,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'an outage of Temporal', () => {
     }))
 
   it.concurrent('for one worker only lets it handle nothing of what is paused, once a person is told so', () =>
-    // Long enough for the pause to come first: it ends the batches, and no other try takes them over from the worker that is cut off.
+    // Long enough for people to be told before the worker's batches time out, if nothing else kept them from it.
     withScene(part('temporal'), lettingGo, '20s'))
 })
 
@@ -59,16 +59,22 @@ async function lettingGo(scene: Scene, client: Client): Promise<void> {
   const { ground } = scene
   const [{ wire }] = await scene.busiestFirst()
   await scene.betweenNoBatches()
-  wire.cut()
   // Some partitions of batches, and all partitions of batches.
   const paused = { exact: [0, 1], plain: partitions }
   const stream = ground.topic
-  // Nobody may answer at first: Temporal asks the worker that is cut off.
-  for (const [group, numbers] of Object.entries(paused))
-    await waitFor(() => pauseGroup(client, { group, stream }, { reason: 'a look', partitions: numbers }), {
-      timeout: 60_000,
-      what: `${group} to be asked to pause`,
-    })
+  const asked = Promise.all(
+    Object.entries(paused).map(([group, numbers]) =>
+      // Nobody may answer once the wire is cut: Temporal asks the worker behind it.
+      waitFor(() => pauseGroup(client, { group, stream }, { reason: 'a look', partitions: numbers }), {
+        timeout: 60_000,
+        what: `${group} to be asked to pause`,
+      }),
+    ),
+  )
+  // Before the worker hears of it: its batches go on, and nobody takes them over.
+  await scene.endAsked('plain')
+  wire.cut()
+  await asked
   const toldAt = await Promise.all(
     Object.entries(paused).map(async ([group, numbers]) => {
       await scene.told('paused', { [group]: numbers })

@@ -10,6 +10,7 @@ export const chunkSize = 50
 export const batchMs = 10_000
 export const slices = 2
 export const consumers = ['exact', 'plain'] as const
+export type Consumer = (typeof consumers)[number]
 export const partitions = [0, 1, 2, 3] as const
 
 /** What has become of the messages of one consumer. */

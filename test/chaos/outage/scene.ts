@@ -7,7 +7,10 @@ import { waitFor } from '../../support/wait-for.js'
 import { Wire } from '../../support/wire.js'
 import type { Parts } from '../ground.js'
 import { type ChaosWorker, Workers } from '../workers.js'
-import { batchMs, consumers, LiveGround, slices, type Tally } from './ground.js'
+import { batchMs, type Consumer, consumers, LiveGround, slices, type Tally } from './ground.js'
+
+/** Temporal's number for an activity that is to end. */
+const cancelRequested = 3
 
 /** A worker that reaches Temporal by a wire of its own. */
 export interface Wired {
@@ -78,21 +81,32 @@ export class Scene {
    * that could go on.
    */
   async betweenNoBatches(): Promise<void> {
-    const stream = this.ground.topic
-    const ages = async () => {
-      const all = consumers.flatMap((group) =>
-        Array.from({ length: slices }, async (_, slice) => {
-          const { raw } = await this.client.workflow.getHandle(sliceWorkflowId({ group, stream }, slice)).describe()
-          const batch = raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'process')
-          return Date.now() - 1_000 * Number(batch?.lastStartedTime?.seconds ?? 0)
-        }),
-      )
-      return Promise.all(all)
-    }
+    const ages = async () =>
+      (await this.#batches(consumers)).map((batch) => Date.now() - 1_000 * Number(batch?.lastStartedTime?.seconds ?? 0))
     await waitFor(async () => (await ages()).every((ms) => ms > 2_000 && ms < batchMs - 2_000), {
       timeout: 60_000,
       what: 'all batches to be open',
     })
+  }
+
+  /** Resolves as soon as Temporal is asked to end every batch of a group. The workers hear of it a moment later. */
+  async endAsked(group: Consumer): Promise<void> {
+    await waitFor(async () => (await this.#batches([group])).every((batch) => batch?.state === cancelRequested), {
+      timeout: 60_000,
+      what: `the batches of ${group} to be asked to end`,
+    })
+  }
+
+  /** The batch of each slice, as Temporal has it. */
+  #batches(groups: readonly Consumer[]) {
+    const stream = this.ground.topic
+    const each = groups.flatMap((group) =>
+      Array.from({ length: slices }, async (_, slice) => {
+        const { raw } = await this.client.workflow.getHandle(sliceWorkflowId({ group, stream }, slice)).describe()
+        return raw.pendingActivities?.find(({ activityType }) => activityType?.name === 'process')
+      }),
+    )
+    return Promise.all(each)
   }
 
   /** Everything is committed; counts. */
