@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { groupStatus } from '../../src/client/status.js'
 import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
 import { type CliProcess, Project } from '../support/cli.js'
 import { produce, rowsOf, temporalClient } from '../support/consume.js'
@@ -102,5 +103,10 @@ export default defineConfig({
     await startTwo('1m')
     const holder = await waitFor(() => holderOf(sliceWorkflowId(name(), 0), 'process'), { what: 'a batch' })
     expect(await takenOver(holder)).toBeLessThan(heartbeatMs + takeOverMs)
+    // That its worker died says nothing about the handler.
+    const { raw } = await client.workflow.getHandle(sliceWorkflowId(name(), 0)).describe()
+    expect(raw.pendingActivities).toMatchObject([{ attempt: 2, lastFailure: { timeoutFailureInfo: {} } }])
+    const states = (await groupStatus(client, name())).partitions.map(({ state, reason }) => `${state} ${reason}`)
+    expect(new Set(states)).toEqual(new Set(['running ']))
   })
 })
