@@ -78,7 +78,7 @@ function sequenceBehind(place: Place, schema: string, { last, taken }: Uncounted
     'CORRUPT_DATA',
     `${describePartition(place)}${who}: the last event in schema '${schema}' is at position ${last}, but the schema's sequence has given ` +
       `positions up to ${taken} only: rows were restored or copied without the sequence, and new events would get positions among them. ` +
-      `Put it right, then resume the partition: select setval(${sequence}, (select max(position) from ${quoted}.events))`,
+      `Put it right, then resume the partition: select setval(${sequence}, (select greatest(max(position), pg_sequence_last_value(${sequence})) from ${quoted}.events))`,
     { place: { ...place, offset: String(taken + 1n) } },
   )
 }
