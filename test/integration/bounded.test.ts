@@ -203,6 +203,8 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
     } as unknown as ConsumerRuntime
     const { process } = batchActivities(runtime)
     const identity = await source.identity(0)
+    const key = { group: settings.group, stream: topic, partition: 0 }
+    await progress.begin(key, { position: 0n, replay: 0, identity })
     const play = async (attempt: number, change: Partial<PartitionBatch>): Promise<PartitionOutcome> => {
       const batch = { partition: 0, from: '0', epoch: 1, batch: 1, replay: 0, identity, ...change }
       const name = { group: settings.group, stream: topic }
