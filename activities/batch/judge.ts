@@ -108,16 +108,15 @@ export class Judge {
       if (saysReopen(error)) return leaves(run.outcome('reopen', error.message))
     }
     const jump = code === 'OUT_OF_RANGE' && this.runtime.settings.outOfRange !== 'fail'
-    if (jump && (await this.#relocated(run, error))) return leaves(run.outcome('reopen', reason))
+    if (jump && (await this.#relocated(run, error, reason))) return leaves(run.outcome('reopen', reason))
     const blocked = run.outcome('blocked', reason)
     this.runtime.observer.blocked({ ...run.key, offset: BigInt(blocked.to), code, message: reason })
     return leaves(blocked)
   }
 
   /** Whether opening the partition again leads on. It looks at the log's ends, which do not tell that a log was cut. */
-  async #relocated(run: PartitionRun, error: TidemarkError): Promise<boolean> {
+  async #relocated(run: PartitionRun, error: TidemarkError, reason: string): Promise<boolean> {
     if (!(error instanceof TruncatedLog)) return true
-    const reason = this.runtime.errors.reason(error, run.key)
     const { key, batch } = run
     const position = BigInt(run.outcome('reopen', reason).to)
     try {

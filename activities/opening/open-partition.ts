@@ -1,7 +1,7 @@
 import type { OpenRequest, Ownership } from '../../src/model/batch.js'
 import { TidemarkError } from '../../src/model/errors.js'
 import { describePartition, type GroupName, type PartitionKey } from '../../src/model/partition.js'
-import type { StoredOffset } from '../../src/ports/index.js'
+import type { Progress, StoredOffset } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { relocate } from './relocation.js'
 import { type Where, whereToGoOn } from './where.js'
@@ -10,6 +10,8 @@ type There = Extract<Where, { where: 'there' }>
 
 /** How often others may change what was read before the activity is tried again as a whole. */
 const rounds = 5
+/** Changes looked through for the last one that moved a position: pauses of the partition stand among them. */
+const changesLookedThrough = 1_000
 
 /**
  * Takes ownership of a partition: a new epoch, greater than any that the offset store or the progress rows have seen, so that a loss of
@@ -31,7 +33,7 @@ export async function openPartition(
     const [group, done, identity] = await Promise.all([read, runtime.progress.read(key), source.identity(partition)])
     const stored = group.find((one) => one.partition === partition)
     const there = await placeOf(runtime, key, request, stored, done, identity)
-    if (there === null || !(await isMoved(runtime, key, stored, there))) continue
+    if (there === null || !(await corrected(runtime, key, stored, there))) continue
     const { position, replay } = there
     const belongs = there.identity ?? identity
     const begin = async () => {
@@ -46,7 +48,7 @@ export async function openPartition(
     const owned = await store.open(key, { above: least, start: position, replay, identity: belongs })
     if (owned.replay !== replay || owned.position > position) continue
     if (isForeign) await begin()
-    if (there.warning !== undefined) log.warn({ ...key }, there.warning)
+    if (there.warning !== undefined) log.warn(key, there.warning)
     return {
       epoch: owned.epoch,
       position: String(position),
@@ -71,11 +73,12 @@ async function placeOf(
   key: PartitionKey,
   { added, remembered }: OpenRequest,
   stored: StoredOffset | undefined,
-  done: Awaited<ReturnType<ConsumerRuntime['progress']['read']>>,
+  done: Progress | null,
   identity: string | null,
 ): Promise<There | null> {
   const { source, store, progress, settings } = runtime
-  const lastMove = async () => (await store.history({ ...key, limit: 20 })).find(({ to }) => to !== null)?.to ?? null
+  const lastMove = async () =>
+    (await store.history({ ...key, limit: changesLookedThrough })).find(({ to }) => to !== null)?.to ?? null
   const { outranksStore } = progress
   const where = await whereToGoOn({ stored, done, outranksStore, lastMove })
   if (where.where === 'lost') throw progressLost(key, where.why)
@@ -91,15 +94,15 @@ async function placeOf(
   return (await relocate(runtime, key, where, identity, stored)) ? null : where
 }
 
-/** Puts the store's position right where it is wrong. False: somebody has changed it meanwhile. */
-async function isMoved(
+/** Corrects the store's position where it is wrong. False: somebody else has changed it in the meantime. */
+async function corrected(
   { store, log }: ConsumerRuntime,
   key: PartitionKey,
   stored: StoredOffset | undefined,
   { position: to, replay, identity, moved }: There,
 ): Promise<boolean> {
   if (moved === undefined || !stored) return true
-  log.warn({ ...key }, moved)
+  log.warn(key, moved)
   return (
     (await store.resetIf(key, stored, { kind: 'restored', to, by: 'tidemark', why: moved, identity, replay })) !== null
   )

@@ -49,7 +49,8 @@ export async function relocate(
         `'tidemark reset --group ${group} --stream ${stream} --partition ${partition} --to first' (or another place), or set onOutOfRange`,
       { place: { ...key, offset: String(at.position) } },
     )
-  const seen = stored ?? (await store.open(key, { above: 0, start: at.position, ...at }))
+  const seen =
+    stored ?? (await store.open(key, { above: 0, start: at.position, replay: at.replay, identity: at.identity }))
   const to = await source.resolve(partition, settings.outOfRange === 'first' ? 'first' : 'next')
   // This worker may have been frozen since it read the position, and a newer owner far beyond it.
   await store.resetIf(key, seen, { kind: 'skipped', to, by: `onOutOfRange: ${settings.outOfRange}`, why, identity })

@@ -77,11 +77,10 @@ async function putAll(
       const identity = identities.get(partition) ?? null
       const key = { group, stream, partition }
       const known = await progress.read(key)
-      // Where it is lost, a person has decided now.
-      if (!known) await progress.begin(key, { position: to, replay: 0, identity })
-      const replayAbove = known?.replay ?? 0
       isSent = true
-      await store.reset(key, { kind, to, by, why, identity, replayAbove })
+      await store.reset(key, { kind, to, by, why, identity, replayAbove: known?.replay ?? 0 })
+      // It was lost, or is not there yet: a person has decided now. Not before the store has it: a reset that fails changes nothing.
+      if (!known) await progress.begin(key, { position: to, replay: 0, identity })
     } catch (error) {
       const code = isTidemarkError(error) ? error.code : 'UNREACHABLE'
       const lost = isSent && code === 'UNREACHABLE' ? partition : null

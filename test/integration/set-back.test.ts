@@ -120,6 +120,12 @@ describeWith(['postgres', 'temporal'], 'a database that is set back', () => {
       ).map(({ position }) => Number(position))
     await waitFor(async () => String(await done()) === String(await committed()), { what: 'the commit of all' })
   }
+  /** A group that has handled its first 100 messages, and committed them. */
+  async function settled(where: { apart: boolean }): Promise<void> {
+    await begin(where)
+    await append(100)
+    await atRest()
+  }
   /** Keeps tables as they are, and gives what restores them. */
   async function backup({ connectionString }: FreshDatabase, names: readonly Table[]): Promise<() => Promise<void>> {
     const kept = (name: Table) => `kept_${name.replace('.', '_')}`
@@ -158,9 +164,7 @@ describeWith(['postgres', 'temporal'], 'a database that is set back', () => {
 
   describe("of the handlers, beside the store's", () => {
     it('is gone on from where it is: what it has lost is handled again', async () => {
-      await begin({ apart: true })
-      await append(100)
-      await atRest()
+      await settled({ apart: true })
       const restore = await backup(handlers, ofHandlers)
       await append(100)
       await atRest()
@@ -173,9 +177,7 @@ describeWith(['postgres', 'temporal'], 'a database that is set back', () => {
     })
 
     it('to before a reset, is gone on from where the reset has put the position', async () => {
-      await begin({ apart: true })
-      await append(100)
-      await atRest()
+      await settled({ apart: true })
       const restore = await backup(handlers, ofHandlers)
       await rowsOf(handlers.connectionString, 'truncate effects')
       await applyReset(config, await planReset(config, { group, to: 'first' }))
@@ -187,9 +189,7 @@ describeWith(['postgres', 'temporal'], 'a database that is set back', () => {
     })
 
     it('and emptied, stops and asks: nothing is skipped', async () => {
-      await begin({ apart: true })
-      await append(100)
-      await atRest()
+      await settled({ apart: true })
       await empty(handlers, ofHandlers)
       await append(10)
       const reason = await stopped()
@@ -202,9 +202,7 @@ describeWith(['postgres', 'temporal'], 'a database that is set back', () => {
 
   describe("of the store, beside the handlers'", () => {
     it('is overtaken by the progress of handlers: nothing is repeated', async () => {
-      await begin({ apart: true })
-      await append(100)
-      await atRest()
+      await settled({ apart: true })
       const restore = await backup(store, ofStore)
       await append(100)
       await atRest()
@@ -215,9 +213,7 @@ describeWith(['postgres', 'temporal'], 'a database that is set back', () => {
     })
 
     it('and emptied, is overtaken by the progress of handlers, and the log says so', async () => {
-      await begin({ apart: true })
-      await append(100)
-      await atRest()
+      await settled({ apart: true })
       await empty(store, ofStore)
       await append(10)
       await atRest()
@@ -226,9 +222,7 @@ describeWith(['postgres', 'temporal'], 'a database that is set back', () => {
     })
 
     it('to before a reset, is overtaken by the progress of handlers, of the newer replay', async () => {
-      await begin({ apart: true })
-      await append(100)
-      await atRest()
+      await settled({ apart: true })
       const restore = await backup(store, ofStore)
       await rowsOf(handlers.connectionString, 'truncate effects')
       await applyReset(config, await planReset(config, { group, to: 'first' }))
@@ -241,9 +235,7 @@ describeWith(['postgres', 'temporal'], 'a database that is set back', () => {
 
   describe('of both', () => {
     it('is gone on from where it is, whatever Temporal knows', async () => {
-      await begin({ apart: false })
-      await append(100)
-      await atRest()
+      await settled({ apart: false })
       const restore = await backup(handlers, [...ofHandlers, ...ofStore])
       await append(100)
       await atRest()
@@ -254,9 +246,7 @@ describeWith(['postgres', 'temporal'], 'a database that is set back', () => {
     })
 
     it('in the middle of a batch, is gone on from where it is', async () => {
-      await begin({ apart: false })
-      await append(100)
-      await atRest()
+      await settled({ apart: false })
       const restore = await backup(handlers, [...ofHandlers, ...ofStore])
       await append(5_000)
       await waitFor(async () => (await effects()).length > 100, { what: 'a batch under way' })
@@ -265,9 +255,7 @@ describeWith(['postgres', 'temporal'], 'a database that is set back', () => {
     })
 
     it('and emptied, stops and asks, since Temporal remembers more', async () => {
-      await begin({ apart: false })
-      await append(100)
-      await atRest()
+      await settled({ apart: false })
       await empty(handlers, [...ofHandlers, ...ofStore])
       await append(10)
       expect(await stopped()).toContain("neither the offset store nor the handlers' database knows it any more")

@@ -58,7 +58,7 @@ export async function simulate(given: Scenario): Promise<{ held: number[]; unhan
       return done.length < chunks ? [partition] : []
     })
   const longest = beginning + 120_000
-  while (unhandled().length > 0 && performance.now() < longest) {
+  while (unhandled().length > 0 && batches.length > 0 && performance.now() < longest) {
     told.length = 0
     const { batch, result } = begin(batches, { mayLeave })
     for (const [partition, { releasedAtMs }] of all.entries())

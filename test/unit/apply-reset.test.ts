@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { applyResetIn } from '../../src/client/apply.js'
 import type { PositionPlan } from '../../src/client/plan.js'
 import type { Session } from '../../src/client/session.js'
@@ -14,13 +14,17 @@ const plan = {
 } as unknown as PositionPlan
 
 /** A session whose store answers as told; nobody runs the group. */
-function sessionWith(reset: (partition: number, change: NewPosition) => void, progress: Progress | null = null) {
+function sessionWith(
+  reset: (partition: number, change: NewPosition) => void,
+  progress: Progress | null = null,
+  begin: () => Promise<void> = async () => {},
+) {
   const parts = {
     config: { consumers: [{ settings: { group: 'billing', stream: 'orders' } }], temporal: {} },
     store: async () => ({
       reset: async ({ partition }: { partition: number }, change: NewPosition) => reset(partition, change),
     }),
-    progressDatabase: async () => ({ progress: { read: async () => progress, begin: async () => {} } }),
+    progressDatabase: async () => ({ progress: { read: async () => progress, begin } }),
     temporal: async () => ({ workflow: { getHandle: () => ({ signal: async () => {} }) } }),
   }
   return parts as unknown as Session
@@ -45,9 +49,14 @@ describe('a reset', () => {
   })
 
   it('that the store refuses did not happen', async () => {
-    const session = sessionWith(() => {
+    const begin = vi.fn(async () => {})
+    const refuse = () => {
       throw new TidemarkError('AUTH_FAILED', 'no right to write')
-    })
-    await expect(applyResetIn(session, plan)).rejects.toThrow('nothing was changed: no right to write')
+    }
+    await expect(applyResetIn(sessionWith(refuse, null, begin), plan)).rejects.toThrow(
+      'nothing was changed: no right to write',
+    )
+    // Progress that is missing would count, too.
+    expect(begin).not.toHaveBeenCalled()
   })
 })

@@ -66,3 +66,19 @@ describe('to open a partition whose position the log has lost', () => {
     expect(await runtime.store.read(name.group, name.stream)).toMatchObject([{ position: 9_000n, replay: 0 }])
   })
 })
+
+describe("to open a partition whose handlers' database was set back to before a reset", () => {
+  it('finds where the reset has put it, however often it was paused since', async () => {
+    const { runtime, open, log } = await ground(1)
+    const of = { ...name, partition: 0 }
+    log.append(0, 9)
+    await runtime.progress.begin(of, { position: 9n, replay: 0, identity: null })
+    await runtime.store.reset(of, { kind: 'reset', to: 2n, by: 'ann', why: 'a test' })
+    const { epoch } = await runtime.store.open(of, { above: 0, start: 0n })
+    await runtime.store.commit(of, { epoch, position: 7n })
+    const [reset] = await runtime.store.history({ limit: 1 })
+    const pauses = Array.from({ length: 100 }, () => ({ ...reset!, kind: 'paused' as const, to: null }))
+    vi.spyOn(runtime.store, 'history').mockImplementation(async ({ limit }) => [...pauses, reset!].slice(0, limit))
+    expect(await open()).toMatchObject([{ outcome: 'owned', position: '2', replay: 1 }])
+  })
+})
