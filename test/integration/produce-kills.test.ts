@@ -7,7 +7,7 @@ import { produce, rowsOf } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { KafkaGround } from '../support/kafka-ground.js'
 import { describeWith, part } from '../support/parts.js'
-import { readAll } from '../support/read-all.js'
+import { readAll, readCommitted } from '../support/read-all.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -113,7 +113,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a producing worker that is kill
     expect(done, 'kills before the drain was over').toBe(kills)
     await waitFor(async () => (await committed()) === messages, { what: 'the drain to end', timeout: patience })
     await worker.stop()
-    return (await readAll(client, out)).map(({ value }) => value!)
+    return (await readCommitted(client, out, messages)).map(({ value }) => value!)
   }
 
   it(

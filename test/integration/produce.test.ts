@@ -10,7 +10,7 @@ import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { KafkaGround } from '../support/kafka-ground.js'
 import { makeTopics } from '../support/make-topics.js'
 import { describeWith, part } from '../support/parts.js'
-import { readAll } from '../support/read-all.js'
+import { readCommitted } from '../support/read-all.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -69,7 +69,8 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a handler that produces', () =>
       },
       { what: `${total} messages to be committed`, timeout: 60_000 },
     )
-  const outputs = async () => readAll(await ground.connect({ topic: out, value: text() }), out)
+  const outputs = async (count: number) =>
+    readCommitted(await ground.connect({ topic: out, value: text() }), out, count)
   const values = (count: number) => Array.from({ length: count }, (_, i) => `v${i}`)
   const failure = (running: Running, text: string) =>
     waitFor(() => running.log.lines.find((line) => line.includes(text)), {
@@ -95,7 +96,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a handler that produces', () =>
         },
       })
       await committed(2_000)
-      const all = await outputs()
+      const all = await outputs(2_000)
       expect(all.map(({ value }) => JSON.parse(value!).upper).sort()).toEqual(
         values(2_000)
           .map((value) => value.toUpperCase())
@@ -134,7 +135,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a handler that produces', () =>
       expect(Number(rows[0]!.n)).toBe(0)
       await makeTopics(ground.admin, [{ topic: missing }])
       await committed(2)
-      const all = await readAll(await ground.connect({ topic: missing, value: text() }), missing)
+      const all = await readCommitted(await ground.connect({ topic: missing, value: text() }), missing, 2)
       expect(all.map(({ value }) => value).sort()).toEqual(['SENTINEL-1', 'SENTINEL-2'])
     },
   )
@@ -149,7 +150,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a handler that produces', () =>
       },
     })
     await committed(1)
-    expect((await outputs()).map(({ value }) => value)).toEqual(['a 3'])
+    expect((await outputs(1)).map(({ value }) => value)).toEqual(['a 3'])
   })
 
   it('with a database transaction: commits only when its outputs are acknowledged', async () => {
@@ -168,7 +169,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a handler that produces', () =>
     await committed(1)
     expect(await rowsOf(database.connectionString, 'select * from effects')).toEqual([{ value: 'a' }])
     // Outputs are at least once, under the same name each time.
-    expect(new Set((await outputs()).map(({ headers }) => headers.get('tidemark-key'))).size).toBe(1)
+    expect(new Set((await outputs(1)).map(({ headers }) => headers.get('tidemark-key'))).size).toBe(1)
   })
 
   it('can wait for what it has produced, and is told when too much waits', async () => {
@@ -185,13 +186,13 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a handler that produces', () =>
           seen.push(error)
         }
         await context.flush()
-        seen.push((await outputs()).length)
+        seen.push((await outputs(1)).length)
         context.produce(out, { value: big })
       },
     })
     await committed(1)
     expect(seen[0]).toMatchObject({ message: expect.stringContaining('await flush()') })
     expect(seen[1]).toBe(1)
-    expect(await outputs()).toHaveLength(2)
+    expect(await outputs(2)).toHaveLength(2)
   })
 })

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { appendEvents, createStream } from '../../src/entry/postgres.js'
 import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
 import { type CliProcess, Project } from '../support/cli.js'
 import { rowsOf, temporalClient } from '../support/consume.js'
-import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
+import { freshDatabase } from '../support/fresh-database.js'
 import { type OtherBuild, otherBuild } from '../support/other-build.js'
 import { describeWith } from '../support/parts.js'
 import { unique } from '../support/unique.js'
@@ -15,15 +15,10 @@ const group = 'billing'
 /** temporal.api.enums.v1.WorkflowTaskFailedCause: a signal came while the task was decided, so it is decided again. */
 const unhandledCommand = 1
 
-/** Upgrades of Tidemark itself, and roll-backs, while the same config reads on. */
+/** Upgrades of Tidemark itself, and roll-backs, while the same config reads on. Side by side, since most of their time is spent waiting. */
 describeWith(['postgres', 'temporal'], 'two builds of Tidemark', () => {
   let client: Client & { close(): Promise<void> }
   let other: OtherBuild
-  let database: FreshDatabase
-  let stream: string
-  let before: Project
-  let after: Project
-  let load: Load
 
   beforeAll(async () => {
     client = await temporalClient()
@@ -33,72 +28,162 @@ describeWith(['postgres', 'temporal'], 'two builds of Tidemark', () => {
     await other?.remove()
     await client?.close()
   })
-  beforeEach(async () => {
-    database = await freshDatabase()
-    stream = unique('orders')
-    const { connectionString } = database
+
+  it.concurrent('hand a group over in a rolling upgrade, and back in a roll-back', () =>
+    inScene(client, other, async (scene) => {
+      const old = await scene.started('before')
+      await scene.worksOn()
+      const first = await scene.onlyQueue()
+
+      const upgraded = await scene.started('after')
+      await scene.movedFrom(first)
+      const second = await scene.onlyQueue()
+      await scene.worksOn()
+      expect((await old.stop()).code).toBe(0)
+      await scene.worksOn()
+      expect(await scene.queues()).toEqual([second])
+
+      const rolledBack = await scene.started('before')
+      await scene.movedFrom(second)
+      expect(await scene.queues()).toEqual([first])
+      await scene.worksOn()
+      expect((await upgraded.stop()).code).toBe(0)
+      await scene.worksOn()
+
+      await scene.everythingOnce()
+      expect(await scene.past()).toEqual({ ends: ['CONTINUED_AS_NEW'], failures: [] })
+      expect((await rolledBack.stop()).code).toBe(0)
+    }))
+
+  for (const how of ['stop', 'kill'] as const)
+    it.concurrent(`take a group over whose workers are gone before (${how})`, () =>
+      inScene(client, other, async (scene) => {
+        const old = await scene.started('before')
+        await scene.worksOn()
+        const first = await scene.onlyQueue()
+        await old[how]()
+
+        const upgraded = await scene.started('after')
+        await scene.movedFrom(first)
+        await scene.worksOn()
+        await scene.everythingOnce()
+        expect(await scene.past()).toEqual({ ends: ['TERMINATED'], failures: [] })
+        expect(upgraded.stderr).toContain('of which no worker is left')
+        await upgraded.stop()
+      }))
+
+  it.concurrent('take a group back whose newest workers died at once, without a person', () =>
+    inScene(client, other, async (scene) => {
+      const old = await scene.started('before')
+      await scene.worksOn()
+      const first = await scene.onlyQueue()
+      const canary = await scene.started('after')
+      await scene.movedFrom(first)
+      const second = await scene.onlyQueue()
+      await canary.kill()
+      await scene.movedFrom(second)
+      expect(await scene.queues()).toEqual([first])
+      await scene.worksOn()
+      await scene.everythingOnce()
+      expect((await scene.past()).failures).toEqual([])
+      await old.stop()
+    }))
+})
+
+/** A group under load, with a stream and a database of its own, and a project for each build. */
+async function inScene(client: Client, other: OtherBuild, test: (scene: Scene) => Promise<void>): Promise<void> {
+  const database = await freshDatabase()
+  const stream = unique('orders')
+  const { connectionString } = database
+  const load = new Load(connectionString, stream)
+  const projects = {
+    before: await Project.create({ DATABASE_URL: connectionString }),
+    after: await Project.create({ DATABASE_URL: connectionString }, other.folder),
+  }
+  try {
     await createStream(connectionString, { stream, partitions: 4 })
     await rowsOf(connectionString, 'create table effects (n int)')
-    before = await Project.create({ DATABASE_URL: connectionString })
-    after = await Project.create({ DATABASE_URL: connectionString }, other.folder)
     const config = configOf(stream, unique('queue'))
-    for (const project of [before, after]) await project.write('tidemark.config.ts', config)
-    load = new Load(connectionString, stream)
-  })
-  afterEach(async () => {
-    await load?.stop()
-    await Promise.all([before?.close(), after?.close()])
-    await database?.drop()
-  })
+    for (const project of Object.values(projects)) await project.write('tidemark.config.ts', config)
+    load.start()
+    await test(new Scene(client, connectionString, stream, projects, load))
+  } finally {
+    await load.stop()
+    await Promise.all(Object.values(projects).map((project) => project.close()))
+    await database.drop()
+  }
+}
 
-  async function started(project: Project): Promise<CliProcess> {
-    const worker = project.start(['start'])
+class Scene {
+  readonly #workflows: readonly string[]
+
+  constructor(
+    private readonly client: Client,
+    private readonly connectionString: string,
+    stream: string,
+    private readonly projects: { readonly before: Project; readonly after: Project },
+    private readonly load: Load,
+  ) {
+    this.#workflows = [
+      groupWorkflowId(group, stream),
+      ...[0, 1].map((slice) => sliceWorkflowId({ group, stream }, slice)),
+    ]
+  }
+
+  async started(build: 'before' | 'after'): Promise<CliProcess> {
+    const worker = this.projects[build].start(['start'])
     await worker.said('running: group')
     return worker
   }
 
-  const handled = async () => (await rowsOf<{ n: number }>(database.connectionString, 'select n from effects')).length
-
   /** Waits until what was appended by now, and some more, has been handled. */
-  async function worksOn(): Promise<void> {
-    const wanted = load.appended + 50
-    await waitFor(async () => (await handled()) >= wanted, { what: `${wanted} messages`, timeout: 60_000 })
+  async worksOn(): Promise<void> {
+    const wanted = this.load.appended + 50
+    await waitFor(async () => (await this.#handled()).length >= wanted, { what: `${wanted} messages`, timeout: 60_000 })
   }
 
   /** The group's and its slices' workflows run on a queue of their own for each build. */
-  async function queues(): Promise<string[]> {
-    const ids = [groupWorkflowId(group, stream), ...[0, 1].map((slice) => sliceWorkflowId({ group, stream }, slice))]
-    const found = await Promise.all(ids.map((id) => client.workflow.getHandle(id).describe()))
+  async queues(): Promise<string[]> {
+    const found = await Promise.all(this.#workflows.map((id) => this.client.workflow.getHandle(id).describe()))
     return [...new Set(found.map(({ taskQueue }) => taskQueue))]
   }
-  const movedFrom = (queue: string) =>
-    waitFor(async () => !(await queues()).includes(queue) && (await queues()).length === 1, {
-      what: `all workflows to leave ${queue}`,
-      timeout: 60_000,
-    })
-  async function onlyQueue(): Promise<string> {
-    const [queue, ...more] = await waitFor(async () => (await queues()).length === 1 && queues(), { what: 'one queue' })
+
+  async movedFrom(queue: string): Promise<void> {
+    const moved = async () => {
+      const now = await this.queues()
+      return now.length === 1 && !now.includes(queue)
+    }
+    await waitFor(moved, { what: `all workflows to leave ${queue}`, timeout: 60_000 })
+  }
+
+  async onlyQueue(): Promise<string> {
+    const [queue, ...more] = await waitFor(
+      async () => {
+        const now = await this.queues()
+        return now.length === 1 && now
+      },
+      { what: 'one queue' },
+    )
     expect(more).toEqual([])
     return queue!
   }
 
-  /** Each message was handled once, and no worker was given a history that it could not replay. */
-  async function everythingOnce(): Promise<void> {
+  /** Each message was handled once. */
+  async everythingOnce(): Promise<void> {
+    const { load } = this
     await load.stop()
-    await waitFor(async () => (await handled()) >= load.appended, { what: 'the last messages', timeout: 60_000 })
-    const numbers = await rowsOf<{ n: number }>(database.connectionString, 'select n from effects order by n')
-    expect(numbers.map(({ n }) => n)).toEqual(Array.from({ length: load.appended }, (_, n) => n))
+    const all = async () => (await this.#handled()).length >= load.appended
+    await waitFor(all, { what: 'the last messages', timeout: 60_000 })
+    expect(await this.#handled()).toEqual(Array.from({ length: load.appended }, (_, n) => n))
   }
 
-  /** How every run but the last ones ended, and the workflow tasks that failed. */
-  async function past(): Promise<{ ends: string[]; failures: string[] }> {
+  /** How every run but the last ones ended, and the workflow tasks that failed: no worker was given a history that it could not replay. */
+  async past(): Promise<{ ends: string[]; failures: string[] }> {
+    const { client } = this
     const ends = new Set<string>()
     const failures: string[] = []
     let runs = 0
-    for (const id of [
-      groupWorkflowId(group, stream),
-      ...[0, 1].map((slice) => `${groupWorkflowId(group, stream)}/${slice}`),
-    ])
+    for (const id of this.#workflows)
       for await (const { runId, status } of client.workflow.list({ query: `WorkflowId = '${id}'` })) {
         runs++
         if (status.name !== 'RUNNING') ends.add(status.name)
@@ -110,65 +195,11 @@ describeWith(['postgres', 'temporal'], 'two builds of Tidemark', () => {
     return { ends: [...ends], failures }
   }
 
-  it('hand a group over in a rolling upgrade, and back in a roll-back', async () => {
-    const old = await started(before)
-    load.start()
-    await worksOn()
-    const first = await onlyQueue()
-
-    const upgraded = await started(after)
-    await movedFrom(first)
-    const second = await onlyQueue()
-    await worksOn()
-    expect((await old.stop()).code).toBe(0)
-    await worksOn()
-    expect(await queues()).toEqual([second])
-
-    const rolledBack = await started(before)
-    await movedFrom(second)
-    expect(await queues()).toEqual([first])
-    await worksOn()
-    expect((await upgraded.stop()).code).toBe(0)
-    await worksOn()
-
-    await everythingOnce()
-    expect(await past()).toEqual({ ends: ['CONTINUED_AS_NEW'], failures: [] })
-    expect((await rolledBack.stop()).code).toBe(0)
-  })
-
-  it.each(['stop', 'kill'] as const)('take a group over whose workers are gone before (%s)', async (how) => {
-    const old = await started(before)
-    load.start()
-    await worksOn()
-    const first = await onlyQueue()
-    await old[how]()
-
-    const upgraded = await started(after)
-    await movedFrom(first)
-    await worksOn()
-    await everythingOnce()
-    expect(await past()).toEqual({ ends: ['TERMINATED'], failures: [] })
-    expect(upgraded.stderr).toContain('of which no worker is left')
-    await upgraded.stop()
-  })
-
-  it('take a group back whose newest workers died at once, without a person', async () => {
-    const old = await started(before)
-    load.start()
-    await worksOn()
-    const first = await onlyQueue()
-    const canary = await started(after)
-    await movedFrom(first)
-    const second = await onlyQueue()
-    await canary.kill()
-    await movedFrom(second)
-    expect(await queues()).toEqual([first])
-    await worksOn()
-    await everythingOnce()
-    expect((await past()).failures).toEqual([])
-    await old.stop()
-  })
-})
+  async #handled(): Promise<number[]> {
+    const rows = await rowsOf<{ n: number }>(this.connectionString, 'select n from effects order by n')
+    return rows.map(({ n }) => n)
+  }
+}
 
 /** Appends numbered events until it is stopped. */
 class Load {

@@ -1,5 +1,6 @@
 import type { Message, SourceClient } from '../../src/ports/index.js'
 import { readTo } from './kafka-ground.js'
+import { waitFor } from './wait-for.js'
 
 /** Every message of a topic that readers of committed data see now, partition by partition. */
 export async function readAll<V>(client: SourceClient<V>, topic: string): Promise<Message<V>[]> {
@@ -10,4 +11,13 @@ export async function readAll<V>(client: SourceClient<V>, topic: string): Promis
     for (const message of messages) all.push(message)
   }
   return all
+}
+
+/** The same once `count` messages are there: a transaction is committed when its coordinator says so, and its markers come after that. */
+export function readCommitted<V>(client: SourceClient<V>, topic: string, count: number): Promise<Message<V>[]> {
+  const there = async () => {
+    const all = await readAll(client, topic)
+    return all.length >= count && all
+  }
+  return waitFor(there, { what: `${count} committed messages in ${topic}` })
 }

@@ -31,6 +31,16 @@ export function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
   return TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })
 }
 
+/** Runs a test with a time-skipping server of its own, which other tests may have beside it. */
+export async function skippingTime(test: (env: TestWorkflowEnvironment) => Promise<void>): Promise<void> {
+  const env = await timeSkippingEnvironment()
+  try {
+    await test(env)
+  } finally {
+    await env.teardown()
+  }
+}
+
 /** An answer of a workflow. A query that meets a signal can hang on the time-skipping server: it is asked again then. */
 export function answer<T extends object>(env: TestWorkflowEnvironment, query: () => Promise<T>): Promise<T> {
   return waitFor(() => env.connection.withDeadline(Date.now() + 1_000, query), { what: 'an answer' }) as Promise<T>
