@@ -4,7 +4,7 @@ import { isTidemarkError } from '../../src/model/errors.js'
 import { positionChanged } from '../../src/model/fenced.js'
 import type { PartitionKey } from '../../src/model/partition.js'
 import { type FencingToken, isSameWriter } from '../../src/model/token.js'
-import type { Chunk } from '../../src/ports/index.js'
+import type { Chunk, Claimed } from '../../src/ports/index.js'
 import { type Commits, commitsOf } from '../committing/commits.js'
 import type { StoredOffsets } from '../committing/stored-offsets.js'
 import { type DeliverChunk, delivererOf } from '../handling/deliverer.js'
@@ -15,7 +15,7 @@ import { identityChanged } from './identity.js'
 import { Interrupt } from './interrupt.js'
 import type { LoopMonitor } from './loop-monitor.js'
 import type { ManualOffsets } from './manual-offsets.js'
-import type { Lease, Readers } from './readers.js'
+import type { Lease, Readers, ReadingPlace } from './readers.js'
 import { type RunEnd, runEnd } from './run-end.js'
 
 /** What the runs of a worker's partitions share from batch to batch. */
@@ -87,7 +87,7 @@ export class PartitionRun {
     const { replay, identity, epoch } = batch
     if (await identityChanged(runtime.source, key.partition, identity))
       throw positionChanged(key, 'is of a stream that was deleted and made again')
-    const claimed = await this.#claim()
+    const { position: claimed, witness } = await this.#claim()
     // Where offsets are stored by hand, reading is ahead of progress.
     if (claimed < BigInt(batch.from) && runtime.settings.commit.after !== 'manual')
       throw positionChanged(
@@ -96,7 +96,7 @@ export class PartitionRun {
       )
     const stored = this.resources.manual.take(key, token, batch, claimed)
     this.position = stored?.read ?? claimed
-    this.#begin(stored)
+    this.#begin(stored, this.position === claimed ? witness : null)
     this.#commits = commitsOf(runtime, { key, epoch, replay }, this.position, stored)
     this.#bound = runEnd(runtime, key, batch, this.attempt)
     const reached = (await this.#bound?.reached(this.position)) ?? false
@@ -115,7 +115,7 @@ export class PartitionRun {
     if (progress && progress.replay === replay && progress.position > this.position) this.position = progress.position
     const stored = this.resources.manual.take(key, token, batch, progress?.position ?? this.position)
     if (stored) this.position = stored.read
-    this.#begin(stored)
+    this.#begin(stored, progress?.position === this.position ? progress.witness : null)
   }
 
   /** The next chunk, with a slot to handle it; null where nothing came in time, or something interrupted the wait. */
@@ -240,6 +240,11 @@ export class PartitionRun {
     } as PartitionOutcome
   }
 
+  get #place(): ReadingPlace {
+    const { replay, identity } = this.batch
+    return { from: this.position, replay, identity }
+  }
+
   /** Milliseconds until the partition counts as idle. */
   get #idleIn(): number {
     if (this.#committedIdle) return Number.POSITIVE_INFINITY
@@ -247,7 +252,7 @@ export class PartitionRun {
   }
 
   /** Claims the partition. A claim of this run whose answer was lost counts: nobody else has its token. */
-  async #claim(): Promise<bigint> {
+  async #claim(): Promise<Claimed> {
     const { key, batch, token } = this
     const { progress } = this.runtime
     const repeated = this.#claiming
@@ -257,7 +262,7 @@ export class PartitionRun {
     } catch (error) {
       const claimed = repeated && isTidemarkError(error) && error.effect === 'lost' ? await progress.read(key) : null
       if (!claimed || !isSameWriter(claimed.token, token)) throw error
-      return claimed.position
+      return claimed
     }
   }
 
@@ -271,13 +276,14 @@ export class PartitionRun {
     this.#slot = null
   }
 
-  #begin(stored: StoredOffsets | undefined): void {
+  /** @param witness of the message before the position, where that is known */
+  #begin(stored: StoredOffsets | undefined, witness: string | null): void {
     const { key, batch, runtime, token } = this
     const { replay } = batch
     const timeoutMs = runtime.settings.chunkTimeoutMs
     const ran = (ms: number) => this.#watched?.ran(ms)
     this.#deliver = delivererOf(runtime, { key, token, replay, timeoutMs, ran, ...(stored && { stored }) })
-    this.#lease = this.resources.readers.take(key, batch.replay, this.position, batch.identity)
+    this.#lease = this.resources.readers.take(key, this.#place, witness)
   }
 
   async #release(keepReader: boolean): Promise<void> {
@@ -285,8 +291,7 @@ export class PartitionRun {
     this.#lease = undefined
     this.#giveBackSlot()
     if (!lease) return
-    const { key, batch, position } = this
-    if (keepReader) this.resources.readers.park(key, batch.replay, position, batch.identity, lease)
+    if (keepReader) this.resources.readers.park(this.key, this.#place, lease)
     else await lease.close()
   }
 }

@@ -63,9 +63,16 @@ export class Lease {
   }
 }
 
+/** Where a batch reads on. */
+export interface ReadingPlace {
+  readonly from: bigint
+  readonly replay: number
+  readonly identity: string | null
+}
+
 interface Parked {
   readonly lease: Lease
-  readonly position: bigint
+  readonly from: bigint
   readonly timer: NodeJS.Timeout
 }
 
@@ -82,11 +89,12 @@ export class Readers {
     })
   }
 
-  take(key: PartitionKey, replay: number, from: bigint, identity: string | null = null): Lease {
+  /** @param witness of the message before it, where that is known */
+  take(key: PartitionKey, { from, replay, identity }: ReadingPlace, witness: string | null = null): Lease {
     const id = idOf(key, replay, identity)
     const parked = this.#parked.get(id)
     if (parked) {
-      if (parked.position === from) {
+      if (parked.from === from) {
         clearTimeout(parked.timer)
         this.#parked.delete(id)
         return parked.lease
@@ -96,17 +104,17 @@ export class Readers {
     const { source, settings, budget } = this.runtime
     const end = new AbortController()
     const { fetchBytes } = settings.chunk
-    const reader = source.read(from, { key, replay, identity, fetchBytes, budget, signal: end.signal })
+    const reader = source.read(from, { key, replay, identity, witness, fetchBytes, budget, signal: end.signal })
     return new Lease(reader, end)
   }
 
-  park(key: PartitionKey, replay: number, position: bigint, identity: string | null, lease: Lease): void {
+  park(key: PartitionKey, { from, replay, identity }: ReadingPlace, lease: Lease): void {
     if (this.runtime.draining.aborted) return void lease.close().catch(() => {})
     const id = idOf(key, replay, identity)
     const old = this.#parked.get(id)
     if (old) this.#drop(id, old)
     const timer = setTimeout(() => this.#drop(id, parked), keepFor)
-    const parked: Parked = { lease, position, timer }
+    const parked: Parked = { lease, from, timer }
     this.#parked.set(id, parked)
   }
 

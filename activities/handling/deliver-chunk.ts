@@ -15,6 +15,6 @@ export function chunkDeliverer(
     stored?.hand(chunk)
     if (chunk.messages.length > 0) await run(chunk, (context) => handle(chunk.messages, context))
     // What the handler stores moves progress instead, now or later.
-    if (!stored) await runtime.progress.advance(key, token, chunk.from, chunk.next)
+    if (!stored) await runtime.progress.advance(key, token, chunk.from, chunk.next, chunk.witness)
   }
 }

@@ -1,5 +1,5 @@
 import type { ChunkHandler } from '../../src/handlers/handler.js'
-import type { OutputProgressLog } from '../../src/ports/index.js'
+import type { OutputProgressLog, OutputTransaction } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import type { DeliverChunk, Delivery } from './delivery.js'
 import { handlerRunner } from './run-handler.js'
@@ -14,14 +14,14 @@ export function outputsDeliverer(
   const run = handlerRunner(runtime, delivery)
   const { key, token } = delivery
   return async (chunk) => {
-    const { from, next, messages } = chunk
-    if (messages.length === 0) return progress.advance(key, token, from, next)
-    await progress.transact(key, token, from, next, (tx) =>
+    const { from, next, messages, witness } = chunk
+    if (messages.length === 0) return progress.advance(key, token, from, next, witness)
+    const work = (tx: OutputTransaction) =>
       run(
         chunk,
         (context) => handle(messages, context),
         (records) => tx.send(records),
-      ),
-    )
+      )
+    await progress.transact(key, token, from, next, work, witness)
   }
 }

@@ -27,15 +27,16 @@ export function transactionalDeliverer(
     await run(chunk, (context) => handler.handle(messages, { ...context, tx, outbox }))
   }
 
-  const transact = (chunk: Chunk, from: bigint, to: bigint | (() => bigint)) =>
-    progress.transact(key, token, from, to, (tx) => handle(chunk, tx))
+  const transact = (chunk: Chunk, from: bigint, to: bigint | (() => bigint), witness?: string) =>
+    progress.transact(key, token, from, to, (tx) => handle(chunk, tx), witness)
 
   return async (chunk) => {
     stored?.hand(chunk)
-    if (chunk.messages.length === 0) return stored ? undefined : progress.advance(key, token, chunk.from, chunk.next)
+    const { from, next, witness } = chunk
+    if (chunk.messages.length === 0) return stored ? undefined : progress.advance(key, token, from, next, witness)
     try {
-      if (stored) await stored.transact((from, to) => transact(chunk, from, to))
-      else await transact(chunk, chunk.from, chunk.next)
+      if (stored) await stored.transact((done, to) => transact(chunk, done, to))
+      else await transact(chunk, from, next, witness)
     } catch (error) {
       // A constraint checked at commit, a lost connection: not thrown by the handler, but about the same messages.
       throw isTidemarkError(error) ? error : handlerFailed(error, key, chunk)

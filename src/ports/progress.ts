@@ -12,10 +12,15 @@ export interface Progress {
   readonly replay: number
   /** Which incarnation of the stream the position belongs to; null where that is not known. */
   readonly identity: string | null
+  /** `Chunk.witness` of the chunk that ended at the position; null where it had none, or where the position was put there. */
+  readonly witness: string | null
 }
 
 /** Where a replay begins. */
 export type ProgressBeginning = Pick<Progress, 'position' | 'replay' | 'identity'>
+
+/** Where a new owner goes on. */
+export type Claimed = Pick<Progress, 'position' | 'witness'>
 
 /** The fence: whoever holds the greatest token may move a partition's progress, nobody else. */
 export interface ProgressLog {
@@ -31,12 +36,12 @@ export interface ProgressLog {
    */
   begin(key: PartitionKey, beginning: ProgressBeginning): Promise<void>
   /**
-   * Makes `token` the partition's owner and returns the position to go on from: the stored one; or `from`, where the log does not keep
+   * Makes `token` the partition's owner and returns where to go on: at the stored position; or `from`, where the log does not keep
    * what `begin` says and has no position of the replay. Ends what an older owner still has open in the database.
    * Throws FENCED when an equal or greater token has claimed already, or a greater one was raised; POSITION_CHANGED where progress is
    * not in that replay.
    */
-  claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint>
+  claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<Claimed>
   /**
    * Makes sure that no writer with a smaller token than `token` can move the partition's progress any more, and ends what such
    * a writer has open in the database. That includes writers that have not claimed yet. Creates no position, and is no claim:
@@ -46,8 +51,10 @@ export interface ProgressLog {
   /**
    * Moves progress from `from` to `to`, for handlers without a transaction. Throws FENCED where a greater token has claimed, and
    * POSITION_CHANGED where progress is lost, set back, or another writer's of the same token.
+   *
+   * @param witness of the chunk that ends at `to`
    */
-  advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void>
+  advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint, witness?: string): Promise<void>
 }
 
 /** Progress that moves in transactions of the same database, or log, as the handler's effects. */
@@ -57,6 +64,7 @@ export interface TransactionalProgressLog<T> extends ProgressLog {
    * `advance` does, and rolls back; rethrows what `work` throws, after rolling back.
    *
    * @param to a function is asked when `work` is done, where the handler decides it
+   * @param witness of the chunk that ends at `to`
    */
   transact(
     key: PartitionKey,
@@ -64,6 +72,7 @@ export interface TransactionalProgressLog<T> extends ProgressLog {
     from: bigint,
     to: bigint | (() => bigint),
     work: (tx: T) => Promise<void>,
+    witness?: string,
   ): Promise<void>
 }
 

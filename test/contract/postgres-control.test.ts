@@ -110,14 +110,16 @@ describeWith(['postgres'], 'Postgres control statements', () => {
     it('are two to claim them: the claims, and the end of older sessions; a fenced one fails no other', async () => {
       await all((one) => database.progress.begin(one, { position: 7n, replay: 0, identity: null }))
       await database.progress.claim(key, newer, start)
-      let outcomes: PromiseSettledResult<bigint>[] = []
+      let outcomes: PromiseSettledResult<unknown>[] = []
       const count = await statementsOf(async () => {
         outcomes = await Promise.allSettled(keys.map((one) => database.progress.claim(one, token, start)))
       })
       expect(count).toBe(2)
       for (const [n, outcome] of outcomes.entries())
         expect(outcome).toMatchObject(
-          keys[n] === key ? { reason: { code: 'FENCED', place: key } } : { status: 'fulfilled', value: 7n },
+          keys[n] === key
+            ? { reason: { code: 'FENCED', place: key } }
+            : { status: 'fulfilled', value: { position: 7n } },
         )
     })
 

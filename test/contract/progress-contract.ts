@@ -187,6 +187,42 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
       })
     })
 
+    describe('the witness of a position', () => {
+      const claimed = async (token: FencingToken, replay = 0) => progress.claim(key, token, { from: 0n, replay })
+
+      it('is given to whoever goes on there', async () => {
+        await claimFrom(progress, key, old, start)
+        await progress.advance(key, old, 0n, 4n, 'e7')
+        expect(await progress.read(key)).toMatchObject({ position: 4n, witness: 'e7' })
+        expect(await claimed(young)).toEqual({ position: 4n, witness: 'e7' })
+        await progress.transact(key, young, 4n, 5n, write(0), "it's e8")
+        expect(await claimed({ ...young, batch: 9 })).toEqual({ position: 5n, witness: "it's e8" })
+      })
+
+      it('stays as long as the position does', async () => {
+        await claimFrom(progress, key, old, start)
+        await progress.advance(key, old, 0n, 4n, 'e7')
+        await progress.raise(key, young)
+        await progress.begin(key, { position: 0n, replay: 0, identity: null })
+        expect(await claimed(young)).toEqual({ position: 4n, witness: 'e7' })
+      })
+
+      it('goes with it: a step that has none, and a newer replay, leave none', async () => {
+        await claimFrom(progress, key, old, start)
+        expect(await progress.read(key)).toMatchObject({ witness: null })
+        await progress.advance(key, old, 0n, 4n, 'e7')
+        await progress.advance(key, old, 4n, 5n)
+        expect(await progress.read(key)).toMatchObject({ position: 5n, witness: null })
+        await progress.transact(key, old, 5n, 6n, write(0), 'e8')
+        await progress.transact(key, old, 6n, 7n, write(1))
+        expect(await claimed(young)).toEqual({ position: 7n, witness: null })
+        await progress.advance(key, young, 7n, 8n, 'e9')
+        const next = { ...young, epoch: young.epoch + 1 }
+        await progress.begin(key, { position: 8n, replay: 1, identity: null })
+        expect(await progress.claim(key, next, { from: 8n, replay: 1 })).toEqual({ position: 8n, witness: null })
+      })
+    })
+
     describe('moving on', () => {
       it('without a transaction: from where it is, by its owner', async () => {
         await claimFrom(progress, key, old, start)

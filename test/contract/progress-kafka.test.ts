@@ -36,8 +36,8 @@ async function openHarness(): Promise<ProgressHarness<OutputTransaction>> {
         read: (key) => kafka.read(own(key)),
         claim: (key, token, start) => kafka.claim(own(key), token, start),
         raise: (key, token) => kafka.raise(own(key), token),
-        advance: (key, token, from, to) => kafka.advance(own(key), token, from, to),
-        transact: (key, token, from, to, work) => kafka.transact(own(key), token, from, to, work),
+        advance: (key, ...rest) => kafka.advance(own(key), ...rest),
+        transact: (key, ...rest) => kafka.transact(own(key), ...rest),
       }
       return { progress, close: () => client.close() }
     },

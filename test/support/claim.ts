@@ -10,5 +10,5 @@ export async function claimFrom(
   start: { readonly from: bigint; readonly replay: number },
 ): Promise<bigint> {
   await progress.begin(key, { position: start.from, replay: start.replay, identity: null })
-  return progress.claim(key, token, start)
+  return (await progress.claim(key, token, start)).position
 }

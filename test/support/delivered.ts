@@ -116,11 +116,11 @@ function withOutputs(memory: MemoryProgress, sent: OutputRecord[]): OutputProgre
     read: (of) => memory.read(of),
     claim: (of, by, from) => memory.claim(of, by, from),
     raise: (of, by) => memory.raise(of, by),
-    advance: (of, by, from, to) => memory.advance(of, by, from, to),
-    transact: async (of, by, from, to, work) => {
+    advance: (of, by, from, to, witness) => memory.advance(of, by, from, to, witness),
+    transact: async (of, by, from, to, work, witness) => {
       const staged: OutputRecord[] = []
       const send = async (records: readonly OutputRecord[]) => void staged.push(...records)
-      await memory.transact(of, by, from, to, () => work({ send }))
+      await memory.transact(of, by, from, to, () => work({ send }), witness)
       sent.push(...staged)
     },
   }

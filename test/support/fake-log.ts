@@ -10,7 +10,9 @@ export class FakeLog {
   /** Chunks that were handed out and not released yet. */
   lent = 0
   /** Readers that were opened, and those that are open now. */
-  readonly opened: { readonly partition: number; readonly from: bigint }[] = []
+  readonly opened: { readonly partition: number; readonly from: bigint; readonly witness?: string | null }[] = []
+  /** Whether chunks carry a witness: `behind 6`, say, where the last message is at 6. */
+  hasWitness = false
   open = 0
   readonly identities = new Map<number, string>()
   readonly #heads = new Map<number, bigint>()
@@ -49,11 +51,11 @@ export class FakeLog {
     close: async () => {},
   }
 
-  #reader(from: bigint, { key, replay, signal }: ReadOptions): Reader {
+  #reader(from: bigint, { key, replay, signal, witness }: ReadOptions): Reader {
     const { partition } = key
     let position = from
     let open = true
-    this.opened.push({ partition, from })
+    this.opened.push({ partition, from, ...(this.hasWitness && { witness }) })
     this.open++
     const arrived = async (waitMs: number) => {
       const error = this.#errors.get(partition)
@@ -103,7 +105,9 @@ export class FakeLog {
       lent = false
     }
     const poison: Poison | undefined = poisoned ? { error: bad.error, raw: null, next: bad.at + 1n } : undefined
-    return { from, next, messages, bytes: messages.length, head, release, ...(poison && { poison }) }
+    const witness = this.hasWitness && messages.length > 0 ? `behind ${next - 1n}` : undefined
+    const more = { ...(poison && { poison }), ...(witness && { witness }) }
+    return { from, next, messages, bytes: messages.length, head, release, ...more }
   }
 
   /** Waits until there is something at `position`; false when the time is over, or the signal aborts. */

@@ -33,7 +33,8 @@ function sessionWith(
 describe('a reset', () => {
   it("begins a replay above that of handlers' progress, which a store that was emptied does not know", async () => {
     const above: unknown[] = []
-    const progress: Progress = { position: 9n, identity: null, replay: 3, token: { epoch: 7, batch: 1, attempt: 1 } }
+    const token = { epoch: 7, batch: 1, attempt: 1 }
+    const progress: Progress = { position: 9n, identity: null, witness: null, replay: 3, token }
     const session = sessionWith((_, change) => void above.push(change.replayAbove), progress)
     await applyResetIn(session, plan)
     expect(above).toEqual([3, 3])

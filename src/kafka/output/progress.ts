@@ -3,7 +3,7 @@ import { isTidemarkError, messageOf, TidemarkError } from '../../model/errors.js
 import { fenced } from '../../model/fenced.js'
 import { describePartition, type PartitionKey, partitionPath } from '../../model/partition.js'
 import { compareTokens, type FencingToken } from '../../model/token.js'
-import type { OutputProgressLog, OutputRecord, OutputTransaction, Progress } from '../../ports/index.js'
+import type { Claimed, OutputProgressLog, OutputRecord, OutputTransaction, Progress } from '../../ports/index.js'
 import { type Cluster, Refused } from './cluster.js'
 import { type Noted, noteOf, readNote } from './note.js'
 import type { Placer } from './place.js'
@@ -41,8 +41,8 @@ export class KafkaProgress implements OutputProgressLog {
   async read(key: PartitionKey): Promise<Progress | null> {
     const stored = await this.#read(key)
     if (!stored || stored.replay < 0) return null
-    const { position, token, replay } = stored
-    return { position, token, replay, identity: null }
+    const { position, token, replay, witness = null } = stored
+    return { position, token, replay, identity: null, witness }
   }
 
   /** The first claim writes where it begins. */
@@ -60,7 +60,7 @@ export class KafkaProgress implements OutputProgressLog {
     }
   }
 
-  claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint> {
+  claim(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<Claimed> {
     return this.#contend(key, async () => {
       // First of all: beginning a producer would end the one of the rightful owner. What this process has claimed a moment ago, the
       // broker may not show yet.
@@ -80,8 +80,8 @@ export class KafkaProgress implements OutputProgressLog {
       const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionPath(key))
       const stored = await this.#fetch(key, this.cluster.settings.deliveryTimeoutMs)
       if (done(stored)) return
-      const { position, replay } = stored ?? { position: 0n, replay: -1 }
-      await this.#store(key, { producer, token, replay, raised: true }, position)
+      const { position, ...noted } = stored ?? { position: 0n, replay: -1 }
+      await this.#store(key, { ...noted, producer, token, raised: true }, position)
     })
   }
 
@@ -117,7 +117,7 @@ export class KafkaProgress implements OutputProgressLog {
   }
 
   /** Begins a producer, which ends every older one, and writes down whose it is. */
-  async #begin(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<bigint> {
+  async #begin(key: PartitionKey, token: FencingToken, start: { from: bigint; replay: number }): Promise<Claimed> {
     const producer = await TransactionalProducer.begin(this.cluster, this.placer, partitionPath(key))
     const stored = await this.#fetch(key, this.cluster.settings.deliveryTimeoutMs)
     refuse(stored, key, token)
@@ -125,14 +125,15 @@ export class KafkaProgress implements OutputProgressLog {
     // The plan is ahead where progress was kept elsewhere meanwhile, before the consumer had `transactional: 'kafka'` again.
     const position = goOn && stored.position > start.from ? stored.position : start.from
     const replay = goOn ? stored.replay : start.replay
-    const owner: Owner = { producer, token, replay, position, turn: Promise.resolve() }
+    const witness = goOn && stored.position === position ? stored.witness : undefined
+    const owner: Owner = { producer, token, replay, position, turn: Promise.resolve(), ...(witness && { witness }) }
     await this.#store(key, owner, position)
     this.#owners.set(partitionPath(key), owner)
-    return position
+    return { position, witness: witness ?? null }
   }
 
-  async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
-    await this.transact(key, token, from, to, async () => {})
+  async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint, witness?: string): Promise<void> {
+    await this.transact(key, token, from, to, async () => {}, witness)
   }
 
   async transact(
@@ -141,10 +142,11 @@ export class KafkaProgress implements OutputProgressLog {
     from: bigint,
     to: bigint | (() => bigint),
     work: (tx: OutputTransaction) => Promise<void>,
+    witness?: string,
   ): Promise<void> {
     const owner = this.#owners.get(partitionPath(key))
     if (!owner || compareTokens(owner.token, token) !== 0) throw fenced(key, token)
-    const turn = owner.turn.catch(() => {}).then(() => this.#transact(key, owner, from, to, work))
+    const turn = owner.turn.catch(() => {}).then(() => this.#transact(key, owner, from, to, work, witness))
     owner.turn = turn
     await turn
   }
@@ -155,6 +157,7 @@ export class KafkaProgress implements OutputProgressLog {
     from: bigint,
     to: bigint | (() => bigint),
     work: (tx: OutputTransaction) => Promise<void>,
+    witness?: string,
   ): Promise<void> {
     const { token } = owner
     if (owner.position !== from) throw fenced(key, token)
@@ -184,7 +187,8 @@ export class KafkaProgress implements OutputProgressLog {
       over = true
       await sent
       const position = typeof to === 'function' ? to() : to
-      await this.#store(key, owner, position)
+      const { producer, token, replay } = owner
+      await this.#store(key, { producer, token, replay, ...(witness && { witness }) }, position)
       owner.position = position
     } catch (error) {
       over = true

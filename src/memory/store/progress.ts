@@ -1,7 +1,7 @@
 import { fenced, positionChanged } from '../../model/fenced.js'
 import type { PartitionKey } from '../../model/partition.js'
 import { compareTokens, type FencingToken, isSameWriter } from '../../model/token.js'
-import type { Progress, ProgressBeginning, SqlProgressLog, Transaction } from '../../ports/index.js'
+import type { Claimed, Progress, ProgressBeginning, SqlProgressLog, Transaction } from '../../ports/index.js'
 
 /** What `tx.client` is in a transaction of a memory store: values written through it are kept when the transaction commits. */
 export interface MemoryTransaction {
@@ -37,10 +37,10 @@ export class MemoryProgress implements SqlProgressLog {
     }
     if (old && old.replay > beginning.replay) return
     const { token, raised } = old ?? { token: { epoch: 0, batch: 0, attempt: 0 }, raised: true }
-    this.rows.set(nameOf(key), { ...beginning, token, raised })
+    this.rows.set(nameOf(key), { ...beginning, witness: null, token, raised })
   }
 
-  async claim(key: PartitionKey, token: FencingToken, { replay }: { replay: number }): Promise<bigint> {
+  async claim(key: PartitionKey, token: FencingToken, { replay }: { replay: number }): Promise<Claimed> {
     const old = this.rows.get(nameOf(key))
     const order = old ? compareTokens(old.token, token) : -1
     if (order > 0 || (order === 0 && !old?.raised)) throw fenced(key, token)
@@ -48,20 +48,21 @@ export class MemoryProgress implements SqlProgressLog {
     if (old.replay !== replay)
       throw positionChanged(key, `has progress of replay ${old.replay}, and this owner expects ${replay}`)
     this.rows.set(nameOf(key), { ...old, token, raised: false })
-    return old.position
+    const { position, witness } = old
+    return { position, witness }
   }
 
   async raise(key: PartitionKey, token: FencingToken): Promise<void> {
     const old = this.rows.get(nameOf(key))
     if (old && compareTokens(old.token, token) >= 0) return
-    const { position, replay, identity } = old ?? { position: 0n, replay: -1, identity: null }
-    this.rows.set(nameOf(key), { position, token, replay, identity, raised: true })
+    const nothing = { position: 0n, replay: -1, identity: null, witness: null }
+    this.rows.set(nameOf(key), { ...(old ?? nothing), token, raised: true })
   }
 
-  async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
+  async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint, witness?: string): Promise<void> {
     const row = this.#own(key, token)
     if (row.position !== from) throw positionChanged(key, `has come to ${row.position} already`)
-    this.rows.set(nameOf(key), { ...row, position: to })
+    this.rows.set(nameOf(key), { ...row, position: to, witness: witness ?? null })
   }
 
   async transact(
@@ -70,6 +71,7 @@ export class MemoryProgress implements SqlProgressLog {
     from: bigint,
     to: bigint | (() => bigint),
     work: (tx: Transaction) => Promise<void>,
+    witness?: string,
   ): Promise<void> {
     const staged: unknown[] = []
     let over = false
@@ -94,7 +96,7 @@ export class MemoryProgress implements SqlProgressLog {
       over = true
     }
     if (failure) throw failure
-    await this.advance(key, token, from, typeof to === 'function' ? to() : to)
+    await this.advance(key, token, from, typeof to === 'function' ? to() : to, witness)
     this.written.push(...staged)
   }
 

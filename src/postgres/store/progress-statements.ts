@@ -1,7 +1,7 @@
 import { fenced, positionChanged } from '../../model/fenced.js'
 import type { PartitionKey } from '../../model/partition.js'
 import { compareTokens, type FencingToken } from '../../model/token.js'
-import type { Progress, ProgressBeginning } from '../../ports/index.js'
+import type { Claimed, Progress, ProgressBeginning } from '../../ports/index.js'
 import { keyArrays, keyColumns, type StatementOfMany } from './gathered-statement.js'
 
 /** A row of `consumer_progress`. pg gives bigints as text. */
@@ -14,6 +14,7 @@ interface ProgressRow extends PartitionKey {
   /** -1 where a token was raised before there was a position. */
   readonly replay: number
   readonly identity: string | null
+  readonly witness: string | null
 }
 
 export function readStatement(
@@ -21,13 +22,13 @@ export function readStatement(
 ): StatementOfMany<{ readonly key: PartitionKey }, ProgressRow, Progress | null> {
   return {
     text: `
-      select ${keyColumns}, position, epoch, batch, attempt, owner, replay, identity
+      select ${keyColumns}, position, epoch, batch, attempt, owner, replay, identity, witness
       from ${table} join unnest(${keyArrays}) as asked (${keyColumns}) using (${keyColumns})`,
     columns: () => [],
     answer: (row) => {
       if (!row || row.replay < 0) return null
-      const { position, replay, identity } = row
-      return { position: BigInt(position), token: tokenOf(row), replay, identity }
+      const { position, replay, identity, witness } = row
+      return { position: BigInt(position), token: tokenOf(row), replay, identity, witness }
     },
   }
 }
@@ -50,6 +51,7 @@ export function beginStatement(table: string): StatementOfMany<Beginning, Partit
       on conflict (${keyColumns}) do update set
         position = case when stored.replay < excluded.replay then excluded.position else stored.position end,
         replay_from = case when stored.replay < excluded.replay then excluded.replay_from else stored.replay_from end,
+        witness = case when stored.replay < excluded.replay then null else stored.witness end,
         replay = excluded.replay, identity = excluded.identity, updated_at = now()
       where stored.replay < excluded.replay
         or stored.replay = excluded.replay and stored.identity is null and excluded.identity is not null`,
@@ -67,11 +69,11 @@ export interface Claim {
 type ClaimRow = ProgressRow & { readonly claimed: boolean }
 
 /** Leaves out what is refused: the others' claims stand. Reads each row as its lock shows it, the newest version. */
-export function claimStatement(table: string): StatementOfMany<Claim, ClaimRow, bigint> {
+export function claimStatement(table: string): StatementOfMany<Claim, ClaimRow, Claimed> {
   return {
     text: `
       with locked as materialized (
-        select ${keyColumns}, stored.position, stored.epoch, stored.batch, stored.attempt, stored.owner, stored.replay,
+        select ${keyColumns}, stored.position, stored.witness, stored.epoch, stored.batch, stored.attempt, stored.owner, stored.replay,
           asked.epoch as new_epoch, asked.batch as new_batch, asked.attempt as new_attempt, asked.owner as new_owner,
           stored.replay = asked.replay and (
             (stored.epoch, stored.batch, stored.attempt) < (asked.epoch, asked.batch, asked.attempt)
@@ -88,10 +90,10 @@ export function claimStatement(table: string): StatementOfMany<Claim, ClaimRow, 
         where locked.claimed and (stored."group", stored.stream, stored.partition)
           = (locked."group", locked.stream, locked.partition)
       )
-      select ${keyColumns}, position, epoch, batch, attempt, owner, replay, claimed from locked`,
+      select ${keyColumns}, position, witness, epoch, batch, attempt, owner, replay, claimed from locked`,
     columns: ({ token, replay }) => [...columnsOf(token), token.owner ?? '', replay],
     answer: (row, { key, token, replay }) => {
-      if (row?.claimed) return BigInt(row.position)
+      if (row?.claimed) return { position: BigInt(row.position), witness: row.witness }
       if (row && (compareTokens(tokenOf(row), token) > 0 || row.replay === replay)) return fenced(key, token)
       if (!row || row.replay < 0) return positionChanged(key, 'has no progress any more')
       return positionChanged(key, `has progress of replay ${row.replay}, and this owner expects ${replay}`)
@@ -126,6 +128,7 @@ export interface Advance {
   readonly token: FencingToken
   readonly from: bigint
   readonly to: bigint
+  readonly witness: string | undefined
 }
 
 /** What the function `advance_progress` does, for partitions that it must not fail together. False: the row is not the writer's. */
@@ -133,18 +136,25 @@ export function advanceStatement(table: string): StatementOfMany<Advance, Partit
   return {
     text: `
       with locked as materialized (
-        select ${keyColumns}, asked.to_position
+        select ${keyColumns}, asked.to_position, asked.new_witness
         from ${table} stored
-          join unnest(${keyArrays}, $4::bigint[], $5::bigint[], $6::int[], $7::text[], $8::bigint[], $9::bigint[])
-            as asked (${keyColumns}, epoch, batch, attempt, owner, from_position, to_position) using (${keyColumns})
+          join unnest(${keyArrays}, $4::bigint[], $5::bigint[], $6::int[], $7::text[], $8::bigint[], $9::bigint[], $10::text[])
+            as asked (${keyColumns}, epoch, batch, attempt, owner, from_position, to_position, new_witness) using (${keyColumns})
         where (stored.epoch, stored.batch, stored.attempt, stored.owner, stored.position)
           = (asked.epoch, asked.batch, asked.attempt, asked.owner, asked.from_position)
         order by ${keyColumns} for no key update of stored
       )
-      update ${table} stored set position = locked.to_position, updated_at = now() from locked
+      update ${table} stored set position = locked.to_position, witness = nullif(locked.new_witness, ''), updated_at = now()
+      from locked
       where (stored."group", stored.stream, stored.partition) = (locked."group", locked.stream, locked.partition)
       returning stored."group", stored.stream, stored.partition`,
-    columns: ({ token, from, to }) => [...columnsOf(token), token.owner ?? '', String(from), String(to)],
+    columns: ({ token, from, to, witness }) => [
+      ...columnsOf(token),
+      token.owner ?? '',
+      String(from),
+      String(to),
+      witness ?? '',
+    ],
     answer: (row) => row !== undefined,
   }
 }

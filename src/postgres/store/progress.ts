@@ -3,7 +3,16 @@ import { fenced, positionChanged } from '../../model/fenced.js'
 import type { PartitionKey } from '../../model/partition.js'
 import { handlerMistaken } from '../../model/refusals.js'
 import { compareTokens, describeToken, type FencingToken } from '../../model/token.js'
-import type { Inbox, Log, Outbox, Progress, ProgressBeginning, SqlProgressLog, Transaction } from '../../ports/index.js'
+import type {
+  Claimed,
+  Inbox,
+  Log,
+  Outbox,
+  Progress,
+  ProgressBeginning,
+  SqlProgressLog,
+  Transaction,
+} from '../../ports/index.js'
 import type { PostgresSettings } from '../client/options.js'
 import { controlConnections, openConnections, type PooledPostgres, postgresError } from '../client/pool.js'
 import { ServerProbe } from '../client/server-probe.js'
@@ -86,11 +95,11 @@ export class PostgresProgress implements SqlProgressLog {
     return this.#beginnings.ask({ key, beginning })
   }
 
-  async claim(key: PartitionKey, token: FencingToken, { replay }: { replay: number }): Promise<bigint> {
-    const position = await this.#claims.ask({ key, token, replay })
+  async claim(key: PartitionKey, token: FencingToken, { replay }: { replay: number }): Promise<Claimed> {
+    const claimed = await this.#claims.ask({ key, token, replay })
     // In a statement of its own: a session that began before the claim was committed must be seen.
     await this.#sessions.endOlder(key, token)
-    return position
+    return claimed
   }
 
   async raise(key: PartitionKey, token: FencingToken): Promise<void> {
@@ -99,8 +108,8 @@ export class PostgresProgress implements SqlProgressLog {
     await this.#sessions.endOlder(key, token)
   }
 
-  async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): Promise<void> {
-    if (await this.#advances.ask({ key, token, from, to })) return
+  async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint, witness?: string): Promise<void> {
+    if (await this.#advances.ask({ key, token, from, to, witness })) return
     const owner = await this.read(key)
     throw owner && compareTokens(owner.token, token) > 0 ? fenced(key, token) : notItsOwn(key, token)
   }
@@ -111,6 +120,7 @@ export class PostgresProgress implements SqlProgressLog {
     from: bigint,
     to: bigint | (() => bigint),
     work: (tx: Transaction) => Promise<void>,
+    witness?: string,
   ): Promise<void> {
     const client = await this.pools.pool.connect().catch((error) => {
       throw postgresError(error, this.settings)
@@ -132,7 +142,7 @@ export class PostgresProgress implements SqlProgressLog {
         throw error
       }
     }
-    const advance = () => this.#advance(key, token, from, typeof to === 'function' ? to() : to)
+    const advance = () => this.#advance(key, token, from, typeof to === 'function' ? to() : to, witness)
     const running = transaction.run(handled, this.#check(key, token), advance)
     let isOver = false
     const over = () => {
@@ -163,8 +173,9 @@ export class PostgresProgress implements SqlProgressLog {
   }
 
   /** A statement without parameters, so that it can go out in one message with COMMIT. */
-  #advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint): string {
-    return `select ${this.#schema}.advance_progress(${writer(key, token)}, ${from}, ${to})`
+  #advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint, witness: string | undefined): string {
+    const last = witness === undefined ? 'null' : pg.escapeLiteral(witness)
+    return `select ${this.#schema}.advance_progress(${writer(key, token)}, ${from}, ${to}, ${last})`
   }
 
   /** Whether somebody newer owns the partition. It ends this owner's sessions, so any failure may mean no more than that. */

@@ -6,8 +6,10 @@ export const setBack = `
 alter table :schema.consumer_progress
   -- A random name: a database that was set back hands the same token out twice.
   add column owner text not null default '',
-  add column identity text;
+  add column identity text,
+  add column witness text;
 comment on column :schema.consumer_progress.identity is 'Names the incarnation of the stream that the position belongs to';
+comment on column :schema.consumer_progress.witness is 'Tells the message before the position from another one that takes its place in the log';
 
 -- Raises: TM001 where a newer owner has the partition, TM002 where progress is lost, set back, or another writer''s of the same token.
 create function :schema.refuse_writer(g text, s text, p int, e bigint, b bigint, a int)
@@ -23,11 +25,11 @@ end $$;
 
 drop function :schema.advance_progress(text, text, int, bigint, bigint, int, bigint, bigint);
 -- Moves the progress of a partition, or raises as refuse_writer does.
-create function :schema.advance_progress(g text, s text, p int, e bigint, b bigint, a int, o text, from_position bigint, to_position bigint)
+create function :schema.advance_progress(g text, s text, p int, e bigint, b bigint, a int, o text, from_position bigint, to_position bigint, w text)
 returns void language plpgsql as $$
 begin
   update :schema.consumer_progress
-    set position = to_position, updated_at = now()
+    set position = to_position, witness = w, updated_at = now()
     where "group" = g and stream = s and partition = p
       and epoch = e and batch = b and attempt = a and owner = o and position = from_position;
   if not found then

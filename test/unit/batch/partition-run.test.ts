@@ -44,6 +44,33 @@ describe("a partition's run", () => {
     expect(replayed.position).toBe(2n)
   })
 
+  it('gives its reader the witness of what was handled last, also when it begins again', async () => {
+    const { run, log } = await ground(9)
+    log.hasWitness = true
+    const first = run()
+    await first.open()
+    await first.handle((await first.next(4, 100))!, goesOn)
+    await first.again()
+    await first.close(false)
+    await run({}, 2).open()
+    expect(log.opened.map(({ from, witness }) => [from, witness])).toEqual([
+      [0n, null],
+      [4n, 'behind 3'],
+      [4n, 'behind 3'],
+    ])
+  })
+
+  it('keeps no witness of a chunk whose end belongs to no run', async () => {
+    const { run, log } = await ground(9, { until: ({ offset }) => offset === 2n })
+    log.hasWitness = true
+    const first = run({ run: { until: 'message', began: '0', replay: 0 } })
+    await first.open()
+    expect(await first.handle((await first.next(9, 100))!, goesOn)).toBe(true)
+    await first.close(false)
+    await run({}, 2).open()
+    expect(log.opened.at(-1)).toMatchObject({ from: 3n, witness: null })
+  })
+
   it('refuses a stream that was made anew, and one that got its name only now', async () => {
     const { run, log } = await ground(1)
     log.identities.set(0, 'second')

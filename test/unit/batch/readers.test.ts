@@ -15,10 +15,12 @@ async function ground(head = 0) {
   return { log, readers: new Readers(runtime), interrupt: new Interrupt(), draining }
 }
 
+const place = (from: bigint, replay = 0, identity: string | null = null) => ({ from, replay, identity })
+
 describe('a lease', () => {
   it('returns after an interrupt what was asked for before', async () => {
     const { readers, log, interrupt } = await ground()
-    const lease = readers.take(key, 0, 0n)
+    const lease = readers.take(key, place(0n))
     const first = lease.next(limits, interrupt)
     interrupt.fire()
     expect(await first).toBeNull()
@@ -28,7 +30,7 @@ describe('a lease', () => {
 
   it('returns a chunk that was put back, and then the one behind it', async () => {
     const { readers, interrupt } = await ground(15)
-    const lease = readers.take(key, 0, 0n)
+    const lease = readers.take(key, place(0n))
     const chunk = await lease.next(limits, interrupt)
     lease.putBack(chunk!)
     expect(await lease.next(limits, interrupt)).toBe(chunk)
@@ -38,7 +40,7 @@ describe('a lease', () => {
   it('asks again after a failure', async () => {
     const { readers, log, interrupt } = await ground(2)
     log.fails(0, 0n, new Error('broken'))
-    const lease = readers.take(key, 0, 0n)
+    const lease = readers.take(key, place(0n))
     await expect(lease.next(limits, interrupt)).rejects.toThrow('broken')
     log.fails(0, 9n, new Error('elsewhere'))
     expect(await lease.next(limits, interrupt)).toMatchObject({ next: 2n })
@@ -46,7 +48,7 @@ describe('a lease', () => {
 
   it('releases a chunk that nobody takes any more, and ends its reader', async () => {
     const { readers, log, interrupt } = await ground(2)
-    const lease = readers.take(key, 0, 0n)
+    const lease = readers.take(key, place(0n))
     lease.putBack((await lease.next(limits, interrupt))!)
     expect([log.open, log.lent]).toEqual([1, 1])
     await lease.close()
@@ -55,7 +57,7 @@ describe('a lease', () => {
 
   it('releases a chunk that comes while it is closed', async () => {
     const { readers, log, interrupt } = await ground()
-    const lease = readers.take(key, 0, 0n)
+    const lease = readers.take(key, place(0n))
     const asked = lease.next(limits, interrupt)
     interrupt.fire()
     await asked
@@ -69,9 +71,9 @@ describe('a lease', () => {
 describe('a parked reader', () => {
   it('is taken by a batch that goes on where it stands', async () => {
     const { readers, log } = await ground()
-    const lease = readers.take(key, 0, 7n, 'a')
-    readers.park(key, 0, 7n, 'a', lease)
-    expect(readers.take(key, 0, 7n, 'a')).toBe(lease)
+    const lease = readers.take(key, place(7n, 0, 'a'))
+    readers.park(key, place(7n, 0, 'a'), lease)
+    expect(readers.take(key, place(7n, 0, 'a'))).toBe(lease)
     // It is not closed under the batch that has it.
     await vi.advanceTimersByTimeAsync(10_000)
     expect(log.open).toBe(1)
@@ -84,10 +86,10 @@ describe('a parked reader', () => {
     ['incarnation of the stream', [0, 7n, 'b']],
   ] as const)('is not taken for another %s', async (_, [replay, from, identity]) => {
     const { readers, log, interrupt } = await ground(20)
-    const lease = readers.take(key, 0, 7n, 'a')
+    const lease = readers.take(key, place(7n, 0, 'a'))
     await lease.next({ ...limits, maxMessages: 1 }, interrupt)
-    readers.park(key, 0, 7n, 'a', lease)
-    expect(readers.take(key, replay, from, identity)).not.toBe(lease)
+    readers.park(key, place(7n, 0, 'a'), lease)
+    expect(readers.take(key, place(from, replay, identity))).not.toBe(lease)
     await vi.advanceTimersByTimeAsync(2_000)
     expect(log.opened).toHaveLength(2)
     expect(log.open).toBe(1)
@@ -95,7 +97,7 @@ describe('a parked reader', () => {
 
   it('is closed where no batch comes for it within two seconds', async () => {
     const { readers, log } = await ground()
-    readers.park(key, 0, 0n, null, readers.take(key, 0, 0n))
+    readers.park(key, place(0n), readers.take(key, place(0n)))
     await vi.advanceTimersByTimeAsync(1_999)
     expect(log.open).toBe(1)
     await vi.advanceTimersByTimeAsync(1)
@@ -104,20 +106,20 @@ describe('a parked reader', () => {
 
   it('is closed when another one is parked in its place', async () => {
     const { readers, log } = await ground()
-    const [old, next] = [readers.take(key, 0, 0n), readers.take(key, 0, 0n)]
-    readers.park(key, 0, 0n, null, old)
-    readers.park(key, 0, 0n, null, next)
+    const [old, next] = [readers.take(key, place(0n)), readers.take(key, place(0n))]
+    readers.park(key, place(0n), old)
+    readers.park(key, place(0n), next)
     await vi.advanceTimersByTimeAsync(0)
     expect(log.open).toBe(1)
-    expect(readers.take(key, 0, 0n)).toBe(next)
+    expect(readers.take(key, place(0n))).toBe(next)
   })
 
   it('is closed when the worker drains, and none is parked any more', async () => {
     const { readers, log, draining } = await ground()
-    const late = readers.take(key, 0, 0n)
-    readers.park({ ...key, partition: 1 }, 0, 0n, null, readers.take({ ...key, partition: 1 }, 0, 0n))
+    const late = readers.take(key, place(0n))
+    readers.park({ ...key, partition: 1 }, place(0n), readers.take({ ...key, partition: 1 }, place(0n)))
     draining.abort()
-    readers.park(key, 0, 0n, null, late)
+    readers.park(key, place(0n), late)
     await vi.advanceTimersByTimeAsync(0)
     expect(log.open).toBe(0)
   })

@@ -9,7 +9,7 @@ const stored = (position: bigint, change: Partial<StoredOffset> = {}): StoredOff
   ...change,
 })
 const done = (position: bigint, change: Partial<Progress> = {}): Progress => ({
-  ...{ position, replay: 0, identity: 'orders 1', token: { epoch: 3, batch: 7, attempt: 1 } },
+  ...{ position, replay: 0, identity: 'orders 1', witness: null, token: { epoch: 3, batch: 7, attempt: 1 } },
   ...change,
 })
 const where = (known: Partial<Known>) =>
