@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity'
 import { TestWorkflowEnvironment } from '@temporalio/testing'
 import { DefaultLogger, type NativeConnection, Runtime, Worker } from '@temporalio/worker'
+import { afterAll, afterEach, beforeEach } from 'vitest'
 import type {
   BatchActivities,
   BatchInput,
@@ -29,6 +30,27 @@ export function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
   const { path } = part('timeSkipping')
   quiet()
   return TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })
+}
+
+/**
+ * A time-skipping server for each test of a file: an activity that a terminated workflow leaves behind keeps time from being skipped. The next
+ * test's starts meanwhile.
+ */
+export function serverPerTest(): { readonly env: TestWorkflowEnvironment } {
+  let env: TestWorkflowEnvironment | undefined
+  let next: Promise<TestWorkflowEnvironment> | undefined
+  beforeEach(async () => {
+    env = await (next ?? timeSkippingEnvironment())
+    next = timeSkippingEnvironment()
+    next.catch(() => {})
+  })
+  afterEach(() => env?.teardown())
+  afterAll(async () => (await next)?.teardown())
+  return {
+    get env() {
+      return env!
+    },
+  }
 }
 
 /** Runs a test with a time-skipping server of its own, which other tests may have beside it. */

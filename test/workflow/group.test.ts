@@ -1,7 +1,6 @@
 import { Context } from '@temporalio/activity'
 import type { WorkflowHandle } from '@temporalio/client'
-import type { TestWorkflowEnvironment } from '@temporalio/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { BatchInput, OpenInput, PollInput, PollResult } from '../../src/model/batch.js'
 import {
   type GroupInput,
@@ -22,7 +21,7 @@ import {
   handled,
   memoryRecord,
   opened,
-  timeSkippingEnvironment,
+  serverPerTest,
   withWorker,
 } from '../support/workflow-env.js'
 
@@ -46,11 +45,7 @@ function world(partitions: number[], slices = 2) {
 }
 
 describeWith(['timeSkipping'], 'group workflow', () => {
-  let env: TestWorkflowEnvironment
-  beforeEach(async () => {
-    env = await timeSkippingEnvironment()
-  })
-  afterEach(() => env?.teardown())
+  const server = serverPerTest()
 
   interface LiveGroup {
     readonly handle: WorkflowHandle
@@ -71,15 +66,15 @@ describeWith(['timeSkipping'], 'group workflow', () => {
     test: (group: LiveGroup) => Promise<void>,
     given: { readonly activities?: Partial<Activities>; readonly change?: Partial<Revision> } = {},
   ): Promise<void> {
-    await withWorker(env, { ...activities, ...given.activities }, async (queue) => {
+    await withWorker(server.env, { ...activities, ...given.activities }, async (queue) => {
       const input = groupInput(queue, given.change)
       const workflowId = groupWorkflowId(input.group, input.stream)
-      const handle: WorkflowHandle = env.client.workflow.getHandle(workflowId)
+      const handle: WorkflowHandle = server.env.client.workflow.getHandle(workflowId)
       const start = (given: GroupInput) =>
-        env.client.workflow.start(workflowTypes.group, { workflowId, taskQueue: queue, args: [given] })
+        server.env.client.workflow.start(workflowTypes.group, { workflowId, taskQueue: queue, args: [given] })
       await start(input)
-      const slice = (index: number) => env.client.workflow.getHandle(sliceWorkflowId(input, index))
-      const look = (index: number) => answer(env, () => slice(index).query<SliceStatus>(names.status))
+      const slice = (index: number) => server.env.client.workflow.getHandle(sliceWorkflowId(input, index))
+      const look = (index: number) => answer(server.env, () => slice(index).query<SliceStatus>(names.status))
       const partition = async (index: number) =>
         (await look(sliceOf(index, slices))).partitions.find((one) => one.partition === index)!
       try {
@@ -91,7 +86,7 @@ describeWith(['timeSkipping'], 'group workflow', () => {
             await start({ ...input, revision: { ...input.revision, ...change } })
           },
           slice,
-          status: () => answer(env, () => handle.query<GroupStatus>(names.status)),
+          status: () => answer(server.env, () => handle.query<GroupStatus>(names.status)),
           owned: async (index) => (await look(index)).partitions.map((one) => one.partition),
           partition,
           until: (index, what, looks) =>

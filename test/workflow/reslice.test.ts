@@ -1,7 +1,6 @@
 import { Context } from '@temporalio/activity'
 import type { WorkflowHandle } from '@temporalio/client'
-import type { TestWorkflowEnvironment } from '@temporalio/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { BatchInput, OpenInput, ResliceInput } from '../../src/model/batch.js'
 import { type GroupStatus, names, type Resliced, type SliceStatus, workflowTypes } from '../../src/model/commands.js'
 import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
@@ -15,17 +14,13 @@ import {
   handled,
   memoryRecord,
   opened,
-  timeSkippingEnvironment,
+  serverPerTest,
   untilCancelled,
   withWorker,
 } from '../support/workflow-env.js'
 
 describeWith(['timeSkipping'], 'reslicing', () => {
-  let env: TestWorkflowEnvironment
-  beforeEach(async () => {
-    env = await timeSkippingEnvironment()
-  })
-  afterEach(() => env?.teardown())
+  const server = serverPerTest()
 
   interface LiveGroup {
     readonly handle: WorkflowHandle
@@ -61,7 +56,9 @@ describeWith(['timeSkipping'], 'reslicing', () => {
         },
         process: (input) => this.#process(input),
         ended: async ({ name, slices }) => {
-          const looks = slices.map((slice) => env.client.workflow.getHandle(sliceWorkflowId(name, slice)).describe())
+          const looks = slices.map((slice) =>
+            server.env.client.workflow.getHandle(sliceWorkflowId(name, slice)).describe(),
+          )
           const running = (await Promise.all(looks)).map(({ status }) => status.name === 'RUNNING')
           await new Promise((resolve) => setTimeout(resolve, 50))
           return slices.filter((_, index) => running[index])
@@ -97,23 +94,23 @@ describeWith(['timeSkipping'], 'reslicing', () => {
   }
 
   async function withGroup(ground: Ground, test: (group: LiveGroup) => Promise<void>, change: Partial<Revision> = {}) {
-    await withWorker(env, ground.activities, async (queue) => {
+    await withWorker(server.env, ground.activities, async (queue) => {
       const input = groupInput(queue, change)
-      const handle = await env.client.workflow.start(workflowTypes.group, {
+      const handle = await server.env.client.workflow.start(workflowTypes.group, {
         workflowId: groupWorkflowId(input.group, input.stream),
         taskQueue: queue,
         args: [input],
         followRuns: true,
       })
-      const current = env.client.workflow.getHandle(handle.workflowId)
-      const all = [0, 1, 2, 3].map((slice) => env.client.workflow.getHandle(sliceWorkflowId(input, slice)))
+      const current = server.env.client.workflow.getHandle(handle.workflowId)
+      const all = [0, 1, 2, 3].map((slice) => server.env.client.workflow.getHandle(sliceWorkflowId(input, slice)))
       const owned = async (slice: WorkflowHandle): Promise<number[]> => {
         const running = await slice.describe().then(
           ({ status }) => status.name === 'RUNNING',
           () => false,
         )
         if (!running) return []
-        const { partitions } = await answer(env, () => slice.query<SliceStatus>(names.status))
+        const { partitions } = await answer(server.env, () => slice.query<SliceStatus>(names.status))
         return partitions.map(({ partition }) => partition).sort((a, b) => a - b)
       }
       const layout = async () =>
@@ -123,7 +120,7 @@ describeWith(['timeSkipping'], 'reslicing', () => {
       try {
         await test({
           handle: current,
-          status: () => answer(env, () => current.query<GroupStatus>(names.status)),
+          status: () => answer(server.env, () => current.query<GroupStatus>(names.status)),
           layout,
           until: async (what, wanted) => {
             await waitFor(async () => (await layout()) === wanted, { what: `${what}: ${wanted}` })

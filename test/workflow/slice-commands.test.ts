@@ -1,12 +1,11 @@
 import type { WorkflowHandle } from '@temporalio/client'
-import type { TestWorkflowEnvironment } from '@temporalio/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { BatchInput, CommitInput, OpenInput } from '../../src/model/batch.js'
 import { names } from '../../src/model/commands.js'
 import { type TakenBatch, withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { committed, opened, revisionOn, timeSkippingEnvironment } from '../support/workflow-env.js'
+import { committed, opened, revisionOn, serverPerTest } from '../support/workflow-env.js'
 
 const note = { by: 'anna@desk', reason: 'bad deploy', since: '2026-01-02T00:00:00.000Z' }
 
@@ -21,31 +20,31 @@ async function batchesOf(handle: WorkflowHandle): Promise<{ readonly queue: stri
 }
 
 describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of it', () => {
-  let env: TestWorkflowEnvironment
-  beforeEach(async () => {
-    env = await timeSkippingEnvironment()
-  })
-  afterEach(() => env?.teardown())
+  const server = serverPerTest()
 
   it('takes a paused partition out of the batch under way, which goes on with its neighbours', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, memo, partition, until, untilCommitted }) => {
-      const first = await batch()
-      await handle.signal(names.pause, { partitions: [1], note })
-      await waitFor(async () => (await memo()).letGo?.['1'], { what: 'the wish to let go' })
-      expect((await memo()).letGo).toEqual({ 1: [1, 1] })
-      expect((await partition(1)).place).toBe('slice')
-      await handle.signal(names.leave, [first.outcome(1, 7, { end: 'released' })])
-      expect((await until(1, 'partition 1 to be let go', ({ place }) => place === 'none')).paused).toEqual(note)
-      await untilCommitted(1, '7')
-      expect(first.cancelled).toBe(false)
-      first.answerWith(first.outcome(0, 10))
-      const second = await batch()
-      expect(second.partitions).toBe('0')
-    })
+    await withSlice(
+      server.env,
+      { partitions: [0, 1] },
+      async ({ batch, handle, memo, partition, until, untilCommitted }) => {
+        const first = await batch()
+        await handle.signal(names.pause, { partitions: [1], note })
+        await waitFor(async () => (await memo()).letGo?.['1'], { what: 'the wish to let go' })
+        expect((await memo()).letGo).toEqual({ 1: [1, 1] })
+        expect((await partition(1)).place).toBe('slice')
+        await handle.signal(names.leave, [first.outcome(1, 7, { end: 'released' })])
+        expect((await until(1, 'partition 1 to be let go', ({ place }) => place === 'none')).paused).toEqual(note)
+        await untilCommitted(1, '7')
+        expect(first.cancelled).toBe(false)
+        first.answerWith(first.outcome(0, 10))
+        const second = await batch()
+        expect(second.partitions).toBe('0')
+      },
+    )
   })
 
   it('names all partitions that a batch has let go of, as long as another try of it could take them back', async () => {
-    await withSlice(env, { partitions: [0, 1, 2, 3] }, async ({ batch, handle, memo, until }) => {
+    await withSlice(server.env, { partitions: [0, 1, 2, 3] }, async ({ batch, handle, memo, until }) => {
       const letGo = async (batch: TakenBatch, partition: number) => {
         await handle.signal(names.pause, { partitions: [partition], note })
         await waitFor(async () => (await memo()).letGo?.[partition], { what: 'the wish to let go' })
@@ -70,7 +69,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
   it.each(['failed', 'blocked'] as const)(
     'forgets the error of a paused partition that left its batch as %s',
     async (end) => {
-      await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, until }) => {
+      await withSlice(server.env, { partitions: [0, 1] }, async ({ batch, handle, until }) => {
         const first = await batch()
         await handle.signal(names.pause, { partitions: [1], note })
         await handle.signal(names.leave, [first.outcome(1, 7, { end, reason: 'no such account' })])
@@ -101,18 +100,22 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       await asked
       return answerOf(input)
     }
-    await withSlice(env, { partitions: [0, 1], activities: { open } }, async ({ batch, handle, partition, until }) => {
-      await waitFor(() => openings === 1, { what: 'the opening' })
-      await handle.signal(names.pause, { partitions: [1], note })
-      expect(await until(1, 'the pause', ({ paused }) => paused !== null)).toMatchObject({ place: 'slice' })
-      answer()
-      expect((await batch()).partitions).toBe('0')
-      expect(await partition(1)).toMatchObject({ place: 'none', condition: 'healthy', reason: '', paused: note })
-    })
+    await withSlice(
+      server.env,
+      { partitions: [0, 1], activities: { open } },
+      async ({ batch, handle, partition, until }) => {
+        await waitFor(() => openings === 1, { what: 'the opening' })
+        await handle.signal(names.pause, { partitions: [1], note })
+        expect(await until(1, 'the pause', ({ paused }) => paused !== null)).toMatchObject({ place: 'slice' })
+        answer()
+        expect((await batch()).partitions).toBe('0')
+        expect(await partition(1)).toMatchObject({ place: 'none', condition: 'healthy', reason: '', paused: note })
+      },
+    )
   })
 
   it('gives a partition that is resumed a batch of its own, which ends together with the one under way', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, partition, until, revision }) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async ({ batch, handle, partition, until, revision }) => {
       const first = await batch()
       await handle.signal(names.pause, { partitions: [1], note })
       await handle.signal(names.leave, [first.outcome(1, 7, { end: 'released' })])
@@ -134,7 +137,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       const revision = revisionOn(queue)
       return { revision: { ...revision, timing: { ...revision.timing, batchMs: 6_000 } } }
     }
-    await withSlice(env, { partitions: [0, 1], change }, async ({ batch, handle, until }) => {
+    await withSlice(server.env, { partitions: [0, 1], change }, async ({ batch, handle, until }) => {
       const first = await batch()
       await handle.signal(names.pause, { partitions: [1], note })
       await handle.signal(names.leave, [first.outcome(1, 7, { end: 'released' })])
@@ -151,7 +154,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
   })
 
   it('cancels the batch when all its partitions are paused, and continues from where it came', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, taken, partition, untilCommitted }) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async ({ batch, handle, taken, partition, untilCommitted }) => {
       const first = await batch()
       await handle.signal(names.pause, { note })
       await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
@@ -180,7 +183,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       await answered
       return opened(input)
     }
-    await withSlice(env, { partitions: [0, 1], activities: { open } }, async ({ batch, handle, partition }) => {
+    await withSlice(server.env, { partitions: [0, 1], activities: { open } }, async ({ batch, handle, partition }) => {
       await waitFor(() => opens === 1, { what: 'its partitions to be opened' })
       await handle.signal(names.pause, { partitions: [1], note })
       answer()
@@ -210,7 +213,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       await answered
       return answerOf(input)
     }
-    await withSlice(env, { partitions: [0, 1], activities: { open } }, async ({ batch, handle, partition }) => {
+    await withSlice(server.env, { partitions: [0, 1], activities: { open } }, async ({ batch, handle, partition }) => {
       await waitFor(() => asked.length === 1, { what: 'the first opening' })
       await handle.signal(names.reopen, { partitions: [1] })
       answer()
@@ -222,7 +225,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
   })
 
   it('keeps the first reason of a pause', async () => {
-    await withSlice(env, {}, async ({ batch, handle, partition }) => {
+    await withSlice(server.env, {}, async ({ batch, handle, partition }) => {
       const first = await batch()
       await handle.signal(names.pause, { note })
       await handle.signal(names.pause, { note: { ...note, reason: 'another one' } })
@@ -238,7 +241,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       requests.push(...input.partitions)
       return opened(input)
     }
-    await withSlice(env, { activities: { open } }, async ({ batch, handle }) => {
+    await withSlice(server.env, { activities: { open } }, async ({ batch, handle }) => {
       await batch()
       const partitions = [{ partition: 16, added: true }, { partition: 0 }, { partition: 32, paused: note }]
       await handle.signal(names.own, { generation: 1, partitions })
@@ -251,7 +254,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
   })
 
   it('pauses what it has already and hears of as paused, as from a group that was ended before it could tell', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, memo, partition, until }) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async ({ batch, handle, memo, partition, until }) => {
       const first = await batch()
       const partitions = [{ partition: 0 }, { partition: 1, paused: note }]
       await handle.signal(names.own, { generation: 1, partitions })
@@ -263,7 +266,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
   })
 
   it('ends when the group has other slices now', async () => {
-    await withSlice(env, {}, async ({ batch, handle, untilCommitted }) => {
+    await withSlice(server.env, {}, async ({ batch, handle, untilCommitted }) => {
       const first = await batch()
       await handle.signal(names.own, { generation: 2, partitions: [{ partition: 0 }] })
       await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
@@ -274,7 +277,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
   })
 
   it('ends the batch under way for a new config, and hands the next one to workers that have that', async () => {
-    await withSlice(env, {}, async ({ batch, handle, queue, revision, partition, until }) => {
+    await withSlice(server.env, {}, async ({ batch, handle, queue, revision, partition, until }) => {
       const first = await batch()
       await handle.signal(names.configure, { ...revision, version: '-newer' })
       await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
@@ -289,7 +292,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
   })
 
   it('lets the batch under way continue when a worker starts with the same config', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, revision, until, untilCommitted }) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async ({ batch, handle, revision, until, untilCommitted }) => {
       const first = await batch()
       const outcome = first.outcome(1, 4, { end: 'blocked', reason: 'orders[1] offset 4 is not JSON' })
       await handle.signal(names.leave, [outcome])
@@ -317,7 +320,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
         return committed(input)
       },
     }
-    await withSlice(env, { activities }, async ({ batch, handle, untilCommitted }) => {
+    await withSlice(server.env, { activities }, async ({ batch, handle, untilCommitted }) => {
       const first = await batch()
       await handle.signal(names.reopen, { partitions: [0] })
       await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
@@ -336,7 +339,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       commits.push(...input.partitions.map(({ position }) => position))
       return committed(input)
     }
-    await withSlice(env, { activities: { commit } }, async ({ batch, handle, taken }) => {
+    await withSlice(server.env, { activities: { commit } }, async ({ batch, handle, taken }) => {
       const first = await batch()
       await handle.signal(names.finish)
       await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
@@ -353,7 +356,7 @@ describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of i
       commits.push(...input.partitions.map(({ position }) => position))
       return committed(input)
     }
-    await withSlice(env, { activities: { commit } }, async ({ batch, handle }) => {
+    await withSlice(server.env, { activities: { commit } }, async ({ batch, handle }) => {
       const first = await batch()
       await handle.cancel()
       await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })

@@ -1,28 +1,23 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
-import type { TestWorkflowEnvironment } from '@temporalio/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { CommitInput, OpenInput, OpenOutcome, RaiseInput } from '../../src/model/batch.js'
 import { names } from '../../src/model/commands.js'
 import { withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { committed, opened, timeSkippingEnvironment } from '../support/workflow-env.js'
+import { committed, opened, serverPerTest } from '../support/workflow-env.js'
 
 describeWith(['timeSkipping'], 'slice workflow: failures', () => {
-  let env: TestWorkflowEnvironment
-  beforeEach(async () => {
-    env = await timeSkippingEnvironment()
-  })
-  afterEach(() => env?.teardown())
+  const server = serverPerTest()
 
   it('stops in front of what retrying cannot mend, commits what came before it, and tries again when a worker starts', async () => {
-    await withSlice(env, {}, async ({ batch, handle, revision, until, untilCommitted, taken }) => {
+    await withSlice(server.env, {}, async ({ batch, handle, revision, until, untilCommitted, taken }) => {
       const first = await batch()
       first.answer(42, { end: 'blocked', reason: 'orders[0] offset 42 is not JSON' })
       const blocked = await until(0, 'the block', ({ condition }) => condition === 'blocked')
       expect(blocked.reason).toBe('orders[0] offset 42 is not JSON')
       await untilCommitted(0, '42')
-      await env.sleep('1 day')
+      await server.env.sleep('1 day')
       expect(taken.length).toBe(1)
       await handle.signal(names.configure, revision)
       expect((await batch()).input.partitions).toMatchObject([{ from: '42', epoch: 1, batch: 2 }])
@@ -35,7 +30,7 @@ describeWith(['timeSkipping'], 'slice workflow: failures', () => {
       above.push(...input.partitions.map((one) => one.above))
       return opened(input, '0', { epoch: input.partitions[0]!.above + 5 })
     }
-    await withSlice(env, { activities: { open } }, async ({ batch, handle, until }) => {
+    await withSlice(server.env, { activities: { open } }, async ({ batch, handle, until }) => {
       const first = await batch()
       first.answer(0, { end: 'fenced', reason: 'orders[0] belongs to epoch 9' })
       const fenced = await until(0, 'the fence', ({ condition }) => condition === 'fenced')
@@ -53,13 +48,17 @@ describeWith(['timeSkipping'], 'slice workflow: failures', () => {
           ? { partition, outcome: 'fenced' as const, reason: 'epoch 3 has it' }
           : { partition, outcome: 'committed' as const },
       )
-    await withSlice(env, { partitions: [0, 1], activities: { commit } }, async ({ batch, until, untilCommitted }) => {
-      const first = await batch()
-      first.answer(10, { end: 'rest' })
-      await untilCommitted(0, '10')
-      const fenced = await until(1, 'the fence', ({ condition }) => condition === 'fenced')
-      expect(fenced.reason).toBe('epoch 3 has it')
-    })
+    await withSlice(
+      server.env,
+      { partitions: [0, 1], activities: { commit } },
+      async ({ batch, until, untilCommitted }) => {
+        const first = await batch()
+        first.answer(10, { end: 'rest' })
+        await untilCommitted(0, '10')
+        const fenced = await until(1, 'the fence', ({ condition }) => condition === 'fenced')
+        expect(fenced.reason).toBe('epoch 3 has it')
+      },
+    )
   })
 
   it('opens a partition again where the commit says that its position was changed', async () => {
@@ -72,7 +71,7 @@ describeWith(['timeSkipping'], 'slice workflow: failures', () => {
         return input.partitions.map(({ partition }) => ({ partition, outcome: 'reopen' as const, reason: 'a reset' }))
       },
     }
-    await withSlice(env, { activities }, async ({ batch, partition }) => {
+    await withSlice(server.env, { activities }, async ({ batch, partition }) => {
       const first = await batch()
       first.answer(10, { end: 'rest' })
       expect((await batch()).input.partitions).toMatchObject([{ from: '3', epoch: 2, batch: 2 }])
@@ -88,12 +87,12 @@ describeWith(['timeSkipping'], 'slice workflow: failures', () => {
       if (mended) return committed(input)
       return input.partitions.map(({ partition }) => ({ partition, outcome: 'blocked' as const, reason: 'no topic' }))
     }
-    await withSlice(env, { activities: { commit } }, async ({ batch, handle, until, untilCommitted }) => {
+    await withSlice(server.env, { activities: { commit } }, async ({ batch, handle, until, untilCommitted }) => {
       const first = await batch()
       first.answer(10, { end: 'rest' })
       const blocked = await until(0, 'the block', ({ condition }) => condition === 'blocked')
       expect(blocked.reason).toBe('no topic')
-      await env.sleep('1 day')
+      await server.env.sleep('1 day')
       expect(tries).toBe(1)
       mended = true
       await handle.signal(names.resume, {})
@@ -113,7 +112,7 @@ describeWith(['timeSkipping'], 'slice workflow: failures', () => {
         mended = true
         return { partition, outcome: 'failed', reason: 'the broker of 2 is away' }
       })
-    await withSlice(env, { partitions: [0, 1, 2], activities: { open } }, async ({ batch, partition }) => {
+    await withSlice(server.env, { partitions: [0, 1, 2], activities: { open } }, async ({ batch, partition }) => {
       const both = [await batch(), await batch()]
       expect(both.map(({ partitions, input }) => [partitions, input.apart]).sort()).toEqual([
         ['0', undefined],
@@ -127,7 +126,7 @@ describeWith(['timeSkipping'], 'slice workflow: failures', () => {
   it('blocks the partitions of a batch that fails in a way that retrying cannot mend, once its tokens are worthless', async () => {
     const raised: RaiseInput['partitions'][number][] = []
     const raise = async ({ partitions }: RaiseInput) => void raised.push(...partitions)
-    await withSlice(env, { partitions: [0, 1], activities: { raise } }, async ({ batch, until }) => {
+    await withSlice(server.env, { partitions: [0, 1], activities: { raise } }, async ({ batch, until }) => {
       const first = await batch()
       first.fail(ApplicationFailure.nonRetryable('the config has no handler', 'CONFIG'))
       for (const index of [0, 1]) {
@@ -153,7 +152,7 @@ describeWith(['timeSkipping'], 'slice workflow: failures', () => {
         log.push('raised')
       },
     }
-    await withSlice(env, { activities }, async ({ batch, handle, revision }) => {
+    await withSlice(server.env, { activities }, async ({ batch, handle, revision }) => {
       const first = await batch()
       await handle.signal(names.configure, { ...revision, until: 'head' })
       await waitFor(() => first.cancelled, { what: 'the batch to be cancelled' })
@@ -165,7 +164,7 @@ describeWith(['timeSkipping'], 'slice workflow: failures', () => {
   })
 
   it('lets go of a batch that failed after it was asked to end, and does not block', async () => {
-    await withSlice(env, {}, async ({ batch, handle, partition, until }) => {
+    await withSlice(server.env, {}, async ({ batch, handle, partition, until }) => {
       const first = await batch()
       await handle.signal(names.pause, {
         note: { by: 'ann', reason: 'a bad deploy', since: '2026-01-01T00:00:00.000Z' },

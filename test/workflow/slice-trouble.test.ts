@@ -1,10 +1,9 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { names } from '../../src/model/commands.js'
 import { type LiveSlice, type TakenBatch, withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { answer, timeSkippingEnvironment } from '../support/workflow-env.js'
+import { answer, serverPerTest } from '../support/workflow-env.js'
 
 const failed = (partition: number) => ({
   end: 'failed' as const,
@@ -12,11 +11,7 @@ const failed = (partition: number) => ({
 })
 
 describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
-  let env: TestWorkflowEnvironment
-  beforeEach(async () => {
-    env = await timeSkippingEnvironment()
-  })
-  afterEach(() => env?.teardown())
+  const server = serverPerTest()
 
   /** Partitions leave the batch since their handlers fail. Returns the batch of the last one. */
   async function leave({ handle, batch }: LiveSlice, first: TakenBatch, ...partitions: number[]): Promise<TakenBatch> {
@@ -30,7 +25,7 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
   }
 
   it('works a partition whose handler fails apart, by an activity that names it, and its neighbours go on', async () => {
-    await withSlice(env, { partitions: [0, 1, 2] }, async (slice) => {
+    await withSlice(server.env, { partitions: [0, 1, 2] }, async (slice) => {
       const first = await slice.batch()
       expect(first.input.mayLeave).toBe(4)
       const apart = await leave(slice, first, 1)
@@ -56,7 +51,7 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
   })
 
   it('takes a partition that is healthy again back to its neighbours', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async (slice) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async (slice) => {
       const first = await slice.batch()
       const apart = await leave(slice, first, 1)
       first.answerWith(first.outcome(0, 10, { end: 'rest' }))
@@ -70,7 +65,7 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
   })
 
   it('keeps a partition apart as long as its batches there are let go before it recovers', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async (slice) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async (slice) => {
       const first = await slice.batch()
       const apart = await leave(slice, first, 1)
       apart.answer(0, { end: 'released' })
@@ -80,7 +75,7 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
 
   it('works four of them apart at most: the others stay with the batch of all', async () => {
     const partitions = [0, 1, 2, 3, 4, 5]
-    await withSlice(env, { partitions }, async (slice) => {
+    await withSlice(server.env, { partitions }, async (slice) => {
       const first = await slice.batch()
       const fourth = await leave(slice, first, 0, 1, 2, 3)
       expect(fourth.input.mayLeave).toBe(0)
@@ -96,7 +91,7 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
   })
 
   it('works a partition with a slow handler apart for four batches, though nothing is wrong with it', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ handle, batch, partition }) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async ({ handle, batch, partition }) => {
       const first = await batch()
       await handle.signal(names.leave, [first.outcome(1, 3, { end: 'slow', reason: 'a call of 40 s' })])
       for (let turn = 0; turn < 4; turn++) {
@@ -112,7 +107,7 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
   })
 
   it('ends the batch of a partition apart that is paused, and no other', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async (slice) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async (slice) => {
       const first = await slice.batch()
       const apart = await leave(slice, first, 1)
       const note = { by: 'anna@desk', reason: 'look at it', since: '2026-01-02T00:00:00.000Z' }
@@ -125,7 +120,7 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
   })
 
   it('ignores what a batch of another run says: a slice that was reset in Temporal counts anew, under greater epochs', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async (slice) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async (slice) => {
       const first = await slice.batch()
       const left = first.outcome(1, 3, { end: 'fenced', reason: 'a newer owner has it' })
       await slice.handle.signal(names.leave, [{ ...left, epoch: left.epoch - 1 }])
@@ -136,7 +131,7 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
   })
 
   it('ignores what it was told twice, or of an older batch', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async (slice) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async (slice) => {
       const first = await slice.batch()
       const left = first.outcome(1, 3, failed(1))
       await slice.handle.signal(names.leave, [left])
@@ -154,7 +149,7 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
   })
 
   it('believes the result of a batch where a departure could not be told', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ batch }) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async ({ batch }) => {
       const first = await batch()
       first.answerWith(first.outcome(0, 10), first.outcome(1, 3, failed(1)))
       const next = [await batch(), await batch()].map(({ partitions, input }) => [partitions, input.apart])
@@ -168,14 +163,16 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
 
   /** The slice's page, without the wide gaps of its tables. */
   const page = async ({ handle }: LiveSlice) => {
-    const metadata = await answer(env, () => handle.query<{ currentDetails: string }>('__temporal_workflow_metadata'))
+    const metadata = await answer(server.env, () =>
+      handle.query<{ currentDetails: string }>('__temporal_workflow_metadata'),
+    )
     return metadata.currentDetails.replaceAll('\u2002', '')
   }
   const shows = (slice: LiveSlice, text: string) =>
     waitFor(async () => (await page(slice)).includes(text), { what: `the page to show ${text}` })
 
   it('shows that its batch of all is retried or held, as long as it is told so, and of no other batch', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async (slice) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async (slice) => {
       const first = await slice.batch()
       const retrying = { state: 'retrying', reason: 'the database is away' }
       await slice.handle.signal(names.trouble, { 'of another run': retrying })
@@ -192,7 +189,7 @@ describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
   })
 
   it('shows nothing of a batch that has ended', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async (slice) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async (slice) => {
       const first = await slice.batch()
       await slice.handle.signal(names.trouble, { [first.id]: { state: 'retrying', reason: 'the database is away' } })
       await shows(slice, '| 0 | retrying |')

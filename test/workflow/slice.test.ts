@@ -1,21 +1,15 @@
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure } from '@temporalio/common'
-import type { TestWorkflowEnvironment } from '@temporalio/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import type { BatchInput, CommitInput, OpenInput } from '../../src/model/batch.js'
 import { names } from '../../src/model/commands.js'
 import { withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { committed, handled, opened, timeSkippingEnvironment, worked } from '../support/workflow-env.js'
+import { committed, handled, opened, serverPerTest, worked } from '../support/workflow-env.js'
 
 describeWith(['timeSkipping'], 'slice workflow', () => {
-  let env: TestWorkflowEnvironment
-  // A server of its own for each test: an activity that a terminated workflow leaves behind keeps time from being skipped.
-  beforeEach(async () => {
-    env = await timeSkippingEnvironment()
-  })
-  afterEach(() => env?.teardown())
+  const server = serverPerTest()
 
   it('opens, works and commits all its partitions together, in this order', async () => {
     const log: string[] = []
@@ -37,7 +31,7 @@ describeWith(['timeSkipping'], 'slice workflow', () => {
         return committed(input)
       },
     }
-    await withSlice(env, { partitions: [0, 16, 32], activities }, async ({ untilCommitted }) => {
+    await withSlice(server.env, { partitions: [0, 16, 32], activities }, async ({ untilCommitted }) => {
       await untilCommitted(0, '100')
       await untilCommitted(16, '116')
       await untilCommitted(32, '132')
@@ -46,7 +40,7 @@ describeWith(['timeSkipping'], 'slice workflow', () => {
   })
 
   it('begins the next batch where the last one ended, with a greater number and the same epoch', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ batch }) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async ({ batch }) => {
       const first = await batch()
       expect(first.input.partitions).toMatchObject([
         { partition: 0, from: '0', epoch: 1, batch: 1 },
@@ -67,7 +61,7 @@ describeWith(['timeSkipping'], 'slice workflow', () => {
       commits.push(...input.partitions.map(({ partition, position }) => `${partition} to ${position}`))
       return committed(input)
     }
-    await withSlice(env, { partitions: [0, 1], activities: { commit } }, async ({ batch, untilCommitted }) => {
+    await withSlice(server.env, { partitions: [0, 1], activities: { commit } }, async ({ batch, untilCommitted }) => {
       const first = await batch()
       first.answerWith(first.outcome(0, 10, { committed: '10', end: 'rest' }), first.outcome(1, 20, { end: 'rest' }))
       await untilCommitted(0, '10')
@@ -77,14 +71,14 @@ describeWith(['timeSkipping'], 'slice workflow', () => {
   })
 
   it('rests when no message comes, says where in its memo, and works again when it is woken', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, memo, taken, partition }) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async ({ batch, handle, memo, taken, partition }) => {
       const first = await batch()
       first.answerWith(first.outcome(0, 10, { end: 'rest' }), first.outcome(1, 20, { end: 'rest' }))
       const { rest } = await waitFor(async () => (await memo()).rest && memo(), { what: 'the rest' })
       expect(rest).toEqual({ count: 1, partitions: { 0: ['10', null], 1: ['20', null] } })
       expect((await partition(0)).place).toBe('none')
       // Nothing runs meanwhile: time is skipped, which a batch under way would prevent.
-      await env.sleep('1 day')
+      await server.env.sleep('1 day')
       expect(taken.length).toBe(1)
       await handle.signal(names.wake)
       const second = await batch()
@@ -95,7 +89,7 @@ describeWith(['timeSkipping'], 'slice workflow', () => {
   })
 
   it('does not rest where messages are known to be, though it heard of them before the result of its batch', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, memo }) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async ({ batch, handle, memo }) => {
       const first = await batch()
       await handle.signal(names.wake, { partition: 1, position: '20' })
       first.answerWith(first.outcome(0, 10, { end: 'rest' }), first.outcome(1, 20, { end: 'rest' }))
@@ -117,8 +111,8 @@ describeWith(['timeSkipping'], 'slice workflow', () => {
       attempts.push(`${first!.from} batch ${first!.batch} attempt ${attempt}`)
       return handled(input, first!.from === '0' ? 100 : 0, { end: 'rest' })
     }
-    await withSlice(env, { activities: { process } }, async ({ untilCommitted, handle }) => {
-      await env.sleep('5 days')
+    await withSlice(server.env, { activities: { process } }, async ({ untilCommitted, handle }) => {
+      await server.env.sleep('5 days')
       await untilCommitted(0, '100')
       const { events } = await handle.fetchHistory()
       expect(events!.length).toBeLessThan(50)

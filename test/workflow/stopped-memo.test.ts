@@ -1,11 +1,10 @@
 import type { WorkflowHandle } from '@temporalio/client'
-import type { TestWorkflowEnvironment } from '@temporalio/testing'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { names, type StoppedPartition } from '../../src/model/commands.js'
 import { withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { timeSkippingEnvironment } from '../support/workflow-env.js'
+import { serverPerTest } from '../support/workflow-env.js'
 
 /** Everything that a slice has written of stopped partitions into its memo, by its history. */
 async function written(handle: WorkflowHandle): Promise<StoppedPartition[][]> {
@@ -17,14 +16,10 @@ async function written(handle: WorkflowHandle): Promise<StoppedPartition[][]> {
 }
 
 describeWith(['timeSkipping'], 'slice workflow: its memo of stopped partitions', () => {
-  let env: TestWorkflowEnvironment
-  beforeEach(async () => {
-    env = await timeSkippingEnvironment()
-  })
-  afterEach(() => env?.teardown())
+  const server = serverPerTest()
 
   it('is written once when partitions stop, and emptied once they are healthy again', async () => {
-    await withSlice(env, { partitions: [0, 1, 2] }, async ({ batch, handle, memo, until, untilCommitted }) => {
+    await withSlice(server.env, { partitions: [0, 1, 2] }, async ({ batch, handle, memo, until, untilCommitted }) => {
       const first = await batch()
       first.answerWith(
         first.outcome(0, 3, { end: 'blocked', reason: 'orders[0] offset 3 is not JSON' }),
@@ -50,7 +45,7 @@ describeWith(['timeSkipping'], 'slice workflow: its memo of stopped partitions',
   })
 
   it('is never written where none has stopped', async () => {
-    await withSlice(env, { partitions: [0, 1] }, async ({ batch, handle, memo }) => {
+    await withSlice(server.env, { partitions: [0, 1] }, async ({ batch, handle, memo }) => {
       const first = await batch()
       first.answer(10, { end: 'rest' })
       await waitFor(async () => (await memo()).rest, { what: 'the rest' })
@@ -60,7 +55,7 @@ describeWith(['timeSkipping'], 'slice workflow: its memo of stopped partitions',
 
   it('has 50 partitions at most, and their reasons cut', async () => {
     const partitions = Array.from({ length: 60 }, (_, index) => index)
-    await withSlice(env, { partitions }, async ({ batch, memo }) => {
+    await withSlice(server.env, { partitions }, async ({ batch, memo }) => {
       const first = await batch()
       first.answer(0, { end: 'blocked', reason: 'x'.repeat(1_000) })
       const { stopped } = await waitFor(async () => (await memo()).stopped && memo(), { what: 'the memo' })
