@@ -16,9 +16,9 @@ const kinds = {
 
 export default defineConfig({
   test: {
-    // Most tests wait as long as they compute: two files at a time keep two cores busy. They share brokers, a database server
+    // Tests wait nearly as long as they compute: three files at a time keep two cores busy. They share brokers, a database server
     // and Temporal, with names of their own.
-    maxWorkers: 2,
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     projects: Object.entries(kinds).map(([name, { timeout, turn }]) => ({
       // Vitest hands these to Node, too: with 'import' among them, a CommonJS package would be given ES modules.
