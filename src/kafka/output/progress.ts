@@ -187,8 +187,8 @@ export class KafkaProgress implements OutputProgressLog {
       over = true
       await sent
       const position = typeof to === 'function' ? to() : to
-      const { producer, token, replay } = owner
-      await this.#store(key, { producer, token, replay, ...(witness && { witness }) }, position)
+      const noted = { token, replay: owner.replay, ...(witness && { witness }) }
+      await this.#store(key, { producer, ...noted }, position)
       owner.position = position
     } catch (error) {
       over = true
