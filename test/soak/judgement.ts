@@ -35,7 +35,7 @@ const ofCounts: Readonly<Record<string, Noise>> = {
   'process listeners': { share: 0, least: 0 },
   timers: { share: 0.15, least: 15 },
 }
-const ofOthers: Noise = { share: 0.1, least: 4 }
+const ofOthers: Noise = { share: 0.1, least: 8 }
 
 /**
  * Whether a soak was flat after its first tenth. Compares the first and the last third of what follows, each by its least value: what is in

@@ -17,11 +17,15 @@ const options = new Command('soak')
   .option('--minutes <n>', 'how long', Number, 60)
   .option('--rate <n>', 'messages a second, in all', Number, 200)
   .option('--node <major...>', 'versions of Node that run the worker, one after the other; default: the running one')
+  .option('--at-once', 'run them side by side, on the same brokers and databases')
   .addOption(new Option('--leak <kind>', 'leak something on purpose, to see it found').choices([...leaks]))
   .option('--json', 'print the reports as JSON')
-  .addHelpText('after', '\nExamples:\n  $ npm run soak\n  $ npm run soak -- --minutes 10 --node 20 22 24')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  $ npm run soak\n  $ npm run soak -- --minutes 10 --node 20 22 24\n  $ npm run soak -- --node 20 22 24 --at-once',
+  )
   .parse()
-  .opts<{ minutes: number; rate: number; node?: string[]; leak?: Leak; json?: boolean }>()
+  .opts<{ minutes: number; rate: number; node?: string[]; atOnce?: true; leak?: Leak; json?: boolean }>()
 
 const say = (text: string) => process.stderr.write(`${text}\n`)
 // Before anything is started: they may be out of reach.
@@ -34,34 +38,38 @@ const stack = await startStack(
 )
 let isFlat = true
 try {
-  for (const { version, path } of nodes) {
-    const name = unique('soak')
-    const { address, namespace } = stack.temporal
-    const report = await soak(
-      {
-        databaseUrl: await newDatabase(name.replace('-', '_')),
-        brokers: stack.kafka.brokers,
-        rabbitmqUrl: stack.rabbitmq.url,
-        temporal: { address, namespace },
-        name,
-      },
-      {
-        minutes: options.minutes,
-        rate: options.rate,
-        pauseMs: 2_000,
-        sampleMs: Math.min(5_000, options.minutes * 1_000),
-        node: path,
-        leak: options.leak ?? null,
-        say,
-      },
-    )
-    if (report.faults.length > 0) isFlat = false
-    console.log(options.json ? JSON.stringify({ node: version, ...report }) : `Node ${version}\n${tableOf(report)}`)
-  }
+  const runs = nodes.map((node) => () => run(node))
+  if (options.atOnce) await Promise.all(runs.map((one) => one()))
+  else for (const one of runs) await one()
 } finally {
   await stack.stop()
 }
 process.exit(isFlat ? 0 : 1)
+
+async function run({ version, path }: (typeof nodes)[number]): Promise<void> {
+  const name = unique('soak')
+  const { address, namespace } = stack.temporal
+  const report = await soak(
+    {
+      databaseUrl: await newDatabase(name.replace('-', '_')),
+      brokers: stack.kafka.brokers,
+      rabbitmqUrl: stack.rabbitmq.url,
+      temporal: { address, namespace },
+      name,
+    },
+    {
+      minutes: options.minutes,
+      rate: options.rate,
+      pauseMs: 2_000,
+      sampleMs: Math.min(5_000, options.minutes * 1_000),
+      node: path,
+      leak: options.leak ?? null,
+      say: (text) => say(options.atOnce ? `Node ${version}: ${text}` : text),
+    },
+  )
+  if (report.faults.length > 0) isFlat = false
+  console.log(options.json ? JSON.stringify({ node: version, ...report }) : `Node ${version}\n${tableOf(report)}`)
+}
 
 async function newDatabase(name: string): Promise<string> {
   const admin = new pg.Client({ connectionString: stack.postgres.connectionString })

@@ -88,6 +88,7 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
       ...figures.filter(({ isFlat }) => !isFlat).map(({ name }) => `${name} grows`),
       ...idleGroups(samples, busy).map((group) => `${group} handles nothing any more`),
       ...gone.filter((name) => left[name] !== 0).map((name) => `${left[name]} ${name} are left of an ended worker`),
+      ...lost(traffic.written, handled),
       ...behind,
       ...people.deeds.failed,
     ]
@@ -95,6 +96,14 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
   } finally {
     for (const close of endings.reverse()) await close().catch((error) => plan.say(`could not end: ${error}`))
   }
+}
+
+/** Groups that have handled less than was written. A reset or a failure only adds. */
+function lost(written: Readonly<Record<string, number>>, handled: Readonly<Record<string, number>>): string[] {
+  return Object.entries(written).flatMap(([group, count]) => {
+    const missing = count - (handled[group] ?? 0)
+    return missing > 0 ? [`${missing} messages of ${group} were never handled`] : []
+  })
 }
 
 /** Groups that do not come to the end of their stream when nobody writes or commands any more, and why. */
