@@ -41,7 +41,7 @@ it('a listener for each batch is a leak', () => {
 })
 
 it('a connection every few samples is a leak', () => {
-  expect(growing((round) => ({ 'connections to Kafka': Math.floor(round / 6) }))).toEqual(['connections to Kafka'])
+  expect(growing((round) => ({ 'connections to Kafka': Math.floor(round / 3) }))).toEqual(['connections to Kafka'])
 })
 
 it('a kilobyte for each of 200 messages a second is a leak', () => {
