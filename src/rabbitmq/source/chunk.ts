@@ -16,6 +16,8 @@ export interface StreamChunk {
   readonly messages: number
   /** When the broker wrote it: milliseconds since 1970. */
   readonly timestamp: number
+  /** That of the leader which wrote it: each new one has a greater one. */
+  readonly epoch: bigint
   /** False for what the broker keeps in the log for itself. */
   readonly user: boolean
   readonly entries: number
@@ -75,6 +77,7 @@ export function readChunk(bytes: Buffer): StreamChunk {
     next: first + BigInt(messages),
     messages,
     timestamp: Number(bytes.readBigInt64BE(8)),
+    epoch: bytes.readBigUInt64BE(16),
     user: bytes[1] === 0,
     entries: bytes.readUInt16BE(2),
     data,

@@ -1,12 +1,19 @@
 import { TidemarkError } from '../../model/errors.js'
 import { describePartition } from '../../model/partition.js'
-import { corruptData, positionOfEarlierStream, positionOutOfRange, readingStopped } from '../../model/refusals.js'
+import {
+  corruptData,
+  positionOfEarlierStream,
+  positionOutOfRange,
+  readingStopped,
+  TruncatedLog,
+} from '../../model/refusals.js'
 import type { ByteLoan, Log, ReadOptions } from '../../ports/index.js'
 import { Outage } from '../../reading/outage.js'
 import { rabbitmqError } from '../client/failures.js'
 import type { Delivered, Subscription } from '../client/link.js'
 import type { Links } from '../client/links.js'
 import { DamagedChunk, memoryOf, readChunk, type StreamChunk } from './chunk.js'
+import { stillHolds } from './chunk-witness.js'
 import type { Incarnations } from './incarnations.js'
 import type { Offsets } from './offsets.js'
 import { Window } from './window.js'
@@ -31,10 +38,27 @@ const lingering = 64 * 1024
 /** Share of `fetchBytes` to ask for: chunks that are a little larger than the last ones shall find room, too. */
 const share = 0.75
 
+/** What one `fetch` looks for, and what has failed in a row. */
+interface Attempt {
+  readonly from: bigint
+  /** Of the chunk that holds the message before; null where it is not known, or can't be checked. */
+  witness: string | null
+  final: number
+  damaged: number
+}
+
+/** A subscription, and the position that it goes on at. */
+interface Place {
+  readonly of: Subscription
+  next: bigint
+  /** While the log's chunk that it names was not compared yet. */
+  witness: string | null
+}
+
 /** Fetches one partition chunk by chunk. Gets over everything that passes by itself. */
 export class Fetcher {
   readonly #outage: Outage
-  #subscription: { readonly of: Subscription; next: bigint } | null = null
+  #subscription: Place | null = null
   #window: Window | null = null
   /** Bytes of the largest chunk among those last asked for. */
   #largest = 0
@@ -60,14 +84,16 @@ export class Fetcher {
   /**
    * Waits until there is a chunk with something at or behind `from`, and returns it; null when the reader ends.
    *
+   * @param witness of the chunk that holds the message before, if it is known: each subscription begins with that chunk, and nothing is
+   *   read of a log that has another one there
    * @throws TidemarkError OUT_OF_RANGE, CORRUPT_DATA, STREAM_NOT_FOUND or AUTH_FAILED
    */
-  async fetch(from: bigint): Promise<Fetched | null> {
+  async fetch(from: bigint, witness: string | null = null): Promise<Fetched | null> {
     const { signal } = this.options
-    const tries = { final: 0, damaged: 0 }
+    const attempt: Attempt = { from, witness: from > 0n ? witness : null, final: 0, damaged: 0 }
     try {
       while (!signal.aborted) {
-        const got = await this.#try(from, tries)
+        const got = await this.#try(attempt)
         if (got instanceof TidemarkError) throw got
         if (got) return got
       }
@@ -97,19 +123,22 @@ export class Fetcher {
     this.#window = null
   }
 
-  async #try(from: bigint, tries: { final: number; damaged: number }): Promise<Fetched | TidemarkError | null> {
+  async #try(attempt: Attempt): Promise<Fetched | TidemarkError | null> {
     const { key, signal } = this.options
+    const { from } = attempt
     try {
       const stream = await this.links.nameOf(key.partition)
-      const subscription = await this.#at(stream, from)
+      const subscription = await this.#at(stream, attempt)
       await this.#want(subscription.of)
       const delivered = await this.#arrival(subscription.of)
       signal.throwIfAborted()
       const chunk = readChunk(delivered.chunk)
+      if (subscription.witness !== null) await this.#sameLog(stream, subscription, chunk)
+      signal.throwIfAborted()
       this.#outage.worked()
-      // The broker begins with the chunk that holds the position, and may send others before it.
+      // The broker begins with the chunk that was asked for, and may send others before it.
       if (!chunk.user || chunk.next <= from) {
-        this.#lent(subscription.of, chunk, delivered, 0)
+        this.#passed(subscription.of, chunk, delivered)
         return null
       }
       // A stream that was empty has no name before its first message.
@@ -122,24 +151,37 @@ export class Fetcher {
       signal.throwIfAborted()
       return this.#taken(subscription, chunk, delivered)
     } catch (error) {
+      const compared = !this.#subscription?.witness
       this.close()
       if (signal.aborted) return null
-      if (error instanceof DamagedChunk && ++tries.damaged > 1) {
-        const at = error.offset > from ? error.offset : from
-        return corruptData(key, at, { what: 'the chunk', why: error.message })
+      if (error instanceof DamagedChunk && ++attempt.damaged > 1) {
+        if (compared) return this.#corrupt(error, from)
+        // What was handled may be damaged since, as long as what comes now is not.
+        Object.assign(attempt, { witness: null, damaged: 0 })
       }
       const meaning = error instanceof DamagedChunk ? null : rabbitmqError(error, this.links.settings, key.partition)
       const enough = meaning?.code === 'OUT_OF_RANGE' ? rangePatience : patience
-      if (meaning?.effect === 'stop' && ++tries.final > enough) return readingStopped(key, from, meaning)
+      if (meaning?.effect === 'stop' && ++attempt.final > enough) return readingStopped(key, from, meaning)
       await this.#outage.pause(error, signal)
       return null
     }
   }
 
-  #taken(subscription: { readonly of: Subscription; next: bigint }, chunk: StreamChunk, delivered: Delivered): Fetched {
+  #corrupt({ offset, message }: DamagedChunk, from: bigint): TidemarkError {
+    return corruptData(this.options.key, offset > from ? offset : from, { what: 'the chunk', why: message })
+  }
+
+  #taken(subscription: Place, chunk: StreamChunk, delivered: Delivered): Fetched {
     subscription.next = chunk.next
     const head = delivered.committed > chunk.next ? delivered.committed : chunk.next
     return { chunk, head, loan: this.#lent(subscription.of, chunk, delivered, memoryOf(chunk)) }
+  }
+
+  /** Nothing of the chunk is handed out. That the log had nothing behind it stays true. */
+  #passed(subscription: Subscription, chunk: StreamChunk, delivered: Delivered): void {
+    const atTail = this.#atTail
+    this.#lent(subscription, chunk, delivered, 0)
+    this.#atTail ||= atTail
   }
 
   #lent(subscription: Subscription, chunk: StreamChunk, delivered: Delivered, memory: number): ByteLoan {
@@ -186,11 +228,12 @@ export class Fetcher {
   }
 
   /** The subscription that goes on at `from`: the one there is, as a rule. */
-  async #at(stream: string, from: bigint): Promise<{ readonly of: Subscription; next: bigint }> {
+  async #at(stream: string, { from, witness }: Attempt): Promise<Place> {
     if (this.#subscription?.next === from && !this.#subscription.of.spent) return this.#subscription
     this.close()
     await this.#inRange(stream, from)
-    const subscription = { of: await this.links.subscribe(stream, { offset: from }), next: from }
+    const offset = witness === null ? from : from - 1n
+    const subscription = { of: await this.links.subscribe(stream, { offset }), next: from, witness }
     this.#subscription = subscription
     if (this.options.signal.aborted) this.close()
     await this.#sameStream(stream, from)
@@ -204,6 +247,20 @@ export class Fetcher {
     this.#incarnation ??= now
     if (before === null || now === null || before === now) return
     throw positionOfEarlierStream(this.options.key, from)
+  }
+
+  /**
+   * Throws OUT_OF_RANGE where the log was written anew below what was read. RabbitMQ leaves it to the system when data reaches the disk: a
+   * log that has lost its end in a power failure, or was restored from an earlier state, gives the same offsets to other messages.
+   */
+  async #sameLog(stream: string, place: Place, chunk: StreamChunk): Promise<void> {
+    const { next: from, witness } = place
+    if (witness === null || chunk.next < from) return
+    if (!(await stillHolds(witness, from, chunk, (offset) => this.offsets.chunkAt(stream, offset)))) {
+      await this.#sameStream(stream, from)
+      throw new TruncatedLog(this.options.key, from, null)
+    }
+    place.witness = null
   }
 
   /** Throws OUT_OF_RANGE where the broker would silently begin elsewhere, or stay silent. */

@@ -64,6 +64,25 @@ export class Offsets {
     return { first, committed }
   }
 
+  /**
+   * The chunk that holds an offset, of messages or of the broker's own notes; null where retention has deleted it. The leader is asked,
+   * since each replica deletes by itself. Throws DamagedChunk.
+   */
+  async chunkAt(stream: string, offset: bigint): Promise<StreamChunk | null> {
+    if (offset < (await this.chunks(stream)).first) return null
+    const subscription = await this.links.subscribe(stream, { offset }, 'all', 'leader')
+    try {
+      for (;;) {
+        const delivered = await subscription.here()
+        const chunk = delivered && readChunk(delivered.chunk)
+        if (!chunk || chunk.first > offset) return null
+        if (chunk.next > offset) return chunk
+      }
+    } finally {
+      subscription.close()
+    }
+  }
+
   /** Offset behind the last message, where it was looked for when the log had the same last chunk. */
   knownHead(stream: string, committed: bigint): bigint | undefined {
     const known = this.#tails.get(stream)

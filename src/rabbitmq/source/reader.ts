@@ -8,6 +8,7 @@ import type { Origin } from '../../reading/message.js'
 import { undecodable, type ValueCodec } from '../../reading/value.js'
 import type { Links } from '../client/links.js'
 import { DamagedChunk, MessageCursor, PackedOtherwise, type RawMessage } from './chunk.js'
+import { witnessIn, witnessOf } from './chunk-witness.js'
 import { type Fetched, Fetcher } from './fetcher.js'
 import type { Incarnations } from './incarnations.js'
 import { type DecodedMessage, decodeMessage } from './message.js'
@@ -24,6 +25,8 @@ export class RabbitmqReader<V> implements Reader<V> {
   #current: Piece | null = null
   readonly #ahead = new FetchAhead(() => this.#fetch())
   #position: bigint
+  /** Of the log's chunk that holds the message right before the position; null where it is not known. */
+  #witness: string | null
   readonly #onAbort = () => void this.close()
 
   constructor(
@@ -37,6 +40,7 @@ export class RabbitmqReader<V> implements Reader<V> {
     private readonly onClose: (reader: RabbitmqReader<V>) => void = () => {},
   ) {
     this.#position = from
+    this.#witness = witnessIn(options.witness)
     this.#info = { ...options.key, offset: from }
     this.#origin = { ...options.key, replay: options.replay }
     this.#fetcher = new Fetcher(links, offsets, incarnations, { ...options, signal: this.#stop.signal }, log)
@@ -73,7 +77,7 @@ export class RabbitmqReader<V> implements Reader<V> {
 
   async #fetch(): Promise<Piece | null> {
     const from = this.#position
-    const fetched = await this.#fetcher.fetch(from)
+    const fetched = await this.#fetcher.fetch(from, this.#witness)
     return fetched && new Piece(fetched, from)
   }
 
@@ -96,7 +100,17 @@ export class RabbitmqReader<V> implements Reader<V> {
     const release = () => {
       for (const giveBack of loans) giveBack()
     }
-    return { from, next: this.#position, messages, bytes, head, release, ...(poison ? { poison } : {}) }
+    const witness = this.#witness
+    return {
+      from,
+      next: this.#position,
+      messages,
+      bytes,
+      head,
+      release,
+      ...(poison && { poison }),
+      ...(witness !== null && { witness }),
+    }
   }
 
   /** What has arrived behind a piece that is handed out, unless `room` for messages or the bytes of one fetch are used up. */
@@ -132,8 +146,15 @@ export class RabbitmqReader<V> implements Reader<V> {
     }
     if (poison) piece.end()
     else if (piece.finish()) next = piece.nextOffset
-    this.#position = next
+    this.#moveTo(next, piece)
     return { bytes, poison }
+  }
+
+  #moveTo(next: bigint, piece: Piece): void {
+    if (next > piece.first) this.#witness = piece.witness
+    // Before the piece is what the broker has not sent: its own notes, as a rule.
+    else if (next !== this.#position) this.#witness = null
+    this.#position = next
   }
 
   #decode({ bytes, start, end, offset }: RawMessage, piece: Piece): StreamMessage<V> | Poison {
@@ -199,6 +220,8 @@ function readableBehind(error: unknown): bigint | null {
 /** One chunk of the log while it is handed out. Its loan ends when all of it was handed out and given back. */
 class Piece extends Lent {
   readonly head: bigint
+  readonly first: bigint
+  readonly witness: string
   readonly nextOffset: bigint
   readonly timestamp: number
   readonly raw: RawMessage
@@ -207,6 +230,8 @@ class Piece extends Lent {
   constructor({ chunk, head, loan }: Fetched, from: bigint) {
     super(loan)
     this.head = head
+    this.first = chunk.first
+    this.witness = witnessOf(chunk)
     this.nextOffset = chunk.next
     this.timestamp = chunk.timestamp
     this.#cursor = new MessageCursor(chunk, from)
