@@ -1,8 +1,9 @@
 // Before everything else, so that it sees all listeners.
 import './probe.js'
 
+import { inspect } from 'node:util'
 import { createWorker, startGroups, type TidemarkWorker } from 'tidemark'
-import { silentLog } from '../support/silent-log.js'
+import type { Log } from '../../src/ports/index.js'
 import { soakConfig } from './config.js'
 import type { Answer, Order, Places } from './orders.js'
 import { takeSample } from './probe.js'
@@ -14,6 +15,20 @@ interface Running {
   readonly ended: Promise<void>
 }
 
+const print = (level: string) => (fields: object, message: string) =>
+  console.error(
+    `${new Date().toISOString()} ${level} ${message} ${inspect(fields, { depth: 4, breakLength: Infinity })}`,
+  )
+/** What goes wrong without being meant to. A handler that fails now and then is. */
+const problems: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: (fields, message) => {
+    if (!message.includes('fails now and then')) print('warn')(fields, message)
+  },
+  error: print('error'),
+}
+
 let current: Running | undefined
 let ports: ReadonlyMap<number, string> = new Map()
 const handled: Record<string, number> = {}
@@ -23,7 +38,7 @@ async function deploy({ places, version, leak }: Extract<Order, { do: 'deploy' }
   const config = soakConfig(places, version, leak, (group, messages) => {
     handled[group] = (handled[group] ?? 0) + messages
   })
-  const worker = await createWorker(config, { log: silentLog() })
+  const worker = await createWorker(config, { log: problems })
   const next = { worker, ended: worker.run() }
   next.ended.catch((error) => fail(error))
   await startGroups(config, { consumers: worker.consumers })

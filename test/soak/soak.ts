@@ -45,6 +45,8 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
     const traffic = await Traffic.prepare(places)
     endings.push(() => traffic.close())
     const server = new pg.Client({ connectionString: places.databaseUrl, application_name: 'soak' })
+    // Told by whoever asks next.
+    server.on('error', () => {})
     await server.connect()
     endings.push(() => server.end())
     const connection = await Connection.connect({ address: places.temporal.address })
