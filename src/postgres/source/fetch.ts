@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { ask } from '../client/ask.js'
 import { inMs } from '../client/own-types.js'
 import type { Tables } from '../tables/event-tables.js'
+import { timeToTheMicrosecond } from './event-witness.js'
 
 /** Of an event whose `created_at` is infinite, as of a Kafka message without a time. */
 const noTime = -1
@@ -17,6 +18,8 @@ export interface Row {
   readonly headers: string | null
   /** Milliseconds since 1970, or -1. */
   readonly timestamp: number
+  /** The same as `timeToTheMicrosecond` gives it. */
+  readonly createdAt: string
 }
 
 export interface Rows {
@@ -38,7 +41,7 @@ export interface Wanted {
   readonly maxBytes: number
 }
 
-type Fields = [string, string | null, string | null, string, string | null, string | null, string, string]
+type Fields = [string, string | null, string | null, string, string | null, string | null, string, string, string]
 
 /** One statement. The size counts as it is stored: values that Postgres compressed come out larger. */
 export async function fetchRows(
@@ -48,7 +51,7 @@ export async function fetchRows(
 ): Promise<Rows> {
   const { stream, partition, from, safe, maxRows, maxBytes } = wanted
   const statement = `select position, key, type, data::text, headers::text, ${inMs('created_at')},
-             (select max(position) from ${events} where stream = $1 and partition = $2), (select ${logServer}())
+             ${timeToTheMicrosecond('created_at')}, (select max(position) from ${events} where stream = $1 and partition = $2), (select ${logServer}())
            from (
              select *, sum(pg_column_size(data)) over (order by position rows between unbounded preceding and 1 preceding) as before
              from ${events} where stream = $1 and partition = $2 and position >= $3 and position <= $4
@@ -59,10 +62,10 @@ export async function fetchRows(
   const values = [stream, partition, String(from), String(safe), maxRows, maxBytes]
   const rows = await ask<Fields>(pool, statement, values, { within: fetchTimeout, rowMode: 'array' })
   const [first] = rows
-  return { rows: rows.map(rowOf), head: first ? BigInt(first[6]) + 1n : from, server: first?.[7] }
+  return { rows: rows.map(rowOf), head: first ? BigInt(first[7]) + 1n : from, server: first?.[8] }
 }
 
-function rowOf([position, key, type, data, headers, timestamp]: Fields): Row {
+function rowOf([position, key, type, data, headers, timestamp, createdAt]: Fields): Row {
   return {
     position: BigInt(position),
     key,
@@ -70,6 +73,7 @@ function rowOf([position, key, type, data, headers, timestamp]: Fields): Row {
     data,
     headers,
     timestamp: timestamp === null ? noTime : Number(timestamp),
+    createdAt,
   }
 }
 

@@ -2,6 +2,7 @@ import type { ByteLoan, Chunk } from '../../ports/index.js'
 import type { Origin } from '../../reading/message.js'
 import type { ValueCodec } from '../../reading/value.js'
 import { decodeRows } from './decode.js'
+import { witnessOf } from './event-witness.js'
 import { bytesOf, type Row } from './fetch.js'
 
 /** The rows of one fetch, handed out as chunks. Gives its loan back as the chunks are released. */
@@ -37,8 +38,19 @@ export class Fetched<V> {
     const bytes = taken.reduce((sum, row) => sum + bytesOf(row), 0)
     this.#next += taken.length
     this.#from = next
+    const last = taken.at(-1)
+    const witness = last && witnessOf(last)
     const release = once(() => this.#giveBack(bytes))
-    return { from, next, messages, bytes, head: this.head, release, ...(poison ? { poison } : {}) }
+    return {
+      from,
+      next,
+      messages,
+      bytes,
+      head: this.head,
+      release,
+      ...(witness && { witness }),
+      ...(poison && { poison }),
+    }
   }
 
   /** Gives back what no chunk has taken. */

@@ -7,8 +7,10 @@ import { isOutage, postgresError } from '../client/pool.js'
 import { unlessAborted, within } from '../client/waiting.js'
 import type { Tables } from '../tables/event-tables.js'
 import type { Arrivals } from './arrivals.js'
+import { witnessOf } from './event-witness.js'
 import { bytesOf, fetchRows } from './fetch.js'
 import { Fetched } from './fetched.js'
+import { LogCheck } from './log-check.js'
 import type { PostgresStreamSettings } from './options.js'
 import type { SafePosition } from './safe-position.js'
 import type { UncountedEvents } from './uncounted-events.js'
@@ -43,6 +45,7 @@ export class PostgresReader<V> implements Reader<V> {
   #known = false
   /** A reader that finds nothing at first was likely told of something that it can't read. */
   #isFirstWait = true
+  readonly #check: LogCheck
   readonly #ended = new AbortController()
 
   constructor(
@@ -51,6 +54,7 @@ export class PostgresReader<V> implements Reader<V> {
     private readonly options: ReadOptions,
   ) {
     this.#position = from
+    this.#check = new LogCheck(parts, options.key, options.witness)
     for (const signal of [options.signal, parts.closed]) {
       if (signal.aborted) this.#ended.abort()
       else signal.addEventListener('abort', this.#end, { once: true })
@@ -113,6 +117,7 @@ export class PostgresReader<V> implements Reader<V> {
           await unlessAborted(safe.look(), signal)
           await this.#requireInLog()
         }
+        if (!this.#check.covers(safe.server)) await unlessAborted(this.#check.look(this.#position), signal)
         if (this.#position <= safe.known) {
           const wanted = this.#atTail ? Math.min(fetchBytes, tailBytes) : fetchBytes
           loan = await budget.take(wanted, signal)
@@ -174,7 +179,7 @@ export class PostgresReader<V> implements Reader<V> {
     })
     // What is safe on one server says nothing of another, which may give the same positions again.
     if (rows.length > 0 && server !== asked) await unlessAborted(safe.look(), this.#ended.signal)
-    if (rows.length === 0 || server !== asked) {
+    if (rows.length === 0 || server !== asked || !this.#check.covers(asked)) {
       loan.release()
       return null
     }
@@ -183,7 +188,9 @@ export class PostgresReader<V> implements Reader<V> {
     const bytes = rows.reduce((sum, row) => sum + bytesOf(row), 0)
     loan.resize(bytes)
     this.#average = Math.max(1, bytes / rows.length)
-    this.#position = rows.at(-1)!.position + 1n
+    const last = rows.at(-1)!
+    this.#position = last.position + 1n
+    this.#check.reached(witnessOf(last))
     this.#atTail = this.#position >= head
     return new Fetched({ ...this.options.key, replay: this.options.replay }, settings.value, from, rows, head, loan)
   }
