@@ -21,7 +21,7 @@ import { waitFor } from '../support/wait-for.js'
 const tables = {
   effects: 'n',
   'tidemark.consumer_progress':
-    '"group", stream, partition, position, epoch, batch, attempt, replay, replay_from, raised, owner, identity',
+    '"group", stream, partition, position, epoch, batch, attempt, replay, replay_from, raised, owner, identity, witness',
   'tidemark.consumer_offsets': '"group", stream, partition, "offset", epoch, replay, identity',
 } as const
 type Table = keyof typeof tables
