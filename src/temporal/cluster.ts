@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Cluster, WorkflowLook } from '../../activities/index.js'
 import { batchesAmong, troubleOf } from './pending.js'
-import { ownReason, pollersOf, StrandedWorkflows } from './stranded.js'
+import { isFailing, ownReason, pollersOf, StrandedWorkflows } from './stranded.js'
 
 /** How long Temporal may take to answer, ms. The caller has to know soon whether it answers at all. */
 const patience = 5_000
@@ -38,6 +38,7 @@ export class TemporalCluster implements Cluster {
           status: await this.#statusOf(status.name, workflowId, runId),
           taskQueue,
           memo: memo ?? {},
+          failing: isFailing(raw),
           cancelled: new Set(
             pending.filter(({ state }) => state === cancelRequested).map(({ activityId }) => activityId ?? ''),
           ),
