@@ -64,8 +64,8 @@ export interface Cluster {
   /** A workflow that does not run is told nothing. Throws where Temporal can't be reached within a few seconds. */
   signal(workflowId: string, signal: string, ...args: unknown[]): Promise<void>
   /**
-   * Ends a workflow that no worker can go on with: it runs for another build of Tidemark whose workers are gone, or its history is not what
-   * the own build's workers do. Returns whether it did. `queue` is the own build's.
+   * Ends a workflow that no worker can go on with: it runs for another build of Tidemark whose workers are gone, or Temporal was restored to
+   * an older state of it. Returns whether it did. `queue` is the own build's.
    */
   endStranded(workflowId: string, queue: string): Promise<boolean>
 }
@@ -76,7 +76,7 @@ export interface WorkflowLook {
   readonly status: 'running' | 'cancelled' | 'terminated' | 'ended'
   readonly taskQueue: string
   readonly memo: SliceMemo
-  /** Its workers have failed to go on with it several times in a row. */
+  /** Temporal was restored to an older state of it, or its workers have failed to go on with it several times in a row. */
   readonly failing: boolean
   /** IDs of activities that the workflow has asked to end. */
   readonly cancelled: ReadonlySet<string>

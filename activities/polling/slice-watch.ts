@@ -81,13 +81,13 @@ export class SliceWatch {
     this.#end?.abort()
   }
 
-  /** A slice of another build of Tidemark, whose workers are gone before they have handed it over; or one that no worker can replay. */
+  /** A slice of another build of Tidemark, whose workers are gone before they have handed it over; or one that Temporal was restored to an older state of. */
   async #endStranded({ taskQueue, failing }: WorkflowLook): Promise<boolean> {
     const { cluster, queues, log } = this.runtime
     if (taskQueue === queues.workflows && !failing) return false
     const ended = await cluster.endStranded(sliceWorkflowId(this.name, this.slice), queues.workflows)
     const why = failing
-      ? 'has a history that is not what its workers do, as after a restore of Temporal'
+      ? 'is in an older state than its workers, as after a restore of Temporal'
       : 'belonged to another build of Tidemark, of which no worker is left'
     if (ended)
       log.warn(

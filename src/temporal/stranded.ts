@@ -2,6 +2,7 @@ import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError }
 import { names } from '../model/commands.js'
 import { deploymentOf } from '../model/revision.js'
 import { isAnswered } from './answers.js'
+import { SetBack } from './set-back.js'
 
 /*
  * Workflows run on the task queue of the build of Tidemark that started them, and continue on another build's when a worker of that build
@@ -9,15 +10,13 @@ import { isAnswered } from './answers.js'
  * old one, a deploy that ends too early), the workflow is ended, and started anew on a queue that has workers: positions and pauses
  * are in the store, so nothing is lost.
  *
- * The same becomes of a workflow whose history is not what its workers do. That happens where Temporal is restored to an older state under
- * workers that run: one that still has the workflow of before in its memory answers as if nothing had happened, and nobody can ever replay
- * the history that comes of it.
+ * The same becomes of workflows that Temporal was restored to an older state of, under workers that run (set-back.ts).
  */
 
 /** The prefix of termination reasons that Tidemark gives, as opposed to a person. */
 const prefix = 'tidemark: '
 const reason = `${prefix}no worker is left that has its code; it is started again for the workers that are there`
-const divergedReason = `${prefix}its history is not what its workers do, as after a restore of Temporal; it is started again`
+const divergedReason = `${prefix}Temporal was restored to an older state of it than its workers have; it is started again`
 
 /** After this many failures in a row, a workflow task is looked at. */
 const failuresInARow = 3
@@ -60,6 +59,8 @@ export async function pollersOf(client: Client, taskQueue: string): Promise<Read
 export class StrandedWorkflows {
   readonly #waiting = new Map<string, { readonly forWhat: string; readonly since: number }>()
 
+  readonly setBack = new SetBack()
+
   constructor(private readonly client: Client) {}
 
   /**
@@ -71,9 +72,9 @@ export class StrandedWorkflows {
    */
   async end(workflowId: string, queue: string): Promise<boolean> {
     try {
-      const found = await this.client.workflow.getHandle(workflowId).describe()
+      const found = await this.setBack.look(workflowId, () => this.client.workflow.getHandle(workflowId).describe())
       if (found.status.name !== 'RUNNING') return false
-      const diverged = found.taskQueue === queue && (await this.#isDiverged(found))
+      const diverged = found.taskQueue === queue && (found.outdated || (await this.#isDiverged(found)))
       const stranded = isOfOtherBuild(found.taskQueue, queue) && (await this.#isStranded(found))
       if (!diverged && !stranded) return false
       // Only this run: a worker may have come back, and it may run on another queue by now.

@@ -10,7 +10,7 @@ import type { GroupRecord, GroupRecords, Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
 import { workflowGeneration } from '../temporal/generation.js'
 import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
-import { StrandedWorkflows } from '../temporal/stranded.js'
+import type { StrandedWorkflows } from '../temporal/stranded.js'
 
 /** When a worker looks at its groups for the first time, and how often after that, ms. */
 const firstLook = 2_000
@@ -179,12 +179,12 @@ export function createWatchdog(
     readonly records: GroupRecords
     readonly log: Log
     readonly signal: AbortSignal
+    readonly stranded: StrandedWorkflows
   },
 ): Watchdog {
-  const { client, deployment, records, log, signal } = parts
+  const { client, deployment, records, log, signal, stranded } = parts
   const ask = <T>(question: () => Promise<T>) =>
     client.withAbortSignal(signal, () => client.withDeadline(Date.now() + patience, question))
-  const stranded = new StrandedWorkflows(client)
   return new Watchdog(consumers, {
     records,
     log,
