@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
 import {
   batchActivities,
