@@ -15,8 +15,9 @@ export function createEnded({ cluster, settings, draining, queues, errors }: Con
   async function runs(workflowId: string): Promise<boolean> {
     const look = await cluster.look(workflowId)
     if (look?.status !== 'running') return false
-    // A slice of another build of Tidemark may have no worker that could end it.
-    return look.taskQueue === queues.workflows || !(await cluster.endStranded(workflowId, queues.workflows))
+    // A slice of another build of Tidemark may have no worker that could end it, and one that was restored may have none that can replay it.
+    const mayGoOn = look.taskQueue === queues.workflows && !look.failing
+    return mayGoOn || !(await cluster.endStranded(workflowId, queues.workflows))
   }
 
   return ({ name, slices }: { readonly name: GroupName; readonly slices: readonly number[] }): Promise<number[]> =>

@@ -47,7 +47,8 @@ export function createNote({ source, records, settings, errors }: ConsumerRuntim
     )
 }
 
-function pausesOf({ paused }: GroupRecord): Pauses {
+/** The pauses of a record, as workflows know them. */
+export function pausesOf({ paused }: Pick<GroupRecord, 'paused'>): Pauses {
   const noteOf = ({ by, why, at }: Pause) => ({ by, reason: why, since: at.toISOString() })
   return {
     group: paused.group && noteOf(paused.group),

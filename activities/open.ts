@@ -1,19 +1,33 @@
 import type { OpenInput, OpenOutcome } from '../src/model/batch.js'
 import { isTidemarkError, type TidemarkError } from '../src/model/errors.js'
+import { pausesOf } from './enroll.js'
 import { reporting } from './failure.js'
 import { heartbeatingIfLong } from './heartbeat.js'
 import { openPartition } from './opening/open-partition.js'
 import type { ConsumerRuntime } from './runtime.js'
 
-/** Takes ownership of partitions, side by side: stores and sources answer what is asked together with one request. */
+/**
+ * Takes ownership of partitions, side by side: stores and sources answer what is asked together with one request. A partition that a person
+ * has paused is not opened, whatever the slice knows.
+ */
 export function createOpen(runtime: ConsumerRuntime) {
   const { settings, log, observer } = runtime
   return ({ name, partitions }: OpenInput): Promise<readonly OpenOutcome[]> =>
     reporting(runtime.errors, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
         const offsets = runtime.store.read(name.group, name.stream)
+        offsets.catch(() => {})
+        const record = await runtime.records.read(name)
+        const pauses = record && pausesOf(record)
+        const pauseOf = (partition: number) =>
+          pauses?.partitions.find((pause) => pause.partition === partition) ?? pauses?.group ?? null
         const settled = await Promise.allSettled(
-          partitions.map((request) => openPartition(runtime, name, request, offsets)),
+          partitions.map(async (request): Promise<OpenOutcome> => {
+            const { partition } = request
+            const note = pauseOf(partition)
+            if (note) return { partition, outcome: 'paused', note }
+            return { partition, outcome: 'owned', ...(await openPartition(runtime, name, request, offsets)) }
+          }),
         )
         const failures = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
         const lasting = (error: unknown): error is TidemarkError => isTidemarkError(error) && error.effect !== 'retry'
@@ -22,7 +36,7 @@ export function createOpen(runtime: ConsumerRuntime) {
         if (passing !== undefined && failures.length === partitions.length && !failures.some(lasting)) throw passing
         return settled.map((one, index): OpenOutcome => {
           const { partition } = partitions[index]!
-          if (one.status === 'fulfilled') return { partition, outcome: 'owned', ...one.value }
+          if (one.status === 'fulfilled') return one.value
           const reason = runtime.errors.reason(one.reason, { ...name, partition })
           log.warn({ ...name, partition }, `could not be opened: ${reason}`)
           if (!lasting(one.reason)) return { partition, outcome: 'failed', reason }

@@ -6,6 +6,7 @@ import { pauseFor } from '../src/model/pause.js'
 import { joined } from '../src/model/signals.js'
 import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
+import { knowsMore } from './polling/known.js'
 import { SliceWatch } from './polling/slice-watch.js'
 import type { ConsumerRuntime } from './runtime.js'
 
@@ -14,6 +15,8 @@ const lookEvery = 2_000
 const lookAtRestEvery = 10_000
 /** How often the poll asks the stream for its partitions, ms. */
 const partitionsEvery = 10_000
+/** How often the poll compares the group with its record, ms. */
+const recordEvery = 10_000
 /** After this long without an answer from the log, the poll moves to another worker, ms: this one may be cut off. */
 const unreachableFor = 10_000
 /** The longest that one activity waits, ms. */
@@ -25,8 +28,8 @@ const longest = 60 * 60_000
  * when its worker dies, and not for the end of this hour.
  */
 export function createPoll(runtime: ConsumerRuntime) {
-  const { source, settings, draining, log } = runtime
-  return ({ name, partitions, slices }: PollInput): Promise<PollResult> =>
+  const { source, records, settings, draining, log } = runtime
+  return ({ name, partitions, slices, generation, pauses }: PollInput): Promise<PollResult> =>
     reporting(runtime.errors, async () => {
       const { signal, leave } = joined(Context.current().cancellationSignal, draining)
       const watches = [...bySlice(partitions, slices).keys()].map((slice) => new SliceWatch(runtime, name, slice))
@@ -37,6 +40,7 @@ export function createPoll(runtime: ConsumerRuntime) {
       const until = performance.now() + longest
       let restLookedAt = Number.NEGATIVE_INFINITY
       let partitionsAt = performance.now()
+      let recordAt = Number.NEGATIVE_INFINITY
       let silentSince: number | null = null
 
       /** Partitions that were added; throws once the log has not answered for a while. */
@@ -57,6 +61,14 @@ export function createPoll(runtime: ConsumerRuntime) {
         }
       }
 
+      /** Whether people have decided more than the group knows. Its record outranks a Temporal that was restored to an older state. */
+      async function outdated(): Promise<boolean> {
+        if (performance.now() - recordAt < recordEvery) return false
+        recordAt = performance.now()
+        const record = await records.read(name).catch(() => null)
+        return record !== null && knowsMore(record, { generation, pauses })
+      }
+
       async function look(): Promise<void> {
         const all = performance.now() - restLookedAt >= lookAtRestEvery
         if (all) restLookedAt = performance.now()
@@ -68,15 +80,18 @@ export function createPoll(runtime: ConsumerRuntime) {
 
       try {
         for (;;) {
-          await look()
+          // First of all: what a person has paused is not to be handled.
+          const behind = await outdated()
+          if (!behind) await look()
           const result: PollResult = {
+            ...(behind && { outdated: true }),
             added: await added(),
             missing: watches.filter(({ gone }) => gone).map(({ slice }) => slice),
             stopped: watches.flatMap(({ state, slice }) =>
               state === 'cancelled' || state === 'terminated' ? [{ slice, how: state }] : [],
             ),
           }
-          const news = result.added.length + result.missing.length + result.stopped.length > 0
+          const news = behind || result.added.length + result.missing.length + result.stopped.length > 0
           if (news || signal.aborted || performance.now() > until) return result
           await pauseFor(lookEvery, signal)
         }

@@ -63,7 +63,10 @@ export interface Cluster {
   look(workflowId: string): Promise<WorkflowLook | null>
   /** A workflow that does not run is told nothing. Throws where Temporal can't be reached within a few seconds. */
   signal(workflowId: string, signal: string, ...args: unknown[]): Promise<void>
-  /** Ends a workflow that runs for another build of Tidemark whose workers are gone; returns whether it did. `queue` is the own build's. */
+  /**
+   * Ends a workflow that no worker can go on with: it runs for another build of Tidemark whose workers are gone, or Temporal was restored to
+   * an older state of it. Returns whether it did. `queue` is the own build's.
+   */
   endStranded(workflowId: string, queue: string): Promise<boolean>
 }
 
@@ -73,6 +76,8 @@ export interface WorkflowLook {
   readonly status: 'running' | 'cancelled' | 'terminated' | 'ended'
   readonly taskQueue: string
   readonly memo: SliceMemo
+  /** Temporal was restored to an older state of it, or its workers have failed to go on with it several times in a row. */
+  readonly failing: boolean
   /** IDs of activities that the workflow has asked to end. */
   readonly cancelled: ReadonlySet<string>
   /** A slice's batches that are under way, between two tries, or held, by the IDs of their activities; null where nothing is wrong. */

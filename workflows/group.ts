@@ -40,8 +40,9 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     const { members } = group
     const configReturn = new ConfigReturn(group)
     let polling: Polling | undefined
+    const anew = () => reslicing.begun || group.outgrown
     const over = () =>
-      workflowInfo().continueAsNewSuggested || members.finished || group.successor !== undefined || reslicing.begun
+      workflowInfo().continueAsNewSuggested || members.finished || group.successor !== undefined || anew()
     while (!over()) {
       const details = members.details()
       setCurrentDetails(details)
@@ -56,10 +57,11 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     configReturn.cancel()
     quiet = true
     await condition(allHandlersFinished)
-    if (reslicing.begun || !members.finished) {
+    if (group.outgrown) await group.fleet.end(members.partitions)
+    if (anew() || !members.finished) {
       const next = group.successor ?? group.revision
       const continued = makeContinueAsNewFunc<typeof consumerGroup>({ taskQueue: next.queues.workflows })
-      return await continued({ ...(reslicing.begun ? members.anew() : members.next()), revision: next })
+      return await continued({ ...(anew() ? members.anew() : members.next()), revision: next })
     }
     const { stream } = group.name
     setCurrentDetails(

@@ -8,7 +8,7 @@ import type { ConsumerRuntime } from '../runtime.js'
 import { type Closing, quickMs } from './closing.js'
 import type { PartitionRun } from './partition-run.js'
 import type { Reach } from './reach.js'
-import { hasSuccessor } from './successor.js'
+import { successorOf } from './successor.js'
 import { Trouble } from './trouble.js'
 
 /**
@@ -86,13 +86,16 @@ export class Judge {
   }
 
   /**
-   * Another owner has the partition. Either one with another epoch, which fences it off. Or one of the same slice, which knows: a later
-   * batch; or an earlier attempt of this batch with the same number, because a person has reset the activity and attempts count from 1
-   * again. The next batch has a greater token.
+   * Another owner has the partition. Either one with another epoch, which fences it off. Or one of the same slice:
+   *
+   * - an earlier attempt of this batch with the same number, because a person has reset the activity and attempts count from 1 again. The
+   *   next batch has a greater token
+   * - a later batch. The slice knows of it, and takes no notice of this one; or it was restored to an older state, and begins anew
    */
   async #lost(run: PartitionRun, reason: string): Promise<Fate> {
-    const sibling = await hasSuccessor(this.runtime.progress, run)
+    const sibling = await successorOf(this.runtime.progress, run)
     this.runtime.log.warn({ ...run.key, sibling }, reason)
+    if (sibling === 'batch') return { fate: 'succeeded', outcome: run.outcome('reopen', reason) }
     if (sibling) return { fate: 'succeeded', outcome: run.outcome('released') }
     await tellFenced(this.runtime, run.key, run.batch.epoch, reason)
     return leaves(run.outcome('fenced', reason))

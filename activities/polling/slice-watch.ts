@@ -63,7 +63,7 @@ export class SliceWatch {
   /** Looks at the slice's workflow. Throws where Temporal does not answer. */
   async look(): Promise<void> {
     const look = await this.runtime.cluster.look(sliceWorkflowId(this.name, this.slice))
-    this.#ended = look?.status === 'running' && (await this.#endStranded(look.taskQueue))
+    this.#ended = look?.status === 'running' && (await this.#endStranded(look))
     const status = this.#ended ? 'ended' : (look?.status ?? 'ended')
     this.#state = status === 'running' ? 'working' : status === 'ended' ? 'missing' : status
     if (this.#state === 'missing') this.#missingSince ??= performance.now()
@@ -81,15 +81,18 @@ export class SliceWatch {
     this.#end?.abort()
   }
 
-  /** A slice of another build of Tidemark, whose workers are gone before they have handed it over. */
-  async #endStranded(taskQueue: string): Promise<boolean> {
+  /** A slice of another build of Tidemark, whose workers are gone before they have handed it over; or one that Temporal was restored to an older state of. */
+  async #endStranded({ taskQueue, failing }: WorkflowLook): Promise<boolean> {
     const { cluster, queues, log } = this.runtime
-    if (taskQueue === queues.workflows) return false
+    if (taskQueue === queues.workflows && !failing) return false
     const ended = await cluster.endStranded(sliceWorkflowId(this.name, this.slice), queues.workflows)
+    const why = failing
+      ? 'is in an older state than its workers, as after a restore of Temporal'
+      : 'belonged to another build of Tidemark, of which no worker is left'
     if (ended)
       log.warn(
         { ...this.name, slice: this.slice },
-        `slice ${this.slice} of ${this.name.stream} belonged to another build of Tidemark, of which no worker is left: starting it again`,
+        `slice ${this.slice} of ${this.name.stream} ${why}: starting it again`,
       )
     return ended
   }

@@ -31,6 +31,8 @@ export interface KafkaOptions {
   readonly joins?: KafkaCluster
   /** The most memory that it takes for objects, as Java writes it, from `256m`. Default `1g`. */
   readonly memory?: string
+  /** More environment variables of the broker's process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** Starts a broker that is its own controller (KRaft), or one more of a cluster; resolves when it answers as a part of it. */
@@ -76,6 +78,7 @@ function kafkaServer({ java, home }: KafkaProgram, cluster: string, options: Kaf
           settings,
         ],
         cwd: folder,
+        ...(options.env && { env: { ...process.env, ...options.env } }),
       }
     },
     ready: ([port]) => ready(`127.0.0.1:${port}`, nodeOf(options)),

@@ -9,6 +9,8 @@ import { Server, type ServerKind } from './server.js'
 export interface PostgresOptions {
   /** Whether commits reach the disk (fsync). True unless told: turn it off only where losing data proves nothing. */
   readonly durable?: boolean
+  /** More environment variables of the server's process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface LocalPostgres {
@@ -27,7 +29,7 @@ export async function startPostgres(bin: string, options: PostgresOptions = {}):
 
 function postgresServer(
   bin: string,
-  { durable = true }: PostgresOptions,
+  { durable = true, env }: PostgresOptions,
   password: string,
   url: (port: number | undefined) => string,
 ): ServerKind {
@@ -50,7 +52,7 @@ function postgresServer(
     readyWithin: 60_000,
     prepare: async (folder, [port]) => {
       launch ??= await initialise(folder)
-      return { ...launch, args: [...launch.args, '-p', `${port}`] }
+      return { ...launch, args: [...launch.args, '-p', `${port}`], ...(env && { env: { ...process.env, ...env } }) }
     },
     ready: ([port]) => ready(url(port)),
   }

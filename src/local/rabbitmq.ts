@@ -22,6 +22,8 @@ export interface RabbitmqOptions {
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
   /** More lines for rabbitmq.conf. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>
+  /** More environment variables of the broker's process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** Starts an empty broker with the stream plugin; resolves when it takes streams. */
@@ -134,6 +136,7 @@ async function configure(
     RABBITMQ_CTL_ERL_ARGS: `${loopback} -start_epmd false`,
     // The script then becomes the broker instead of staying beside it, so that signals reach the broker.
     RUNNING_UNDER_SYSTEMD: 'true',
+    ...options.env,
   }
 }
 

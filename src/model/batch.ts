@@ -93,6 +93,8 @@ export interface Ownership {
 
 export type OpenOutcome = { readonly partition: number } & (
   | ({ readonly outcome: 'owned' } & Ownership)
+  /** A person has paused it, though the slice may not know: Temporal may have been restored to an older state. */
+  | { readonly outcome: 'paused'; readonly note: PauseNote }
   /** Something that retrying can't mend. */
   | { readonly outcome: 'blocked'; readonly reason: string }
   /** Something that retrying may mend, while the other partitions are open. */
@@ -224,10 +226,15 @@ export interface PollInput {
   /** The partitions that the group knows. */
   readonly partitions: readonly number[]
   readonly slices: number
+  /** What the group knows of its record. */
+  readonly generation: number
+  readonly pauses: Pauses
 }
 
 /** Empty lists: nothing to do but to poll again. */
 export interface PollResult {
+  /** The record holds decisions of people that the group does not know: Temporal was restored to an older state. */
+  readonly outdated?: boolean
   readonly added: readonly number[]
   /** Slices whose workflow does not run, though nobody ended it. */
   readonly missing: readonly number[]

@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Cluster, WorkflowLook } from '../../activities/index.js'
 import { batchesAmong, troubleOf } from './pending.js'
-import { ownReason, pollersOf, StrandedWorkflows } from './stranded.js'
+import { isFailing, ownReason, pollersOf, StrandedWorkflows } from './stranded.js'
 
 /** How long Temporal may take to answer, ms. The caller has to know soon whether it answers at all. */
 const patience = 5_000
@@ -17,10 +17,10 @@ export class TemporalCluster implements Cluster {
    */
   readonly #outside = new AsyncResource('TemporalCluster')
 
-  readonly #stranded: StrandedWorkflows
+  readonly stranded: StrandedWorkflows
 
   constructor(private readonly client: Client) {
-    this.#stranded = new StrandedWorkflows(client)
+    this.stranded = new StrandedWorkflows(client)
   }
 
   /** Identities of the workers that have asked this queue for activities lately. One that is gone is among them for a while. */
@@ -31,13 +31,15 @@ export class TemporalCluster implements Cluster {
   look(workflowId: string): Promise<WorkflowLook | null> {
     return this.#ask(async () => {
       try {
-        const described = await this.client.workflow.getHandle(workflowId).describe()
+        const { setBack } = this.stranded
+        const described = await setBack.look(workflowId, () => this.client.workflow.getHandle(workflowId).describe())
         const { status, memo, raw, taskQueue, runId } = described
         const pending = raw.pendingActivities ?? []
         return {
           status: await this.#statusOf(status.name, workflowId, runId),
           taskQueue,
           memo: memo ?? {},
+          failing: status.name === 'RUNNING' && (described.outdated || isFailing(raw)),
           cancelled: new Set(
             pending.filter(({ state }) => state === cancelRequested).map(({ activityId }) => activityId ?? ''),
           ),
@@ -63,7 +65,7 @@ export class TemporalCluster implements Cluster {
   }
 
   endStranded(workflowId: string, queue: string): Promise<boolean> {
-    return this.#ask(() => this.#stranded.end(workflowId, queue))
+    return this.#ask(() => this.stranded.end(workflowId, queue))
   }
 
   async #statusOf(name: string, workflowId: string, runId: string): Promise<WorkflowLook['status']> {

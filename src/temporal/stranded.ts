@@ -2,17 +2,26 @@ import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError }
 import { names } from '../model/commands.js'
 import { deploymentOf } from '../model/revision.js'
 import { isAnswered } from './answers.js'
+import { SetBack } from './set-back.js'
 
 /*
  * Workflows run on the task queue of the build of Tidemark that started them, and continue on another build's when a worker of that build
  * puts its config in force. That takes a worker of the old build. Where none is left (a plain restart with a new version, a roll-back to an
  * old one, a deploy that ends too early), the workflow is ended, and started anew on a queue that has workers: positions and pauses
  * are in the store, so nothing is lost.
+ *
+ * The same becomes of workflows that Temporal was restored to an older state of, under workers that run (set-back.ts).
  */
 
 /** The prefix of termination reasons that Tidemark gives, as opposed to a person. */
 const prefix = 'tidemark: '
 const reason = `${prefix}no worker is left that has its code; it is started again for the workers that are there`
+const divergedReason = `${prefix}Temporal was restored to an older state of it than its workers have; it is started again`
+
+/** After this many failures in a row, a workflow task is looked at. */
+const failuresInARow = 3
+/** temporal.api.enums.v1.WorkflowTaskFailedCause */
+const nonDeterministic = 24
 
 /** What waits this long for a worker has none, ms. By this machine's clock alone: Temporal's may say something else. */
 const untakenFor = 10_000
@@ -46,33 +55,51 @@ export async function pollersOf(client: Client, taskQueue: string): Promise<Read
   return new Set(asked.filter(({ at }) => at > since).map(({ identity }) => identity))
 }
 
-/** Workflows of other builds that no worker goes on with. Remembers since when each has waited for one. */
+/** Workflows that no worker goes on with. Remembers since when each has waited for one. */
 export class StrandedWorkflows {
   readonly #waiting = new Map<string, { readonly forWhat: string; readonly since: number }>()
+
+  readonly setBack = new SetBack()
 
   constructor(private readonly client: Client) {}
 
   /**
-   * Ends a workflow of another build that no worker goes on with. To be asked again and again: a workflow that is seen for the first time
-   * may have a worker.
+   * Ends a workflow of another build that no worker goes on with, and one of the own build that no worker can replay. To be asked again and
+   * again: a workflow that is seen for the first time may have a worker.
    *
    * @param queue where it would have to run to be worked: the own build's queue of workflows
-   * @returns whether it was ended. False where it does not run, runs on that queue or in another deployment, or may have a worker still
+   * @returns whether it was ended. False where it does not run, runs in another deployment, or may have a worker still
    */
   async end(workflowId: string, queue: string): Promise<boolean> {
     try {
-      const found = await this.client.workflow.getHandle(workflowId).describe()
-      const stranded =
-        found.status.name === 'RUNNING' && isOfOtherBuild(found.taskQueue, queue) && (await this.#isStranded(found))
-      if (!stranded) return false
+      const found = await this.setBack.look(workflowId, () => this.client.workflow.getHandle(workflowId).describe())
+      if (found.status.name !== 'RUNNING') return false
+      const diverged = found.taskQueue === queue && (found.outdated || (await this.#isDiverged(found)))
+      const stranded = isOfOtherBuild(found.taskQueue, queue) && (await this.#isStranded(found))
+      if (!diverged && !stranded) return false
       // Only this run: a worker may have come back, and it may run on another queue by now.
-      await this.client.workflow.getHandle(workflowId, found.runId).terminate(reason)
+      await this.client.workflow.getHandle(workflowId, found.runId).terminate(diverged ? divergedReason : reason)
       this.#waiting.delete(workflowId)
       return true
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return false
       throw error
     }
+  }
+
+  /** Other failures pass: of a worker that is short of memory, for example. */
+  async #isDiverged({ raw, workflowId, runId }: WorkflowExecutionDescription): Promise<boolean> {
+    if (!isFailing(raw)) return false
+    const { history } = await this.client.workflowService.getWorkflowExecutionHistoryReverse({
+      namespace: this.client.options.namespace,
+      execution: { workflowId, runId },
+      maximumPageSize: 10,
+    })
+    // Temporal does not write down every failure in a row. Signals may have come since.
+    const last = history?.events?.find(
+      (event) => event.workflowTaskFailedEventAttributes || event.workflowTaskCompletedEventAttributes,
+    )
+    return last?.workflowTaskFailedEventAttributes?.cause === nonDeterministic
   }
 
   async #isStranded({ raw, workflowId, runId }: WorkflowExecutionDescription): Promise<boolean> {
@@ -102,6 +129,11 @@ export class StrandedWorkflows {
     const ask = () => this.client.workflow.getHandle(workflowId, runId).query(names.status)
     return (await isAnswered(this.client, ask, answersWithin)) ? null : `${runId} answer`
   }
+}
+
+/** Whether the workers of a workflow have failed to go on with it several times in a row. */
+export function isFailing({ pendingWorkflowTask }: WorkflowExecutionDescription['raw']): boolean {
+  return (pendingWorkflowTask?.attempt ?? 0) > failuresInARow
 }
 
 /** Whether a workflow on that queue belongs to the same deployment, and to another build of Tidemark. */

@@ -7,6 +7,7 @@ import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/p
 import { TidemarkError } from '../model/errors.js'
 import type { Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
+import { TemporalCluster } from '../temporal/cluster.js'
 import { connectionOptions, requireNamespace, temporalError } from '../temporal/connection.js'
 import { askWithin, connectWithin } from './connect.js'
 import { Listeners } from './listeners.js'
@@ -76,13 +77,15 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
     const client = new Client({ connection, namespace: parsed.temporal.namespace })
     requireWanted(signal)
     const life = { log, observer: listeners, draining: draining.signal, stopped: stopped.signal }
-    const workers = await createSdkWorkers(parsed, { connection, client, resources }, life)
+    const cluster = new TemporalCluster(client)
+    const workers = await createSdkWorkers(parsed, { connection, cluster, resources }, life)
     const watchdog = createWatchdog(parsed.consumers, {
       client,
       deployment: parsed.taskQueue,
       records: resources.of(parsed.consumers[0]!).records,
       log,
       signal: watching.signal,
+      stranded: cluster.stranded,
     })
     const graceMs = parsed.shutdownTimeoutMs
     const end = async () => {

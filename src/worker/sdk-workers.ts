@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Client } from '@temporalio/client'
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
 import {
   batchActivities,
@@ -16,7 +15,7 @@ import { messageOf } from '../model/errors.js'
 import type { PartitionObserver } from '../model/partition-events.js'
 import { batchQueue, type Queues, queuesOf } from '../model/revision.js'
 import type { Log } from '../ports/index.js'
-import { TemporalCluster } from '../temporal/cluster.js'
+import type { TemporalCluster } from '../temporal/cluster.js'
 import { workflowGeneration } from '../temporal/generation.js'
 import { SharedBudget } from './budget.js'
 import { workflowBundle } from './bundle.js'
@@ -48,7 +47,7 @@ interface Life {
  */
 export async function createSdkWorkers(
   config: ParsedConfig,
-  { connection, client, resources }: { connection: NativeConnection; client: Client; resources: Resources },
+  { connection, cluster, resources }: { connection: NativeConnection; cluster: TemporalCluster; resources: Resources },
   life: Life,
 ): Promise<Worker[]> {
   // Workers of one group tell each other apart by it; process numbers of containers are alike.
@@ -72,7 +71,6 @@ export async function createSdkWorkers(
   const workers: Worker[] = []
   const budget = new SharedBudget(config.memoryBytes)
   const loop = new LoopMonitor(life.log)
-  const cluster = new TemporalCluster(client)
   const generation = await workflowGeneration()
   const queues = config.consumers.map(({ settings }) => queuesOf(config.taskQueue, generation, settings))
   try {

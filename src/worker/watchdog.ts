@@ -10,7 +10,7 @@ import type { GroupRecord, GroupRecords, Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
 import { workflowGeneration } from '../temporal/generation.js'
 import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
-import { StrandedWorkflows } from '../temporal/stranded.js'
+import type { StrandedWorkflows } from '../temporal/stranded.js'
 
 /** When a worker looks at its groups for the first time, and how often after that, ms. */
 const firstLook = 2_000
@@ -31,7 +31,7 @@ export interface Surroundings {
   stop(name: GroupName, workflow: GroupWorkflow): Promise<GroupRecord>
   /** Returns false where another worker was first. */
   start(consumer: ParsedConsumer): Promise<boolean>
-  /** Ends a workflow of another build of Tidemark that has no worker any more. Returns whether it did. */
+  /** Ends a workflow that no worker can go on with. Returns whether it did. */
   endStranded(name: GroupName, workflow: GroupWorkflow): Promise<boolean>
   readonly log: Log
 }
@@ -57,6 +57,7 @@ interface Watched {
  *   the workflow                        what happens
  *   runs                                the group is watched from now on
  *   runs for another build of Tidemark  while that build has workers, as above; else it is ended, and started again for this build
+ *   runs, and can't be replayed         it is ended, and started again: Temporal was restored under workers that remembered more
  *   is gone, or has failed              it is started again at once; if it keeps failing, after 1, 2, 4 ... minutes
  *   was terminated or cancelled         the stop is written down, and the group stays stopped until a person resumes it
  *   has finished a bounded run          the group is not watched any more
@@ -132,7 +133,7 @@ export class Watchdog {
   /** Not a failure: nothing is waited for. */
   async #takeOver({ name, consumer }: Watched): Promise<void> {
     if (!(await this.around.start(consumer))) return
-    const why = `group ${name.group} on ${name.stream} belonged to another build of Tidemark, of which no worker is left`
+    const why = `group ${name.group} on ${name.stream} had no worker that could go on with its workflow`
     this.around.log.warn({ ...name, version: consumer.version }, `${why}: started again`)
   }
 
@@ -178,21 +179,21 @@ export function createWatchdog(
     readonly records: GroupRecords
     readonly log: Log
     readonly signal: AbortSignal
+    readonly stranded: StrandedWorkflows
   },
 ): Watchdog {
-  const { client, deployment, records, log, signal } = parts
+  const { client, deployment, records, log, signal, stranded } = parts
   const ask = <T>(question: () => Promise<T>) =>
     client.withAbortSignal(signal, () => client.withDeadline(Date.now() + patience, question))
-  const stranded = new StrandedWorkflows(client)
   return new Watchdog(consumers, {
     records,
     log,
     look: (name) => ask(() => lookAtGroup(client, name)),
     stop: (name, workflow) => ask(() => recordStop(client, records, name, workflow)),
     start: (consumer) => ask(() => startAgain(client, deployment, consumer)),
-    endStranded: async (name, { taskQueue }) => {
+    endStranded: async (name) => {
       const { workflows } = queuesOf(deployment, await workflowGeneration(), name)
-      return taskQueue !== workflows && ask(() => stranded.end(groupWorkflowId(name.group, name.stream), workflows))
+      return ask(() => stranded.end(groupWorkflowId(name.group, name.stream), workflows))
     },
   })
 }

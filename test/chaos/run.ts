@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import pg from 'pg'
 import { startStack } from '../../src/local/stack.js'
 import { unique } from '../support/unique.js'
+import { withClocksSet } from './clocks/clocks.js'
 import { resetWithFrozen } from './frozen-reset.js'
 import { Ground } from './ground.js'
 import { drainWithKills } from './kills.js'
@@ -40,6 +41,7 @@ const options = new Command('chaos')
       'zombie',
       'reset',
       'strategies',
+      'clocks',
     ]),
   )
   .option('--seed <n>', 'repeat the kills of an earlier run', Number, Math.floor(Math.random() * 2 ** 31))
@@ -66,7 +68,7 @@ const stack = await startStack(
   { onProgress: (text) => say(String(text)) },
 )
 /** Each plays one scenario, prints what it came to, and tells whether that is as it should be. */
-const scenarios: Record<string, () => Promise<boolean>> = { storm, outage, kills, zombie, reset, strategies }
+const scenarios: Record<string, () => Promise<boolean>> = { storm, outage, kills, zombie, reset, strategies, clocks }
 const failed: string[] = []
 try {
   say(`seed ${options.seed}; Temporal UI ${stack.temporal.uiUrl}`)
@@ -174,6 +176,24 @@ async function strategies(): Promise<boolean> {
   )
   for (const row of rows) print({ scenario: 'strategies', ...row })
   return rows.every(({ lost, duplicates, allowed }) => lost === 0 && duplicates <= allowed)
+}
+
+/** Needs a C compiler. Temporal's own clock is not set: Go asks the kernel for the time, and no library. */
+async function clocks(): Promise<boolean> {
+  let whole = true
+  await withClocksSet(stack.temporal, ({ clock, report }) => {
+    print({ scenario: 'clocks', clock, ...report })
+    const { lost, repeated, disorder, pauseMs, stopped, seen } = report
+    // Both settings were really seen, in whole hours.
+    const set = String(seen.map((seconds) => Math.round(seconds / 60))) === '-60,60,0'
+    whole &&= set && lost + repeated + disorder + stopped.length === 0 && pauseMs < 5_000
+  })
+  print({
+    scenario: 'clocks',
+    clock: 'Temporal',
+    skipped: 'it is written in Go, which asks the kernel for the time itself',
+  })
+  return whole
 }
 
 function print(line: object): void {

@@ -9,6 +9,7 @@ export const running: WorkflowLook = {
   status: 'running',
   taskQueue: 'workflows',
   memo: {},
+  failing: false,
   cancelled: new Set(),
   batches: new Map(),
 }

@@ -37,6 +37,17 @@ describe('to open many partitions', () => {
     expect(askedByThen).toEqual([3, 3, 3])
   })
 
+  it('leaves those alone that a person has paused: a slice that was set back with Temporal does not know', async () => {
+    const { runtime, open } = await ground(2)
+    await runtime.records.ensure(name, { slices: 1, partitions: [0, 1] })
+    await runtime.records.pause(name, { by: 'anna', why: 'a look', partitions: [1] })
+    expect(await open()).toMatchObject([
+      { partition: 0, outcome: 'owned' },
+      { partition: 1, outcome: 'paused', note: { by: 'anna', reason: 'a look' } },
+    ])
+    expect(await runtime.store.read(name.group, name.stream)).toHaveLength(1)
+  })
+
   it('fails as a whole where the offsets cannot be read, so that it is tried again', async () => {
     const { runtime, open } = await ground(2)
     vi.spyOn(runtime.store, 'read').mockRejectedValue(new Error('connection lost'))

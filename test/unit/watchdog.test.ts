@@ -155,7 +155,7 @@ describe('watchdog', () => {
     world.stranded = true
     await world.watchdog.look()
     expect(world).toMatchObject({ starts: 1, stops: 0 })
-    expect(world.warnings).toEqual([expect.stringContaining('belonged to another build of Tidemark')])
+    expect(world.warnings).toEqual([expect.stringContaining('had no worker that could go on with its workflow')])
     // Nor does it count as a failure.
     world.stranded = false
     await world.is('failed', 'b')

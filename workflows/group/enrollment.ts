@@ -29,6 +29,27 @@ export async function enroll(group: Group): Promise<void> {
 }
 
 /**
+ * Learns the decisions in the record that the group does not know, since Temporal was restored to an older state. Where the group knows
+ * a pause that is not in the record, the pause stays: the record may be the older one.
+ *
+ * @throws ApplicationFailure STOPPED where a person has stopped the group
+ */
+export async function catchUp(group: Group): Promise<void> {
+  const { name, revision, members } = group
+  const before = group.decisions
+  const found = await control(revision, 'read the group record: it has more than Temporal').enroll({ name })
+  // What was decided meanwhile is newer than what was read. The next poll compares again.
+  if (group.decisions !== before) return
+  if (found.stopped !== null) {
+    await group.fleet.end(members.partitions)
+    throw ApplicationFailure.nonRetryable(found.stopped, 'STOPPED')
+  }
+  group.outgrown = found.generation > members.generation
+  for (const [note, paused] of members.takePauses(found.pauses))
+    await group.fleet.tell(paused, pauseSignal, (theirs) => [{ partitions: theirs, note }])
+}
+
+/**
  * Gives partitions to their slices. A command that arrives while slices are being started does not reach those that do not exist yet, so
  * they are told afterwards.
  */

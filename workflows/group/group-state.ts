@@ -18,6 +18,8 @@ export class Group {
   revision: Revision
   /** A config in force that belongs to another build's workers: the workflow continues on their task queue. */
   successor: Revision | undefined
+  /** The record has a later generation, with other slices: those of this one have to end. */
+  outgrown = false
   /** Number of decisions written to the record. */
   decisions = 0
   #deciding = false

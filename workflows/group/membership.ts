@@ -100,6 +100,21 @@ export class Membership {
     return found
   }
 
+  /** Takes over the pauses that are not known yet. Returns the partitions that are paused by them, by their pause. */
+  takePauses({ group, partitions }: Pauses): Map<PauseNote, number[]> {
+    const running = this.partitions.filter((partition) => !this.#pauseOf(partition))
+    const fresh = partitions.filter(({ partition }) =>
+      this.pauses.partitions.every((one) => one.partition !== partition),
+    )
+    this.pauses = { group: this.pauses.group ?? group, partitions: [...this.pauses.partitions, ...fresh] }
+    const paused = new Map<PauseNote, number[]>()
+    for (const partition of running) {
+      const note = this.#pauseOf(partition)
+      if (note) paused.set(note, [...(paused.get(note) ?? []), partition])
+    }
+    return paused
+  }
+
   /** Of the partitions that slices were told to start paused, those that are no longer paused. */
   resumedSince(starts: readonly PartitionStart[]): number[] {
     return starts.flatMap(({ partition, paused }) => (paused && !this.#pauseOf(partition) ? [partition] : []))

@@ -2,7 +2,7 @@ import { CancellationScope } from '@temporalio/workflow'
 import type { PollResult } from '../../src/model/batch.js'
 import { bySlice, sliceOf } from '../../src/model/partition.js'
 import { waiting } from '../activities.js'
-import { enroll, give } from './enrollment.js'
+import { catchUp, enroll, give } from './enrollment.js'
 import type { Group } from './group-state.js'
 
 const nothingFound: PollResult = { added: [], missing: [], stopped: [] }
@@ -14,19 +14,21 @@ export class Polling {
   found: PollResult | undefined
 
   /** Begins to wait, and returns at once. */
-  static begin({ name, revision, members }: Group): Polling {
+  static begin(group: Group): Polling {
     const polling = new Polling()
-    const { partitions, slices } = members
+    const { name, revision, members, decisions } = group
+    const { partitions, slices, generation, pauses } = members
     const { poll } = waiting(revision, 'wait for messages of slices at rest, and for new partitions')
     polling.#scope
-      .run(() => poll({ name, partitions, slices }))
+      .run(() => poll({ name, partitions, slices, generation, pauses }))
       .catch((error) => {
         if (polling.#scope.consideredCancelled) throw error
         // The activity itself retries forever, so a person has ended it in the Temporal UI.
         return nothingFound
       })
       .then((found) => {
-        polling.found = found
+        // What was decided since it began, it could not know.
+        polling.found = { ...found, outdated: found.outdated === true && decisions === group.decisions }
       })
       .catch(() => {})
     return polling
@@ -37,8 +39,10 @@ export class Polling {
   }
 }
 
-/** Enrolls added partitions, and starts slices again that do not run. */
-export async function attend(group: Group, { added, missing, stopped }: PollResult): Promise<void> {
+/** Learns what the record has beyond the group, enrolls added partitions, and starts slices again that do not run. */
+export async function attend(group: Group, { outdated, added, missing, stopped }: PollResult): Promise<void> {
+  if (outdated) await catchUp(group)
+  if (group.outgrown) return
   if (added.length > 0) await enroll(group)
   await keepStopped(group, stopped)
   const { members } = group

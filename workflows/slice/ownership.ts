@@ -10,6 +10,7 @@ export async function takeOwnership(lane: Lane, state: SliceState): Promise<void
   const { name } = state.input
   const requests = foreign.map((partition) => partition.opening(state.revision))
   const reopened = new Map(foreign.map((partition) => [partition.index, partition.reopened]))
+  const resumed = new Map(foreign.map((partition) => [partition.index, partition.resumed]))
   const activities = control(state.revision, `take ownership of ${namesOf(name.stream, foreign)}`)
   for (const outcome of await activities.open({ name, partitions: requests })) {
     const partition = state.partitions.get(outcome.partition)!
@@ -21,6 +22,11 @@ export async function takeOwnership(lane: Lane, state: SliceState): Promise<void
     }
     const asked = lane.letsGo(partition)
     lane.remove(partition)
+    if (outcome.outcome === 'paused') {
+      // Unless a person has resumed it meanwhile.
+      if (resumed.get(outcome.partition) === partition.resumed) partition.pause(outcome.note)
+      continue
+    }
     if (!asked) partition.change(outcome.outcome === 'blocked' ? 'blocked' : 'troubled', outcome.reason)
   }
 }

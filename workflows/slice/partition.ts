@@ -15,6 +15,8 @@ export class Partition {
   readonly index: number
   /** How often the position was moved. An activity that started before the last move reports on an outdated position. */
   reopened = 0
+  /** How often a person has resumed it. A pause that was read before the last time is over. */
+  resumed = 0
   readonly #added: boolean
   /** The greatest epoch that was taken for it. */
   #epoch: number
@@ -114,6 +116,7 @@ export class Partition {
 
   /** Ends a pause, and retries what was blocked or fenced. */
   resume(): void {
+    this.resumed++
     this.#paused = null
     this.#apartFor = 0
     this.change('resumed', '')

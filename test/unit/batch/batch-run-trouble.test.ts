@@ -292,7 +292,7 @@ describe('a partition that can not go on', () => {
     expect(told).toMatchObject([{ partition: 0, end: 'fenced', to: '0' }])
   })
 
-  it('is just let go of where a later batch of the same owner has it', async () => {
+  it('is opened again where a later batch of the same owner has it: a slice that believes this one was set back', async () => {
     const { begin, own, runtime, told, log } = await batchGround()
     const { batch, result } = begin(await own({ 0: 1, 1: 1 }))
     await pass(1)
@@ -306,7 +306,7 @@ describe('a partition that can not go on', () => {
     await pass(1)
     expect(told).toEqual([])
     batch.end()
-    expect(byPartition(await until(result))[0]).toMatchObject({ end: 'released', to: '1' })
+    expect(byPartition(await until(result))[0]).toMatchObject({ end: 'reopen', to: '1' })
   })
 
   it('is just let go of where an earlier try has its token, since a reset counts tries from 1 again', async () => {

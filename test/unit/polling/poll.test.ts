@@ -15,14 +15,18 @@ const { pass, until } = virtualTime
 const idOf = (slice: number) => `tidemark/billing/orders/${slice}`
 
 /** A group of partitions 0 to 3 in two slices, which both work. */
-async function polling() {
+async function polling(before: (runtime: ConsumerRuntime) => Promise<void> = async () => {}) {
   const { runtime, log, draining } = await batchGround()
+  await runtime.records.ensure(name, { slices: 2, partitions: [0, 1, 2, 3] })
+  await before(runtime)
   const cluster = new FakeCluster()
   for (const slice of [0, 1]) cluster.working(idOf(slice))
   for (const partition of [0, 1, 2, 3]) log.append(partition)
   const poll = createPoll({ ...runtime, cluster } satisfies ConsumerRuntime)
   const environment = new MockActivityEnvironment()
-  const result: Promise<PollResult> = environment.run(() => poll({ name, partitions: [0, 1, 2, 3], slices: 2 }))
+  const result: Promise<PollResult> = environment.run(() =>
+    poll({ name, partitions: [0, 1, 2, 3], slices: 2, generation: 1, pauses: { group: null, partitions: [] } }),
+  )
   result.catch(() => {})
   return { cluster, log, draining, environment, result, source: runtime.source }
 }
@@ -70,6 +74,27 @@ describe('a poll', () => {
     log.append(1)
     await pass(1)
     expect(cluster.signals).toEqual([`${idOf(1)}: wake`, `${idOf(1)}: wake`])
+  })
+
+  it('says at once that its group does not know what a person has paused', async () => {
+    const { result } = await polling(async ({ records }) => {
+      await records.pause(name, { by: 'anna', why: 'a look', partitions: [1] })
+    })
+    expect(await until(result)).toEqual({ outdated: true, added: [], missing: [], stopped: [] })
+  })
+
+  it('says that its group has other slices by now', async () => {
+    const { result } = await polling(async ({ records }) => {
+      await records.reslice(name, { from: 1, slices: 4, by: 'anna', why: '' })
+    })
+    expect(await until(result)).toMatchObject({ outdated: true })
+  })
+
+  it('says that a person has stopped its group', async () => {
+    const { result } = await polling(async ({ records }) => {
+      await records.stop(name, { by: 'anna', why: '', how: 'cancelled' })
+    })
+    expect(await until(result)).toMatchObject({ outdated: true })
   })
 
   it('says which partitions were added', async () => {
