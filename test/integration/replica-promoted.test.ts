@@ -37,6 +37,7 @@ describeWith(['postgres', 'kafka', 'temporal'], 'a lagging replica that is promo
   let client: Awaited<ReturnType<typeof temporalClient>>
   let ground: KafkaGround
   let worker: Running | undefined
+  let endLoad: (() => Promise<unknown>) | undefined
 
   beforeEach(async () => {
     ;[pair, other, client, ground] = await Promise.all([
@@ -47,8 +48,8 @@ describeWith(['postgres', 'kafka', 'temporal'], 'a lagging replica that is promo
     ])
   })
   afterEach(async () => {
-    await worker?.stop().catch(() => {})
-    worker = undefined
+    await Promise.allSettled([endLoad?.(), worker?.stop()])
+    endLoad = worker = undefined
     await Promise.all([client?.close(), ground?.close(), pair?.close()])
     await other?.drop()
   })
@@ -103,15 +104,16 @@ describeWith(['postgres', 'kafka', 'temporal'], 'a lagging replica that is promo
         await sleep(25)
       }
     })()
+    const end = async () => {
+      ended = true
+      await writing
+      return count
+    }
+    endLoad = end
     return {
       source: kafka<number>({ brokers: part('kafka').brokers, topic }),
-      /** How many there are now. */
-      count: () => count,
-      end: async () => {
-        ended = true
-        await writing
-        return count
-      },
+      /** Says how many there are. */
+      end,
     }
   }
 
