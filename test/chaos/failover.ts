@@ -20,6 +20,8 @@ export interface FailoverReport extends Verdict {
   readonly disorder: number
   /** Partitions where progress and effects did not agree right after the promotion. */
   readonly torn: number
+  /** Workers that ended by themselves. */
+  readonly crashed: readonly string[]
   /** How long the workers reached the standby before it took writes, ms. */
   readonly readOnlyMs: number
   readonly seconds: number
@@ -64,7 +66,7 @@ export async function drainWithFailover(
   const seconds = Math.round((Date.now() - started) / 1000)
   const [verdict, disorder] = [await ground.verdict(), await ground.disorder()]
   await pair.primary.server.restart()
-  return { ...verdict, ...(await compare(pair)), disorder, torn, readOnlyMs, seconds }
+  return { ...verdict, ...(await compare(pair)), disorder, torn, crashed: workers.crashed, readOnlyMs, seconds }
 }
 
 /** Partitions whose effects are not those of the messages before their progress, each once. */

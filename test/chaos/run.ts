@@ -157,8 +157,9 @@ async function failover(): Promise<boolean> {
       )
       const store = beside ? 'with the effects' : 'in another database'
       print({ scenario: 'failover', round, seed: options.seed, store, ...counts, lost, twice: duplicates })
-      const { effectsLost, handledAgain, disorder, torn } = counts
-      whole &&= lost + duplicates + disorder + torn === 0 && effectsLost > 0 && handledAgain === effectsLost
+      const { effectsLost, handledAgain, disorder, torn, crashed } = counts
+      whole &&=
+        lost + duplicates + disorder + torn + crashed.length === 0 && effectsLost > 0 && handledAgain === effectsLost
     } finally {
       await pair.close()
     }
