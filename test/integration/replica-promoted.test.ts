@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { applyReset } from '../../src/client/apply.js'
+import { reopenPartitions } from '../../src/client/commands.js'
 import { planReset } from '../../src/client/reset.js'
 import { groupStatus } from '../../src/client/status.js'
 import { consumer, defineConfig, type TidemarkConfig } from '../../src/config/define.js'
@@ -111,6 +112,7 @@ describeWith(['postgres', 'kafka', 'temporal'], 'a lagging replica that is promo
     }
     endLoad = end
     return {
+      topic,
       source: kafka<number>({ brokers: part('kafka').brokers, topic }),
       /** Says how many there are. */
       end,
@@ -148,6 +150,16 @@ describeWith(['postgres', 'kafka', 'temporal'], 'a lagging replica that is promo
       what: `commits of ${ahead}`,
       timeout,
     })
+  }
+  /** Gives the partitions an epoch that the standby knows nothing of. */
+  async function openAgain(stream: string, store: string): Promise<void> {
+    const epochs = async (connectionString: string) =>
+      (await rowsOf<{ epoch: string }>(connectionString, 'select epoch from tidemark.consumer_offsets')).map(
+        ({ epoch }) => Number(epoch),
+      )
+    const before = Math.max(...(await epochs(pair.standby.connectionString)))
+    await reopenPartitions(client, { group, stream }, [0, 1])
+    await waitFor(async () => Math.min(...(await epochs(store))) > before, { what: 'new epochs', timeout })
   }
   /** All messages have had their effect once, those of a partition in order. */
   async function once(connectionString: string, count: number): Promise<void> {
@@ -192,6 +204,7 @@ describeWith(['postgres', 'kafka', 'temporal'], 'a lagging replica that is promo
     const load = await kafkaLoad()
     await begin({ source: load.source, store, handlers: other.connectionString })
     await fallBehind('consumer_offsets', store)
+    await openAgain(load.topic, store)
     await pair.failOver()
     await effectsReach(other.connectionString, (await countAt(other.connectionString)) + 1_000)
     const count = await load.end()
