@@ -17,6 +17,8 @@ export interface FailoverReport extends Verdict {
   readonly effectsLost: number
   /** Their messages that were handled again. */
   readonly handledAgain: number
+  /** How often the store, ahead of the effects, was corrected. */
+  readonly restored: number
   readonly disorder: number
   /** Partitions where progress and effects did not agree right after the promotion. */
   readonly torn: number
@@ -64,9 +66,19 @@ export async function drainWithFailover(
   if (atKill >= ground.messages) throw new Error('the drain was over before the kill: more messages, or slower chunks')
   await ground.finished(timeoutMs)
   const seconds = Math.round((Date.now() - started) / 1000)
-  const [verdict, disorder] = [await ground.verdict(), await ground.disorder()]
+  const verdict = await ground.verdict()
+  const [restored, disorder] = [await ground.restored(), await ground.disorder()]
   await pair.primary.server.restart()
-  return { ...verdict, ...(await compare(pair)), disorder, torn, crashed: workers.crashed, readOnlyMs, seconds }
+  return {
+    ...verdict,
+    ...(await compare(pair)),
+    restored,
+    disorder,
+    torn,
+    crashed: workers.crashed,
+    readOnlyMs,
+    seconds,
+  }
 }
 
 /** Partitions whose effects are not those of the messages before their progress, each once. */

@@ -97,6 +97,15 @@ export class Ground {
     return Number(rows[0]!.n)
   }
 
+  /** How often a position was put back to where the effects are. */
+  async restored(): Promise<number> {
+    const { rows } = await this.#store.query<{ n: number }>(
+      `select count(*)::int n from tidemark.consumer_changes where stream = $1 and kind = 'restored'`,
+      [this.topic],
+    )
+    return rows[0]!.n
+  }
+
   async verdict(): Promise<Verdict> {
     const { rows } = await this.pool.query<{ effects: number; distinct: number }>(
       'select count(*)::int effects, count(distinct id)::int as distinct from effects',

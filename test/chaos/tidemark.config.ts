@@ -10,6 +10,7 @@ const {
   DATABASE_URL,
   CHAOS_STORE_URL,
   KAFKA_BROKERS,
+  CHAOS_BATCH = '20000',
   CHAOS_TOPIC,
   CHAOS_WORKER,
   CHAOS_CHUNK,
@@ -26,7 +27,7 @@ export default defineConfig({
       source: kafka<{ id: number }>({ brokers: KAFKA_BROKERS!.split(','), topic: CHAOS_TOPIC! }),
       heartbeatTimeout: CHAOS_HEARTBEAT!,
       ...(CHAOS_SLICES ? { slices: Number(CHAOS_SLICES) } : {}),
-      batch: { maxMessages: 20_000 },
+      batch: { maxMessages: Number(CHAOS_BATCH) },
       chunk: { maxMessages: Number(CHAOS_CHUNK) },
       handler: transactional<{ id: number }>(
         async (messages, { tx, partition, replay }) => {
