@@ -3,6 +3,7 @@ import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { run } from './command.js'
+import { copyForStandby, type Followed } from './postgres-standby.js'
 import { postgresUser, runnableBy } from './postgres-user.js'
 import { Server, type ServerKind } from './server.js'
 
@@ -11,6 +12,8 @@ export interface PostgresOptions {
   readonly durable?: boolean
   /** More environment variables of the server's process. */
   readonly env?: Readonly<Record<string, string>>
+  /** Makes it a standby of another server, rather than an empty one. */
+  readonly follows?: Followed
 }
 
 export interface LocalPostgres {
@@ -18,10 +21,12 @@ export interface LocalPostgres {
   readonly server: Server
 }
 
-/** Starts an empty Postgres from the programs in `bin`; resolves when it takes connections. */
+/** Starts an empty Postgres, or a standby, from the programs in `bin`; resolves when it takes connections. */
 export async function startPostgres(bin: string, options: PostgresOptions = {}): Promise<LocalPostgres> {
   // Trusting everybody on 127.0.0.1 would give every user of the machine a superuser that can run programs.
-  const password = randomBytes(12).toString('hex')
+  // A standby has the users of its primary.
+  const { follows } = options
+  const password = follows ? new URL(follows.primary.connectionString).password : randomBytes(12).toString('hex')
   const url = (port: number | undefined) => `postgresql://tidemark:${password}@127.0.0.1:${port}/postgres`
   const server = await Server.start(postgresServer(bin, options, password, url))
   return { connectionString: url(server.ports[0]), server }
@@ -29,7 +34,7 @@ export async function startPostgres(bin: string, options: PostgresOptions = {}):
 
 function postgresServer(
   bin: string,
-  { durable = true, env }: PostgresOptions,
+  { durable = true, env, follows }: PostgresOptions,
   password: string,
   url: (port: number | undefined) => string,
 ): ServerKind {
@@ -64,11 +69,24 @@ function postgresServer(
     const data = join(folder, 'data')
     await mkdir(data, { mode: 0o700 })
     if (user.uid !== undefined) await chown(data, user.uid, user.gid!)
-    const passwordFile = join(folder, 'password')
-    await writeFile(passwordFile, `${password}\n`)
-    const how = ['-U', 'tidemark', '-A', 'scram-sha-256', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions']
     const within = { ...user, cwd: folder }
-    await run(join(programs, 'initdb'), ['-D', data, `--pwfile=${passwordFile}`, ...how], within)
+    if (follows) await copyForStandby(follows, data, within)
+    else {
+      const passwordFile = join(folder, 'password')
+      await writeFile(passwordFile, `${password}\n`)
+      const how = [
+        '-U',
+        'tidemark',
+        '-A',
+        'scram-sha-256',
+        '-E',
+        'UTF8',
+        '--locale=C',
+        '--no-sync',
+        '--no-instructions',
+      ]
+      await run(join(programs, 'initdb'), ['-D', data, `--pwfile=${passwordFile}`, ...how], within)
+    }
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     return { command: join(programs, 'postgres'), args: ['-D', data, ...flags], ...within }
   }

@@ -6,6 +6,8 @@ import { waitFor } from '../support/wait-for.js'
 /** Addresses of the parts that a chaos run uses. */
 export interface Parts {
   readonly databaseUrl: string
+  /** The offset store's database, where it is not the one of the effects. */
+  readonly storeUrl?: string
   readonly brokers: readonly string[]
   readonly temporal: { readonly address: string; readonly namespace: string }
 }
@@ -24,6 +26,7 @@ const perRequest = 2_000
 /** The ground a run is fought on: a topic full of messages, and a table for the effects of handling them. */
 export class Ground {
   readonly pool: pg.Pool
+  readonly #store: pg.Pool
 
   constructor(
     readonly parts: Parts,
@@ -32,8 +35,9 @@ export class Ground {
     readonly partitions: number,
   ) {
     this.pool = new pg.Pool({ connectionString: parts.databaseUrl, max: 4 })
-    // Its database is dropped where a test fails.
-    this.pool.on('error', () => {})
+    this.#store = parts.storeUrl === undefined ? this.pool : new pg.Pool({ connectionString: parts.storeUrl, max: 1 })
+    // Its database is dropped where a test fails, or its server killed.
+    for (const pool of [this.pool, this.#store]) pool.on('error', () => {})
   }
 
   async prepare(): Promise<void> {
@@ -86,11 +90,20 @@ export class Ground {
   }
 
   async committed(): Promise<number> {
-    const { rows } = await this.pool.query<{ n: string }>(
+    const { rows } = await this.#store.query<{ n: string }>(
       `select coalesce(sum("offset" + 1), 0) n from tidemark.consumer_offsets where stream = $1`,
       [this.topic],
     )
     return Number(rows[0]!.n)
+  }
+
+  /** How often a position was put back to where the effects are. */
+  async restored(): Promise<number> {
+    const { rows } = await this.#store.query<{ n: number }>(
+      `select count(*)::int n from tidemark.consumer_changes where stream = $1 and kind = 'restored'`,
+      [this.topic],
+    )
+    return rows[0]!.n
   }
 
   async verdict(): Promise<Verdict> {
@@ -145,7 +158,8 @@ export class Ground {
     return rows.filter(({ ms }) => ms !== null).map(({ ms }) => Math.round(ms!))
   }
 
-  close(): Promise<void> {
-    return this.pool.end()
+  async close(): Promise<void> {
+    await this.pool.end()
+    if (this.#store !== this.pool) await this.#store.end()
   }
 }

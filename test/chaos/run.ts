@@ -2,8 +2,10 @@ import { Client, Connection } from '@temporalio/client'
 import { Command, Option } from 'commander'
 import pg from 'pg'
 import { startStack } from '../../src/local/stack.js'
+import { PostgresPair } from '../support/postgres-pair.js'
 import { unique } from '../support/unique.js'
 import { withClocksSet } from './clocks/clocks.js'
+import { drainWithFailover } from './failover.js'
 import { resetWithFrozen } from './frozen-reset.js'
 import { Ground } from './ground.js'
 import { drainWithKills } from './kills.js'
@@ -30,6 +32,8 @@ const options = new Command('chaos')
   .option('--storm-partitions <n>', 'partitions of the topic of the storm', Number, 64)
   .option('--faults <n>', 'faults of the storm', Number, 70)
   .option('--outage <seconds>', 'how long Temporal is away', Number, 300)
+  .option('--rounds <n>', 'fail-overs to a lagging standby', Number, 5)
+  .option('--failover-messages <n>', 'messages of each of these rounds', Number, 200_000)
   .option('--heartbeat <duration>', 'heartbeat timeout of the consumer', '10s')
   .option('--chunk <n>', 'messages in one transaction', Number, 200)
   .option('--chunk-ms <ms>', 'time a chunk takes, so that kills find work under way', Number, 300)
@@ -37,6 +41,7 @@ const options = new Command('chaos')
     new Option('--only <scenario>', 'one of them').choices([
       'storm',
       'outage',
+      'failover',
       'kills',
       'zombie',
       'reset',
@@ -55,6 +60,8 @@ const options = new Command('chaos')
     stormPartitions: number
     faults: number
     outage: number
+    rounds: number
+    failoverMessages: number
     heartbeat: string
     chunk: number
     chunkMs: number
@@ -68,7 +75,16 @@ const stack = await startStack(
   { onProgress: (text) => say(String(text)) },
 )
 /** Each plays one scenario, prints what it came to, and tells whether that is as it should be. */
-const scenarios: Record<string, () => Promise<boolean>> = { storm, outage, kills, zombie, reset, strategies, clocks }
+const scenarios: Record<string, () => Promise<boolean>> = {
+  storm,
+  outage,
+  failover,
+  kills,
+  zombie,
+  reset,
+  strategies,
+  clocks,
+}
 const failed: string[] = []
 try {
   say(`seed ${options.seed}; Temporal UI ${stack.temporal.uiUrl}`)
@@ -129,6 +145,39 @@ async function outage(): Promise<boolean> {
     await client.connection.close()
     await stop()
   }
+}
+
+async function failover(): Promise<boolean> {
+  const random = randomFrom(options.seed)
+  let whole = true
+  for (let round = 1; round <= options.rounds; round++) {
+    const pair = await PostgresPair.start()
+    try {
+      // By turns: a store that is set back with the effects, and one that is not.
+      const beside = round % 2 === 0
+      const databaseUrl = pair.connectionString
+      const { lost, duplicates, ...counts } = await scenario(
+        options.failoverMessages,
+        (ground, workers) =>
+          drainWithFailover(ground, workers, pair, { workers: options.workers, random, timeoutMs: 600_000, say }),
+        {
+          databaseUrl,
+          ...(beside ? {} : { storeUrl: await newDatabase() }),
+          // Short batches: a store of its own is to be ahead of what the standby has.
+          env: { CHAOS_CHUNK_MS: String(Math.round(options.chunkMs / 3)), CHAOS_BATCH: '1000' },
+        },
+      )
+      const store = beside ? 'with the effects' : 'in another database'
+      print({ scenario: 'failover', round, seed: options.seed, store, ...counts, lost, twice: duplicates })
+      const { effectsLost, handledAgain, restored, disorder, torn, crashed } = counts
+      const faults = lost + duplicates + disorder + torn + crashed.length
+      // A round without such a loss would prove nothing.
+      whole &&= faults === 0 && effectsLost > 0 && handledAgain === effectsLost && (beside || restored > 0)
+    } finally {
+      await pair.close()
+    }
+  }
+  return whole
 }
 
 async function kills(): Promise<boolean> {
@@ -218,14 +267,18 @@ async function scenario<T>(
     readonly config?: string
     readonly partitions?: number
     readonly brokers?: readonly string[]
+    readonly databaseUrl?: string
+    /** The store's, where it is another one. */
+    readonly storeUrl?: string
     readonly env?: Readonly<Record<string, string>>
   } = {},
 ): Promise<T> {
-  const databaseUrl = await newDatabase()
+  const { storeUrl, databaseUrl = await newDatabase() } = change
+  const apart = storeUrl === undefined ? {} : { storeUrl }
   const { config, partitions = options.partitions, brokers = stack.kafka.brokers } = change
   const { address, namespace } = stack.temporal
   const ground = new Ground(
-    { databaseUrl, brokers, temporal: { address, namespace } },
+    { databaseUrl, ...apart, brokers, temporal: { address, namespace } },
     unique('chaos'),
     messages,
     partitions,
@@ -240,6 +293,7 @@ async function scenario<T>(
       CHAOS_CHUNK: String(options.chunk),
       CHAOS_CHUNK_MS: String(options.chunkMs),
       CHAOS_HEARTBEAT: options.heartbeat,
+      ...(storeUrl === undefined ? {} : { CHAOS_STORE_URL: storeUrl }),
       ...change.env,
     },
     config,

@@ -1,6 +1,6 @@
 import { consumer, defineConfig, transactional } from 'tidemark'
 import { kafka } from 'tidemark/kafka'
-import { postgresStore } from 'tidemark/postgres'
+import { postgresDatabase, postgresStore } from 'tidemark/postgres'
 
 /*
  * What the workers of a chaos run work: every effect says who wrote it and when, so that the run can be judged afterwards.
@@ -8,7 +8,9 @@ import { postgresStore } from 'tidemark/postgres'
  */
 const {
   DATABASE_URL,
+  CHAOS_STORE_URL,
   KAFKA_BROKERS,
+  CHAOS_BATCH = '20000',
   CHAOS_TOPIC,
   CHAOS_WORKER,
   CHAOS_CHUNK,
@@ -18,29 +20,33 @@ const {
 } = process.env
 
 export default defineConfig({
-  store: postgresStore({ connectionString: DATABASE_URL }),
+  store: postgresStore({ connectionString: CHAOS_STORE_URL ?? DATABASE_URL }),
   consumers: [
     consumer({
       group: 'chaos',
       source: kafka<{ id: number }>({ brokers: KAFKA_BROKERS!.split(','), topic: CHAOS_TOPIC! }),
       heartbeatTimeout: CHAOS_HEARTBEAT!,
       ...(CHAOS_SLICES ? { slices: Number(CHAOS_SLICES) } : {}),
-      batch: { maxMessages: 20_000 },
+      batch: { maxMessages: Number(CHAOS_BATCH) },
       chunk: { maxMessages: Number(CHAOS_CHUNK) },
-      handler: transactional<{ id: number }>(async (messages, { tx, partition, replay }) => {
-        await tx.query(
-          `insert into effects (partition, off, id, worker, replay)
+      handler: transactional<{ id: number }>(
+        async (messages, { tx, partition, replay }) => {
+          await tx.query(
+            `insert into effects (partition, off, id, worker, replay)
            select $1, off, id, $4, $5 from unnest($2::bigint[], $3::int[]) as m(off, id)`,
-          [
-            partition,
-            messages.map(({ offset }) => String(offset)),
-            messages.map(({ value }) => value.id),
-            CHAOS_WORKER,
-            replay,
-          ],
-        )
-        await tx.query('select pg_sleep($1)', [Number(CHAOS_CHUNK_MS) / 1000])
-      }),
+            [
+              partition,
+              messages.map(({ offset }) => String(offset)),
+              messages.map(({ value }) => value.id),
+              CHAOS_WORKER,
+              replay,
+            ],
+          )
+          await tx.query('select pg_sleep($1)', [Number(CHAOS_CHUNK_MS) / 1000])
+        },
+        // Where the store has a database of its own.
+        CHAOS_STORE_URL ? { database: postgresDatabase({ connectionString: DATABASE_URL }) } : {},
+      ),
     }),
   ],
 })

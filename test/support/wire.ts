@@ -10,6 +10,11 @@ export interface Slowness {
   readonly bytesPerSecond: number
 }
 
+interface Target {
+  readonly host: string
+  readonly port: number
+}
+
 interface Healing {
   readonly promise: Promise<void>
   readonly resolve: () => void
@@ -31,14 +36,13 @@ export class Wire {
   /** Resolves when the wire is healed; null while it is whole or slow. */
   #healed: Healing | null = null
 
-  private constructor(private readonly target: { readonly host: string; readonly port: number }) {
+  private constructor(private target: Target) {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => void this.#link(socket))
   }
 
   /** @param to `host:port` of the server */
   static async to(to: string): Promise<Wire> {
-    const { hostname, port } = new URL(`tcp://${to}`)
-    const wire = new Wire({ host: hostname, port: Number(port) })
+    const wire = new Wire(targetOf(to))
     wire.#server.listen(0, '127.0.0.1')
     await once(wire.#server, 'listening')
     return wire
@@ -51,6 +55,11 @@ export class Wire {
   /** `127.0.0.1:port`, for those who are to use the wire. */
   get address(): string {
     return `127.0.0.1:${this.port}`
+  }
+
+  /** Leads new connections to another server, as an address does that moves with a fail-over. Those that there are stay where they are. */
+  lead(to: string): void {
+    this.target = targetOf(to)
   }
 
   /** Lets nothing through any more, until `heal`. */
@@ -111,6 +120,11 @@ export class Wire {
     socket.on('error', () => {})
     socket.on('close', () => this.#sockets.delete(socket))
   }
+}
+
+function targetOf(address: string): Target {
+  const { hostname, port } = new URL(`tcp://${address}`)
+  return { host: hostname, port: Number(port) }
 }
 
 function deferred(): Healing {

@@ -56,6 +56,23 @@ describe('a wire', () => {
     await waitFor(() => before.got.text === 'ab' && late.got.text === 'c', { what: 'what was held up' })
   })
 
+  it('leads new connections to another server, and keeps those that there are', async () => {
+    const other = createServer((socket) => void socket.on('error', () => {}).end('other')).listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    try {
+      const before = client()
+      before.socket.write('a')
+      await waitFor(() => before.got.text === 'a', { what: 'the echo' })
+      wire.lead(`127.0.0.1:${(other.address() as AddressInfo).port}`)
+      const after = client()
+      await waitFor(() => after.got.text === 'other', { what: 'the other server' })
+      before.socket.write('b')
+      await waitFor(() => before.got.text === 'ab', { what: 'the echo' })
+    } finally {
+      other.close()
+    }
+  })
+
   it('breaks connections, and takes new ones', async () => {
     const { socket, got } = client()
     socket.write('a')
