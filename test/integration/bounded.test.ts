@@ -193,7 +193,9 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
       store: await store.connect(context),
       budget: new SharedBudget(64 * 1024 * 1024),
       slots: new Slots(1),
-      cluster: { look: async () => ({ status: 'running', memo: {}, failing: false, cancelled: new Set(), batches: new Map() }) },
+      cluster: {
+        look: async () => ({ status: 'running', memo: {}, failing: false, cancelled: new Set(), batches: new Map() }),
+      },
       observer: { blocked: () => {}, fenced: () => {}, caughtUp: () => {} },
       loop: new LoopMonitor(silentLog()),
       log: silentLog(),
