@@ -7,6 +7,7 @@ import { joined } from '../src/model/signals.js'
 import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
 import { knowsMore } from './polling/known.js'
+import { hasLostProgress } from './polling/lost-progress.js'
 import { SliceWatch } from './polling/slice-watch.js'
 import type { ConsumerRuntime } from './runtime.js'
 
@@ -17,6 +18,8 @@ const lookAtRestEvery = 10_000
 const partitionsEvery = 10_000
 /** How often the poll compares the group with its record, ms. */
 const recordEvery = 10_000
+/** How often the poll looks whether the handlers' database still has what partitions at rest have done, ms. */
+const progressEvery = 10_000
 /** After this long without an answer from the log, the poll moves to another worker, ms: this one may be cut off. */
 const unreachableFor = 10_000
 /** The longest that one activity waits, ms. */
@@ -41,6 +44,7 @@ export function createPoll(runtime: ConsumerRuntime) {
       let restLookedAt = Number.NEGATIVE_INFINITY
       let partitionsAt = performance.now()
       let recordAt = Number.NEGATIVE_INFINITY
+      let progressAt = performance.now()
       let silentSince: number | null = null
 
       /** Partitions that were added; throws once the log has not answered for a while. */
@@ -69,6 +73,12 @@ export function createPoll(runtime: ConsumerRuntime) {
         return record !== null && knowsMore(record, { generation, pauses })
       }
 
+      async function lookAtProgress(): Promise<void> {
+        if (performance.now() - progressAt < progressEvery) return
+        progressAt = performance.now()
+        await Promise.all(watches.map((watch) => watch.wakeIf((resting) => hasLostProgress(runtime, name, resting))))
+      }
+
       async function look(): Promise<void> {
         const all = performance.now() - restLookedAt >= lookAtRestEvery
         if (all) restLookedAt = performance.now()
@@ -83,6 +93,7 @@ export function createPoll(runtime: ConsumerRuntime) {
           // First of all: what a person has paused is not to be handled.
           const behind = await outdated()
           if (!behind) await look()
+          await lookAtProgress()
           const result: PollResult = {
             ...(behind && { outdated: true }),
             added: await added(),

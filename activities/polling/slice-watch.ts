@@ -25,13 +25,16 @@ const streamEvery = 60_000
  */
 export type SliceState = 'unknown' | 'working' | 'resting' | 'missing' | 'cancelled' | 'terminated'
 
+/** How a slice rests, and where each of its partitions does. */
+export type SliceRest = NonNullable<SliceMemo['rest']>
+
 /** Waits for messages on behalf of one slice, as long as it rests, and wakes it. */
 export class SliceWatch {
   #state: SliceState = 'unknown'
   #missingSince: number | null = null
   /** It was ended, since no worker could go on with it. */
   #ended = false
-  #rest: NonNullable<SliceMemo['rest']> | undefined
+  #rest: SliceRest | undefined
   #keptAt = Number.NEGATIVE_INFINITY
   /** Ends the waits for messages. */
   #end: AbortController | undefined
@@ -75,6 +78,12 @@ export class SliceWatch {
     else if (rest && this.#woken?.count === rest.count && this.#state === 'resting') await this.#wakeAgain(rest)
     else if (rest && this.#state === 'resting') this.#keepOffsets(rest)
     if (this.#state === 'working') await this.#tellTrouble(look!)
+  }
+
+  /** Wakes the slice if it rests, and somebody finds that it should not. */
+  async wakeIf(shouldWake: (partitions: SliceRest['partitions']) => Promise<boolean>): Promise<void> {
+    const rest = this.#rest
+    if (rest && this.quiet && (await shouldWake(rest.partitions)) && rest === this.#rest) await this.#wake(rest)
   }
 
   stop(): void {
@@ -131,12 +140,7 @@ export class SliceWatch {
     this.#keepOffsets(rest)
   }
 
-  async #wait(
-    partition: number,
-    position: bigint,
-    rest: NonNullable<SliceMemo['rest']>,
-    end: AbortController,
-  ): Promise<void> {
+  async #wait(partition: number, position: bigint, rest: SliceRest, end: AbortController): Promise<void> {
     const found = await this.runtime.source.waitForData(partition, position, end.signal).catch(() => false)
     if (!found || end.signal.aborted) return
     // One is enough: the slice wakes as a whole.
@@ -145,7 +149,7 @@ export class SliceWatch {
   }
 
   /** Positions mean nothing in another stream of the same name: nothing may ever come at them. The slice finds out when it wakes. */
-  async #watchStream(rest: NonNullable<SliceMemo['rest']>, end: AbortController): Promise<void> {
+  async #watchStream(rest: SliceRest, end: AbortController): Promise<void> {
     const { source } = this.runtime
     const { signal } = end
     while (!signal.aborted) {
@@ -161,18 +165,18 @@ export class SliceWatch {
   }
 
   /** Brokers forget the offsets of groups that commit nothing. */
-  #keepOffsets({ partitions }: NonNullable<SliceMemo['rest']>): void {
+  #keepOffsets({ partitions }: SliceRest): void {
     if (performance.now() - this.#keptAt < keepEvery) return
     this.#keptAt = performance.now()
     for (const partition of Object.keys(partitions))
       void this.runtime.keepOffset({ ...this.name, partition: Number(partition) })
   }
 
-  async #wakeAgain(rest: NonNullable<SliceMemo['rest']>): Promise<void> {
+  async #wakeAgain(rest: SliceRest): Promise<void> {
     if (performance.now() - this.#woken!.at >= wakeAgainAfter) await this.#wake(rest)
   }
 
-  async #wake({ count }: NonNullable<SliceMemo['rest']>): Promise<void> {
+  async #wake({ count }: SliceRest): Promise<void> {
     this.#woken = { count, at: performance.now() }
     const { cluster, log } = this.runtime
     await cluster.signal(sliceWorkflowId(this.name, this.slice), names.wake).catch((error) => {

@@ -5,6 +5,7 @@ import { createPoll } from '../../../activities/poll.js'
 import type { ConsumerRuntime } from '../../../activities/runtime.js'
 import type { PollResult } from '../../../src/model/batch.js'
 import { TidemarkError } from '../../../src/model/errors.js'
+import type { Progress } from '../../../src/ports/index.js'
 import { batchGround, name } from '../../support/batch-ground.js'
 import { FakeCluster } from '../../support/fake-cluster.js'
 import { virtualTime } from '../../support/virtual-time.js'
@@ -22,13 +23,21 @@ async function polling(before: (runtime: ConsumerRuntime) => Promise<void> = asy
   const cluster = new FakeCluster()
   for (const slice of [0, 1]) cluster.working(idOf(slice))
   for (const partition of [0, 1, 2, 3]) log.append(partition)
-  const poll = createPoll({ ...runtime, cluster } satisfies ConsumerRuntime)
+  const handled = new Map<number, bigint | null | Error>()
+  const read = async ({ partition }: { partition: number }): Promise<Progress | null> => {
+    const position = handled.get(partition) ?? (handled.has(partition) ? null : 100n)
+    if (position instanceof Error) throw position
+    const token = { epoch: 1, batch: 1, attempt: 1 }
+    return position === null ? null : { position, token, replay: 0, identity: null, witness: null }
+  }
+  const progress = Object.assign(Object.create(runtime.progress), { read })
+  const poll = createPoll({ ...runtime, progress, cluster } satisfies ConsumerRuntime)
   const environment = new MockActivityEnvironment()
   const result: Promise<PollResult> = environment.run(() =>
     poll({ name, partitions: [0, 1, 2, 3], slices: 2, generation: 1, pauses: { group: null, partitions: [] } }),
   )
   result.catch(() => {})
-  return { cluster, log, draining, environment, result, source: runtime.source }
+  return { cluster, log, draining, environment, result, handled, source: runtime.source }
 }
 
 describe('a poll', () => {
@@ -74,6 +83,29 @@ describe('a poll', () => {
     log.append(1)
     await pass(1)
     expect(cluster.signals).toEqual([`${idOf(1)}: wake`, `${idOf(1)}: wake`])
+  })
+
+  it.each([
+    ['set back', 3n],
+    ['emptied', null],
+  ])("wakes a slice that rests where its handlers' database was %s", async (_, position) => {
+    const { cluster, handled } = await polling()
+    cluster.resting(idOf(0), 1, { 0: ['7', null], 2: ['7', null] })
+    cluster.resting(idOf(1), 1, { 1: ['7', null], 3: ['7', null] })
+    handled.set(3, 7n)
+    await pass(30_000)
+    expect(cluster.signals).toEqual([])
+    handled.set(3, position)
+    await pass(12_000)
+    expect(cluster.signals).toEqual([`${idOf(1)}: wake`])
+  })
+
+  it('leaves slices at rest while the database does not answer', async () => {
+    const { cluster, handled } = await polling()
+    cluster.resting(idOf(1), 1, { 1: ['7', null], 3: ['7', null] })
+    handled.set(1, 3n).set(3, new Error('the connection ended'))
+    await pass(30_000)
+    expect(cluster.signals).toEqual([])
   })
 
   it('says at once that its group does not know what a person has paused', async () => {
