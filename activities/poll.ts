@@ -4,11 +4,11 @@ import { isTidemarkError, messageOf } from '../src/model/errors.js'
 import { bySlice } from '../src/model/partition.js'
 import { pauseFor } from '../src/model/pause.js'
 import { joined } from '../src/model/signals.js'
+import { hasLostProgress } from './committing/lost-progress.js'
 import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
 import { knowsMore } from './polling/known.js'
-import { hasLostProgress } from './polling/lost-progress.js'
-import { SliceWatch } from './polling/slice-watch.js'
+import { type SliceRest, SliceWatch } from './polling/slice-watch.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 /** How often the poll looks at slices that may come to rest, and at those that rest already, ms. */
@@ -73,10 +73,19 @@ export function createPoll(runtime: ConsumerRuntime) {
         return record !== null && knowsMore(record, { generation, pauses })
       }
 
+      const hasLost = (resting: SliceRest['partitions']) =>
+        hasLostProgress(
+          runtime,
+          Object.entries(resting).map(([partition, [position]]) => ({
+            key: { ...name, partition: Number(partition) },
+            position: BigInt(position),
+          })),
+        )
+
       async function lookAtProgress(): Promise<void> {
         if (performance.now() - progressAt < progressEvery) return
         progressAt = performance.now()
-        await Promise.all(watches.map((watch) => watch.wakeIf((resting) => hasLostProgress(runtime, name, resting))))
+        await Promise.all(watches.map((watch) => watch.wakeIf(hasLost)))
       }
 
       async function look(): Promise<void> {

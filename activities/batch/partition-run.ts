@@ -6,6 +6,7 @@ import type { PartitionKey } from '../../src/model/partition.js'
 import { type FencingToken, isSameWriter } from '../../src/model/token.js'
 import type { Chunk, Claimed } from '../../src/ports/index.js'
 import { type Commits, commitsOf } from '../committing/commits.js'
+import { hasLostProgress } from '../committing/lost-progress.js'
 import type { StoredOffsets } from '../committing/stored-offsets.js'
 import { type DeliverChunk, delivererOf } from '../handling/deliverer.js'
 import type { ConsumerRuntime } from '../runtime.js'
@@ -17,6 +18,9 @@ import type { LoopMonitor } from './loop-monitor.js'
 import type { ManualOffsets } from './manual-offsets.js'
 import type { Lease, Readers, ReadingPlace } from './readers.js'
 import { type RunEnd, runEnd } from './run-end.js'
+
+/** How often a partition that waits looks whether the handlers' database still has what it has done, ms. */
+const lookEvery = 10_000
 
 /** What the runs of a worker's partitions share from batch to batch. */
 export interface BatchResources {
@@ -46,6 +50,8 @@ export class PartitionRun {
   #committed: bigint | undefined
   #idleSince = performance.now()
   #committedIdle = false
+  /** When progress was last seen, or moved. */
+  #lookedAt = performance.now()
   #checkpointAt = performance.now()
   #lease: Lease | undefined
   /** The chunk in hand, for what watches the event loop. */
@@ -122,7 +128,7 @@ export class PartitionRun {
   async next(most: number, waitMs: number): Promise<Chunk | null> {
     const { slots } = this.runtime
     const commits = this.#commits!
-    const wait = Math.max(0, Math.min(waitMs, commits.dueIn, this.#idleIn))
+    const wait = Math.max(0, Math.min(waitMs, commits.dueIn, this.#idleIn, this.#lookIn))
     const lease = this.#lease!
     if (!(await lease.arrived(wait, this.interrupt))) return null
     // Messages are decoded for a slot that is free: those that wait for one take no more memory than their bytes.
@@ -163,7 +169,7 @@ export class PartitionRun {
       this.#measure(chunk, performance.now() - this.handlingSince)
       this.position = chunk.next
       this.messages += chunk.messages.length
-      this.#idleSince = performance.now()
+      this.#idleSince = this.#lookedAt = performance.now()
       this.#committedIdle = false
       await this.#commits!.done(chunk.next, chunk.messages.length)
       if (this.resources.catchUp.handled(this.batch, chunk))
@@ -180,13 +186,14 @@ export class PartitionRun {
   }
 
   /**
-   * Nothing came. Commits what is due, and what is left once the consumer's idle gap is over.
+   * Nothing came. Commits what is due, and what is left once the consumer's idle gap is over; looks now and then whether it is still there.
    *
    * @returns whether a bounded run ends here
    */
   async idle(): Promise<boolean> {
     const commits = this.#commits!
     if (commits.dueIn <= 0) await commits.done(this.position, 0)
+    if (this.#lookIn <= 0) await this.#requireProgress()
     if (this.#idleIn > 0 || this.#committedIdle) return false
     await commits.idle()
     this.#committedIdle = true
@@ -238,6 +245,19 @@ export class PartitionRun {
       end,
       ...(reason === undefined ? {} : { reason }),
     } as PartitionOutcome
+  }
+
+  /** Milliseconds until progress is to be looked at. */
+  get #lookIn(): number {
+    return this.#committedIdle ? this.#lookedAt + lookEvery - performance.now() : Number.POSITIVE_INFINITY
+  }
+
+  /** @throws TidemarkError POSITION_CHANGED where the handlers' database has lost what was handled: it was set back, or emptied */
+  async #requireProgress(): Promise<void> {
+    this.#lookedAt = performance.now()
+    const { runtime, key, position } = this
+    if (await hasLostProgress(runtime, [{ key, position }]))
+      throw positionChanged(key, `has less progress than ${position}, which it had come to: it was set back`)
   }
 
   get #place(): ReadingPlace {

@@ -14,6 +14,7 @@ import {
   postgresStream,
 } from '../../src/entry/postgres.js'
 import { transactional } from '../../src/handlers/handler.js'
+import type { Duration } from '../../src/model/units.js'
 import type { Source } from '../../src/ports/index.js'
 import { type Running, rowsOf, run, temporalClient } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
@@ -59,8 +60,9 @@ describeWith(['postgres', 'kafka', 'temporal'], 'a lagging replica that is promo
     readonly source: Source<number>
     readonly store: string
     readonly handlers: string
+    readonly restAfter?: Duration
   }
-  async function begin({ source, store, handlers }: Places): Promise<TidemarkConfig> {
+  async function begin({ source, store, handlers, restAfter = '60s' }: Places): Promise<TidemarkConfig> {
     const { address, namespace } = part('temporal')
     await rowsOf(handlers, 'create table effects (id serial, partition int, n int)')
     const config = defineConfig({
@@ -73,7 +75,7 @@ describeWith(['postgres', 'kafka', 'temporal'], 'a lagging replica that is promo
           source,
           slices: 1,
           heartbeatTimeout: '2s',
-          batch: { maxDuration: '1s', idleGap: '300ms' },
+          batch: { maxDuration: '1s', idleGap: '300ms', restAfter },
           chunk: { maxMessages: 50 },
           handler: transactional<number>(
             async (messages, { tx, partition }) => {
@@ -197,6 +199,35 @@ describeWith(['postgres', 'kafka', 'temporal'], 'a lagging replica that is promo
       { kind: 'restored', partition: 0, why: expect.stringContaining("the handlers' database was set back") },
       { kind: 'restored', partition: 1 },
     ])
+  })
+
+  it.each([
+    ['waits for messages', '60s'],
+    ['rests', '1s'],
+  ] as const)('is noticed by a group that %s, too', async (_, restAfter) => {
+    const handlers = pair.connectionString
+    const load = await kafkaLoad()
+    await begin({ source: load.source, store: other.connectionString, handlers, restAfter })
+    await fallBehind('consumer_progress', other.connectionString)
+    const count = await load.end()
+    await once(handlers, count)
+    await committed(other.connectionString, count)
+    const atRest = async () => {
+      const { partitions: all } = await groupStatus(client, { group, stream: load.topic })
+      return all.every(({ working }) => !working)
+    }
+    // A batch to which messages come ends after a second.
+    const waits = async () => {
+      const batches = () =>
+        rowsOf(handlers, 'select partition, batch from tidemark.consumer_progress order by partition')
+      const before = await batches()
+      await sleep(2_500)
+      return JSON.stringify(before) === JSON.stringify(await batches())
+    }
+    await waitFor(restAfter === '1s' ? atRest : waits, { what: 'the group to have nothing to do', timeout })
+    await pair.failOver()
+    expect(await countAt(pair.standby.connectionString)).toBeLessThan(count)
+    await once(handlers, count)
   })
 
   it("takes the store's positions back: the handlers' progress counts, and everything is handled once", async () => {

@@ -60,6 +60,33 @@ describe("a partition's run", () => {
     ])
   })
 
+  it.each([
+    ['set back', { position: 2n }],
+    ['emptied', null],
+  ])("is opened again where its handlers' database is %s while it waits", async (_, change) => {
+    const { run, runtime } = await ground(4)
+    const one = run()
+    await one.open()
+    await one.handle((await one.next(9, 100))!, goesOn)
+    /** Waits for messages, as a batch does, for so many ms. */
+    const waits = async (ms: number) => {
+      for (const end = performance.now() + ms; performance.now() < end; ) {
+        const next = one.next(9, 1_000)
+        await pass(1_000)
+        expect(await next).toBeNull()
+        await one.idle()
+      }
+    }
+    await waits(30_000)
+    const { progress } = runtime
+    const there = await progress.read(key)
+    const read = vi.spyOn(progress, 'read').mockRejectedValue(new Error('the connection ended'))
+    await waits(15_000)
+    expect(read).toHaveBeenCalled()
+    read.mockResolvedValue(change && { ...there!, ...change })
+    await expect(waits(15_000)).rejects.toMatchObject({ code: 'POSITION_CHANGED', effect: 'reopen' })
+  })
+
   it('keeps no witness of a chunk whose end belongs to no run', async () => {
     const { run, log } = await ground(9, { until: ({ offset }) => offset === 2n })
     log.hasWitness = true
