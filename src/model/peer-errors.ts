@@ -22,6 +22,19 @@ export function accessDenied(whom: string, { where, toDo, ...options }: Said): T
   return new TidemarkError('AUTH_FAILED', `${where} refused ${whom}: ${toDo}`, options)
 }
 
+/** Node's codes for a certificate that it does not trust. */
+const untrusted = /CERT|UNABLE_TO_|SELF_SIGNED|SIGNATURE|CRL_/
+
+/** Whether a TLS connection failed because this side does not trust the certificate of the other one. */
+export function isUntrustedCertificate(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && untrusted.test(String(error.code))
+}
+
+export function untrustedCertificate({ where, ...options }: Omit<Said, 'toDo'>): TidemarkError {
+  const text = `${where} has shown a certificate that is not trusted (${messageOf(options.cause)}): name its authority with 'ssl: { ca }' in the config, and address the server by the name in the certificate`
+  return new TidemarkError('AUTH_FAILED', text, options)
+}
+
 /** @param what what is missing there: `topic 'orders'` */
 export function streamNotFound(what: string, { where, toDo, ...options }: Said): TidemarkError {
   return new TidemarkError('STREAM_NOT_FOUND', `${where} has no ${what}: ${toDo}`, options)

@@ -343,8 +343,9 @@ describeWith(['postgres'], 'a Postgres event stream', () => {
     client.release()
     expect(result).toEqual({ count: 12_345, lastPosition: 12_345n })
     expect(numbers(await read(follow(await connect()), 12_345))).toEqual(events.map(({ value }) => value.n))
-    const broken = [...events.slice(0, 6_000), { key: 'k', value: { text: '\u0000' } }]
-    await expect(appendEvents(pool, stream, broken)).rejects.toThrow()
+    await pool.query(`alter table tidemark.events add constraint refused check (type <> 'refused')`)
+    const broken = [...events.slice(0, 6_000), { key: 'k', type: 'refused', value: {} }]
+    await expect(appendEvents(pool, stream, broken)).rejects.toThrow('refused')
     const { rows } = await pool.query('select count(*)::int as n from tidemark.events')
     expect(rows).toEqual([{ n: 12_345 }])
   })

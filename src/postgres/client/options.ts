@@ -14,7 +14,7 @@ export interface PostgresOptions {
    * more, named `... control`, serve claims, commits and other control statements, which so never wait for a handler.
    */
   readonly poolSize?: number
-  /** TLS, as `pg` takes it: true, or Node's options for a TLS socket. */
+  /** TLS, as `pg` takes it: true, or Node's options for a TLS socket. It replaces what the connection string says of TLS. */
   readonly ssl?: boolean | Record<string, unknown>
 }
 
@@ -55,6 +55,19 @@ export const streamFields = {
 /** @throws TidemarkError CONFIG_INVALID */
 export function parsePostgres(what: string, options: PostgresOptions): PostgresSettings {
   return checked(what, z.strictObject(postgresFields), options) as PostgresSettings
+}
+
+const tlsParameter = /^(ssl|sslmode|sslcert|sslkey|sslrootcert|uselibpqcompat)=/
+
+/** Where and how to connect, for the driver. Its parameters of an address would replace `ssl`, which can say more than they do. */
+export function connectionOf({ connectionString, ssl }: Pick<PostgresSettings, 'connectionString' | 'ssl'>) {
+  if (ssl === undefined) return { connectionString }
+  const [address, ...query] = connectionString.split('?')
+  const others = query
+    .join('?')
+    .split('&')
+    .filter((parameter) => !tlsParameter.test(parameter))
+  return { connectionString: `${address}?${others.join('&')}`, ssl }
 }
 
 /** What people may see of a database: where it is, as the driver reads the address. */

@@ -1,6 +1,12 @@
 import pg from 'pg'
 import { messageOf } from '../../model/errors.js'
-import { accessDenied, streamNotFound, unreachable } from '../../model/peer-errors.js'
+import {
+  accessDenied,
+  isUntrustedCertificate,
+  streamNotFound,
+  unreachable,
+  untrustedCertificate,
+} from '../../model/peer-errors.js'
 import type { ConnectContext } from '../../ports/index.js'
 import {
   type Access,
@@ -14,7 +20,7 @@ import {
 } from './access.js'
 import { answerTimeout, ask } from './ask.js'
 import { ControlClient } from './control-client.js'
-import { describePostgres, type PostgresSettings } from './options.js'
+import { connectionOf, describePostgres, type PostgresSettings } from './options.js'
 import { ownTypes } from './own-types.js'
 import { SteadyClient } from './steady-client.js'
 
@@ -55,12 +61,11 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
   if (!shared) {
     // Pipelining: statements that need no answer before the next one go out together.
     const options = {
-      connectionString,
+      ...connectionOf(settings),
       pipeline: true,
       keepAlive: true,
       // Linux waits two hours by itself before it asks whether the server is still there.
       keepAliveInitialDelayMillis: 10_000,
-      ...(ssl === undefined ? {} : { ssl }),
     }
     const open = (Client: typeof SteadyClient, max: number, min: number) => {
       // `min` idle connections stay open, so that the first message after a quiet time does not wait for a new one.
@@ -107,6 +112,7 @@ const noDatabase = '3D000'
 
 /** What a failed first connection means, in words that say what to do. A wrong password is one that waiting does not mend. */
 export function connectError(error: unknown, settings: PostgresSettings): unknown {
+  if (isUntrustedCertificate(error)) return untrustedCertificate({ where: serverOf(settings), cause: error })
   if (!isLoginRefused(error)) return postgresError(error, settings)
   return accessDenied(`this user (${messageOf(error)})`, {
     where: placeOf(settings),

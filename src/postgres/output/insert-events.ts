@@ -17,18 +17,35 @@ type Columns = readonly [key: string, type: string, data: string, headers: strin
 /** What `partsOf` makes of events. */
 export type Parts = readonly (readonly Columns[])[]
 
+/** U+0000 and lone surrogates as JSON writes them; behind a backslash of its own it is another text. */
+const unholdable = /(?<!\\)(?:\\\\)*\\u(0000|d[89a-f][\da-f]{2})/
+
 function columnsOf({ key, type, value, headers }: NewEvent, index: number): Columns {
-  for (const [field, text] of Object.entries({ key, type }))
-    if (typeof text === 'string' && !isWellFormed(text))
-      throw new TidemarkError(
-        'CONFIG_INVALID',
-        `appendEvents.events.${index}.${field}: holds what UTF-8 can't say, as the key of a message whose bytes are no text does; ` +
+  for (const [field, text] of Object.entries({ key, type })) {
+    if (typeof text !== 'string') continue
+    if (text.includes('\0')) throw refused(index, field, "Postgres can't hold U+0000 in a text")
+    if (!isWellFormed(text))
+      throw refused(
+        index,
+        field,
+        "holds what UTF-8 can't say, as the key of a message whose bytes are no text does; " +
           "write such bytes in another way, for example keyBytes.toString('hex')",
       )
+  }
   const data = value === undefined ? undefined : JSON.stringify(value)
-  if (data === undefined)
-    throw new TidemarkError('CONFIG_INVALID', `appendEvents.events.${index}.value: must be something that JSON can say`)
-  return [orEmpty(key), orEmpty(type), data, headers ? JSON.stringify(headers) : '']
+  if (data === undefined) throw refused(index, 'value', 'must be something that JSON can say')
+  const noted = headers ? JSON.stringify(headers) : ''
+  for (const [field, json] of Object.entries({ value: data, headers: noted })) {
+    const found = json.includes('\\u') ? unholdable.exec(json) : null
+    if (!found) continue
+    const what = found[1] === '0000' ? 'U+0000' : 'a lone surrogate'
+    throw refused(index, field, `Postgres can't hold ${what} in a text`)
+  }
+  return [orEmpty(key), orEmpty(type), data, noted]
+}
+
+function refused(index: number, field: string, why: string): TidemarkError {
+  return new TidemarkError('CONFIG_INVALID', `appendEvents.events.${index}.${field}: ${why}`)
 }
 
 function orEmpty(text: string | null | undefined): string {

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { pauseFor } from '../../model/pause.js'
 import type { Outage } from '../../reading/outage.js'
-import type { PostgresSettings } from '../client/options.js'
+import { connectionOf, type PostgresSettings } from '../client/options.js'
 
 /**
  * Keeps one connection that LISTENs. A notification is only a hint to look; so is every new connection, since something may
@@ -43,12 +43,10 @@ export class Listener {
   }
 
   async #listen(signal: AbortSignal): Promise<'deaf' | 'over'> {
-    const { connectionString, ssl } = this.settings
     const client = new pg.Client({
-      connectionString,
+      ...connectionOf(this.settings),
       keepAlive: true,
       connectionTimeoutMillis: 10_000,
-      ...(ssl === undefined ? {} : { ssl }),
     })
     let end = () => {}
     const over = new Promise<unknown>((resolve) => {

@@ -1,5 +1,11 @@
-import { type ErrorPlace, messageOf, TidemarkError } from '../../model/errors.js'
-import { accessDenied, streamNotFound, unreachable } from '../../model/peer-errors.js'
+import { type ErrorPlace, TidemarkError } from '../../model/errors.js'
+import {
+  accessDenied,
+  isUntrustedCertificate,
+  streamNotFound,
+  unreachable,
+  untrustedCertificate,
+} from '../../model/peer-errors.js'
 import type { RabbitmqSettings } from './options.js'
 import { WrongPort } from './strangers.js'
 
@@ -33,9 +39,6 @@ const names: Readonly<Record<number, string>> = {
 
 const denied = new Set([7, 8, 9, 11, 12, 16])
 
-/** Node's codes for a certificate that it does not trust. */
-const untrusted = /CERT|UNABLE_TO_|SELF_SIGNED|SIGNATURE|CRL_/
-
 /** What a failed connection or request means for a person. */
 export function rabbitmqError(error: unknown, settings: RabbitmqSettings, partition?: number): TidemarkError {
   if (error instanceof TidemarkError) return error
@@ -58,10 +61,7 @@ export function rabbitmqError(error: unknown, settings: RabbitmqSettings, partit
     const text = `${where} has ended the TLS connection (${tls}): check 'ssl' in the config, and its 'cert' and 'key' where the broker wants to know its clients`
     return new TidemarkError('AUTH_FAILED', text, options)
   }
-  if (untrusted.test(tls)) {
-    const text = `${where} has shown a certificate that is not trusted (${messageOf(error)}): name its authority with 'ssl: { ca }' in the config, and address the broker by the name in the certificate`
-    return new TidemarkError('AUTH_FAILED', text, options)
-  }
+  if (isUntrustedCertificate(error)) return untrustedCertificate({ where, ...options })
   const toDo =
     error instanceof Refused
       ? 'it passes by itself as a rule'
