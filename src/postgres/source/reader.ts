@@ -45,6 +45,7 @@ export class PostgresReader<V> implements Reader<V> {
   #known = false
   /** A reader that finds nothing at first was likely told of something that it can't read. */
   #isFirstWait = true
+  #isFresh = true
   readonly #check: LogCheck
   readonly #ended = new AbortController()
 
@@ -113,9 +114,11 @@ export class PostgresReader<V> implements Reader<V> {
     while (!signal.aborted) {
       let loan: ByteLoan | undefined
       try {
-        if (this.#position > safe.known) {
+        // A reader that begins may do so since the log was set back: what was safe before says nothing then.
+        if (this.#isFresh || this.#position > safe.known) {
           await unlessAborted(safe.look(), signal)
           await this.#requireInLog()
+          this.#isFresh = false
         }
         if (!this.#check.covers(safe.server)) await unlessAborted(this.#check.look(this.#position), signal)
         if (this.#position <= safe.known) {

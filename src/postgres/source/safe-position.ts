@@ -17,7 +17,7 @@ export interface Look {
  * everybody who waits for one.
  */
 export class SafePosition {
-  /** The greatest safe position seen. What was safe once stays safe, as long as the same server has the log. */
+  /** The safe position that was seen last. It grows, unless the log is set back: then positions are given again that were safe before. */
   known = 0n
   /** The last position that the server was seen to have given. */
   taken = 0n
@@ -57,9 +57,7 @@ export class SafePosition {
     type Row = { readonly safe: string; readonly taken: string; readonly server: string }
     const [row] = await ask<Row>(this.pool, statement, [], { within: lookTimeout })
     const look = { safe: BigInt(row!.safe), taken: BigInt(row!.taken) }
-    // After a fail-over to a replica that lags, positions are given again that were safe before.
-    const isSetBack = row!.server !== this.server || look.taken < this.taken
-    if (isSetBack || look.safe > this.known) this.known = look.safe
+    this.known = look.safe
     this.taken = look.taken
     this.server = row!.server
     return look
