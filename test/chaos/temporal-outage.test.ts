@@ -71,7 +71,7 @@ async function lettingGo(scene: Scene, client: Client): Promise<void> {
       }),
     ),
   )
-  // Before the worker hears of it: its batches go on, and nobody takes them over.
+  // Before its worker hears of it: the batch goes on, and nobody takes it over.
   await scene.endAsked('plain')
   wire.cut()
   await asked

@@ -89,11 +89,11 @@ export class Scene {
     })
   }
 
-  /** Resolves as soon as Temporal is asked to end every batch of a group. The workers hear of it a moment later. */
+  /** Resolves as soon as Temporal is asked to end a batch of a group. Its worker hears of it within 2 s. */
   async endAsked(group: Consumer): Promise<void> {
-    await waitFor(async () => (await this.#batches([group])).every((batch) => batch?.state === cancelRequested), {
+    await waitFor(async () => (await this.#batches([group])).some((batch) => batch?.state === cancelRequested), {
       timeout: 60_000,
-      what: `the batches of ${group} to be asked to end`,
+      what: `a batch of ${group} to be asked to end`,
     })
   }
 
