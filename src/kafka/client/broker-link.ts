@@ -1,4 +1,5 @@
 import { type Address, type Connector, ownRequest, type RequestName, request, speaks, type Wire } from './driver.js'
+import { connectionError } from './failures.js'
 import {
   type EpochEnd,
   type EpochQuestion,
@@ -82,7 +83,7 @@ export class BrokerLink {
       return link
     } catch (error) {
       await link.close()
-      throw error
+      throw signal.aborted ? error : connectionError(error, name, settings)
     } finally {
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)

@@ -17,6 +17,20 @@ export function kafkaError(error: unknown, settings: Where): TidemarkError {
   return unreachable({ where: whereOf(settings), toDo, cause: error, place: placeOf(settings) })
 }
 
+/**
+ * The same for a connection to one broker. Where the config names it, that is an error of the cluster; else some broker of the cluster has
+ * named it, perhaps by a name that means nothing here. Others may answer, so the address is what a person needs to know.
+ */
+export function connectionError(error: unknown, address: string, settings: Where): unknown {
+  if (settings.brokers.includes(address) || /SASL|AUTHENTICATION|AUTHORIZATION/i.test(failureType(error))) return error
+  return unreachable({
+    where: `the broker at ${address}, an address that ${whereOf(settings)} has named,`,
+    toDo: "is it running? Else the broker's 'advertised.listeners' must name an address that leads to it from here",
+    cause: error,
+    place: placeOf(settings),
+  })
+}
+
 /** The same for an error code that a broker gave for the topic or one of its partitions. */
 export function codeError(
   code: number,
