@@ -53,7 +53,7 @@ describe('the options of kafka()', () => {
     [{ fetchMaxWait: 0 }, 'kafka().fetchMaxWait: 0 is too short: must be at least 10ms'],
     [{ connectionTimeout: -1 }, 'kafka().connectionTimeout: -1 is not a duration'],
     [{ requestTimeout: {} }, "kafka().requestTimeout: must be a duration like '30s', or a number of milliseconds"],
-    [{ broker: 'b:9092' }, "kafka(): unknown option 'broker'; check its spelling"],
+    [{ broker: 'b:9092' }, "kafka(): unknown option 'broker'; did you mean 'brokers'?"],
   ])('refuse %o and say where and why', (change, words) => {
     expect(problem({ ...least, ...change })).toContain(words)
   })
