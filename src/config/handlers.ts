@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { type Handler, type HandlerKind, type TransactionalHandler, transactional } from '../handlers/handler.js'
+import { isGenerator } from '../model/functions.js'
+import { shown } from '../model/shown.js'
 import { unknownOption } from '../options/checked.js'
-import { shown } from '../options/fields.js'
-import { isGenerator } from '../options/functions.js'
 
 /** A consumer's handler, by its kind. What would never work, or would never be waited for, is refused here. */
 export const handler = z

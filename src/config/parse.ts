@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { HandlerKind } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import { TidemarkError } from '../model/errors.js'
+import { problemOfSynchronous } from '../model/functions.js'
 import { mostSlices } from '../model/partition.js'
 import { secretsOf } from '../model/secrets.js'
 import type { ConsumerSettings } from '../model/settings.js'
@@ -16,7 +17,7 @@ import {
   size,
   wholeNumber,
 } from '../options/fields.js'
-import { problemOfSynchronous, synchronous } from '../options/functions.js'
+import { synchronous } from '../options/functions.js'
 import { guess } from '../options/spelling.js'
 import type { Message, OffsetStore, Source } from '../ports/index.js'
 import { disagreements, sameTwice } from './agreement.js'

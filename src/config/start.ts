@@ -1,8 +1,8 @@
 import { z } from 'zod'
+import { shown } from '../model/shown.js'
 import type { StartSpec } from '../model/start.js'
 import { isIsoTime } from '../model/times.js'
 import { unknownOption } from '../options/checked.js'
-import { shown } from '../options/fields.js'
 import { guess } from '../options/spelling.js'
 
 const words = ['first', 'last', 'next'] as const

@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { shown } from '../model/shown.js'
 import type { CommitStrategy } from '../model/strategy.js'
 import type { Duration } from '../model/units.js'
 import { unknownOption } from '../options/checked.js'
-import { duration, shown, wholeNumber } from '../options/fields.js'
+import { duration, wholeNumber } from '../options/fields.js'
 import { guess } from '../options/spelling.js'
 
 /** The `commit` option of a consumer. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { shown } from '../model/shown.js'
 import { type Duration, parseDuration, parseSize, type Size } from '../model/units.js'
 import { guess } from './spelling.js'
 
@@ -145,27 +146,6 @@ export function instead(allowed: string): (issue: { readonly input?: unknown }) 
 /** A value that `fits` says is of the right kind. */
 export function given<T>(allowed: string, fits: (value: unknown) => value is T) {
   return z.custom<T>(fits, { error: instead(allowed) })
-}
-
-/** On, off, or what Node takes for a TLS socket. */
-export const tls = z.union([z.boolean(), z.record(z.string(), z.unknown())], { error: 'must be true or TLS options' })
-
-/** What of them must never be shown. */
-export function tlsSecrets(options: unknown): readonly string[] {
-  if (typeof options !== 'object' || options === null) return []
-  return [Reflect.get(options, 'passphrase'), Reflect.get(options, 'key')].filter((one) => typeof one === 'string')
-}
-
-/** Characters of a text that are shown. */
-const mostShown = 60
-
-/** A value that was given, for people: text in quotes, and of other things only what they are. */
-export function shown(value: unknown): string {
-  if (typeof value === 'string') return value.length > mostShown ? `'${value.slice(0, mostShown)}…'` : `'${value}'`
-  if (typeof value === 'function') return 'a function'
-  if (Array.isArray(value)) return 'a list'
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : value.toISOString()
-  return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }
 
 function durationText(ms: number): string {

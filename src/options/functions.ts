@@ -1,35 +1,8 @@
 import { z } from 'zod'
-import { shown } from './fields.js'
+import { problemOfSynchronous } from '../model/functions.js'
 
 /** A function whose answer is used at once, so that a promise or a generator in its place is a mistake. */
 export const synchronous = <F>(allowed: string) =>
   z.custom<F>((value) => problemOfSynchronous(value, allowed) === null, {
     error: ({ input }) => problemOfSynchronous(input, allowed) ?? allowed,
   })
-
-/** What is wrong with it; null where nothing is. */
-export function problemOfSynchronous(value: unknown, allowed: string): string | null {
-  if (typeof value !== 'function') return value === undefined ? allowed : `${allowed}, not ${shown(value)}`
-  if (isGenerator(value)) return `${allowed}; this is a generator, whose body would never run`
-  if (isAsync(value)) return `${allowed}; this is async, and its promise is not awaited: make it synchronous`
-  return null
-}
-
-/** An async generator is one, too. */
-export function isGenerator(value: unknown): boolean {
-  return /GeneratorFunction\]$/.test(Object.prototype.toString.call(value))
-}
-
-function isAsync(value: unknown): boolean {
-  return Object.prototype.toString.call(value) === '[object AsyncFunction]'
-}
-
-/** A promise, or another thing that can be awaited. Never throws. */
-export function isThenable(value: unknown): boolean {
-  try {
-    const holds = (typeof value === 'object' && value !== null) || typeof value === 'function'
-    return holds && typeof Reflect.get(value as object, 'then') === 'function'
-  } catch {
-    return false
-  }
-}
