@@ -50,6 +50,9 @@ export const tls = z
           path: [field],
           message: `must be ${type === 'string' ? 'text' : 'true or false'}`,
         })
+      // Node takes an empty server name as: send none.
+      if (field === 'passphrase' && value === '')
+        context.addIssue({ code: 'custom', path: [field], message: 'must not be empty' })
       if (['ca', 'cert', 'key', 'pfx'].includes(field) && !isMaterial(value))
         context.addIssue({ code: 'custom', path: [field], message: 'must be text or a Buffer, or a list of them' })
     }

@@ -87,7 +87,12 @@ describe('a misspelled option', () => {
         ".commit: must be 'afterBatch', 'afterEach', everyN(messages), periodic(interval) or manual(interval), not 'afterbatch'; did you mean 'afterBatch'?",
       ),
     ],
-    [{ commit: { everyn: 3 } }, ofConsumer('.commit: must be')],
+    [
+      { commit: { everyn: 3 } },
+      ofConsumer(
+        ".commit: must be 'afterBatch', 'afterEach', everyN(messages), periodic(interval) or manual(interval), not an object; did you mean 'everyN'?",
+      ),
+    ],
     [{ commit: { everyN: 3, periodc: 1 } }, ofConsumer(".commit: unknown option 'periodc'")],
     [
       { onOutOfRange: 'frst' },
