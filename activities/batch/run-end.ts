@@ -1,5 +1,6 @@
 import type { PartitionBatch } from '../../src/model/batch.js'
-import { isTidemarkError, UserFailure } from '../../src/model/errors.js'
+import { isTidemarkError, TidemarkError, UserFailure } from '../../src/model/errors.js'
+import { isThenable } from '../../src/model/functions.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { Chunk, Message } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
@@ -102,8 +103,9 @@ class AtMessage implements RunEnd {
   }
 
   #ends(message: Message): boolean {
+    let ends: unknown
     try {
-      return this.until(message)
+      ends = this.until(message)
     } catch (error) {
       const failure = new UserFailure('HANDLER_FAILED', {
         what: `'until' of group ${this.key.group} failed at ${describePartition(this.key)} offset ${message.offset}`,
@@ -112,7 +114,20 @@ class AtMessage implements RunEnd {
       })
       throw this.runtime.errors.failed(failure, { ...this.key, attempt: this.attempt })
     }
+    if (!isThenable(ends)) return Boolean(ends)
+    if (ends instanceof Promise) ends.catch(() => {})
+    throw untilWaits(this.key, message.offset)
   }
+}
+
+/** A promise is true in itself: it would end the run at its first message. */
+function untilWaits(key: PartitionKey, offset: bigint): TidemarkError {
+  return new TidemarkError(
+    'HANDLER_MISTAKEN',
+    `'until' of group ${key.group} returned a promise at ${describePartition(key)} offset ${offset}; it must return true or false at once. ` +
+      'Make it synchronous, restart the workers, and resume',
+    { place: { ...key, offset: String(offset) } },
+  )
 }
 
 /** The message is there, unless retention has just deleted it. */

@@ -1,11 +1,11 @@
 import type { HandlerContext } from '../../src/handlers/handler.js'
-import { isTidemarkError } from '../../src/model/errors.js'
+import { isTidemarkError, type TidemarkError } from '../../src/model/errors.js'
 import type { Chunk, OutputClient } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { endAfter } from './chunk-deadline.js'
 import { contextBuilder } from './context.js'
 import type { Delivery } from './delivery.js'
-import { handlerFailed } from './handler-failed.js'
+import { handlerFailed, returnedSomething } from './handler-failed.js'
 import { outgoingOf } from './outputs.js'
 import { stopOf, untilStopped } from './until-stopped.js'
 
@@ -14,7 +14,7 @@ import { stopOf, untilStopped } from './until-stopped.js'
  * progress moves after that. A function that throws has sent nothing, unless it flushed.
  *
  * @param send where outputs go, if they belong to a transaction
- * @throws UserFailure HANDLER_FAILED for whatever the function throws; OUTPUT_FAILED; and TidemarkError CHUNK_TIMEOUT, or, from
+ * @throws UserFailure HANDLER_FAILED for whatever the function throws; HANDLER_MISTAKEN for whatever it returns; OUTPUT_FAILED; and TidemarkError CHUNK_TIMEOUT, or, from
  *   `context.commit`, FENCED or POSITION_CHANGED
  */
 export type RunHandler = (
@@ -30,6 +30,11 @@ export function handlerRunner(
   const { key } = delivery
   /** From `context.commit`: the partition has another owner, or begins elsewhere. No failure of the handler. */
   const changesOfOwner = new WeakSet<object>()
+  const mistakes = new WeakSet<object>()
+  const own = (mistake: TidemarkError) => {
+    mistakes.add(mistake)
+    return mistake
+  }
   const stop = stopOf({ stopped }, delivery)
   const contextWith = contextBuilder({ log, changesOfOwner }, delivery)
 
@@ -41,7 +46,8 @@ export function handlerRunner(
       const began = performance.now()
       const called = call(contextWith(outgoing, ending.signal))
       delivery.ran?.(performance.now() - began)
-      await called
+      const returned: unknown = await called
+      if (returned !== undefined) throw own(returnedSomething(returned, key, chunk))
       await outgoing.finish()
     }
     try {
@@ -50,7 +56,7 @@ export function handlerRunner(
     } catch (thrown) {
       const isLate = thrown === ending.signal.reason && isTidemarkError(thrown)
       if (isLate) log.warn({ ...key, code: thrown.code }, thrown.message)
-      if (isLate || isOwn(thrown, changesOfOwner, outgoing.failures)) throw thrown
+      if (isLate || isOwn(thrown, changesOfOwner, mistakes, outgoing.failures)) throw thrown
       throw handlerFailed(thrown, key, chunk)
     } finally {
       done()

@@ -1,6 +1,6 @@
 import { TidemarkError } from '../model/errors.js'
 import type { StartSpec } from '../model/start.js'
-import { namesRealDay } from '../model/times.js'
+import { isIsoTime } from '../model/times.js'
 
 /** Where a position is put: as a consumer's start, or so many offsets from where it is. */
 export type ResetTarget = StartSpec | { readonly by: bigint }
@@ -31,7 +31,7 @@ export function parseTarget(text: string, now = Date.now()): ResetTarget {
 
 /** JavaScript takes a date alone as UTC, but a date with a time as local: here both are local. */
 function timeOf(text: string): number | null {
-  if (!/^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/.test(text)) return null
+  if (!isIsoTime(text)) return null
   const time = Date.parse(text.length === 10 ? `${text}T00:00` : text.replace(' ', 'T'))
-  return Number.isNaN(time) || !namesRealDay(text) ? null : time
+  return Number.isNaN(time) ? null : time
 }

@@ -1,5 +1,8 @@
 import { z } from 'zod'
 import { type Handler, type HandlerKind, type TransactionalHandler, transactional } from '../handlers/handler.js'
+import { isGenerator } from '../model/functions.js'
+import { shown } from '../model/shown.js'
+import { unknownOption } from '../options/checked.js'
 
 /** A consumer's handler, by its kind. What would never work, or would never be waited for, is refused here. */
 export const handler = z
@@ -12,6 +15,11 @@ function problemOf(value: unknown): string | null {
   if (!isTransactional(value)) return problemOfFunction(value, '')
   const problem = problemOfFunction(value.handle, 'in transactional(...) ')
   if (problem !== null) return problem
+  const foreign = Object.keys(value).filter((key) => !['kind', 'handle', 'database'].includes(key))
+  if (typeof Reflect.get(value, 'connect') === 'function')
+    return 'transactional(..., options) was given a database itself: write transactional(..., { database })'
+  if (foreign.length > 0)
+    return foreign.map((key) => `transactional(..., options): ${unknownOption(key, ['database'])}`).join('\n')
   const database: unknown = value.database
   if (database === undefined || (isObject(database) && typeof database.connect === 'function')) return null
   return 'transactional(..., { database }) must be given a database, for example postgresDatabase({ connectionString }) from tidemark/postgres'
@@ -21,9 +29,8 @@ function problemOfFunction(value: unknown, where: string): string | null {
   if (value === transactional) return `${allowed}; this is transactional itself: call it with your function`
   if (value instanceof Promise)
     return `${allowed}; ${where}this is a promise: await it, or leave out the call that made it`
-  if (typeof value !== 'function') return `${allowed}; ${where}this is ${kindOf(value)}`
-  if (/GeneratorFunction\]$/.test(Object.prototype.toString.call(value)))
-    return `${allowed}; ${where}this is a generator, whose body would never run`
+  if (typeof value !== 'function') return `${allowed}; ${where}this is ${shown(value)}`
+  if (isGenerator(value)) return `${allowed}; ${where}this is a generator, whose body would never run`
   return null
 }
 
@@ -33,9 +40,4 @@ function isTransactional(value: unknown): value is TransactionalHandler {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
-}
-
-function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value)
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

@@ -67,7 +67,7 @@ export interface ConsumerOptions<V = unknown> {
      * to finish within `shutdownTimeout`. `false`: chunks hold what has arrived, up to `maxMessages`. Default 2s.
      */
     readonly targetDuration?: Duration | false
-    /** Bytes asked of the log in one fetch. Default 2MB. */
+    /** Bytes asked of the log in one fetch. Default 2MB, or `memory` where that is less. */
     readonly fetchBytes?: Size
   }
   /**
@@ -95,7 +95,7 @@ export interface ConsumerOptions<V = unknown> {
   readonly retry?: {
     /** Default 1s. */
     readonly initialInterval?: Duration
-    /** Default 1m. */
+    /** Default 1m, or `initialInterval` where that is longer. */
     readonly maximumInterval?: Duration
     /** Factor from one pause to the next. Default 2. */
     readonly backoff?: number

@@ -2,16 +2,30 @@ import { z } from 'zod'
 import type { HandlerKind } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import { TidemarkError } from '../model/errors.js'
+import { problemOfSynchronous } from '../model/functions.js'
 import { mostSlices } from '../model/partition.js'
 import { secretsOf } from '../model/secrets.js'
 import type { ConsumerSettings } from '../model/settings.js'
-import { invalid } from '../options/checked.js'
-import { count, duration, durationOrOff, size } from '../options/fields.js'
+import { checked, invalid } from '../options/checked.js'
+import {
+  count,
+  duration,
+  durationOrOff,
+  instead,
+  oneOf,
+  optionalDuration,
+  size,
+  wholeNumber,
+} from '../options/fields.js'
+import { synchronous } from '../options/functions.js'
+import { guess } from '../options/spelling.js'
 import type { Message, OffsetStore, Source } from '../ports/index.js'
+import { disagreements, sameTwice } from './agreement.js'
 import type { TidemarkConfig } from './define.js'
 import { handler } from './handlers.js'
 import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
-import { chunkFields, name, start } from './schema.js'
+import { chunkFields, name } from './schema.js'
+import { start } from './start.js'
 import { commit } from './strategy.js'
 import { givenVersion, versionOf } from './version.js'
 
@@ -69,9 +83,16 @@ const store = z.custom<OffsetStore>((value) => has(value, 'connect') && 'databas
   error: aStore,
 })
 
-const century = 36_500 * 24 * 3_600_000
+const hour = 3_600_000
+const day = 24 * hour
+const century = 36_500 * day
 
-const errors = z.enum(['message', 'private'], { error: "must be 'message' or 'private'" })
+const untilForms = "must be 'head', or a function that returns true for the last message"
+const until = z.custom<Until>((value) => value === 'head' || problemOfSynchronous(value, untilForms) === null, {
+  error: ({ input }) => `${problemOfSynchronous(input, untilForms)}${guess(input, ['head'])}`,
+})
+
+const errors = oneOf(['message', 'private'])
 
 const consumerSchema = z.strictObject({
   group: name('group'),
@@ -80,54 +101,58 @@ const consumerSchema = z.strictObject({
   version: givenVersion,
   start,
   commit,
-  onOutOfRange: z.enum(['fail', 'first', 'last'], { error: "must be 'fail', 'first' or 'last'" }).default('fail'),
-  until: z
-    .custom<Until>((value) => value === 'head' || typeof value === 'function', {
-      error: "must be 'head', or a function that returns true for the last message",
-    })
-    .optional(),
+  onOutOfRange: oneOf(['fail', 'first', 'last']).default('fail'),
+  until: until.optional(),
   dedupe: z
-    .strictObject({
-      key: z.custom<DedupeRule['key']>((value) => typeof value === 'function', {
-        error: 'must be a function from a message to its key',
-      }),
-      // Compared in the database, which knows no time that is much later: no timer.
-      retention: duration('7d', 1000, century),
-    })
+    .strictObject(
+      {
+        key: synchronous<DedupeRule['key']>('must be a function from a message to its key'),
+        // Compared in the database, which knows no time that is much later: no timer.
+        retention: duration('7d', 1000, { most: century, leastNumber: hour }),
+      },
+      { error: instead('must be an object with a key') },
+    )
     .optional(),
   ...outputFields,
   batch: z
     .strictObject({
       maxMessages: count(1_000_000),
-      maxDuration: duration('30s', 100),
-      idleGap: duration('2s', 10),
-      restAfter: duration('60s', 100),
+      maxDuration: duration('30s', 100, { leastNumber: 1000 }),
+      idleGap: duration('2s', 10, { leastNumber: 100 }),
+      restAfter: duration('60s', 100, { leastNumber: 1000 }),
     })
     .prefault({}),
   chunk: chunkFields.prefault({}),
-  chunkTimeout: durationOrOff(false, 100),
+  chunkTimeout: durationOrOff(false, 100, { leastNumber: 1000 }),
   concurrency: count(100),
-  slices: z
-    .int('must be a whole number')
-    .min(1, 'must be at least 1')
-    .max(mostSlices, `must be at most ${mostSlices}`)
-    .optional(),
-  heartbeatTimeout: duration('10s', 1000),
+  slices: wholeNumber(mostSlices).optional(),
+  // A worker that is gone keeps its partitions for so long.
+  heartbeatTimeout: duration('10s', 1000, { most: day }),
   errors: errors.optional(),
   retry: z
     .strictObject({
-      initialInterval: duration('1s'),
-      maximumInterval: duration('1m'),
-      backoff: z.number().min(1, 'must be at least 1').default(2),
+      initialInterval: duration('1s', 1, { leastNumber: 100 }),
+      maximumInterval: optionalDuration(1, { leastNumber: 100 }),
+      backoff: z
+        .number({ error: instead('must be a number') })
+        .min(1, { error: instead('must be at least 1') })
+        .max(1000, { error: instead('must be at most 1,000') })
+        .default(2),
     })
     .prefault({}),
 })
 
 const pem = z.instanceof(Buffer, { error: 'must be a Buffer with PEM text' }).optional()
+const filled = z.string({ error: 'must be text' }).min(1, 'must not be empty')
+const tlsForms = 'must be true, false or { cert, key, ca, serverName }'
 
 /** One store, or the one that decides and the mirrors that follow it. */
 const stores = z
-  .union([store, z.array(store).min(1)], { error: `${aStore}, or a list of them` })
+  .union([store, z.array(store).min(1, 'must have at least one store')], { error: `${aStore}, or a list of them` })
+  .superRefine((given, context) => {
+    const problem = Array.isArray(given) ? sameTwice(given) : null
+    if (problem !== null) context.addIssue(problem)
+  })
   .transform((given) => (Array.isArray(given) ? { primary: given[0]!, mirrors: given.slice(1) } : { primary: given }))
 
 const configSchema = z.strictObject({
@@ -137,18 +162,20 @@ const configSchema = z.strictObject({
     .min(1, 'must have at least one consumer'),
   temporal: z
     .strictObject({
-      address: z.string().min(1).optional(),
-      namespace: z.string().min(1).optional(),
+      address: filled.regex(/^[^\s/@]+$/, "must be 'host:port', like '127.0.0.1:7233'").optional(),
+      namespace: filled.optional(),
       tls: z
-        .union([z.boolean(), z.strictObject({ cert: pem, key: pem, ca: pem, serverName: z.string().optional() })])
+        .union([z.boolean(), z.strictObject({ cert: pem, key: pem, ca: pem, serverName: filled.optional() })], {
+          error: tlsForms,
+        })
         .optional(),
-      apiKey: z.string().min(1).optional(),
+      apiKey: filled.optional(),
     })
     .prefault({}),
   taskQueue: name('task queue').default('tidemark'),
   memory: size('32MB', 1024 ** 2),
-  connectTimeout: duration('60s'),
-  shutdownTimeout: duration('30s'),
+  connectTimeout: duration('60s', 1, { leastNumber: 1000 }),
+  shutdownTimeout: duration('30s', 1, { leastNumber: 1000 }),
   errors: errors.default('message'),
 })
 
@@ -164,7 +191,7 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
       'the config must be what defineConfig({...}) returns, as the default export of its file',
     )
   const parsed = configSchema.safeParse(config.options)
-  if (!parsed.success) throw invalid(parsed.error, '', 'the config')
+  if (!parsed.success) throw invalid(parsed.error, configSchema, '', 'the config')
   const { temporal, ...options } = parsed.data
   const consumers = options.consumers.map((one, index) => parseConsumer(one, index, options))
   refuseTwins(consumers)
@@ -199,15 +226,21 @@ function partsOf({ source, handler, output }: ParsedConsumer): object[] {
 function parseConsumer(
   value: unknown,
   index: number,
-  { store: where, errors }: Pick<z.infer<typeof configSchema>, 'store' | 'errors'>,
+  { store: where, errors, memory }: Pick<z.infer<typeof configSchema>, 'store' | 'errors' | 'memory'>,
 ): ParsedConsumer {
   const written = value as { kind?: unknown; options?: { group?: unknown } } | null
   if (typeof written !== 'object' || written?.kind !== 'consumer')
     throw new TidemarkError('CONFIG_INVALID', `consumers[${index}] must be what consumer({...}) returns`)
   const parsed = consumerSchema.safeParse(written.options)
   const group = typeof written.options?.group === 'string' ? ` (group '${written.options.group}')` : ''
-  if (!parsed.success) throw invalid(parsed.error, `consumers[${index}]${group}`)
+  if (!parsed.success) throw invalid(parsed.error, consumerSchema, `consumers[${index}]${group}`)
   const { data } = parsed
+  const problems = disagreements(data, memory)
+  if (problems.length > 0)
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      problems.map((problem) => `consumers[${index}]${group}.${problem}`).join('\n'),
+    )
   if (data.dedupe && data.handler.kind !== 'transactional')
     throw new TidemarkError(
       'CONFIG_INVALID',
@@ -221,11 +254,10 @@ function parseConsumer(
     )
   const dedupe = data.dedupe && { key: data.dedupe.key, retentionMs: data.dedupe.retention }
   const output = parseOutput(data, `consumers[${index}]${group}`)
-  const stream = name('stream').safeParse(data.source.stream)
-  if (!stream.success) throw invalid(stream.error, `consumers[${index}]${group}.source.stream`)
+  const stream = checked(`consumers[${index}]${group}.source.stream`, name('stream'), data.source.stream)
   const settings: ConsumerSettings = {
     group: data.group,
-    stream: stream.data,
+    stream,
     start: data.start,
     commit: data.commit,
     outOfRange: data.onOutOfRange,
@@ -236,8 +268,8 @@ function parseConsumer(
       restAfterMs: data.batch.restAfter,
     },
     chunk: {
-      maxMessages: data.chunk.maxMessages,
-      fetchBytes: data.chunk.fetchBytes,
+      maxMessages: data.chunk.maxMessages ?? 10_000,
+      fetchBytes: data.chunk.fetchBytes ?? Math.min(2 * 1024 ** 2, memory),
       targetMs: data.chunk.targetDuration,
     },
     chunkTimeoutMs: data.chunkTimeout,
@@ -246,7 +278,7 @@ function parseConsumer(
     heartbeatTimeoutMs: data.heartbeatTimeout,
     retry: {
       initialIntervalMs: data.retry.initialInterval,
-      maximumIntervalMs: data.retry.maximumInterval,
+      maximumIntervalMs: data.retry.maximumInterval ?? Math.max(60_000, data.retry.initialInterval),
       backoff: data.retry.backoff,
     },
     errors: data.errors ?? errors,

@@ -1,7 +1,10 @@
 import { z } from 'zod'
+import { shown } from '../model/shown.js'
 import type { CommitStrategy } from '../model/strategy.js'
 import type { Duration } from '../model/units.js'
-import { duration } from '../options/fields.js'
+import { unknownOption } from '../options/checked.js'
+import { duration, wholeNumber } from '../options/fields.js'
+import { guess } from '../options/spelling.js'
 
 /** The `commit` option of a consumer. */
 export type CommitOption =
@@ -29,6 +32,9 @@ export function manual(interval: Duration = '5s'): CommitOption {
 
 const forms = "must be 'afterBatch', 'afterEach', everyN(messages), periodic(interval) or manual(interval)"
 
+/** Numbers below are taken for seconds. */
+const interval = duration('5s', 10, { leastNumber: 100 })
+
 const words: Record<string, CommitStrategy> = {
   afterBatch: { after: 'batch' },
   afterEach: { after: 'messages', messages: 1 },
@@ -37,14 +43,12 @@ const words: Record<string, CommitStrategy> = {
 
 const shapes: Record<string, z.ZodType<CommitStrategy>> = {
   everyN: z
-    .strictObject({ everyN: z.number().int('must be a whole number').min(1, 'must be at least 1') })
+    .strictObject({ everyN: wholeNumber() })
     .transform(({ everyN: messages }) => ({ after: 'messages', messages })),
   periodic: z
-    .strictObject({ periodic: duration('5s', 10) })
+    .strictObject({ periodic: interval })
     .transform(({ periodic: intervalMs }) => ({ after: 'interval', intervalMs })),
-  manual: z
-    .strictObject({ manual: duration('5s', 10) })
-    .transform(({ manual: intervalMs }) => ({ after: 'manual', intervalMs })),
+  manual: z.strictObject({ manual: interval }).transform(({ manual: intervalMs }) => ({ after: 'manual', intervalMs })),
 }
 
 /** Not a union: that would answer every mistake with all the forms there are. */
@@ -52,13 +56,25 @@ export const commit = z
   .unknown()
   .prefault('afterBatch')
   .transform((value, context): CommitStrategy => {
-    const object = typeof value === 'object' && value !== null
-    const name = object ? (Object.keys(value)[0] ?? '') : String(value)
-    const word = object ? undefined : words[name]
-    if (word) return word
-    const parsed = object ? shapes[name]?.safeParse(value) : undefined
+    if (typeof value === 'string' && Object.hasOwn(words, value)) return words[value]!
+    const name =
+      typeof value === 'object' && value !== null ? Object.keys(value).find((key) => key in shapes) : undefined
+    const parsed = name === undefined ? undefined : shapes[name]!.safeParse(value)
     if (parsed?.success) return parsed.data
-    for (const { message, path } of parsed?.error.issues ?? [{ message: forms, path: [] }])
+    for (const issue of parsed?.error.issues ?? []) {
+      const { code, path } = issue
+      const message =
+        code === 'unrecognized_keys' ? issue.keys.map((key) => unknownOption(key, [name!])).join(', ') : issue.message
       context.addIssue({ code: 'custom', message, path: [...path] })
+    }
+    if (!parsed) context.addIssue(problemOf(value))
     return z.NEVER
   })
+
+function problemOf(value: unknown): string {
+  if (value === everyN) return `${forms}; this is everyN itself: call it, like everyN(500)`
+  if (value === periodic) return `${forms}; this is periodic itself: call it, like periodic('5s')`
+  if (value === manual) return `${forms}; this is manual itself: call it, like manual('5s')`
+  const [key] = typeof value === 'object' && value !== null ? Object.keys(value) : []
+  return `${forms}, not ${shown(value)}${guess(key ?? value, Object.keys(key === undefined ? words : shapes))}`
+}

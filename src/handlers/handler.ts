@@ -107,5 +107,5 @@ export function transactional<V = unknown>(
   handle: TransactionalFunction<V>,
   options: { readonly database?: Database } = {},
 ): TransactionalHandler<V> {
-  return { kind: 'transactional', handle, ...options }
+  return { ...options, kind: 'transactional', handle }
 }

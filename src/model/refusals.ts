@@ -113,7 +113,7 @@ function reset({ group, stream, partition }: PartitionKey, to: bigint | 'first')
   return `tidemark reset --group ${group} --stream ${stream} --partition ${partition} --to ${to}`
 }
 
-/** The handler did something to its transaction that trying again does not mend. */
+/** The handler did something to its transaction, or returned something, and trying again does not mend it. */
 export function handlerMistaken(key: PartitionKey, from: bigint, what: string): TidemarkError {
   return new TidemarkError(
     'HANDLER_MISTAKEN',

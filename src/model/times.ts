@@ -16,3 +16,8 @@ export function namesRealDay(text: string): boolean {
   date.setUTCDate(Number(day))
   return date.getUTCMonth() + 1 === Number(month)
 }
+
+/** Whether text is a day, or a day and a time, as ISO 8601 writes them; a space may stand for the `T`. */
+export function isIsoTime(text: string): boolean {
+  return /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/.test(text) && namesRealDay(text)
+}

@@ -1,5 +1,7 @@
 import type { z } from 'zod'
 import { TidemarkError } from '../model/errors.js'
+import { fieldsAt } from './schema-fields.js'
+import { guess } from './spelling.js'
 
 /**
  * Checks options against a schema. The message names the fields; a schema shows no value that may be a secret.
@@ -10,22 +12,44 @@ import { TidemarkError } from '../model/errors.js'
 export function checked<T extends z.ZodType>(what: string, schema: T, options: unknown): z.infer<T> {
   const parsed = schema.safeParse(options)
   if (parsed.success) return parsed.data
-  throw invalid(parsed.error, what, `${what}.options`)
+  throw invalid(parsed.error, schema, what, `${what}.options`)
 }
 
 /**
  * One line a problem: where it is and what is allowed there. Zod's own messages stand where a field has none of its own.
  *
+ * @param schema what the options were checked against: it knows how fields are spelled
  * @param what what the fields belong to; may be empty
  * @param whole what is wrong where no field is named
  */
-export function invalid(error: z.ZodError, what: string, whole = what): TidemarkError {
-  const lines = error.issues.map((issue) => {
+export function invalid(error: z.ZodError, schema: z.ZodType, what: string, whole = what): TidemarkError {
+  const lines = error.issues.flatMap(specific).flatMap((issue) => {
     const path = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
     const where = `${what}${path}`.replace(/^\./, '')
-    if (issue.code === 'unrecognized_keys')
-      return `${where || whole}: unknown option ${issue.keys.map((key) => `'${key}'`).join(', ')}; check its spelling`
-    return `${path ? where : whole}: ${issue.message}`
+    if (issue.code !== 'unrecognized_keys') return [`${path ? where : whole}: ${issue.message}`]
+    const fields = fieldsAt(schema, issue.path)
+    return issue.keys.map((key) => `${where || whole}: ${unknownOption(key, fields)}`)
   })
   return new TidemarkError('CONFIG_INVALID', lines.join('\n'))
+}
+
+/**
+ * Says that there is no such option, and which one may have been meant.
+ *
+ * @param fields names of the options that there are
+ */
+export function unknownOption(key: string, fields: readonly string[]): string {
+  const meant = guess(key, fields)
+  if (meant) return `unknown option '${key}'${meant}`
+  return `unknown option '${key}'; ${fields.length > 0 ? `there are ${fields.join(', ')}` : 'leave it out'}`
+}
+
+/** Of a value that may have one of several forms: what is wrong with it in the form that it was written in, if one is recognized. */
+function specific(issue: z.core.$ZodIssue): readonly z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue]
+  const isOther = ({ code, path }: z.core.$ZodIssue) =>
+    path.length === 0 && (code === 'invalid_type' || code === 'invalid_value' || code === 'custom')
+  const written = issue.errors.filter((issues) => !issues.some(isOther))
+  if (written.length !== 1) return [issue]
+  return written[0]!.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }))
 }

@@ -90,7 +90,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
     )
     expect(ran.stderr).toContain('.batch.maxMessages: must be at least 1')
     expect(ran.stderr).toContain("'soon' is not a duration; use '250ms'")
-    expect(ran.stderr).toContain("unknown option 'concurency'; check its spelling")
+    expect(ran.stderr).toContain("unknown option 'concurency'; did you mean 'concurrency'?")
     refused(ran, 2)
   })
 

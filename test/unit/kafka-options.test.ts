@@ -53,7 +53,7 @@ describe('the options of kafka()', () => {
     [{ fetchMaxWait: 0 }, 'kafka().fetchMaxWait: 0 is too short: must be at least 10ms'],
     [{ connectionTimeout: -1 }, 'kafka().connectionTimeout: -1 is not a duration'],
     [{ requestTimeout: {} }, "kafka().requestTimeout: must be a duration like '30s', or a number of milliseconds"],
-    [{ broker: 'b:9092' }, "kafka(): unknown option 'broker'; check its spelling"],
+    [{ broker: 'b:9092' }, "kafka(): unknown option 'broker'; did you mean 'brokers'?"],
   ])('refuse %o and say where and why', (change, words) => {
     expect(problem({ ...least, ...change })).toContain(words)
   })
@@ -97,7 +97,7 @@ describe('the options of kafkaStore()', () => {
   it.each([
     [{ brokers: ['b:9092'] }, 'kafkaStore().database: must be a database like postgresDatabase('],
     [{ brokers: [], database }, 'kafkaStore().brokers: must name at least one broker'],
-    [{ brokers: ['b:9092'], database, topic: 'orders' }, "kafkaStore(): unknown option 'topic'; check its spelling"],
+    [{ brokers: ['b:9092'], database, topic: 'orders' }, "kafkaStore(): unknown option 'topic'; there are brokers, clientId"],
     [undefined, 'kafkaStore().options: must be an object with brokers'],
   ])('refuse %o and say where and why', (options, words) => {
     expect(() => kafkaStore(options as never)).toThrow(words)

@@ -33,6 +33,25 @@ describe('a value codec', () => {
     expect(codec.decode('ää', info)).toBe('4@7')
   })
 
+  it.each<[string, ValueCodec<unknown>]>([
+    ['a function', codecOf(() => Promise.reject(new Error('no')))],
+    ['a function whose answer can be awaited', codecOf(() => Object.fromEntries([['then', () => {}]]))],
+    ['a codec', codecOf({ name: 'mine', decode: () => Promise.resolve(1) })],
+    ['a part of json()', json(() => Promise.resolve(1))],
+  ])('that is asynchronous makes the message undecodable: %s', (_, codec) => {
+    try {
+      codec.decode('1', info)
+      expect.unreachable()
+    } catch (error) {
+      expect(undecodable(codec, '1', info, error).message).toContain(
+        `can't be decoded as ${codec.name}: the decoder returned a promise, and decoders are synchronous`,
+      )
+    }
+  })
+
+  it('gives documents that have a then of their own, which is data', () =>
+    expect(json().decode('{"then":1}', info)).toEqual(JSON.parse('{"then":1}')))
+
   it.each([[json()], [text()], [() => 1]])('is taken as an option: %#', (option) =>
     expect(valueOption.safeParse(option).success).toBe(true),
   )

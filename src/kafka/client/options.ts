@@ -2,8 +2,10 @@ import type { ConnectionOptions } from 'node:tls'
 import type { SASLOptions } from 'kafkajs'
 import { z } from 'zod'
 import type { Duration } from '../../model/units.js'
-import { checked } from '../../options/checked.js'
-import { flag, serverTime, tls, tlsSecrets } from '../../options/fields.js'
+import { checked, unknownOption } from '../../options/checked.js'
+import { flag, instead, listed, serverTime } from '../../options/fields.js'
+import { guess } from '../../options/spelling.js'
+import { tls, tlsSecrets } from '../../options/tls.js'
 import { type ValueOption, valueOption } from '../../reading/value.js'
 
 /** A Kafka topic, as users write it. */
@@ -48,42 +50,72 @@ export interface KafkaSettings {
   readonly requestTimeoutMs: number
 }
 
-const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512', 'aws', 'oauthbearer'] as const
+/** What each mechanism takes, and which of that must be there. */
+const mechanisms = {
+  plain: { needs: ['username', 'password'], takes: [] },
+  'scram-sha-256': { needs: ['username', 'password'], takes: [] },
+  'scram-sha-512': { needs: ['username', 'password'], takes: [] },
+  aws: { needs: ['authorizationIdentity', 'accessKeyId', 'secretAccessKey'], takes: ['sessionToken'] },
+  oauthbearer: { needs: ['oauthBearerProvider'], takes: [] },
+} as const
+const mechanismNames = Object.keys(mechanisms) as (keyof typeof mechanisms)[]
 
+/** Shows no value: all of them may be secrets, even the mechanism's when two were confused. */
 const login = z
   .looseObject(
-    { mechanism: z.enum(mechanisms, { error: `must be ${mechanisms.map((name) => `'${name}'`).join(', ')}` }) },
+    {
+      mechanism: z.enum(mechanismNames, {
+        error: ({ input }) => `must be ${listed(mechanismNames)}${guess(input, mechanismNames)}`,
+      }),
+    },
     { error: 'must be an object with a mechanism' },
   )
   .superRefine((sasl, context) => {
-    if (sasl.mechanism === 'aws' || sasl.mechanism === 'oauthbearer') return
-    for (const field of ['username', 'password'])
-      if (typeof sasl[field] !== 'string')
-        context.addIssue({ code: 'custom', path: [field], message: `must be there for '${sasl.mechanism}'` })
+    const { needs, takes } = mechanisms[sasl.mechanism]
+    const fields = ['mechanism', ...needs, ...takes]
+    for (const field of Object.keys(sasl)) if (!fields.includes(field)) context.addIssue(unknownOption(field, fields))
+    const refuse = (field: string, message: string) => context.addIssue({ code: 'custom', path: [field], message })
+    for (const field of fields) {
+      const value = sasl[field]
+      if (value === undefined || value === null) {
+        if ((needs as readonly string[]).includes(field)) refuse(field, `must be there for '${sasl.mechanism}'`)
+      } else if (field === 'oauthBearerProvider') {
+        if (typeof value !== 'function') refuse(field, 'must be a function that returns a token')
+      } else if (typeof value !== 'string') refuse(field, 'must be text')
+      else if (value === '') refuse(field, 'must not be empty')
+    }
   })
 
-const schema = z.strictObject({
+/** How a cluster is reached, whatever for. */
+export const connectionFields = {
   brokers: z
-    .array(z.string().regex(/^[^:\s]+:\d+$/, "must be 'host:port'"), {
+    .array(z.string({ error: "must be 'host:port'" }).regex(/^[^:\s]+:\d+$/, "must be 'host:port'"), {
       error: "must be a list like ['127.0.0.1:9092']",
     })
     .min(1, 'must name at least one broker'),
+  clientId: z
+    .string({ error: instead('must be text') })
+    .min(1, 'must not be empty')
+    .default('tidemark'),
+  ssl: tls.optional(),
+  sasl: login.optional(),
+  connectionTimeout: serverTime('3s', 10, 100),
+  requestTimeout: serverTime('30s', 100),
+}
+
+const schema = z.strictObject({
+  ...connectionFields,
   topic: z
-    .string({ error: 'must be the name of a topic' })
+    .string({ error: instead('must be the name of a topic') })
     .regex(
       /^[a-zA-Z0-9._-]{1,249}$/,
       'must be a legal topic name: letters, digits, dot, dash and underscore, at most 249',
     ),
   value: valueOption.optional(),
-  clientId: z.string({ error: 'must be text' }).min(1, 'must not be empty').default('tidemark'),
-  rackId: z.string({ error: 'must be text' }).default(''),
-  ssl: tls.optional(),
-  sasl: login.optional(),
+  rackId: z.string({ error: instead('must be text') }).default(''),
   readUncommitted: flag.default(false),
   groupOffsets: flag.default(true),
   fetchMaxWait: serverTime('500ms', 10),
-  connectionTimeout: serverTime('3s', 10),
-  requestTimeout: serverTime('30s', 100),
 })
 
 /** What of a connection's settings must never be shown. */

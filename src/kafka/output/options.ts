@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { Duration, Size } from '../../model/units.js'
 import { checked } from '../../options/checked.js'
-import { serverTime, size } from '../../options/fields.js'
-import { type KafkaOptions, type KafkaSettings, parseKafka } from '../client/options.js'
+import { oneOf, serverTime, size } from '../../options/fields.js'
+import { connectionFields, type KafkaOptions, type KafkaSettings, parseKafka } from '../client/options.js'
 import type { Compression } from './batch.js'
 
 /** A Kafka cluster that handlers write to. */
@@ -29,10 +29,11 @@ export interface OutputSettings {
   readonly transactionTimeoutMs: number
 }
 
-const schema = z.looseObject(
+const schema = z.strictObject(
   {
+    ...connectionFields,
     topic: z.undefined({ error: 'is named by produce(topic, ...) instead; leave it out' }).optional(),
-    compression: z.enum(['none', 'gzip'], { error: "must be 'none' or 'gzip'" }).default('none'),
+    compression: oneOf(['none', 'gzip']).default('none'),
     deliveryTimeout: serverTime('30s', 1_000),
     maxBuffered: size('16MB', 1024),
     transactionTimeout: serverTime('60s', 1_000),
@@ -42,14 +43,14 @@ const schema = z.looseObject(
 
 /** @throws TidemarkError CONFIG_INVALID */
 export function parseKafkaOutput(options: KafkaOutputOptions): OutputSettings {
-  const { compression, deliveryTimeout, maxBuffered, transactionTimeout, ...connection } = checked(
-    'kafkaOutput()',
-    schema,
-    options,
-  )
+  const { compression, deliveryTimeout, maxBuffered, transactionTimeout } = checked('kafkaOutput()', schema, options)
+  const { brokers, clientId, ssl, sasl, connectionTimeout, requestTimeout } = options
   return {
     // A topic has to be named there; what is not about one does not look at it.
-    connection: parseKafka({ ...connection, topic: 'any' }, 'kafkaOutput'),
+    connection: parseKafka(
+      { brokers, clientId, ssl, sasl, connectionTimeout, requestTimeout, topic: 'any' },
+      'kafkaOutput',
+    ),
     compression,
     deliveryTimeoutMs: deliveryTimeout,
     maxBufferedBytes: maxBuffered,

@@ -1,4 +1,5 @@
 import { TidemarkError } from '../../model/errors.js'
+import { unknownOption } from '../../options/checked.js'
 import type { Database } from '../../ports/index.js'
 import { type KafkaOptions, type KafkaSettings, parseKafka } from '../client/options.js'
 
@@ -23,9 +24,8 @@ const names = ['brokers', 'clientId', 'ssl', 'sasl', 'connectionTimeout', 'reque
 export function parseKafkaStore(options: KafkaStoreOptions): KafkaStoreSettings {
   if (typeof options !== 'object' || options === null) throw invalid('.options: must be an object with brokers')
   const { database, ...connection } = options
-  const unknown = Object.keys(options).filter((name) => !names.includes(name))
-  if (unknown.length > 0)
-    throw invalid(`: unknown option ${unknown.map((name) => `'${name}'`).join(', ')}; check its spelling`)
+  const unknown = Object.keys(options).find((name) => !names.includes(name))
+  if (unknown !== undefined) throw invalid(`: ${unknownOption(unknown, names)}`)
   // A topic has to be named there; connections are not about one.
   const settings = parseKafka({ ...connection, topic: 'any' }, 'kafkaStore')
   if (typeof database?.connect !== 'function')

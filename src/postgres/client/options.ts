@@ -1,7 +1,8 @@
 import pg from 'pg'
 import { z } from 'zod'
 import { checked } from '../../options/checked.js'
-import { count, tls, tlsSecrets } from '../../options/fields.js'
+import { count, instead, wholeNumber } from '../../options/fields.js'
+import { tls, tlsSecrets } from '../../options/tls.js'
 
 /** How to reach a Postgres, as users write it. */
 export interface PostgresOptions {
@@ -32,23 +33,22 @@ export const postgresFields = {
     .refine(readable, 'can not be read as a Postgres URL: encode special characters of the password, like %40 for @'),
   // The schema's name stands inside of function bodies and literals, too.
   schema: z
-    .string()
+    .string({ error: instead('must be the name of a schema') })
     .min(1, 'must not be empty')
     .max(63, 'must not be longer than 63 characters')
     .regex(/^[^'$\\]*$/, "must not contain ' or $ or \\")
     .default('tidemark'),
-  poolSize: count(10),
+  poolSize: count(10, 10_000),
   ssl: tls.optional(),
 }
 
 /** Fields of a stream that several functions take. */
 export const streamFields = {
-  stream: z.string().min(1, 'must not be empty').max(249, 'must not be longer than 249 characters'),
-  partitions: z
-    .number({ error: 'must be a whole number' })
-    .int('must be a whole number')
-    .min(1, 'must be at least 1')
-    .max(10_000, 'must not be more than 10,000'),
+  stream: z
+    .string({ error: instead('must be the name of a stream') })
+    .min(1, 'must not be empty')
+    .max(249, 'must not be longer than 249 characters'),
+  partitions: wholeNumber(10_000),
   schema: postgresFields.schema,
 }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { TidemarkError } from '../../model/errors.js'
 import { checked } from '../../options/checked.js'
+import { flag } from '../../options/fields.js'
 import { streamFields } from '../client/options.js'
 import { type Connection, tablesIn, withoutTables } from '../tables/event-tables.js'
 import { onMigratedTarget, type Target } from './target.js'
@@ -18,7 +19,7 @@ export interface CreateStreamOptions {
   readonly notify?: boolean
 }
 
-const options = z.strictObject({ ...streamFields, notify: z.boolean('must be true or false').optional() })
+const options = z.strictObject({ ...streamFields, notify: flag.optional() })
 
 /**
  * Creates an event stream, or grows it: a stream never loses partitions. Calling it again with the same numbers changes

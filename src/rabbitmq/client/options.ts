@@ -3,7 +3,9 @@ import { z } from 'zod'
 import { TidemarkError } from '../../model/errors.js'
 import type { Duration } from '../../model/units.js'
 import { checked } from '../../options/checked.js'
-import { flag, serverTime, tls, tlsSecrets } from '../../options/fields.js'
+import { flag, listed, serverTime } from '../../options/fields.js'
+import { guess } from '../../options/spelling.js'
+import { tls, tlsSecrets } from '../../options/tls.js'
 import { type ValueOption, valueOption } from '../../reading/value.js'
 
 /** What a message's key is taken from: a standard property, or an application property by its name. */
@@ -69,7 +71,11 @@ const standardKeys = ['message-id', 'correlation-id', 'group-id', 'subject'] as 
 const schema = z.strictObject({
   url: text('text').optional(),
   host: text('a host name').optional(),
-  port: z.int({ error: 'must be a port number' }).min(1).max(65_535).optional(),
+  port: z
+    .int({ error: 'must be a port number', abort: true })
+    .min(1, 'must be a port number: from 1')
+    .max(65_535, 'must be a port number: at most 65535')
+    .optional(),
   username: text('text').optional(),
   password: z.string({ error: 'must be text' }).optional(),
   vhost: text('text').optional(),
@@ -79,12 +85,12 @@ const schema = z.strictObject({
   value: valueOption.optional(),
   key: z
     .union([z.enum(standardKeys), z.strictObject({ header: text('text') })], {
-      error: `must be ${standardKeys.map((name) => `'${name}'`).join(', ')} or { header: 'name' }`,
+      error: ({ input }) => `must be ${listed(standardKeys)}, or { header: 'name' }${guess(input, standardKeys)}`,
     })
     .default('message-id'),
   groupOffsets: flag.default(true),
   connectionName: text('text').default('tidemark'),
-  connectionTimeout: serverTime('5s', 10),
+  connectionTimeout: serverTime('5s', 10, 100),
   requestTimeout: serverTime('10s', 100),
   heartbeat: serverTime('10s', 1_000),
 })

@@ -1,4 +1,5 @@
 import { TidemarkError } from '../../model/errors.js'
+import { unknownOption } from '../../options/checked.js'
 import type { Database } from '../../ports/index.js'
 import { parseRabbitmq, type RabbitmqOptions, type RabbitmqSettings } from '../client/options.js'
 
@@ -27,15 +28,27 @@ export interface RabbitmqStoreSettings {
   readonly database: Database
 }
 
-const ofSourcesOnly = ['stream', 'superStream', 'value', 'key', 'groupOffsets']
+const names = [
+  'url',
+  'host',
+  'port',
+  'username',
+  'password',
+  'vhost',
+  'ssl',
+  'connectionName',
+  'connectionTimeout',
+  'requestTimeout',
+  'heartbeat',
+  'database',
+]
 
 /** @throws TidemarkError CONFIG_INVALID */
 export function parseRabbitmqStore(options: RabbitmqStoreOptions): RabbitmqStoreSettings {
   if (typeof options !== 'object' || options === null) throw invalid('.options: must be an object with url or host')
   const { database, ...connection } = options
-  const foreign = Object.keys(connection).filter((name) => ofSourcesOnly.includes(name))
-  if (foreign.length > 0)
-    throw invalid(`: unknown option ${foreign.map((name) => `'${name}'`).join(', ')}; check its spelling`)
+  const unknown = Object.keys(options).find((name) => !names.includes(name))
+  if (unknown !== undefined) throw invalid(`: ${unknownOption(unknown, names)}`)
   // A stream has to be named there; connections are not about one.
   const settings = parseRabbitmq({ ...connection, stream: 'any' }, 'rabbitmqStore')
   if (typeof database?.connect !== 'function')

@@ -1,0 +1,45 @@
+import type { OffsetStore } from '../ports/index.js'
+
+/** Options of a consumer that have to fit each other. Undefined where one was left out and its default adapts. */
+interface Given {
+  readonly batch: { readonly maxMessages: number; readonly maxDuration: number; readonly idleGap: number }
+  readonly chunk: {
+    readonly maxMessages?: number | undefined
+    readonly fetchBytes?: number | undefined
+    readonly targetDuration: number | null
+  }
+  readonly chunkTimeout: number | null
+  readonly retry: { readonly initialInterval: number; readonly maximumInterval?: number | undefined }
+}
+
+/**
+ * Where options that are right by themselves do not fit each other: the field, and why.
+ *
+ * @param memory of the worker, bytes
+ */
+export function disagreements({ batch, chunk, chunkTimeout, retry }: Given, memory: number): readonly string[] {
+  const found: (string | false)[] = [
+    retry.maximumInterval !== undefined &&
+      retry.maximumInterval < retry.initialInterval &&
+      `retry.maximumInterval: ${retry.maximumInterval} ms is shorter than retry.initialInterval, ${retry.initialInterval} ms: raise it, or lower the other`,
+    chunk.maxMessages !== undefined &&
+      chunk.maxMessages > batch.maxMessages &&
+      `chunk.maxMessages: ${chunk.maxMessages} is more than batch.maxMessages, ${batch.maxMessages}: a chunk is a part of a batch; lower it, or raise the other`,
+    chunk.fetchBytes !== undefined &&
+      chunk.fetchBytes > memory &&
+      `chunk.fetchBytes: ${chunk.fetchBytes} bytes is more than the config's memory, ${memory} bytes: lower it, or raise memory`,
+    chunkTimeout !== null &&
+      chunk.targetDuration !== null &&
+      chunkTimeout <= chunk.targetDuration &&
+      `chunkTimeout: ${chunkTimeout} ms is not longer than chunk.targetDuration, ${chunk.targetDuration} ms, which chunks grow to take: each would be ended; raise it, or lower the other`,
+  ]
+  return found.filter((one) => one !== false)
+}
+
+/** Says which two of a list of stores are the same; null where each is another one. */
+export function sameTwice(stores: readonly OffsetStore[]): string | null {
+  const names = stores.map(({ kind, describe }) => JSON.stringify([kind, describe]))
+  const second = names.findIndex((name, index) => names.indexOf(name) < index)
+  if (second < 0) return null
+  return `store[${names.indexOf(names[second]!)}] and store[${second}] are the same ${stores[second]!.kind} store; leave one of them out`
+}

@@ -1,0 +1,34 @@
+import { shown } from './shown.js'
+
+/* What kind of function something is, as far as that can be seen without calling it. */
+
+/**
+ * What is wrong with something that has to be a function whose answer is used at once; null where nothing is.
+ *
+ * @param allowed what stands in front: `must be a function`
+ */
+export function problemOfSynchronous(value: unknown, allowed: string): string | null {
+  if (typeof value !== 'function') return value === undefined ? allowed : `${allowed}, not ${shown(value)}`
+  if (isGenerator(value)) return `${allowed}; this is a generator, whose body would never run`
+  if (isAsync(value)) return `${allowed}; this is async, and its promise is not awaited: make it synchronous`
+  return null
+}
+
+/** An async generator is one, too. */
+export function isGenerator(value: unknown): boolean {
+  return /GeneratorFunction\]$/.test(Object.prototype.toString.call(value))
+}
+
+function isAsync(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === '[object AsyncFunction]'
+}
+
+/** A promise, or another thing that can be awaited. Never throws. */
+export function isThenable(value: unknown): boolean {
+  try {
+    const holds = (typeof value === 'object' && value !== null) || typeof value === 'function'
+    return holds && typeof Reflect.get(value as object, 'then') === 'function'
+  } catch {
+    return false
+  }
+}
