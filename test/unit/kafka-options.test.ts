@@ -97,7 +97,10 @@ describe('the options of kafkaStore()', () => {
   it.each([
     [{ brokers: ['b:9092'] }, 'kafkaStore().database: must be a database like postgresDatabase('],
     [{ brokers: [], database }, 'kafkaStore().brokers: must name at least one broker'],
-    [{ brokers: ['b:9092'], database, topic: 'orders' }, "kafkaStore(): unknown option 'topic'; there are brokers, clientId"],
+    [
+      { brokers: ['b:9092'], database, topic: 'orders' },
+      "kafkaStore(): unknown option 'topic'; there are brokers, clientId",
+    ],
     [undefined, 'kafkaStore().options: must be an object with brokers'],
   ])('refuse %o and say where and why', (options, words) => {
     expect(() => kafkaStore(options as never)).toThrow(words)
