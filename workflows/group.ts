@@ -40,9 +40,9 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     const { members } = group
     const configReturn = new ConfigReturn(group)
     let polling: Polling | undefined
-    const anew = () => reslicing.begun || group.outgrown
+    const startsOver = () => reslicing.begun || group.outgrown
     const over = () =>
-      workflowInfo().continueAsNewSuggested || members.finished || group.successor !== undefined || anew()
+      workflowInfo().continueAsNewSuggested || members.finished || group.successor !== undefined || startsOver()
     while (!over()) {
       const details = members.details()
       setCurrentDetails(details)
@@ -58,10 +58,10 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     quiet = true
     await condition(allHandlersFinished)
     if (group.outgrown) await group.fleet.end(members.partitions)
-    if (anew() || !members.finished) {
+    if (startsOver() || !members.finished) {
       const next = group.successor ?? group.revision
       const continued = makeContinueAsNewFunc<typeof consumerGroup>({ taskQueue: next.queues.workflows })
-      return await continued({ ...(anew() ? members.anew() : members.next()), revision: next })
+      return await continued({ ...(startsOver() ? members.anew() : members.next()), revision: next })
     }
     const { stream } = group.name
     setCurrentDetails(

@@ -1,5 +1,5 @@
 import type { HandlerContext } from '../../src/handlers/handler.js'
-import { isTidemarkError, type TidemarkError } from '../../src/model/errors.js'
+import { isTidemarkError } from '../../src/model/errors.js'
 import type { Chunk, OutputClient } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { endAfter } from './chunk-deadline.js'
@@ -14,8 +14,8 @@ import { stopOf, untilStopped } from './until-stopped.js'
  * progress moves after that. A function that throws has sent nothing, unless it flushed.
  *
  * @param send where outputs go, if they belong to a transaction
- * @throws UserFailure HANDLER_FAILED for whatever the function throws; HANDLER_MISTAKEN for whatever it returns; OUTPUT_FAILED; and TidemarkError CHUNK_TIMEOUT, or, from
- *   `context.commit`, FENCED or POSITION_CHANGED
+ * @throws UserFailure HANDLER_FAILED for whatever the function throws; OUTPUT_FAILED; and TidemarkError HANDLER_MISTAKEN if it returns
+ *   something, CHUNK_TIMEOUT, or, from `context.commit`, FENCED or POSITION_CHANGED
  */
 export type RunHandler = (
   chunk: Chunk,
@@ -31,10 +31,6 @@ export function handlerRunner(
   /** From `context.commit`: the partition has another owner, or begins elsewhere. No failure of the handler. */
   const changesOfOwner = new WeakSet<object>()
   const mistakes = new WeakSet<object>()
-  const own = (mistake: TidemarkError) => {
-    mistakes.add(mistake)
-    return mistake
-  }
   const stop = stopOf({ stopped }, delivery)
   const contextWith = contextBuilder({ log, changesOfOwner }, delivery)
 
@@ -47,7 +43,11 @@ export function handlerRunner(
       const called = call(contextWith(outgoing, ending.signal))
       delivery.ran?.(performance.now() - began)
       const returned: unknown = await called
-      if (returned !== undefined) throw own(returnedSomething(returned, key, chunk))
+      if (returned !== undefined) {
+        const mistake = returnedSomething(returned, key, chunk)
+        mistakes.add(mistake)
+        throw mistake
+      }
       await outgoing.finish()
     }
     try {

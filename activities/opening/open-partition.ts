@@ -94,7 +94,7 @@ async function placeOf(
   return (await relocate(runtime, key, where, identity, stored)) ? null : where
 }
 
-/** Corrects the store's position where it is wrong. False: somebody else has changed it in the meantime. */
+/** Corrects the store's position if it is wrong. Returns false if someone else changed it first. */
 async function corrected(
   { store, log }: ConsumerRuntime,
   key: PartitionKey,

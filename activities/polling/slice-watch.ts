@@ -80,7 +80,7 @@ export class SliceWatch {
     if (this.#state === 'working') await this.#tellTrouble(look!)
   }
 
-  /** Wakes the slice if it rests, and somebody finds that it should not. */
+  /** Wakes the slice if it is at rest and `shouldWake` says so. */
   async wakeIf(shouldWake: (partitions: SliceRest['partitions']) => Promise<boolean>): Promise<void> {
     const rest = this.#rest
     if (rest && this.quiet && (await shouldWake(rest.partitions)) && rest === this.#rest) await this.#wake(rest)
@@ -90,7 +90,10 @@ export class SliceWatch {
     this.#end?.abort()
   }
 
-  /** A slice of another build of Tidemark, whose workers are gone before they have handed it over; or one that Temporal was restored to an older state of. */
+  /**
+   * Ends a slice that no worker can continue: one of another build of Tidemark whose workers left without handing it over, or one that Temporal
+   * has restored to an older state.
+   */
   async #endStranded({ taskQueue, failing }: WorkflowLook): Promise<boolean> {
     const { cluster, queues, log } = this.runtime
     if (taskQueue === queues.workflows && !failing) return false

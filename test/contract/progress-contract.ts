@@ -190,7 +190,7 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
     describe('the witness of a position', () => {
       const claimed = async (token: FencingToken, replay = 0) => progress.claim(key, token, { from: 0n, replay })
 
-      it('is given to whoever goes on there', async () => {
+      it('comes with the claim of the next owner', async () => {
         await claimFrom(progress, key, old, start)
         await progress.advance(key, old, 0n, 4n, 'e7')
         expect(await progress.read(key)).toMatchObject({ position: 4n, witness: 'e7' })

@@ -45,7 +45,7 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
     const traffic = await Traffic.prepare(places)
     endings.push(() => traffic.close())
     const server = new pg.Client({ connectionString: places.databaseUrl, application_name: 'soak' })
-    // Told by whoever asks next.
+    // The next query reports it.
     server.on('error', () => {})
     await server.connect()
     endings.push(() => server.end())

@@ -36,7 +36,7 @@ export class PostgresPair {
     }
   }
 
-  /** For clients: by the address, whoever it leads to. */
+  /** For clients: the address that always leads to the current server. */
   get connectionString(): string {
     const url = new URL(this.primary.connectionString)
     url.host = this.front.address

@@ -1,7 +1,7 @@
 import { TidemarkError } from '../../model/errors.js'
 import { unknownOption } from '../../options/checked.js'
 import type { Database } from '../../ports/index.js'
-import { type KafkaOptions, type KafkaSettings, parseKafka } from '../client/options.js'
+import { connectionFields, type KafkaOptions, type KafkaSettings, parseKafka } from '../client/options.js'
 
 /** A Kafka cluster that keeps consumer offsets, as users write it. */
 export interface KafkaStoreOptions
@@ -18,7 +18,7 @@ export interface KafkaStoreSettings {
   readonly database: Database
 }
 
-const names = ['brokers', 'clientId', 'ssl', 'sasl', 'connectionTimeout', 'requestTimeout', 'database']
+const names = [...Object.keys(connectionFields), 'database']
 
 /** @throws TidemarkError CONFIG_INVALID */
 export function parseKafkaStore(options: KafkaStoreOptions): KafkaStoreSettings {

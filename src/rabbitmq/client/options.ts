@@ -68,7 +68,8 @@ const text = (what: string) => z.string({ error: `must be ${what}` }).min(1, 'mu
 const streamName = text('the name of a stream').max(255, 'must have at most 255 characters').optional()
 const standardKeys = ['message-id', 'correlation-id', 'group-id', 'subject'] as const
 
-const schema = z.strictObject({
+/** How a broker is reached, whatever for. */
+export const connectionFields = {
   url: text('text').optional(),
   host: text('a host name').optional(),
   port: z
@@ -80,6 +81,14 @@ const schema = z.strictObject({
   password: z.string({ error: 'must be text' }).optional(),
   vhost: text('text').optional(),
   ssl: tls.optional(),
+  connectionName: text('text').default('tidemark'),
+  connectionTimeout: serverTime('5s', 10, 100),
+  requestTimeout: serverTime('10s', 100),
+  heartbeat: serverTime('10s', 1_000),
+}
+
+const schema = z.strictObject({
+  ...connectionFields,
   stream: streamName,
   superStream: streamName,
   value: valueOption.optional(),
@@ -89,10 +98,6 @@ const schema = z.strictObject({
     })
     .default('message-id'),
   groupOffsets: flag.default(true),
-  connectionName: text('text').default('tidemark'),
-  connectionTimeout: serverTime('5s', 10, 100),
-  requestTimeout: serverTime('10s', 100),
-  heartbeat: serverTime('10s', 1_000),
 })
 
 /**

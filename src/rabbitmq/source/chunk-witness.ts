@@ -11,7 +11,7 @@ export function witnessOf({ epoch, timestamp, first }: Written): string {
   return `e${epoch}t${timestamp}o${first}`
 }
 
-/** Such a text, of those that somebody has kept; null where it is none. */
+/** Checks a witness that was stored; null if the text is not one of these. */
 export function witnessIn(text: string | null | undefined): string | null {
   return /^e\d+t-?\d+o\d+$/.test(text ?? '') ? text! : null
 }

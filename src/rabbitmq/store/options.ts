@@ -1,7 +1,7 @@
 import { TidemarkError } from '../../model/errors.js'
 import { unknownOption } from '../../options/checked.js'
 import type { Database } from '../../ports/index.js'
-import { parseRabbitmq, type RabbitmqOptions, type RabbitmqSettings } from '../client/options.js'
+import { connectionFields, parseRabbitmq, type RabbitmqOptions, type RabbitmqSettings } from '../client/options.js'
 
 /** A RabbitMQ that keeps consumer offsets, as users write it. */
 export interface RabbitmqStoreOptions
@@ -28,20 +28,7 @@ export interface RabbitmqStoreSettings {
   readonly database: Database
 }
 
-const names = [
-  'url',
-  'host',
-  'port',
-  'username',
-  'password',
-  'vhost',
-  'ssl',
-  'connectionName',
-  'connectionTimeout',
-  'requestTimeout',
-  'heartbeat',
-  'database',
-]
+const names = [...Object.keys(connectionFields), 'database']
 
 /** @throws TidemarkError CONFIG_INVALID */
 export function parseRabbitmqStore(options: RabbitmqStoreOptions): RabbitmqStoreSettings {
