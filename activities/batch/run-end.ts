@@ -110,7 +110,7 @@ class AtMessage implements RunEnd {
         thrown: error,
         place: { ...this.key, offset: String(message.offset) },
       })
-      throw this.runtime.errors.failed(failure, { ...this.key, attempt: this.attempt })
+      throw this.runtime.errors.failed(failure)
     }
   }
 }
