@@ -1,5 +1,5 @@
 import type { Enrolled, EnrollInput, NoteInput, Pauses } from '../src/model/batch.js'
-import { defaultSlices } from '../src/model/partition.js'
+import { defaultSlices, ranges } from '../src/model/partition.js'
 import type { GroupRecord, Pause } from '../src/ports/index.js'
 import { stopText } from '../src/ports/stop-text.js'
 import { reporting } from './failure.js'
@@ -32,7 +32,7 @@ export function createEnroll({ source, records, settings, errors }: ConsumerRunt
 }
 
 /** Writes a decision to the group's record. Repeating it changes nothing. */
-export function createNote({ source, records, settings, errors }: ConsumerRuntime) {
+export function createNote({ source, records, settings, errors, log }: ConsumerRuntime) {
   return ({ name, what, by, reason, partitions }: NoteInput): Promise<Pauses> =>
     reporting(errors, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
@@ -40,9 +40,19 @@ export function createNote({ source, records, settings, errors }: ConsumerRuntim
         const there = (await records.read(name))?.partitions ?? (await source.partitions())
         await records.ensure(name, { slices: settings.slices ?? defaultSlices(there.length), partitions: there })
         const request = { by, why: reason, ...(partitions ? { partitions } : {}) }
-        if (what === 'added') return pausesOf(await records.addPartitions(name, partitions ?? there))
-        if (what === 'stopped') return pausesOf(await records.stop(name, { by, why: reason, how: 'cancelled' }))
-        return pausesOf(await (what === 'paused' ? records.pause(name, request) : records.unpause(name, request)))
+        const written = () => {
+          if (what === 'added') return records.addPartitions(name, partitions ?? there)
+          if (what === 'stopped') return records.stop(name, { by, why: reason, how: 'cancelled' })
+          return what === 'paused' ? records.pause(name, request) : records.unpause(name, request)
+        }
+        const record = await written()
+        const of = partitions ? `partitions ${ranges(inOrder(partitions))}` : 'all partitions'
+        const who = what === 'added' ? '' : ` by ${by}${reason && `: ${reason}`}`
+        log.info(
+          { ...name, ...(partitions && { partitions: ranges(inOrder(partitions)) }), by, reason },
+          `${what}: ${of}${who}`,
+        )
+        return pausesOf(record)
       }),
     )
 }
@@ -54,4 +64,8 @@ export function pausesOf({ paused }: Pick<GroupRecord, 'paused'>): Pauses {
     group: paused.group && noteOf(paused.group),
     partitions: [...paused.partitions].map(([partition, pause]) => ({ partition, ...noteOf(pause) })),
   }
+}
+
+function inOrder(partitions: readonly number[]): number[] {
+  return [...partitions].sort((a, b) => a - b)
 }
