@@ -1,5 +1,5 @@
 import type { PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
-import { describePartition, type GroupName, type PartitionKey, ranges } from '../../src/model/partition.js'
+import { describePartition, type GroupName, type PartitionKey } from '../../src/model/partition.js'
 import type {
   PartitionBlocked,
   PartitionCaughtUp,
@@ -9,10 +9,10 @@ import type {
 import type { ConsumerSettings } from '../../src/model/settings.js'
 import type { Log } from '../../src/ports/index.js'
 import type { ErrorReports } from '../errors/reports.js'
-import { counted, duration } from './durations.js'
 import { betweenBatches, Holdings } from './holdings.js'
 import { Retries } from './retries.js'
 import { TallySheet } from './tally.js'
+import { counted, duration, listed, some } from './wording.js'
 
 /** What happens to several partitions within this time is one line, ms. */
 const gathering = 1_000
@@ -67,7 +67,7 @@ export class Story implements PartitionObserver {
     this.#tell()
     clearTimeout(this.#timer)
     const held = this.#holdings.active
-    if (held.length > 0) this.log.info({ ...this.#name, partitions: ranges(held) }, `handed over ${some(held)}`)
+    if (held.length > 0) this.log.info({ ...this.#name, partitions: listed(held) }, `handed over ${some(held)}`)
   }
 
   /** A batch has begun to work partitions. */
@@ -188,7 +188,7 @@ export class Story implements PartitionObserver {
     for (const [kind, partitions] of this.#alike) {
       const more = partitions.slice(mostAlike)
       if (more.length === 0) continue
-      const fields = { ...this.#name, partitions: ranges(sorted(more)), error: kind.trim() }
+      const fields = { ...this.#name, partitions: listed(more), error: kind.trim() }
       this.log.warn(fields, `retrying as well, after errors of the same kind: ${some(more)}`)
     }
     this.#alike.clear()
@@ -213,7 +213,7 @@ export class Story implements PartitionObserver {
     else {
       const partitions = recovered.map(({ partition }) => partition)
       this.log.info(
-        { ...this.#name, partitions: ranges(sorted(partitions)), tries, ms },
+        { ...this.#name, partitions: listed(partitions), tries, ms },
         `recovered ${after} at the most: ${some(partitions)}`,
       )
     }
@@ -234,7 +234,7 @@ export class Story implements PartitionObserver {
   }
 
   #say(partitions: readonly number[], text: string): void {
-    if (partitions.length > 0) this.log.info({ ...this.#name, partitions: ranges(sorted(partitions)) }, text)
+    if (partitions.length > 0) this.log.info({ ...this.#name, partitions: listed(partitions) }, text)
   }
 
   #sumUp(): void {
@@ -256,12 +256,4 @@ export class Story implements PartitionObserver {
   #describe(partition: number): string {
     return describePartition({ ...this.#name, partition })
   }
-}
-
-function some(partitions: readonly number[]): string {
-  return `${partitions.length === 1 ? 'partition' : 'partitions'} ${ranges(sorted(partitions))}`
-}
-
-function sorted(partitions: readonly number[]): number[] {
-  return [...partitions].sort((a, b) => a - b)
 }
