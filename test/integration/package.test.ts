@@ -33,16 +33,21 @@ const entries = {
 const moduleOptions = ['--module', 'nodenext', '--moduleResolution', 'nodenext', '--target', 'es2022']
 
 let folder: string
+/** Elsewhere, so that projects in it find no package but those that they link. */
+let projects: string
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tidemark-package-'))
+  projects = await mkdtemp(join(tmpdir(), 'tidemark-projects-'))
   await run('npm', ['pack', '--pack-destination', folder], { cwd: root, env: plainEnv() })
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'))
   await put('package.json', JSON.stringify({ name: 'user', private: true, type: 'module' }))
   await inProject('npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', `./${tarball}`)
 })
 
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  for (const made of [folder, projects]) await rm(made, { recursive: true, force: true })
+})
 
 describe('the package', () => {
   it.each(Object.entries(entries))('%s can be imported', async (entry, name) => {
@@ -200,7 +205,7 @@ export default defineConfig({
 
 /** A folder with these files, in which `link` is that part of the one project that npm installed into. */
 async function projectOf({ files }: LittleProject, link = 'node_modules'): Promise<string> {
-  const cwd = await mkdtemp(join(folder, 'project-'))
+  const cwd = await mkdtemp(join(projects, 'project-'))
   for (const [name, text] of Object.entries(files)) {
     await mkdir(dirname(join(cwd, name)), { recursive: true })
     await writeFile(join(cwd, name), text)
