@@ -87,19 +87,18 @@ describe('the package', () => {
   })
 
   it.each([
-    ['ES modules', 'module', moduleOptions],
-    ['CommonJS', 'commonjs', moduleOptions],
-    ['a bundler', 'module', ['--module', 'esnext', '--moduleResolution', 'bundler', '--target', 'es2022']],
-  ])('has types without an error of its own for %s, libraries checked', async (_, type, options) => {
-    const sub = await projectOf({ files: { 'package.json': JSON.stringify({ type }), 'config.ts': typedOnce } })
-    const compiled = run(process.execPath, [tsc, '--noEmit', '--strict', ...options, 'config.ts'], { cwd: sub })
-    const output = await compiled.then(
+    ['Node', ['config.mts', 'config.cts'], moduleOptions],
+    ['a bundler', ['config.ts'], ['--module', 'esnext', '--moduleResolution', 'bundler', '--target', 'es2022']],
+  ])('has types without an error of its own for %s, libraries checked', async (_, names, options) => {
+    const cwd = await projectOf({ files: Object.fromEntries(names.map((name) => [name, typedOnce])) })
+    const output = await run(process.execPath, [tsc, '--noEmit', '--strict', ...options, ...names], { cwd }).then(
       () => '',
       (error: { stdout: string }) => error.stdout,
     )
     // Temporal's own types have errors with some options.
     const errors = output.split('\n').filter((line) => /error TS/.test(line) && !line.includes('@temporalio/'))
-    expect(errors).toEqual([expect.stringMatching(/^config\.ts\(10,\d+\): error TS2322/)])
+    const own = /^config\.[cm]?ts\(10,\d+\): error TS2322/
+    expect(errors).toEqual(names.map(() => expect.stringMatching(own)))
   })
 
   it('brings the command line', async () => {
