@@ -33,16 +33,21 @@ const entries = {
 const moduleOptions = ['--module', 'nodenext', '--moduleResolution', 'nodenext', '--target', 'es2022']
 
 let folder: string
+/** Elsewhere, so that projects in it find no package but those that they link. */
+let projects: string
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tidemark-package-'))
+  projects = await mkdtemp(join(tmpdir(), 'tidemark-projects-'))
   await run('npm', ['pack', '--pack-destination', folder], { cwd: root, env: plainEnv() })
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'))
   await put('package.json', JSON.stringify({ name: 'user', private: true, type: 'module' }))
   await inProject('npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', `./${tarball}`)
 })
 
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  for (const made of [folder, projects]) await rm(made, { recursive: true, force: true })
+})
 
 describe('the package', () => {
   it.each(Object.entries(entries))('%s can be imported', async (entry, name) => {
@@ -82,19 +87,18 @@ describe('the package', () => {
   })
 
   it.each([
-    ['ES modules', 'module', moduleOptions],
-    ['CommonJS', 'commonjs', moduleOptions],
-    ['a bundler', 'module', ['--module', 'esnext', '--moduleResolution', 'bundler', '--target', 'es2022']],
-  ])('has types without an error of its own for %s, libraries checked', async (_, type, options) => {
-    const sub = await projectOf({ files: { 'package.json': JSON.stringify({ type }), 'config.ts': typedOnce } })
-    const compiled = run(process.execPath, [tsc, '--noEmit', '--strict', ...options, 'config.ts'], { cwd: sub })
-    const output = await compiled.then(
+    ['Node', ['config.mts', 'config.cts'], moduleOptions],
+    ['a bundler', ['config.ts'], ['--module', 'esnext', '--moduleResolution', 'bundler', '--target', 'es2022']],
+  ])('has types without an error of its own for %s, libraries checked', async (_, names, options) => {
+    const cwd = await projectOf({ files: Object.fromEntries(names.map((name) => [name, typedOnce])) })
+    const output = await run(process.execPath, [tsc, '--noEmit', '--strict', ...options, ...names], { cwd }).then(
       () => '',
       (error: { stdout: string }) => error.stdout,
     )
     // Temporal's own types have errors with some options.
     const errors = output.split('\n').filter((line) => /error TS/.test(line) && !line.includes('@temporalio/'))
-    expect(errors).toEqual([expect.stringMatching(/^config\.ts\(10,\d+\): error TS2322/)])
+    const own = /^config\.[cm]?ts\(10,\d+\): error TS2322/
+    expect(errors).toEqual(names.map(() => expect.stringMatching(own)))
   })
 
   it('brings the command line', async () => {
@@ -200,7 +204,7 @@ export default defineConfig({
 
 /** A folder with these files, in which `link` is that part of the one project that npm installed into. */
 async function projectOf({ files }: LittleProject, link = 'node_modules'): Promise<string> {
-  const cwd = await mkdtemp(join(folder, 'project-'))
+  const cwd = await mkdtemp(join(projects, 'project-'))
   for (const [name, text] of Object.entries(files)) {
     await mkdir(dirname(join(cwd, name)), { recursive: true })
     await writeFile(join(cwd, name), text)
