@@ -40,7 +40,7 @@ async function commitOne(
     const { code, effect } = error
     const message = runtime.errors.own(error.message)
     if (effect === 'lost') await tellFenced(runtime, key, epoch, message)
-    else runtime.observer.blocked({ ...key, offset: BigInt(position), code, message })
+    else runtime.story.blocked({ ...key, offset: BigInt(position), code, message }, error)
     return { partition, outcome: effect === 'lost' ? 'fenced' : 'blocked', reason: message }
   }
 }

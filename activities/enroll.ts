@@ -5,6 +5,7 @@ import { stopText } from '../src/ports/stop-text.js'
 import { reporting } from './failure.js'
 import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
+import { listed, some } from './story/wording.js'
 
 /**
  * Reads the group's record, which is created when the group starts for the first time, and finds the partitions that the stream has gained.
@@ -32,7 +33,7 @@ export function createEnroll({ source, records, settings, errors }: ConsumerRunt
 }
 
 /** Writes a decision to the group's record. Repeating it changes nothing. */
-export function createNote({ source, records, settings, errors }: ConsumerRuntime) {
+export function createNote({ source, records, settings, errors, log }: ConsumerRuntime) {
   return ({ name, what, by, reason, partitions }: NoteInput): Promise<Pauses> =>
     reporting(errors, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
@@ -40,9 +41,16 @@ export function createNote({ source, records, settings, errors }: ConsumerRuntim
         const there = (await records.read(name))?.partitions ?? (await source.partitions())
         await records.ensure(name, { slices: settings.slices ?? defaultSlices(there.length), partitions: there })
         const request = { by, why: reason, ...(partitions ? { partitions } : {}) }
-        if (what === 'added') return pausesOf(await records.addPartitions(name, partitions ?? there))
-        if (what === 'stopped') return pausesOf(await records.stop(name, { by, why: reason, how: 'cancelled' }))
-        return pausesOf(await (what === 'paused' ? records.pause(name, request) : records.unpause(name, request)))
+        const written = () => {
+          if (what === 'added') return records.addPartitions(name, partitions ?? there)
+          if (what === 'stopped') return records.stop(name, { by, why: reason, how: 'cancelled' })
+          return what === 'paused' ? records.pause(name, request) : records.unpause(name, request)
+        }
+        const record = await written()
+        const of = partitions ? some(partitions) : 'all partitions'
+        const who = what === 'added' ? '' : ` by ${by}${reason && `: ${reason}`}`
+        log.info({ ...name, ...(partitions && { partitions: listed(partitions) }), by, reason }, `${what}: ${of}${who}`)
+        return pausesOf(record)
       }),
     )
 }

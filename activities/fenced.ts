@@ -1,14 +1,14 @@
 import type { PartitionKey } from '../src/model/partition.js'
 import type { ConsumerRuntime } from './runtime.js'
 
-/** Tells the worker that an owner with a newer epoch has a partition, and who that is if its claim can be read. Never rejects. */
+/** Tells that an owner with a newer epoch has a partition, and who that is if its claim can be read. Never rejects. */
 export async function tellFenced(
-  { progress, observer }: Pick<ConsumerRuntime, 'progress' | 'observer'>,
+  { progress, story }: Pick<ConsumerRuntime, 'progress' | 'story'>,
   key: PartitionKey,
   epoch: number,
   message: string,
 ): Promise<void> {
   const claimed = await progress.read(key).catch(() => null)
   const owner = claimed && claimed.token.epoch > epoch ? claimed.token : null
-  observer.fenced({ ...key, owner, message })
+  story.fenced({ ...key, owner, message })
 }

@@ -14,6 +14,7 @@ export { Slots } from './batch/slots.js'
 export { ErrorReports } from './errors/reports.js'
 export { Deduplicator } from './handling/dedupe.js'
 export type { Cluster, ConsumerRuntime, WorkflowLook } from './runtime.js'
+export { Story } from './story/story.js'
 
 /** Short activities, and the one that only waits. */
 export function controlActivities(runtime: ConsumerRuntime): ControlActivities {

@@ -11,7 +11,7 @@ import type { ConsumerRuntime } from './runtime.js'
  * has paused is not opened, whatever the slice knows.
  */
 export function createOpen(runtime: ConsumerRuntime) {
-  const { settings, log, observer } = runtime
+  const { settings, story } = runtime
   return ({ name, partitions }: OpenInput): Promise<readonly OpenOutcome[]> =>
     reporting(runtime.errors, () =>
       heartbeatingIfLong(settings.heartbeatTimeoutMs, async () => {
@@ -37,12 +37,15 @@ export function createOpen(runtime: ConsumerRuntime) {
         return settled.map((one, index): OpenOutcome => {
           const { partition } = partitions[index]!
           if (one.status === 'fulfilled') return one.value
-          const reason = runtime.errors.reason(one.reason, { ...name, partition })
-          log.warn({ ...name, partition }, `could not be opened: ${reason}`)
-          if (!lasting(one.reason)) return { partition, outcome: 'failed', reason }
+          const key = { ...name, partition }
+          const { text: reason } = runtime.errors.told(one.reason, partition)
+          if (!lasting(one.reason)) {
+            story.failed(key, one.reason, { offset: null, attempt: 1 })
+            return { partition, outcome: 'failed', reason }
+          }
           const { code, place } = one.reason
           const offset = place.offset === undefined ? null : BigInt(place.offset)
-          observer.blocked({ ...name, partition, offset, code, message: reason })
+          story.blocked({ ...key, offset, code, message: reason }, one.reason)
           return { partition, outcome: 'blocked', reason }
         })
       }),

@@ -3,7 +3,6 @@ import type { Until } from '../src/handlers/until.js'
 import type { BatchTrouble } from '../src/model/batch.js'
 import type { SliceMemo } from '../src/model/commands.js'
 import type { PartitionKey } from '../src/model/partition.js'
-import type { PartitionObserver } from '../src/model/partition-events.js'
 import type { Queues } from '../src/model/revision.js'
 import type { ConsumerSettings } from '../src/model/settings.js'
 import type {
@@ -20,6 +19,7 @@ import type { Slots } from './batch/slots.js'
 import type { ErrorReports } from './errors/reports.js'
 import type { Deduplicator } from './handling/dedupe.js'
 import type { RuntimeOutput } from './handling/outputs.js'
+import type { Story } from './story/story.js'
 
 /** What a worker gives to the activities of one consumer. */
 export interface ConsumerRuntime {
@@ -46,8 +46,8 @@ export interface ConsumerRuntime {
   /** Of the worker, for all its consumers. */
   readonly loop: LoopMonitor
   readonly cluster: Cluster
-  /** The worker, which tells the program around it. */
-  readonly observer: PartitionObserver
+  /** What the log, and the program around the worker, hear of partitions. */
+  readonly story: Story
   readonly log: Log
   /** What Temporal and the log are told of errors. */
   readonly errors: ErrorReports

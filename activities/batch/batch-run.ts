@@ -35,7 +35,7 @@ export class BatchRun implements Listener {
 
   constructor(
     private readonly runtime: ConsumerRuntime,
-    input: BatchInput,
+    private readonly input: BatchInput,
     resources: BatchResources,
     private readonly attempt: number,
     private readonly reach: Reach,
@@ -64,6 +64,7 @@ export class BatchRun implements Listener {
 
   /** @throws what failed in a way that concerns the whole batch: Temporal tries it again */
   async run(): Promise<BatchResult> {
+    this.runtime.story.began(this.input.partitions)
     await Promise.all([...this.#closing.live].map((run) => this.#follow(run)))
     if (this.#failure !== undefined) throw this.#failure
     return { partitions: this.#departures.outcomes }
@@ -207,17 +208,19 @@ export class BatchRun implements Listener {
 
   #out(run: PartitionRun, outcome: PartitionOutcome): void {
     this.#departures.outcomes.push(outcome)
-    this.#remove(run)
+    this.#remove(run, outcome.end)
   }
 
   /** The batch fails as a whole. */
   #fail(run: PartitionRun, error: unknown): void {
     this.#failure ??= error
     this.#close('released')
-    this.#remove(run)
+    this.#remove(run, null)
   }
 
-  #remove(run: PartitionRun): void {
+  /** @param end null where the batch fails as a whole */
+  #remove(run: PartitionRun, end: PartitionOutcome['end'] | null): void {
+    this.runtime.story.left(run.key.partition, this.#failure === undefined ? end : null)
     this.#judge.gone(run)
     this.#closing.remove(run)
   }

@@ -68,6 +68,7 @@ export class Judge {
       return leaves(run.outcome('released'))
     }
     if (isTidemarkError(error) && error.effect === 'stop') return this.#stopped(run, error)
+    this.runtime.story.failed(run.key, error, { offset: run.position, attempt: this.attempt })
     // Without Temporal nothing would hear of the failure or retry the batch.
     if (!this.reach.heard) return { fate: 'again' }
     if (this.input.apart || this.closing.live.size === 1) return { fate: 'batch' }
@@ -94,7 +95,7 @@ export class Judge {
    */
   async #lost(run: PartitionRun, reason: string): Promise<Fate> {
     const sibling = await successorOf(this.runtime.progress, run)
-    this.runtime.log.warn({ ...run.key, sibling }, reason)
+    if (sibling) this.runtime.log.warn({ ...run.key, sibling }, reason)
     if (sibling === 'batch') return { fate: 'succeeded', outcome: run.outcome('reopen', reason) }
     if (sibling) return { fate: 'succeeded', outcome: run.outcome('released') }
     await tellFenced(this.runtime, run.key, run.batch.epoch, reason)
@@ -104,7 +105,7 @@ export class Judge {
   /** A permanent error. What came before it is committed like any other batch, and the partition stops in front of it. */
   async #stopped(run: PartitionRun, error: TidemarkError): Promise<Fate> {
     const { code } = error
-    const reason = this.runtime.errors.reason(error, run.key)
+    const { text: reason } = this.runtime.errors.told(error, run.key.partition)
     try {
       await run.close(false)
     } catch (error) {
@@ -113,7 +114,7 @@ export class Judge {
     const jump = code === 'OUT_OF_RANGE' && this.runtime.settings.outOfRange !== 'fail'
     if (jump && (await this.#relocated(run, error, reason))) return leaves(run.outcome('reopen', reason))
     const blocked = run.outcome('blocked', reason)
-    this.runtime.observer.blocked({ ...run.key, offset: BigInt(blocked.to), code, message: reason })
+    this.runtime.story.blocked({ ...run.key, offset: BigInt(blocked.to), code, message: reason }, error)
     return leaves(blocked)
   }
 

@@ -169,11 +169,12 @@ export class PartitionRun {
       this.#measure(chunk, performance.now() - this.handlingSince)
       this.position = chunk.next
       this.messages += chunk.messages.length
+      this.runtime.story.handled(this.key, chunk.messages.length, chunk.next, chunk.head)
       this.#idleSince = this.#lookedAt = performance.now()
       this.#committedIdle = false
       await this.#commits!.done(chunk.next, chunk.messages.length)
       if (this.resources.catchUp.handled(this.batch, chunk))
-        this.runtime.observer.caughtUp({ ...this.key, position: chunk.next })
+        this.runtime.story.caughtUp({ ...this.key, position: chunk.next })
     } finally {
       this.handlingSince = null
       this.#watched?.end()

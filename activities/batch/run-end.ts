@@ -112,7 +112,7 @@ class AtMessage implements RunEnd {
         thrown: error,
         place: { ...this.key, offset: String(message.offset) },
       })
-      throw this.runtime.errors.failed(failure, { ...this.key, attempt: this.attempt })
+      throw this.runtime.errors.failed(failure)
     }
     if (!isThenable(ends)) return Boolean(ends)
     if (ends instanceof Promise) ends.catch(() => {})

@@ -7,7 +7,7 @@ import type { DeliverChunk, Delivery } from './delivery.js'
 
 export type { DeliverChunk, Delivery } from './delivery.js'
 
-/** The way in which a consumer's handler gets its chunks. A failure of user code is written to the log here, once. */
+/** The way in which a consumer's handler gets its chunks. A failure of user code leaves with what was thrown told apart from it. */
 export function delivererOf(runtime: ConsumerRuntime, delivery: Delivery): DeliverChunk {
   const deliver = plainDelivererOf(runtime, delivery)
   return async (chunk) => {
@@ -15,7 +15,7 @@ export function delivererOf(runtime: ConsumerRuntime, delivery: Delivery): Deliv
       await deliver(chunk)
     } catch (error) {
       if (!(error instanceof UserFailure)) throw error
-      throw runtime.errors.failed(error, { ...delivery.key, attempt: delivery.token.attempt })
+      throw runtime.errors.failed(error)
     }
   }
 }

@@ -1,15 +1,18 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { Option } from 'commander'
-import { register } from 'tsx/esm/api'
 import type { TidemarkConfig } from '../config/define.js'
 import { messageOf, TidemarkError } from '../model/errors.js'
+import { loadModule } from './load-module.js'
 
-const usualNames = ['ts', 'mts', 'js', 'mjs'].map((ending) => `tidemark.config.${ending}`)
+const usualNames = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs'].map((ending) => `tidemark.config.${ending}`)
 
 export function configOption(): Option {
-  return new Option('-c, --config <file>', `the config; default ${usualNames[0]} (or .mts, .js, .mjs) in this folder`)
+  const others = usualNames.slice(1).map((name) => name.replace('tidemark.config', ''))
+  return new Option(
+    '-c, --config <file>',
+    `the config; default ${usualNames[0]} (or ${others.join(', ')}) in this folder`,
+  )
 }
 
 /**
@@ -25,20 +28,24 @@ export async function loadConfig(file: string | undefined): Promise<TidemarkConf
       `no ${usualNames[0]} in ${process.cwd()}; write one, or name it with --config`,
     )
   if (!existsSync(path)) throw new TidemarkError('CONFIG_INVALID', `there is no config file ${path}`)
-  // Stays registered: handlers may import more TypeScript later.
-  register()
-  const loaded = await import(pathToFileURL(path).href).catch((error: unknown) => {
+  const loaded = await loadModule(path).catch((error: unknown) => {
     throw error instanceof Error && error.name === 'TidemarkError'
       ? error
       : new TidemarkError('CONFIG_INVALID', `${path} does not load: ${messageOf(error).trim()}${lineIn(path, error)}`, {
           cause: error,
         })
   })
-  // A CommonJS project wraps the default export once more.
-  const config = loaded.default?.default ?? loaded.default
-  if (config?.kind !== 'tidemark-config')
-    throw new TidemarkError('CONFIG_INVALID', `${path} must have defineConfig({...}) as its default export`)
+  const config = [loaded.default?.default, loaded.default, loaded].find(isConfig)
+  if (!config)
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      `${path} must have defineConfig({...}) as its default export (module.exports in CommonJS)`,
+    )
   return config
+}
+
+function isConfig(value: unknown): value is TidemarkConfig {
+  return typeof value === 'object' && value !== null && Reflect.get(value, 'kind') === 'tidemark-config'
 }
 
 /** ` (line 12)`, where the stack of an error thrown by a config leads there. */

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import pretty from 'pino-pretty'
 import { TidemarkError } from '../model/errors.js'
 import type { Log } from '../ports/index.js'
-import { createLog } from '../worker/log.js'
+import { createLog, survivingLoss } from '../worker/log.js'
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 
@@ -18,9 +18,8 @@ export function cliLog(env: NodeJS.ProcessEnv = process.env): Log {
     throw new TidemarkError('CONFIG_INVALID', `LOG_LEVEL is '${level}'; use one of ${levels.join(', ')}`)
   if (!process.stderr.isTTY) return createLog(level)
   const lines = pretty({
-    destination: 2,
     // What is said right before a crash must not be lost.
-    sync: true,
+    destination: survivingLoss(pino.destination({ dest: 2, sync: true })),
     colorize: !env.NO_COLOR,
     translateTime: 'SYS:HH:MM:ss',
     ignore: 'pid,hostname,name',

@@ -58,11 +58,18 @@ for (const command of [program, ...program.commands]) {
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : wrongUse))
 }
 
-// Whoever reads along may have seen enough: `tidemark status | head`.
+let worksOn = false
+program.hook('preAction', (_, action) => {
+  worksOn = action.name() === 'start'
+})
+// Whoever reads along may have seen enough: `tidemark status | head`. A worker goes on without readers.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (worksOn) return
   if (error.code === 'EPIPE') process.exit()
   throw error
 })
+// What can't be said on standard error can be said nowhere.
+process.stderr.on('error', () => {})
 await program.parseAsync().catch(fail)
 // A connection to a peer that does not answer would keep the process for a while.
 process.stdout.write('', () => process.exit())

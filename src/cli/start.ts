@@ -82,7 +82,6 @@ Examples:
           throw error
         }),
       ])
-      log.info({}, 'stopped')
       process.exit(0)
     })
 }

@@ -69,11 +69,15 @@ function lookInto(thrown: object): Thrown {
 }
 
 /**
- * Where an error came from: the innermost five frames of its stack, without the text above them. Never throws.
+ * Where an error came from: the innermost frames of its stack, without the text above them. Never throws.
  *
  * @param length characters of its message, which stands in front of the frames
  */
-export function framesOf(thrown: unknown, { length }: Pick<Thrown, 'length'>): readonly string[] {
+export function framesOf(
+  thrown: unknown,
+  { length }: Pick<Thrown, 'length'>,
+  most: number = mostFrames,
+): readonly string[] {
   const stack = isObject(thrown) ? read(thrown, 'stack') : undefined
   if (typeof stack !== 'string') return []
   const from = length > mostStack / 2 && stack.length > length ? length : 0
@@ -81,7 +85,7 @@ export function framesOf(thrown: unknown, { length }: Pick<Thrown, 'length'>): r
     .slice(from, from + mostStack)
     .split('\n')
     .filter((line) => /^\s+at /.test(line))
-    .slice(0, mostFrames)
+    .slice(0, most)
     .map((frame) => frame.trim())
 }
 

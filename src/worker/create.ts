@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
+import type { Story } from '../../activities/index.js'
 import { placeOf } from '../client/deadline.js'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
@@ -76,7 +77,9 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
     connection = await connectTemporal(parsed, log, signal)
     const client = new Client({ connection, namespace: parsed.temporal.namespace })
     requireWanted(signal)
-    const life = { log, observer: listeners, draining: draining.signal, stopped: stopped.signal }
+    const stories: Story[] = []
+    const tells = (story: Story) => void stories.push(story)
+    const life = { log, listeners, tells, draining: draining.signal, stopped: stopped.signal }
     const cluster = new TemporalCluster(client)
     const workers = await createSdkWorkers(parsed, { connection, cluster, resources }, life)
     const watchdog = createWatchdog(parsed.consumers, {
@@ -92,7 +95,7 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
       context.signal?.removeEventListener('abort', shutdown)
       await close()
     }
-    const parts = { consumers, workers, watchdog, watching, end, draining, stopped, graceMs, listeners }
+    const parts = { consumers, workers, watchdog, watching, end, draining, stopped, graceMs, listeners, log, stories }
     const worker = new TidemarkWorker(parts)
     const shutdown = () => worker.shutdown()
     context.signal?.addEventListener('abort', shutdown, { once: true })

@@ -9,6 +9,7 @@ import {
   ErrorReports,
   LoopMonitor,
   Slots,
+  Story,
 } from '../../activities/index.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import { messageOf } from '../model/errors.js'
@@ -36,7 +37,9 @@ const fewPolls = { type: 'autoscaling', minimum: 1, initial: 2, maximum: 20 } as
 /** What one worker's parts have in common. */
 interface Life {
   readonly log: Log
-  readonly observer: PartitionObserver
+  readonly listeners: PartitionObserver
+  /** Takes what tells the log of a consumer, to end it with the worker. */
+  readonly tells: (story: Story) => void
   readonly draining: AbortSignal
   readonly stopped: AbortSignal
 }
@@ -87,12 +90,15 @@ export async function createSdkWorkers(
     )
     for (const [index, consumer] of config.consumers.entries()) {
       const errors = new ErrorReports(consumer.settings, config.secrets, life.log)
+      const story = new Story(consumer.settings, life.log, errors, life.listeners)
+      life.tells(story)
       const runtime = {
         ...runtimeOf(consumer, queues[index]!, resources, life),
         budget,
         loop,
         cluster,
         errors,
+        story,
         ...life,
       }
       workers.push(
@@ -127,7 +133,7 @@ function runtimeOf(
   queues: Queues,
   resources: Resources,
   life: Life,
-): Omit<ConsumerRuntime, 'budget' | 'loop' | 'cluster' | 'errors' | keyof Life> {
+): Omit<ConsumerRuntime, 'budget' | 'loop' | 'cluster' | 'errors' | 'story' | keyof Life> {
   const { settings, handler, version, dedupe, until } = consumer
   const { source, sql, progress, store, output, records } = resources.of(consumer)
   return {

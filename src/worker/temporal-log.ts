@@ -1,4 +1,6 @@
+import { ApplicationFailure } from '@temporalio/common'
 import { DefaultLogger, type LogLevel, type LogMetadata, Runtime } from '@temporalio/worker'
+import { held } from '../model/commands.js'
 import { messageOf } from '../model/errors.js'
 import type { Log } from '../ports/index.js'
 
@@ -23,6 +25,7 @@ export function sendTemporalLogTo(log: Log, taskQueue: string): () => void {
 function install(log: Log): void {
   if (installed) return
   const logger = new DefaultLogger('INFO', ({ level, message, meta }) => {
+    if (isLeftOut(message, meta ?? {})) return
     const line = translate(level, message, meta ?? {})
     // A worker's other task queues have names that begin with its own.
     const queue = String(meta?.taskQueue ?? '')
@@ -36,6 +39,16 @@ function install(log: Log): void {
     log.debug({ error: messageOf(error) }, "Temporal's own log stays where this process has sent it before")
   }
   installed = true
+}
+
+/**
+ * Whether a line of the SDK is left out. What fails in a batch is told of its partitions (activities/story), in growing intervals. Other
+ * activities are told after 1, 2, 4, 8 ... tries, and Temporal's pauses between these grow as well.
+ */
+export function isLeftOut(message: string, { activityType, attempt, error }: LogMetadata): boolean {
+  if (message !== 'Activity failed') return false
+  if (activityType === 'process') return !(error instanceof ApplicationFailure && error.type === held)
+  return typeof attempt === 'number' && (attempt & (attempt - 1)) !== 0
 }
 
 interface Line {

@@ -1,5 +1,7 @@
 import type { Worker } from '@temporalio/worker'
+import type { Story } from '../../activities/index.js'
 import { messageOf } from '../model/errors.js'
+import type { Log } from '../ports/index.js'
 import type { Listeners, WorkerEvents } from './listeners.js'
 import { releaseSdkWorkers } from './sdk-workers.js'
 import type { Watchdog } from './watchdog.js'
@@ -46,6 +48,9 @@ export interface WorkerParts {
   readonly stopped: AbortController
   readonly graceMs: number
   readonly listeners: Listeners
+  readonly log: Log
+  /** What is told of each consumer's partitions, while it runs. */
+  readonly stories: readonly Pick<Story, 'begin' | 'end'>[]
 }
 
 /**
@@ -101,7 +106,8 @@ export class TidemarkWorker {
     }
     if (this.#state !== 'running') return
     this.#state = 'stopping'
-    const { workers, watching, draining, stopped, graceMs } = this.#parts
+    const { workers, watching, draining, stopped, graceMs, log } = this.#parts
+    log.info({}, 'stopping: finishes the chunks in hand, and hands the rest over')
     watching.abort()
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown()
     setTimeout(() => draining.abort(), pollsLinger).unref()
@@ -113,7 +119,7 @@ export class TidemarkWorker {
     this.#state = 'running'
     const runs = workers.map((worker) => worker.run().finally(() => this.shutdown()))
     const watch = watchdog.run(watching.signal)
-    this.#parts.listeners.tell('started')
+    this.#started()
     await this.#finish(
       Promise.allSettled(runs).then(async (outcomes) => {
         const tooLong = new Promise((resolve) => setTimeout(resolve, lastLookMayTake).unref())
@@ -124,6 +130,14 @@ export class TidemarkWorker {
     )
   }
 
+  #started(): void {
+    const { consumers, stories, log, listeners } = this.#parts
+    for (const { group, stream, partitions, version } of consumers)
+      log.info({ group, stream, partitions, version }, `started: a worker of ${group} on ${stream}, config ${version}`)
+    for (const story of stories) story.begin()
+    listeners.tell('started')
+  }
+
   /** Waits for the work to end, closes everything whatever comes of it, and says so. */
   async #finish(work: Promise<void>): Promise<void> {
     try {
@@ -131,13 +145,16 @@ export class TidemarkWorker {
         await work
       } finally {
         await this.#parts.end()
+        for (const story of this.#parts.stories) story.end()
         // It would keep all of the worker for as long as it may take.
         clearTimeout(this.#patience)
       }
       this.#state = 'stopped'
+      this.#parts.log.info({}, 'stopped')
       this.#parts.listeners.tell('stopped', null)
     } catch (error) {
       this.#state = 'failed'
+      this.#parts.log.error({ error: messageOf(error) }, `stopped: ${messageOf(error)}`)
       this.#parts.listeners.tell('stopped', error instanceof Error ? error : new Error(messageOf(error)))
       throw error
     }

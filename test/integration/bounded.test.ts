@@ -1,6 +1,13 @@
 import { MockActivityEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { batchActivities, type ConsumerRuntime, ErrorReports, LoopMonitor, Slots } from '../../activities/index.js'
+import {
+  batchActivities,
+  type ConsumerRuntime,
+  ErrorReports,
+  LoopMonitor,
+  Slots,
+  Story,
+} from '../../activities/index.js'
 import { groupsFinished } from '../../src/client/finished.js'
 import { startGroups } from '../../src/client/groups.js'
 import { type ConsumerView, viewGroups } from '../../src/client/view.js'
@@ -196,7 +203,11 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
       cluster: {
         look: async () => ({ status: 'running', memo: {}, failing: false, cancelled: new Set(), batches: new Map() }),
       },
-      observer: { blocked: () => {}, fenced: () => {}, caughtUp: () => {} },
+      story: new Story(settings, silentLog(), new ErrorReports(settings, [], silentLog()), {
+        blocked: () => {},
+        fenced: () => {},
+        caughtUp: () => {},
+      }),
       loop: new LoopMonitor(silentLog()),
       log: silentLog(),
       errors: new ErrorReports(settings, [], silentLog()),

@@ -115,13 +115,9 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a mistake of the user is a sent
   })
 
   it.each([
-    [
-      'does not parse',
-      'export default {',
-      /tidemark\.config\.ts does not load: .*config\.ts:1:16: ERROR: Expected identifier/s,
-    ],
+    ['does not parse', 'export default {', /tidemark\.config\.ts does not load: .*config\.ts:1:\d+/s],
     ['throws', 'const a: any = {}\na.b.c()\n', /tidemark\.config\.ts does not load: .*\(line 2\)/],
-    ['imports what is not installed', "import 'left-pad'\n", /does not load: Cannot find package 'left-pad'/],
+    ['imports what is not installed', "import 'left-pad'\n", /does not load: Cannot find (module|package) 'left-pad'/],
   ])('says where a config %s', async (_, text, said) => {
     const ran = await start(text)
     expect(ran.stderr).toMatch(said)

@@ -1,11 +1,18 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { appendEvents, createStream } from '../../src/entry/postgres.js'
+import { CliProcess } from '../support/cli.js'
+import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
+import { compiledProject, type LittleProject, littleProjects } from '../support/little-projects.js'
+import { describeWith, part } from '../support/parts.js'
+import { unique } from '../support/unique.js'
+import { waitFor } from '../support/wait-for.js'
 
 /*
  * What users get: the packed tarball, installed into an empty project by npm, without any development dependency and without
@@ -21,23 +28,35 @@ const entries = {
   'tidemark/kafka': 'kafka',
   'tidemark/postgres': 'postgresStore',
   'tidemark/rabbitmq': 'rabbitmq',
+  'tidemark/testing': 'memoryStore',
 }
+const moduleOptions = ['--module', 'nodenext', '--moduleResolution', 'nodenext', '--target', 'es2022']
 
 let folder: string
+/** Elsewhere, so that projects in it find no package but those that they link. */
+let projects: string
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tidemark-package-'))
+  projects = await mkdtemp(join(tmpdir(), 'tidemark-projects-'))
   await run('npm', ['pack', '--pack-destination', folder], { cwd: root, env: plainEnv() })
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'))
   await put('package.json', JSON.stringify({ name: 'user', private: true, type: 'module' }))
   await inProject('npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', `./${tarball}`)
 })
 
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  for (const made of [folder, projects]) await rm(made, { recursive: true, force: true })
+})
 
 describe('the package', () => {
   it.each(Object.entries(entries))('%s can be imported', async (entry, name) => {
     expect(await evaluate(`console.log(typeof (await import('${entry}')).${name})`)).toBe('function')
+  })
+
+  it.each(Object.entries(entries))('%s can be required, and is the module that is imported', async (entry, name) => {
+    const code = `import('${entry}').then((imported) => console.log(require('${entry}').${name} === imported.${name}))`
+    expect((await inProject(process.execPath, '--input-type=commonjs', '--eval', code)).trim()).toBe('true')
   })
 
   it('loads no driver until one is asked for', async () => {
@@ -65,6 +84,21 @@ describe('the package', () => {
     const output = await compiled.catch((error: { stdout: string }) => error.stdout)
     const wrong = `types.ts(${lines.length + 2},10): error TS2345`
     expect(output.trim().split('\n')).toEqual([expect.stringContaining(wrong)])
+  })
+
+  it.each([
+    ['Node', ['config.mts', 'config.cts'], moduleOptions],
+    ['a bundler', ['config.ts'], ['--module', 'esnext', '--moduleResolution', 'bundler', '--target', 'es2022']],
+  ])('has types without an error of its own for %s, libraries checked', async (_, names, options) => {
+    const cwd = await projectOf({ files: Object.fromEntries(names.map((name) => [name, typedOnce])) })
+    const output = await run(process.execPath, [tsc, '--noEmit', '--strict', ...options, ...names], { cwd }).then(
+      () => '',
+      (error: { stdout: string }) => error.stdout,
+    )
+    // Temporal's own types have errors with some options.
+    const errors = output.split('\n').filter((line) => /error TS/.test(line) && !line.includes('@temporalio/'))
+    const own = /^config\.[cm]?ts\(10,\d+\): error TS2322/
+    expect(errors).toEqual(names.map(() => expect.stringMatching(own)))
   })
 
   it('brings the command line', async () => {
@@ -95,7 +129,90 @@ describe('the package', () => {
   })
 })
 
-const moduleOptions = ['--module', 'nodenext', '--moduleResolution', 'nodenext', '--target', 'es2022']
+describeWith(['postgres', 'temporal'], 'a project', () => {
+  let database: FreshDatabase
+  let env: NodeJS.ProcessEnv
+  const stream = unique('orders')
+
+  beforeAll(async () => {
+    database = await freshDatabase()
+    await createStream(database.connectionString, { stream, partitions: 1 })
+    await appendEvents(database.connectionString, stream, [{ key: 'a', type: 'order', value: {} }])
+    const { address, namespace } = part('temporal')
+    const temporal = { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace }
+    env = { ...plainEnv(), ...temporal, DATABASE_URL: database.connectionString, STREAM: stream }
+  })
+  afterAll(() => database.drop())
+
+  const lagIn = async (cwd: string, args: readonly string[] = []) => {
+    const command = [join(cwd, 'node_modules/tidemark/bin/tidemark.js'), 'lag', '--json', ...args]
+    return JSON.parse((await run(process.execPath, command, { cwd, env })).stdout)
+  }
+  const itsLag = [expect.objectContaining({ group: 'billing', stream })]
+
+  it.each(Object.entries(littleProjects))('%s', async (_, project) => {
+    expect(await lagIn(await projectOf(project), project.args)).toEqual(itsLag)
+  })
+
+  it('that tsc compiled to CommonJS', async () => {
+    const cwd = await projectOf(compiledProject)
+    const options = ['--module', 'commonjs', '--moduleResolution', 'node10', '--target', 'es2022', '--skipLibCheck']
+    await run(process.execPath, [tsc, ...options, '--strict', '--outDir', 'built', 'src/tidemark.config.ts'], { cwd })
+    expect(await readFile(join(cwd, 'built/tidemark.config.js'), 'utf8')).toContain('require("tidemark")')
+    expect(await lagIn(cwd, compiledProject.args)).toEqual(itsLag)
+  })
+
+  it('that can resolve nothing but Tidemark', async () => {
+    const cwd = await projectOf(littleProjects['made by npm init, with a TypeScript config']!, 'node_modules/tidemark')
+    expect(await readdir(join(cwd, 'node_modules'))).toEqual(['tidemark'])
+    expect(await lagIn(cwd)).toEqual(itsLag)
+  })
+
+  it('made by npm init handles messages', async () => {
+    const cwd = await projectOf(littleProjects['made by npm init, with a TypeScript config']!)
+    const command = [join(cwd, 'node_modules/tidemark/bin/tidemark.js'), 'start']
+    const worker = new CliProcess(spawn(process.execPath, command, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }))
+    try {
+      await waitFor(() => worker.stdout.includes('handled 1') || worker.ended, {
+        what: `a handled message; it said ${worker.stderr}`,
+        timeout: 60_000,
+      })
+      expect(worker.stdout).toContain('handled 1')
+    } finally {
+      await worker.kill()
+    }
+  })
+})
+
+/** A config that names its value type once. Line 10 is wrong, which proves that the handler's messages have that type. */
+const typedOnce = `import { consumer, defineConfig, transactional } from 'tidemark'
+import { kafka } from 'tidemark/kafka'
+import { appendEvents, postgresStore } from 'tidemark/postgres'
+import { rabbitmq } from 'tidemark/rabbitmq'
+export default defineConfig({
+  store: postgresStore({ connectionString: 'postgres://localhost/bank' }),
+  consumers: [
+    consumer<{ id: string }>({
+      group: 'billing', source: kafka({ brokers: ['localhost:9092'], topic: 'orders' }), handler: transactional(async (messages) => {
+        const wrong: number = messages[0]!.value.id
+        void [wrong, appendEvents, rabbitmq]
+      }),
+    }),
+  ],
+})
+`
+
+/** A folder with these files, in which `link` is that part of the one project that npm installed into. */
+async function projectOf({ files }: LittleProject, link = 'node_modules'): Promise<string> {
+  const cwd = await mkdtemp(join(projects, 'project-'))
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(cwd, name)), { recursive: true })
+    await writeFile(join(cwd, name), text)
+  }
+  await mkdir(dirname(join(cwd, link)), { recursive: true })
+  await symlink(join(folder, link), join(cwd, link), 'dir')
+  return cwd
+}
 
 async function evaluate(code: string): Promise<string> {
   return (await inProject(process.execPath, '--input-type=module', '--eval', code)).trim()

@@ -8,6 +8,7 @@ import { Readers } from '../../activities/batch/readers.js'
 import { Slots } from '../../activities/batch/slots.js'
 import { ErrorReports } from '../../activities/errors/reports.js'
 import type { ConsumerRuntime } from '../../activities/runtime.js'
+import { Story } from '../../activities/story/story.js'
 import type { HandlerContext } from '../../src/handlers/handler.js'
 import type { Until } from '../../src/handlers/until.js'
 import { memoryStore } from '../../src/memory/store/store.js'
@@ -58,21 +59,23 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   /** What the worker was told. */
   const observed: Record<keyof PartitionObserver, object[]> = { blocked: [], fenced: [], caughtUp: [] }
   const draining = new AbortController()
+  const whole: ConsumerSettings = {
+    ...name,
+    start: 'first',
+    commit: { after: 'batch' },
+    outOfRange: 'fail',
+    batch: { maxMessages: 1_000, maxDurationMs: 30_000, idleGapMs: 2_000, restAfterMs: 60_000, ...batch },
+    chunk: { maxMessages: 10, fetchBytes: 1_000, targetMs: null },
+    chunkTimeoutMs: null,
+    concurrency: 100,
+    heartbeatTimeoutMs: 10_000,
+    retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
+    errors: 'message',
+    ...settings,
+  }
+  const errors = new ErrorReports(whole, [], context.log)
   const runtime: ConsumerRuntime = {
-    settings: {
-      ...name,
-      start: 'first',
-      commit: { after: 'batch' },
-      outOfRange: 'fail',
-      batch: { maxMessages: 1_000, maxDurationMs: 30_000, idleGapMs: 2_000, restAfterMs: 60_000, ...batch },
-      chunk: { maxMessages: 10, fetchBytes: 1_000, targetMs: null },
-      chunkTimeoutMs: null,
-      concurrency: 100,
-      heartbeatTimeoutMs: 10_000,
-      retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
-      errors: 'message',
-      ...settings,
-    },
+    settings: whole,
     version: 'v1',
     queues: { workflows: 'workflows', control: 'control', batches: 'process@' },
     handler: {
@@ -100,13 +103,13 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     loop: new LoopMonitor(context.log),
     slots: new Slots(settings?.concurrency ?? 100),
     cluster: { look: async () => null, signal: async () => {}, endStranded: async () => false },
-    observer: {
+    story: new Story(whole, context.log, errors, {
       blocked: (event) => void observed.blocked.push(event),
       fenced: (event) => void observed.fenced.push(event),
       caughtUp: (event) => void observed.caughtUp.push(event),
-    },
+    }),
     log: context.log,
-    errors: new ErrorReports({ ...name, errors: settings?.errors ?? 'message' }, [], context.log),
+    errors,
     draining: draining.signal,
     stopped: new AbortController().signal,
   }
@@ -147,7 +150,21 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   const handled = (partition: number) =>
     calls.filter((call) => call.partition === partition).map((call) => call.offsets)
   const stored = async (partition: number) => (await offsets.list({ ...name, partition }))[0]?.position
-  return { log, runtime, calls, told, observed, reach, draining, begin, own, handled, stored, resources }
+  return {
+    log,
+    lines: context.log.lines,
+    runtime,
+    calls,
+    told,
+    observed,
+    reach,
+    draining,
+    begin,
+    own,
+    handled,
+    stored,
+    resources,
+  }
 }
 
 /** Outcomes by partition. */

@@ -1,4 +1,4 @@
-import { register } from 'node:module'
+import { createRequire, register } from 'node:module'
 
 /**
  * A process that runs one command line after the other, each as src/cli/main.ts does it in a process of its own: loading
@@ -16,14 +16,19 @@ export interface Answer {
   readonly stderr: string
 }
 
-// Node would remember the config that the first command has loaded.
+// The config that the first command has loaded would be remembered: natively by Node, and by jiti among the CommonJS modules.
 const anew = `
   let loads = 0
   export async function resolve(specifier, context, next) {
     const found = await next(specifier, context)
-    return /\\.config\\.ts$/.test(specifier) ? { ...found, url: found.url + '?load=' + ++loads } : found
+    return /\\.config\\.[cm]?[jt]s$/.test(specifier) ? { ...found, url: found.url + '?load=' + ++loads } : found
   }`
 register(`data:text/javascript,${encodeURIComponent(anew)}`)
+const { cache } = createRequire(import.meta.url)
+
+function forgetConfigs(): void {
+  for (const path of Object.keys(cache)) if (/\.config\.[cm]?[jt]s$/.test(path)) delete cache[path]
+}
 
 /** Thrown into a command where it ends its process, so that it does not go on. */
 class Ended extends Error {}
@@ -35,6 +40,7 @@ async function run({ args, env }: Asked): Promise<Answer> {
   for (const name of Object.keys(process.env)) if (!(name in env)) delete process.env[name]
   Object.assign(process.env, env)
   process.argv = [process.execPath, main, ...args]
+  forgetConfigs()
   process.exitCode = undefined
   const said = { stdout: '', stderr: '' }
   const originals = { exit: process.exit, stdout: process.stdout.write, stderr: process.stderr.write }

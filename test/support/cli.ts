@@ -126,6 +126,12 @@ export class CliProcess {
     return waitFor(() => this.ended, { what: 'the process to stop', timeout: 60_000 })
   }
 
+  /** Closes its standard output and error, as `| head -1` does. */
+  deafen(): void {
+    this.#child.stdout!.destroy()
+    this.#child.stderr!.destroy()
+  }
+
   async kill(): Promise<void> {
     if (this.ended) return
     const closed = once(this.#child, 'close')

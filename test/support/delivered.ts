@@ -1,7 +1,7 @@
 import { StoredOffsets } from '../../activities/committing/stored-offsets.js'
 import { ErrorReports } from '../../activities/errors/reports.js'
 import type { Deduplicator } from '../../activities/handling/dedupe.js'
-import { delivererOf } from '../../activities/handling/deliverer.js'
+import { type DeliverChunk, delivererOf } from '../../activities/handling/deliverer.js'
 import type { ConsumerRuntime } from '../../activities/runtime.js'
 import type { HandlerKind } from '../../src/handlers/handler.js'
 import { MemoryProgress, type ProgressRow } from '../../src/memory/store/progress.js'
@@ -94,7 +94,7 @@ export async function delivered({
     }),
   } as unknown as ConsumerRuntime
   const stored = manual ? new StoredOffsets(runtime, { key, token, replay: 0 }, start) : undefined
-  const deliver = delivererOf(runtime, {
+  const delivering = delivererOf(runtime, {
     key,
     token,
     replay: 0,
@@ -102,6 +102,12 @@ export async function delivered({
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(stored && { stored }),
   })
+  // As a batch does it, whose log this is.
+  const deliver: DeliverChunk = (chunk) =>
+    delivering(chunk).catch((error) => {
+      runtime.errors.reason(error, { ...key, attempt: token.attempt })
+      throw error
+    })
   const position = async () => (await memory.read(key))!.position
   /** A newer owner claims the partition. */
   const outdo = () => memory.claim(key, { ...token, epoch: token.epoch + 1 }, { replay: 0 })

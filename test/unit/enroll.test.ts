@@ -6,12 +6,13 @@ import { batchGround, name } from '../support/batch-ground.js'
 
 /** A stream of so many partitions, and the group's activities on it. */
 async function ground(partitions: number) {
-  const { runtime, log } = await batchGround()
+  const { runtime, log, lines } = await batchGround()
   for (let partition = 0; partition < partitions; partition++) log.append(partition)
   const [enroll, note] = [createEnroll(runtime), createNote(runtime)]
   const run = new MockActivityEnvironment()
   return {
     log,
+    lines,
     records: runtime.records,
     enroll: (slices?: number): Promise<Enrolled> =>
       run.run(() => enroll({ name, ...(slices === undefined ? {} : { slices }) })),
@@ -84,4 +85,15 @@ describe('a note', () => {
     await note('paused', [1])
     expect(await records.read(name)).toMatchObject({ slices: 16, partitions: [0, 1, 2] })
   })
+})
+
+it('what a person has decided is in the log, with name and reason', async () => {
+  const { enroll, note, lines } = await ground(9)
+  await enroll()
+  await note('paused', [3, 1, 2])
+  await note('resumed')
+  expect(lines.map(({ level, message }) => `${level}: ${message}`)).toEqual([
+    'info: paused: partitions 1 to 3 by ann@host: a fix',
+    'info: resumed: all partitions by ann@host: a fix',
+  ])
 })

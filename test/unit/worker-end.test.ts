@@ -28,6 +28,8 @@ function workerThatTakes(ms: number): { worker: TidemarkWorker; stopped: AbortSi
     stopped,
     graceMs,
     listeners: new Listeners(silentLog()),
+    log: silentLog(),
+    stories: [],
   })
   return { worker, stopped: stopped.signal }
 }

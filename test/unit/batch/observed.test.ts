@@ -75,3 +75,34 @@ describe('a worker is told', () => {
     expect(observed.blocked).toEqual([{ ...key, offset: null, code: 'STREAM_NOT_FOUND', message: 'no such topic' }])
   })
 })
+
+describe('the log of a worker tells', () => {
+  it('that a partition is blocked, with the whole reason, once', async () => {
+    const { begin, own, log, lines } = await batchGround()
+    log.poison(0, 2n, new TidemarkError('UNDECODABLE', 'no JSON'))
+    begin(await own({ 0: 9, 1: 1 }))
+    await pass(1)
+    expect(lines).toMatchObject([
+      { level: 'error', message: 'blocked: orders[0]: no JSON', fields: { ...key, offset: '2' } },
+    ])
+  })
+
+  it('that a handler fails and is tried again, once, and that it has recovered', async () => {
+    let left = 3
+    const handle = () => {
+      if (left-- > 0) throw new RangeError('no stock')
+    }
+    const { begin, own, lines } = await batchGround({ handle })
+    const [only] = await own({ 0: 1 })
+    for (let attempt = 1; attempt <= 4; attempt++) {
+      begin([only!], { attempt })
+      await pass(2_000)
+    }
+    expect(lines.map(({ message }) => message)).toEqual([
+      'retrying: the handler of group billing failed at orders[0] offset 0: RangeError: no stock',
+      'took partition 0; holds 1',
+      'recovered after 3 tries, 6 s: orders[0]',
+      'caught up: orders[0] at 1',
+    ])
+  })
+})

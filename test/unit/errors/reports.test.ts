@@ -10,10 +10,12 @@ const place = { group: 'billing', stream: 'orders', partition: 3, offset: '7' }
 function setUp(errors: ErrorTexts, secrets: readonly string[] = []) {
   const log = silentLog()
   const reports = new ErrorReports({ group: 'billing', stream: 'orders', errors }, secrets, log)
-  const failed = (thrown: unknown) =>
-    reports.failed(
-      new UserFailure('HANDLER_FAILED', { what: 'the handler failed at orders[3] offset 7', thrown, place }),
-    )
+  const failed = (thrown: unknown) => {
+    const what = 'the handler failed at orders[3] offset 7'
+    const error = reports.failed(new UserFailure('HANDLER_FAILED', { what, thrown, place }))
+    reports.reason(error, place)
+    return error
+  }
   return { reports, failed, log, line: () => log.lines.at(-1)! }
 }
 
