@@ -1,4 +1,5 @@
 import type { PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
+import { isTidemarkError } from '../../src/model/errors.js'
 import { describePartition, type GroupName, type PartitionKey } from '../../src/model/partition.js'
 import type {
   PartitionBlocked,
@@ -100,7 +101,9 @@ export class Story implements PartitionObserver {
     if (!mention) return
     const { again, tries, ms } = mention
     if (!again && told.errorId === undefined && !this.#isAmongFirst(told.kind, key.partition)) return
-    const { offset, attempt } = at
+    const { attempt } = at
+    // What the text names: of a sparse log, or a chunk's later message, the position is not the place.
+    const offset = (isTidemarkError(error) && error.place.offset) || at.offset
     const place = { ...key, ...(offset !== null && { offset: String(offset) }), attempt, tries }
     const what = told.namesPlace ? told.text : `${describePartition(key)}: ${told.text}`
     const how = again ? `still retrying after ${counted(tries, 'try', 'tries')} in ${duration(ms)}` : 'retrying'

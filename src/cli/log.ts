@@ -1,7 +1,6 @@
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
 import { TidemarkError } from '../model/errors.js'
-import type { Log } from '../ports/index.js'
 import { createLog, survivingLoss } from '../worker/log.js'
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
@@ -12,7 +11,7 @@ const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
  *
  * @throws TidemarkError CONFIG_INVALID for a LOG_LEVEL that is none
  */
-export function cliLog(env: NodeJS.ProcessEnv = process.env): Log {
+export function cliLog(env: NodeJS.ProcessEnv = process.env): Logger {
   const level = env.LOG_LEVEL || 'info'
   if (!levels.includes(level))
     throw new TidemarkError('CONFIG_INVALID', `LOG_LEVEL is '${level}'; use one of ${levels.join(', ')}`)

@@ -1,12 +1,14 @@
 import { Command } from 'commander'
 import { groupsFinished } from '../client/finished.js'
 import { type StartedGroup, startGroups } from '../client/groups.js'
+import type { TidemarkConfig } from '../config/define.js'
 import { parseConfig, type TemporalSettings } from '../config/parse.js'
 import { withVersion } from '../config/version.js'
 import type { GroupStatus } from '../model/commands.js'
 import type { Log } from '../ports/index.js'
 import { askWithin } from '../worker/connect.js'
 import { createWorker } from '../worker/create.js'
+import { flushed } from '../worker/log.js'
 import type { TidemarkWorker } from '../worker/worker.js'
 import { configOption, loadConfig } from './config.js'
 import { cliLog } from './log.js'
@@ -53,37 +55,46 @@ Examples:
     )
     .action(async (options: StartOptions) => {
       const written = await loadConfig(options.config)
-      const { temporal, connectTimeoutMs } = parseConfig(written)
       const config = options.version === undefined ? written : withVersion(written, options.version)
       const log = cliLog()
-      const ending = endOnSignal()
-      const { overwriteOffsets = false } = options
-      const worker = await createWorker(config, { log, signal: ending, overwriteOffsets })
-      const running = worker.run()
-      const start = () =>
-        startGroups(config, {
-          consumers: worker.consumers,
-          ...(options.resumeStopped ? { resumeStopped: true } : {}),
-        })
-      // Temporal was there a moment ago, and may be gone again. Who ends the process meanwhile ends the worker.
-      const waiting = { timeoutMs: connectTimeoutMs, log, signal: new AbortController().signal }
-      const started = askWithin(`Temporal at ${temporal.address}`, start, waiting).then(async (groups) => {
-        announce(worker, groups, temporal, log)
-        await groupsFinished(config, groups, { onFinished: (group) => announceEnd(group, log) })
-        // Others read for ever.
-        if (groups.every(({ bounded, stopped }) => bounded && stopped === null)) worker.shutdown()
-      })
-      await Promise.race([running, started])
-      // A group that can't be started leaves a worker that nobody needs.
-      await Promise.all([
-        running,
-        started.catch((error) => {
-          worker.shutdown()
-          throw error
-        }),
-      ])
+      try {
+        await work(config, options, log)
+      } finally {
+        await flushed(log)
+      }
       process.exit(0)
     })
+}
+
+/** Runs a worker and starts its groups, until a signal or the end of all that they read. */
+async function work(config: TidemarkConfig, options: StartOptions, log: Log): Promise<void> {
+  const { temporal, connectTimeoutMs } = parseConfig(config)
+  const ending = endOnSignal()
+  const { overwriteOffsets = false } = options
+  const worker = await createWorker(config, { log, signal: ending, overwriteOffsets })
+  const running = worker.run()
+  const start = () =>
+    startGroups(config, {
+      consumers: worker.consumers,
+      ...(options.resumeStopped ? { resumeStopped: true } : {}),
+    })
+  // Temporal was there a moment ago, and may be gone again. Who ends the process meanwhile ends the worker.
+  const waiting = { timeoutMs: connectTimeoutMs, log, signal: new AbortController().signal }
+  const started = askWithin(`Temporal at ${temporal.address}`, start, waiting).then(async (groups) => {
+    announce(worker, groups, temporal, log)
+    await groupsFinished(config, groups, { onFinished: (group) => announceEnd(group, log) })
+    // Others read for ever.
+    if (groups.every(({ bounded, stopped }) => bounded && stopped === null)) worker.shutdown()
+  })
+  await Promise.race([running, started])
+  // A group that can't be started leaves a worker that nobody needs.
+  await Promise.all([
+    running,
+    started.catch((error) => {
+      worker.shutdown()
+      throw error
+    }),
+  ])
 }
 
 /** Says what runs, a line for each consumer. */

@@ -190,6 +190,7 @@ describeWith(['temporal', 'postgres'], 'a worker as a library', () => {
       expect(errors).toEqual([
         "a listener of the worker's 'caughtUp' has thrown",
         "a listener of the worker's 'caughtUp' has rejected",
+        expect.stringMatching(/^blocked: .*can not be read/),
       ])
     } finally {
       worker.shutdown()

@@ -16,3 +16,9 @@ it('frames of Tidemark and of Node are left out where there are others', () => {
   expect(tellingFrames([handler, own, node])).toEqual([handler])
   expect(tellingFrames([own, node])).toEqual([own, node])
 })
+
+it("frames of Temporal's SDK, and those that name no place, are left out where there are others", () => {
+  const sdk = 'at async Activity.execute (/app/node_modules/@temporalio/worker/src/activity.ts:145:14)'
+  const all = 'at async Promise.all (index 0)'
+  expect(tellingFrames([library(0), handler, all, sdk, node])).toEqual([library(0), handler])
+})
