@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { adoptCommand } from './adopt.js'
 import { completionCommand } from './completion.js'
 import { costCommand } from './cost.js'
+import { devCommand } from './dev.js'
 import { exitCodes, fail, wrongUse } from './fail.js'
 import { groupsCommand } from './groups.js'
 import { historyCommand } from './history.js'
@@ -25,6 +26,7 @@ const program = new Command('tidemark')
   // `tidemark start` has a --version of its own.
   .enablePositionalOptions()
   .addCommand(startCommand())
+  .addCommand(devCommand())
   .addCommand(statusCommand())
   .addCommand(lagCommand())
   .addCommand(groupsCommand())

@@ -1,4 +1,3 @@
-import { withSecrets } from '../../model/secrets.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
@@ -7,7 +6,7 @@ import { Connector } from '../client/driver.js'
 import { codeError } from '../client/failures.js'
 import { Leaders } from '../client/leaders.js'
 import { LinkPool } from '../client/link-pool.js'
-import { type KafkaOptions, parseKafka, secretsIn } from '../client/options.js'
+import { type KafkaOptions, noted, parseKafka } from '../client/options.js'
 import { SharedLinks } from '../client/shared-links.js'
 import { GroupOffsets } from '../store/group-offsets.js'
 import { Epochs } from './epochs.js'
@@ -26,7 +25,7 @@ export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
   const settings = parseKafka(options)
   const codec = codecOf(options.value ?? (json() as ValueCodec<V>))
   const { brokers, topic, readUncommitted, ssl, sasl } = settings
-  return withSecrets<Source<V>>(
+  return noted<Source<V>>(
     {
       kind: 'kafka',
       stream: topic,
@@ -41,7 +40,7 @@ export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
       connect: ({ log, signal }: ConnectContext) =>
         connected(new KafkaClient(new Connector(settings, log), codec, log), signal, (client) => client.partitions()),
     },
-    secretsIn(settings),
+    settings,
   )
 }
 

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { withSecrets } from '../../model/secrets.js'
+import { withWhereabouts } from '../../model/whereabouts.js'
 import { checked } from '../../options/checked.js'
 import { count, instead, wholeNumber } from '../../options/fields.js'
 import { tls, tlsSecrets } from '../../options/tls.js'
@@ -77,9 +79,23 @@ export function describePostgres({ connectionString, schema }: PostgresSettings)
 }
 
 /** What of them must never be shown. A password that is the user's name, too, is shown as that. */
-export function secretsIn({ connectionString, ssl }: PostgresSettings): readonly string[] {
+function secretsIn({ connectionString, ssl }: PostgresSettings): readonly string[] {
   const { user, password } = new driver.Client({ connectionString })
   return [...(typeof password === 'string' && password !== user ? [password] : []), ...tlsSecrets(ssl)]
+}
+
+/** Notes of a part what must never be shown of it, and where its server is. */
+export function noted<T extends object>(part: T, settings: PostgresSettings): T {
+  return withWhereabouts(withSecrets(part, secretsIn(settings)), () => {
+    const { host, port, database, user, password } = new driver.Client({ connectionString: settings.connectionString })
+    return {
+      server: 'postgres',
+      addresses: [{ host, port }],
+      login: { user: user ?? '', password: String(password ?? '') },
+      ...(database && { database }),
+      secured: settings.ssl !== undefined && settings.ssl !== false,
+    }
+  })
 }
 
 /** The driver's own errors may hold the address and so the password: they go no further. */

@@ -1,7 +1,9 @@
 import type { ConnectionOptions } from 'node:tls'
 import { z } from 'zod'
 import { TidemarkError } from '../../model/errors.js'
+import { withSecrets } from '../../model/secrets.js'
 import type { Duration } from '../../model/units.js'
+import { withWhereabouts } from '../../model/whereabouts.js'
 import { checked } from '../../options/checked.js'
 import { flag, listed, serverTime } from '../../options/fields.js'
 import { guess } from '../../options/spelling.js'
@@ -135,8 +137,19 @@ export function parseRabbitmq(options: unknown, name = 'rabbitmq'): RabbitmqSett
 }
 
 /** What of a connection's settings must never be shown. */
-export function secretsIn({ password, username, ssl }: RabbitmqSettings): readonly string[] {
+function secretsIn({ password, username, ssl }: RabbitmqSettings): readonly string[] {
   return [...(password === username ? [] : [password]), ...tlsSecrets(ssl)]
+}
+
+/** Notes of a part what must never be shown of it, and where its broker is. */
+export function noted<T extends object>(part: T, settings: RabbitmqSettings, moreSecrets: readonly string[] = []): T {
+  const { host, port, username, password, vhost, ssl } = settings
+  return withWhereabouts(withSecrets(part, [...secretsIn(settings), ...moreSecrets]), () => ({
+    server: 'rabbitmq',
+    addresses: [{ host, port }],
+    login: { user: username, password },
+    secured: ssl !== null || vhost !== '/',
+  }))
 }
 
 interface Place {

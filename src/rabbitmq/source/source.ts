@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isTidemarkError } from '../../model/errors.js'
-import { withSecrets } from '../../model/secrets.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
 import { codecOf, json, type ValueCodec } from '../../reading/value.js'
 import { rabbitmqError } from '../client/failures.js'
 import { Links } from '../client/links.js'
-import { parseRabbitmq, type RabbitmqOptions, secretsIn } from '../client/options.js'
+import { noted, parseRabbitmq, type RabbitmqOptions } from '../client/options.js'
 import { GroupOffsets } from '../store/group-offsets.js'
 import { Tracking } from '../store/tracking.js'
 import { Incarnations } from './incarnations.js'
@@ -24,7 +23,7 @@ export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
   const settings = parseRabbitmq(options)
   const codec = codecOf(options.value ?? (json() as ValueCodec<V>))
   const { host, port, vhost, username, name, isSuper, keyHeader, ssl } = settings
-  return withSecrets<Source<V>>(
+  return noted<Source<V>>(
     {
       kind: 'rabbitmq',
       stream: name,
@@ -40,7 +39,7 @@ export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
       connect: ({ log, signal }: ConnectContext) =>
         connected(new RabbitmqClient(new Links(settings), codec, log), signal, (client) => found(client, signal)),
     },
-    secretsIn(settings),
+    settings,
   )
 }
 
