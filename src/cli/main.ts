@@ -7,6 +7,7 @@ import { devCommand } from './dev.js'
 import { exitCodes, fail, wrongUse } from './fail.js'
 import { groupsCommand } from './groups.js'
 import { historyCommand } from './history.js'
+import { initCommand } from './init.js'
 import { lagCommand } from './lag.js'
 import { migrateCommand } from './migrate.js'
 import { pauseCommand, resumeCommand } from './pause.js'
@@ -26,6 +27,7 @@ const program = new Command('tidemark')
   // `tidemark start` has a --version of its own.
   .enablePositionalOptions()
   .addCommand(startCommand())
+  .addCommand(initCommand())
   .addCommand(devCommand())
   .addCommand(statusCommand())
   .addCommand(lagCommand())
@@ -43,6 +45,7 @@ const program = new Command('tidemark')
     'after',
     `
 Examples:
+  $ tidemark init                                        write a consumer to begin with
   $ tidemark start                                       run the consumers of ./tidemark.config.ts
   $ tidemark status --watch                              what every partition is doing, and how far it is behind
   $ tidemark lag --json | jq '.[] | {group, lag}'        needs no worker

@@ -11,7 +11,7 @@ import { Server, type ServerKind } from './server.js'
 export interface PostgresOptions {
   /** Default: one that is free. */
   readonly port?: number
-  /** Its superuser. Default: `tidemark` with a password of its own. */
+  /** Its superuser. Default: `app` with a password of its own. */
   readonly login?: Login
   /** Whether commits reach the disk (fsync). True unless told: turn it off only where losing data proves nothing. */
   readonly durable?: boolean
@@ -32,7 +32,7 @@ export async function startPostgres(bin: string, options: PostgresOptions = {}):
   // A standby has the users of its primary.
   const { follows } = options
   const login = options.login ?? {
-    user: 'tidemark',
+    user: 'app',
     password: follows ? new URL(follows.primary.connectionString).password : randomBytes(12).toString('hex'),
   }
   const who = [login.user, login.password].map(encodeURIComponent).join(':')

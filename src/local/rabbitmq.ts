@@ -21,7 +21,7 @@ export interface LocalRabbitmq {
 export interface RabbitmqOptions {
   /** For streams. Default: one that is free. */
   readonly port?: number
-  /** Default: user `tidemark` with a password of its own. */
+  /** Default: user `app` with a password of its own. */
   readonly login?: Login
   /** Streams over TLS, too: files in PEM format. */
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
@@ -33,7 +33,7 @@ export interface RabbitmqOptions {
 
 /** Starts an empty broker with the stream plugin; resolves when it takes streams. */
 export async function startRabbitmq(program: RabbitmqProgram, options: RabbitmqOptions = {}): Promise<LocalRabbitmq> {
-  const login = options.login ?? { user: 'tidemark', password: randomBytes(12).toString('hex') }
+  const login = options.login ?? { user: 'app', password: randomBytes(12).toString('hex') }
   const server = await Server.start(rabbitmqServer(program, login, options))
   const who = [login.user, login.password].map(encodeURIComponent).join(':')
   const at = (scheme: string, port: number | undefined) => `${scheme}://${who}@127.0.0.1:${port}`

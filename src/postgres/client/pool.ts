@@ -94,6 +94,12 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
     const { rows } = await held.control.query<Access>({ text: accessQuery, types: ownTypes })
     const refusal = refusalOf(rows[0]!, placeOf(settings), userOf(settings))
     if (refusal) throw refusal
+    if (held.users === 1 && userOf(settings) === settings.schema)
+      log.warn(
+        { user: settings.schema, schema: settings.schema },
+        `the user of ${placeOf(settings)} is named like Tidemark's schema '${settings.schema}', so Postgres looks for tables without a schema's name there first, and makes them there: ` +
+          "connect as another user, give Tidemark another 'schema', or set the user's search_path",
+      )
   } catch (error) {
     await close()
     throw connectError(error, settings)
