@@ -8,7 +8,6 @@ export type { KafkaStoreOptions } from '../kafka/store/options.js'
 export { kafkaStore } from '../kafka/store/store.js'
 export {
   bytes,
-  type DecodeOptions,
   json,
   text,
   type ValueCodec,

@@ -8,7 +8,6 @@ export { postgresStream } from '../postgres/source/stream.js'
 export { postgresDatabase, postgresStore } from '../postgres/store/store.js'
 export {
   bytes,
-  type DecodeOptions,
   json,
   text,
   type ValueCodec,

@@ -6,7 +6,6 @@ export type { RabbitmqStoreOptions } from '../rabbitmq/store/options.js'
 export { rabbitmqStore } from '../rabbitmq/store/store.js'
 export {
   bytes,
-  type DecodeOptions,
   json,
   text,
   type ValueCodec,
