@@ -143,6 +143,13 @@ export interface Chunk<V = unknown> {
   readonly witness?: string
   /** Set when the message at `next` can't be decoded. The messages before it are in `messages` and can be handled. */
   readonly poison?: Poison
+  /**
+   * Set where the decoder has given promises: nobody may look at the messages' values before this has resolved. It decodes them and gives
+   * the chunk that can be handled, which may end earlier, with poison; null, and the chunk is released, once `signal` aborts. It throws
+   * DECODER_FAILED for what may be better at the next try, and the chunk is released. A reader whose chunk ended so is of no use any more:
+   * a new one reads from there. Call it once.
+   */
+  readonly settle?: (signal: AbortSignal) => Promise<Chunk<V> | null>
   /** Gives the chunk's bytes back to the budget; call it once its messages are handled. Safe to call twice. */
   release(): void
 }

@@ -5,19 +5,18 @@ import { withSecrets } from '../../model/secrets.js'
 import type { Duration } from '../../model/units.js'
 import { withWhereabouts } from '../../model/whereabouts.js'
 import { checked, unknownOption } from '../../options/checked.js'
+import { decodeFields } from '../../options/decode-fields.js'
 import { flag, instead, listed, serverTime } from '../../options/fields.js'
 import { guess } from '../../options/spelling.js'
 import { tls, tlsSecrets } from '../../options/tls.js'
-import { type ValueOption, valueOption } from '../../reading/value.js'
+import { type DecodeOptions, valueOption } from '../../reading/value.js'
 import { brokerAddress, hostAndPort } from './address.js'
 
 /** A Kafka topic, as users write it. */
-export interface KafkaOptions<V> {
+export interface KafkaOptions<V> extends DecodeOptions<V> {
   /** `host:port` of one or more brokers; the others are found through them. */
   readonly brokers: readonly string[]
   readonly topic: string
-  /** How values are decoded: `json()` (default), `text()`, `bytes()`, or a function of the bytes. */
-  readonly value?: ValueOption<V>
   /** Name in the broker's logs and quotas. Default `tidemark`. */
   readonly clientId?: string
   /** Rack of this worker, so that brokers may let it read from the nearest replica. KIP-392. */
@@ -51,6 +50,8 @@ export interface KafkaSettings {
   readonly fetchMaxWaitMs: number
   readonly connectionTimeoutMs: number
   readonly requestTimeoutMs: number
+  readonly decodeConcurrency: number
+  readonly decodeTimeoutMs: number
 }
 
 /** What each mechanism takes, and which of that must be there. */
@@ -120,6 +121,7 @@ const schema = z.strictObject({
       'must be a legal topic name: letters, digits, dot, dash and underscore, at most 249',
     ),
   value: valueOption.optional(),
+  ...decodeFields,
   rackId: z.string({ error: instead('must be text') }).default(''),
   readUncommitted: flag.default(false),
   groupOffsets: flag.default(true),
@@ -159,6 +161,7 @@ export function parseKafka(options: unknown, name = 'kafka'): KafkaSettings {
     fetchMaxWait,
     connectionTimeout,
     requestTimeout,
+    decodeTimeout,
     value: _,
     ssl,
     sasl,
@@ -171,5 +174,6 @@ export function parseKafka(options: unknown, name = 'kafka'): KafkaSettings {
     fetchMaxWaitMs: fetchMaxWait,
     connectionTimeoutMs: connectionTimeout,
     requestTimeoutMs: requestTimeout,
+    decodeTimeoutMs: decodeTimeout,
   }
 }

@@ -19,7 +19,7 @@ export function postgresStream<V = unknown>(options: PostgresStreamOptions<V>): 
     {
       kind: 'postgres',
       stream: settings.stream,
-      describe: { ...describePostgres(settings), value: settings.value.name },
+      describe: { ...describePostgres(settings), value: settings.decoding.codec.name },
       connect: (context) => connect(settings, context),
     },
     settings,

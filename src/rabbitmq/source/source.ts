@@ -3,7 +3,7 @@ import { isTidemarkError } from '../../model/errors.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
-import { codecOf, json, type ValueCodec } from '../../reading/value.js'
+import { type Decoding, decodingOf } from '../../reading/late-value.js'
 import { rabbitmqError } from '../client/failures.js'
 import { Links } from '../client/links.js'
 import { noted, parseRabbitmq, type RabbitmqOptions } from '../client/options.js'
@@ -21,7 +21,7 @@ import { Watcher } from './watcher.js'
  */
 export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
   const settings = parseRabbitmq(options)
-  const codec = codecOf(options.value ?? (json() as ValueCodec<V>))
+  const decoding = decodingOf(options.value, settings)
   const { host, port, vhost, username, name, isSuper, keyHeader, ssl } = settings
   return noted<Source<V>>(
     {
@@ -32,12 +32,12 @@ export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
         vhost,
         username,
         ...(isSuper ? { superStream: name } : { stream: name }),
-        value: codec.name,
+        value: decoding.codec.name,
         key: keyHeader,
         tls: ssl !== null,
       },
       connect: ({ log, signal }: ConnectContext) =>
-        connected(new RabbitmqClient(new Links(settings), codec, log), signal, (client) => found(client, signal)),
+        connected(new RabbitmqClient(new Links(settings), decoding, log), signal, (client) => found(client, signal)),
     },
     settings,
   )
@@ -69,7 +69,7 @@ class RabbitmqClient<V> implements SourceClient<V> {
 
   constructor(
     private readonly links: Links,
-    private readonly codec: ValueCodec<V>,
+    private readonly decoding: Decoding<V>,
     private readonly log: Log,
   ) {
     this.#offsets = new Offsets(links)
@@ -116,7 +116,7 @@ class RabbitmqClient<V> implements SourceClient<V> {
       this.links,
       this.#offsets,
       this.#incarnations,
-      this.codec,
+      this.decoding,
       this.log,
       closed,
     )
