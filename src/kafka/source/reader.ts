@@ -114,6 +114,7 @@ export class KafkaReader<V> implements Reader<V> {
             poison = {
               error: undecodable(this.codec, bytes!, info, thrown),
               raw: { key, value: bytes },
+              timestamp: record.timestamp,
               next: record.offset + 1n,
             }
             break

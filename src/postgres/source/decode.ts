@@ -21,7 +21,8 @@ export function decodeRows<V>(rows: readonly Row[], origin: Origin, codec: Value
       value = codec.decode(row.data, info)
     } catch (thrown) {
       const raw = { key, value: Buffer.from(row.data) }
-      return { messages, poison: { error: undecodable(codec, row.data, info, thrown), raw, next: row.position + 1n } }
+      const error = undecodable(codec, row.data, info, thrown)
+      return { messages, poison: { error, raw, next: row.position + 1n, timestamp: row.timestamp } }
     }
     messages.push(new ReadMessage(origin, row.position, row.timestamp, key, value, headersOf(row)))
   }

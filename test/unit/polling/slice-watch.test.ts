@@ -23,8 +23,9 @@ describe('a watch over a slice', () => {
     log = new FakeLog()
     kept = []
     const keepOffset = async ({ partition }: { partition: number }) => void kept.push(partition)
+    const story = { watched: () => {} }
     const queues = { workflows: 'workflows', control: 'control', batches: 'process@' }
-    watch = new SliceWatch({ source: log.client, cluster, log: silentLog(), keepOffset, queues }, name, 3)
+    watch = new SliceWatch({ source: log.client, cluster, log: silentLog(), keepOffset, queues, story }, name, 3)
   })
   afterEach(() => {
     watch.stop()
