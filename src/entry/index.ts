@@ -29,6 +29,7 @@ export { type ErrorCode, isTidemarkError, TidemarkError } from '../model/errors.
 export type { PartitionBlocked, PartitionCaughtUp, PartitionFenced } from '../model/partition-events.js'
 export type { FencingToken } from '../model/token.js'
 export type { Duration, Size } from '../model/units.js'
+export type { WorkerMetrics } from '../monitoring/metrics.js'
 export type { Log, Message, MessageHeaders, Output, Source, Transaction } from '../ports/index.js'
 export { createWorker, type WorkerContext } from '../worker/create.js'
 export type { WorkerEvents } from '../worker/listeners.js'

@@ -65,5 +65,7 @@ export class WorkerMetrics {
   /** @internal */
   end(): void {
     this.#end()
+    // Others have the partitions now.
+    this.#consumers.length = this.#looks.length = 0
   }
 }

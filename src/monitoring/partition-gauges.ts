@@ -20,17 +20,17 @@ export function fillWhenRead(metrics: Definitions, consumers: readonly ConsumerM
   /** @param whole makes one value of all partitions' of a large stream; null: it has none then */
   function fill(
     gauge: Gauge<'group' | 'stream' | 'partition'>,
-    valueOf: (view: PartitionView, meter: ConsumerMeter) => number | null,
+    value: (view: PartitionView, meter: ConsumerMeter) => number | null,
     whole: ((values: number[]) => number) | null,
   ): void {
     onRead(gauge, () => {
       for (const meter of consumers) {
         const views = meter.held.views()
-        const values = views.map((view) => valueOf(view, meter))
+        const values = views.map((view) => value(view, meter))
         if (meter.partitions > mostPartitions) setWhole(gauge, meter, values, whole)
         else
-          values.forEach((value, index) => {
-            if (value !== null) gauge.set({ ...meter.name, partition: views[index]!.partition }, value)
+          values.forEach((one, index) => {
+            if (one !== null) gauge.set({ ...meter.name, partition: views[index]!.partition }, one)
           })
       }
     })
