@@ -39,10 +39,10 @@ export class BackgroundLooks {
     for (const look of this.#looks) look.begin()
   }
 
-  async #lookAtLog(): Promise<void> {
+  async #lookAtLog(): Promise<'nothing' | void> {
     const { meter, asked } = this
     const partitions = meter.held.views().map(({ partition }) => partition)
-    if (partitions.length === 0) return
+    if (partitions.length === 0) return 'nothing'
     const old = meter.held.headsOlderThan(freshFor)
     const heads = old.length === 0 ? [] : await asked.source.bounds(old)
     for (const [partition, { head }] of heads) meter.held.sawHead(partition, head)
@@ -75,7 +75,8 @@ class Look {
 
   constructor(
     private readonly every: number,
-    private readonly look: () => Promise<void>,
+    /** `nothing`: there was nothing to look for, and the next read looks again. */
+    private readonly look: () => Promise<'nothing' | void>,
   ) {}
 
   begin(): void {
@@ -83,6 +84,9 @@ class Look {
     this.#at = performance.now()
     this.#isUnderWay = true
     this.look()
+      .then((found) => {
+        if (found === 'nothing') this.#at = Number.NEGATIVE_INFINITY
+      })
       .catch(() => {})
       .finally(() => {
         this.#isUnderWay = false
