@@ -39,22 +39,23 @@ export class BackgroundLooks {
     for (const look of this.#looks) look.begin()
   }
 
-  async #lookAtLog(): Promise<'nothing' | void> {
+  async #lookAtLog(): Promise<boolean> {
     const { meter, asked } = this
     const partitions = meter.held.views().map(({ partition }) => partition)
-    if (partitions.length === 0) return 'nothing'
+    if (partitions.length === 0) return false
     const old = meter.held.headsOlderThan(freshFor)
     const heads = old.length === 0 ? [] : await asked.source.bounds(old)
     for (const [partition, { head }] of heads) meter.held.sawHead(partition, head)
     meter.firstTimes = (await asked.source.firstTimes?.(partitions)) ?? new Map()
+    return true
   }
 
-  async #lookAtStopped(): Promise<void> {
+  async #lookAtStopped(): Promise<boolean> {
     const { name, held } = this.meter
     const stopped = held.stoppedFor(sliceKnowsIn)
-    if (stopped.size === 0) return
+    if (stopped.size === 0) return false
     const record = await this.asked.records.read(name)
-    if (!record) return
+    if (!record) return true
     const slices = [...new Set([...stopped.keys()].map((partition) => sliceOf(partition, record.slices)))]
     const looks = await Promise.all(
       slices.map((slice) => this.asked.cluster.look(sliceWorkflowId(name, slice)).then((look) => look?.memo.stopped)),
@@ -65,6 +66,7 @@ export class BackgroundLooks {
       // It works again, or has stopped again since, elsewhere.
       if (since === undefined || since > at + sliceKnowsIn) held.drop(partition)
     }
+    return true
   }
 }
 
@@ -75,8 +77,8 @@ class Look {
 
   constructor(
     private readonly every: number,
-    /** `nothing`: there was nothing to look for, and the next read looks again. */
-    private readonly look: () => Promise<'nothing' | void>,
+    /** Resolves with false where there was nothing to look for: the next read looks again. */
+    private readonly look: () => Promise<boolean>,
   ) {}
 
   begin(): void {
@@ -84,8 +86,8 @@ class Look {
     this.#at = performance.now()
     this.#isUnderWay = true
     this.look()
-      .then((found) => {
-        if (found === 'nothing') this.#at = Number.NEGATIVE_INFINITY
+      .then((wasNeeded) => {
+        if (!wasNeeded) this.#at = Number.NEGATIVE_INFINITY
       })
       .catch(() => {})
       .finally(() => {

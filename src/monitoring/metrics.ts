@@ -16,10 +16,18 @@ interface Buffer {
 }
 
 /** The metrics of one worker, in a registry of their own: prom-client's global one is left to the program around. */
-export class WorkerMetrics {
+export interface WorkerMetrics {
   /** Tidemark's metrics, without those of Temporal's SDK. */
-  readonly registry = new Registry()
+  readonly registry: Registry
   /** Of the text that `page` resolves with. */
+  readonly contentType: string
+  /** What `/metrics` serves: the registry's metrics, and those of Temporal's SDK where this process gives them to Tidemark. */
+  page(): Promise<string>
+}
+
+/** Collects the metrics of one worker. */
+export class Meters implements WorkerMetrics {
+  readonly registry = new Registry()
   readonly contentType: string = Registry.PROMETHEUS_CONTENT_TYPE
   readonly #metrics: Definitions = defineMetrics(this.registry)
   readonly #consumers: ConsumerMeter[] = []
@@ -27,7 +35,6 @@ export class WorkerMetrics {
   readonly #end: () => void
   readonly #sdk: SdkMetrics
 
-  /** Made by `createWorker`. */
   constructor(version: string, sdk: SdkMetrics) {
     this.#sdk = sdk
     this.#metrics.build.set({ version, node: process.versions.node }, 1)
@@ -37,7 +44,7 @@ export class WorkerMetrics {
     Object.assign(this.#metrics.build, { collect: () => this.#looks.forEach((look) => void look.begin()) })
   }
 
-  /** @internal */
+  /** What a consumer's work is told to. */
   consumer(
     settings: Pick<ConsumerSettings, 'group' | 'stream' | 'retry'>,
     partitions: number,
@@ -49,20 +56,18 @@ export class WorkerMetrics {
     return meter
   }
 
-  /** @internal */
   buffer(buffer: Buffer): void {
     const { bufferedBytes, bufferLimit } = this.#metrics
     Object.assign(bufferedBytes, { collect: () => bufferedBytes.set(buffer.used) })
     bufferLimit.set(buffer.total)
   }
 
-  /** What `/metrics` serves: the registry's metrics, and those of Temporal's SDK where this process gives them to Tidemark. */
   async page(): Promise<string> {
     const [own, sdk] = await Promise.all([this.registry.metrics(), this.#sdk()])
     return `${own}\n${'text' in sdk ? sdk.text : `# ${sdk.absent}\n`}`
   }
 
-  /** @internal */
+  /** The worker has ended. */
   end(): void {
     this.#end()
     // Others have the partitions now.

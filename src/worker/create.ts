@@ -62,12 +62,9 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
   const { taskQueue } = parsed
   let forgetLog: (() => void) | undefined
   const close = () => {
-    closing ??= closeAll([
-      () => resources?.close(),
-      () => connection?.close(),
-      () => forgetLog?.(),
-      () => monitoring.close(),
-    ])
+    const closers = [() => resources?.close(), () => connection?.close(), () => forgetLog?.()]
+    // Probes see to the end that the worker is stopping.
+    closing ??= closeAll(closers).finally(() => monitoring.close())
     return closing
   }
   try {

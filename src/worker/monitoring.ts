@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Worker } from '@temporalio/worker'
 import { describeAddress, parseListenAddress } from '../monitoring/address.js'
-import { WorkerMetrics } from '../monitoring/metrics.js'
+import type { Meters } from '../monitoring/metrics.js'
 import { PageServer } from '../monitoring/page-server.js'
 import { type Observed, type Part, Readiness } from '../monitoring/readiness.js'
 import type { Log } from '../ports/index.js'
@@ -22,20 +22,21 @@ export interface MonitoringOptions {
 
 /** Serves and collects for one worker, as long as it lives. */
 export class Monitoring {
-  readonly metrics: WorkerMetrics | null
   readonly #readiness = new Readiness()
   #server: PageServer | null = null
 
-  private constructor(isMeasured: boolean) {
-    this.metrics = isMeasured ? new WorkerMetrics(version, sdkMetrics) : null
-  }
+  private constructor(readonly metrics: Meters | null) {}
 
   /** @throws TidemarkError CONFIG_INVALID where the address is none, or can't be listened on */
   static async begin({ serve, metrics = false }: MonitoringOptions, log: Log): Promise<Monitoring> {
     const address = serve === undefined ? null : parseListenAddress(serve, 'serve')
-    const monitoring = new Monitoring(metrics || address !== null)
+    if (!address && !metrics) return new Monitoring(null)
+    // Others need not load what counts.
+    const { Meters } = await import('../monitoring/metrics.js')
+    const meters = new Meters(version, sdkMetrics)
+    const monitoring = new Monitoring(meters)
     if (!address) return monitoring
-    const parts = { metrics: monitoring.metrics!, readiness: monitoring.#readiness, log }
+    const parts = { metrics: meters, readiness: monitoring.#readiness, log }
     try {
       monitoring.#server = await PageServer.listen(address, parts)
       return monitoring

@@ -18,7 +18,7 @@ import type { PartitionObserver } from '../model/partition-events.js'
 import { batchQueue, type Queues, queuesOf } from '../model/revision.js'
 import type { ConsumerMeter } from '../monitoring/consumer-meter.js'
 import { countedActivities, countedSignals } from '../monitoring/counted.js'
-import type { WorkerMetrics } from '../monitoring/metrics.js'
+import type { Meters } from '../monitoring/metrics.js'
 import type { Log } from '../ports/index.js'
 import type { TemporalCluster } from '../temporal/cluster.js'
 import { workflowGeneration } from '../temporal/generation.js'
@@ -47,7 +47,7 @@ interface Life {
   readonly draining: AbortSignal
   readonly stopped: AbortSignal
   /** Null where nobody asked for metrics. */
-  readonly metrics: WorkerMetrics | null
+  readonly metrics: Meters | null
 }
 
 /**
@@ -155,7 +155,7 @@ function meterOf(
     cluster,
     resources,
     metrics,
-  }: { readonly cluster: TemporalCluster; readonly resources: Resources; readonly metrics: WorkerMetrics | null },
+  }: { readonly cluster: TemporalCluster; readonly resources: Resources; readonly metrics: Meters | null },
 ): ConsumerMeter | undefined {
   const { source, records } = resources.of(consumer)
   return metrics?.consumer(consumer.settings, partitions, { source, records, cluster })

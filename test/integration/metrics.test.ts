@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createStream } from '../../src/entry/postgres.js'
@@ -76,7 +78,7 @@ describeWith(['postgres', 'temporal'], 'a worker with a port', () => {
       },
       { what: `${query} in Prometheus; the worker said ${worker.stderr}`, timeout: 30_000 },
     )
-    return series.sort((a, b) => Number(a.labels.partition) - Number(b.labels.partition))
+    return [...series].sort((a, b) => Number(a.labels.partition) - Number(b.labels.partition))
   }
   const inGroup = { group: 'bank', stream }
 
@@ -101,15 +103,31 @@ describeWith(['postgres', 'temporal'], 'a worker with a port', () => {
     expect((await found('temporal_request_total{operation="RespondActivityTaskCompleted"}', 1)).length).toBe(1)
   })
 
-  it('serves what Prometheus has nothing to say against', async () => {
-    const page = await (await fetch(`${url}/metrics`)).text()
-    const promtool = spawn(programs.promtool, ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] })
-    promtool.stdin.end(page)
+  /** What promtool says of a text. */
+  const checked = async (what: readonly string[], given: string) => {
+    const promtool = spawn(programs.promtool, ['check', ...what], { stdio: ['pipe', 'pipe', 'pipe'] })
+    promtool.stdin.end(given)
     const [said, complained, [code]] = await Promise.all([
       text(promtool.stdout),
       text(promtool.stderr),
       once(promtool, 'close'),
     ])
-    expect({ code, said, complained }).toEqual({ code: 0, said: '', complained: '' })
+    return { code, said: said.trim(), complained }
+  }
+
+  it('serves what Prometheus has nothing to say against', async () => {
+    const page = await (await fetch(`${url}/metrics`)).text()
+    expect(await checked(['metrics'], page)).toEqual({ code: 0, said: '', complained: '' })
+  })
+
+  it('is watched by the alerts of docs/metrics.md', async () => {
+    const page = await readFile('docs/metrics.md', 'utf8')
+    const [rules] = /(?<=```yaml\n)groups:[\s\S]*?(?=```)/.exec(page)!
+    const file = join(project.folder, 'alerts.yml')
+    await writeFile(file, rules)
+    expect(await checked(['rules', file], '')).toMatchObject({
+      code: 0,
+      said: expect.stringContaining('3 rules found'),
+    })
   })
 })

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { TidemarkError } from '../../../src/model/errors.js'
 import { countedActivities, countedSignals } from '../../../src/monitoring/counted.js'
 import { defineMetrics } from '../../../src/monitoring/definitions.js'
-import { WorkerMetrics } from '../../../src/monitoring/metrics.js'
+import { Meters } from '../../../src/monitoring/metrics.js'
 import type { Bounds, Chunk, Message } from '../../../src/ports/index.js'
 import { waitFor } from '../../support/wait-for.js'
 
@@ -26,14 +26,14 @@ function chunk(messages: number, head: number): Chunk {
 }
 
 describe('the metrics of a worker', () => {
-  let metrics: WorkerMetrics
+  let metrics: Meters
   /** What was asked of the log and of Temporal. */
   let asked: string[]
   let bounds: Map<number, Bounds>
   let stopped: { partition: number; condition: 'blocked'; reason: string; since: string }[]
 
   beforeEach(() => {
-    metrics = new WorkerMetrics('1.2.3', async () => ({ absent: 'Without the SDK.' }))
+    metrics = new Meters('1.2.3', async () => ({ absent: 'Without the SDK.' }))
     asked = []
     bounds = new Map()
     stopped = []
@@ -176,7 +176,7 @@ describe('the metrics of a worker', () => {
 
   it("carry the SDK's text, or say why there is none", async () => {
     expect((await metrics.page()).endsWith('\n# Without the SDK.\n')).toBe(true)
-    const other = new WorkerMetrics('1.2.3', async () => ({ text: 'temporal_request_total 1\n' }))
+    const other = new Meters('1.2.3', async () => ({ text: 'temporal_request_total 1\n' }))
     expect(await other.page()).toContain('\ntemporal_request_total 1\n')
     other.end()
   })

@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { TidemarkError } from '../../../src/model/errors.js'
 import { describeAddress, parseListenAddress } from '../../../src/monitoring/address.js'
-import { WorkerMetrics } from '../../../src/monitoring/metrics.js'
+import { Meters } from '../../../src/monitoring/metrics.js'
 import { PageServer } from '../../../src/monitoring/page-server.js'
 import { type Observed, Readiness } from '../../../src/monitoring/readiness.js'
 import { silentLog } from '../../support/silent-log.js'
@@ -31,13 +31,13 @@ describe('an address to listen on', () => {
 })
 
 describe('the pages of a worker', () => {
-  let metrics: WorkerMetrics
+  let metrics: Meters
   let readiness: Readiness
   let server: PageServer
   let url: string
 
   beforeEach(async () => {
-    metrics = new WorkerMetrics('1.2.3', async () => ({ absent: 'Without the SDK.' }))
+    metrics = new Meters('1.2.3', async () => ({ absent: 'Without the SDK.' }))
     readiness = new Readiness()
     const at = { host: '127.0.0.1', port: 0 }
     server = await PageServer.listen(at, { metrics, readiness, log: silentLog() })
