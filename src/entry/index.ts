@@ -30,6 +30,7 @@ export type { PartitionBlocked, PartitionCaughtUp, PartitionFenced } from '../mo
 export type { FencingToken } from '../model/token.js'
 export { Undecodable } from '../model/undecodable.js'
 export type { Duration, Size } from '../model/units.js'
+export type { WorkerMetrics } from '../monitoring/metrics.js'
 export type { Log, Message, MessageHeaders, Output, Source, Transaction } from '../ports/index.js'
 export { createWorker, type WorkerContext } from '../worker/create.js'
 export type { WorkerEvents } from '../worker/listeners.js'

@@ -91,6 +91,10 @@ class RabbitmqClient<V> implements SourceClient<V> {
     return this.#offsets.bounds(partitions)
   }
 
+  firstTimes(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    return this.#offsets.firstTimes(partitions)
+  }
+
   resolve(partition: number, start: StartSpec): Promise<bigint> {
     return this.#offsets.resolve(partition, start)
   }
