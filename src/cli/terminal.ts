@@ -28,6 +28,22 @@ export function shorten(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
 }
 
+/** Broken into lines of at most so many characters: between words, or within a word that is longer than a line. */
+export function wrapped(text: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (let word of text.split(/\s+/)) {
+    if (line !== '' && line.length + 1 + word.length <= width) {
+      line += ` ${word}`
+      continue
+    }
+    if (line !== '') lines.push(line)
+    for (; word.length > width; word = word.slice(width)) lines.push(word.slice(0, width))
+    line = word
+  }
+  return line === '' ? lines : [...lines, line]
+}
+
 /** What makes a text one line: reasons may quote several. */
 export function oneLine(text: string): string {
   return text.replace(/\s*\n\s*/g, ' ').trim()

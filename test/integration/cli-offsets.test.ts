@@ -204,7 +204,7 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
     }
     const alone = await project.ask(['status', ...billing])
     expect(alone.stdout).toContain('\nno worker answers: from the store and the broker\n')
-    expect(alone.stdout).toMatch(/\n +0 +unknown +6001 +6001 +0 +0s/)
+    expect(alone.stdout).toMatch(/\n +0 +stopped \(no worker\) +6001 +6001 +0 +0s/)
     expect(alone.stderr).toContain(`group billing on ${orders}: no worker answers for group`)
     expect(alone.code).toBe(1)
   })

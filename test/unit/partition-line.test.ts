@@ -19,7 +19,11 @@ const unpaused = record({ group: null, partitions: new Map() })
 const seen = (partition: number, known: Partial<Evidence>, replay: number | null = null) =>
   lineOf(
     partition,
-    withoutWorkers(partition, { stop: null, record: unpaused, reports: [blocked], ...known }, { replay }),
+    withoutWorkers(
+      partition,
+      { unheard: 'stopped (no worker)', stop: null, record: unpaused, reports: [blocked], ...known },
+      { replay },
+    ),
   )
 
 describe('a partition where no worker answers', () => {
@@ -29,8 +33,12 @@ describe('a partition where no worker answers', () => {
     expect(seen(1, { reports: [fenced] })).toMatchObject({ state: 'fenced', reason: 'epoch 8 has it', since })
   })
 
-  it('is unknown where nothing is known to be wrong', () => {
-    expect(seen(0, {})).toMatchObject({ state: 'unknown', reason: '', since: null })
+  it('is stopped for want of a worker where nothing is known to be wrong', () => {
+    expect(seen(0, {})).toMatchObject({ state: 'stopped (no worker)', reason: '', since: null })
+  })
+
+  it('is not running without a workflow, and unknown without Temporal', () => {
+    for (const unheard of ['not running', 'unknown'] as const) expect(seen(0, { unheard }).state).toBe(unheard)
   })
 
   it('is paused before it is blocked, and gives both reasons', () => {
@@ -47,6 +55,6 @@ describe('a partition where no worker answers', () => {
 
   it('is not blocked any more once a person has moved its position', () => {
     expect(seen(1, {}, 2).state).toBe('blocked')
-    expect(seen(1, {}, 3).state).toBe('unknown')
+    expect(seen(1, {}, 3).state).toBe('stopped (no worker)')
   })
 })
