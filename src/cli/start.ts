@@ -16,6 +16,7 @@ interface StartOptions {
   readonly resumeStopped?: boolean
   readonly overwriteOffsets?: boolean
   readonly version?: string
+  readonly json?: boolean
 }
 
 export function startCommand(): Command {
@@ -33,6 +34,7 @@ export function startCommand(): Command {
       '--overwrite-offsets',
       'overwrite offsets that other consumers have left in Kafka or RabbitMQ as these groups',
     )
+    .option('--json', 'log lines as JSON on standard error, on a terminal, too')
     .addHelpText(
       'after',
       `
@@ -55,7 +57,7 @@ Examples:
       const written = await loadConfig(options.config)
       const { temporal, connectTimeoutMs } = parseConfig(written)
       const config = options.version === undefined ? written : withVersion(written, options.version)
-      const log = cliLog()
+      const log = cliLog(options)
       const ending = endOnSignal()
       const { overwriteOffsets = false } = options
       const worker = await createWorker(config, { log, signal: ending, overwriteOffsets })

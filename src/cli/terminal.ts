@@ -44,6 +44,15 @@ export function wrapped(text: string, width: number): string[] {
   return line === '' ? lines : [...lines, line]
 }
 
+/** Text of strangers, without what a terminal would take for a command. */
+export function harmless(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
+  return text.replace(
+    /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g,
+    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
+}
+
 /** What makes a text one line: reasons may quote several. */
 export function oneLine(text: string): string {
   return text.replace(/\s*\n\s*/g, ' ').trim()

@@ -72,7 +72,7 @@ export function lineOf(partition: number, told: LineState, stored?: PartitionPos
     state: told.state === 'running' && !told.working ? 'idle' : told.state,
     reason: told.reason || stored?.remark || '',
     since: told.since || null,
-    position: farther(told.position, committed),
+    position: farther(isCurrent(told, stored) ? told.position : undefined, committed),
     committed,
     first: text(stored?.first),
     // Not the workers' head: it is as old as their last look.
@@ -86,6 +86,11 @@ export function lineOf(partition: number, told: LineState, stored?: PartitionPos
     messages: told.messages ?? null,
     config: told.config ?? null,
   }
+}
+
+/** After a reset, a paused partition is told of its new position when it is resumed. */
+function isCurrent({ epoch }: LineState, stored: PartitionPosition | undefined): boolean {
+  return epoch === undefined || epoch >= (stored?.epoch ?? 0)
 }
 
 function farther(position: string | undefined, committed: string | null): string | null {

@@ -56,7 +56,7 @@ export function viewGroups(config: TidemarkConfig, wanted: Wanted = {}): Promise
  *
  * @throws what the store threw, when Temporal doesn't answer either
  */
-async function viewConsumer(session: Session, consumer: ParsedConsumer): Promise<ConsumerView> {
+export async function viewConsumer(session: Session, consumer: ParsedConsumer): Promise<ConsumerView> {
   const { group, stream } = consumer.settings
   const name = { group, stream }
   const [temporal, positions, record] = await Promise.all([

@@ -3,6 +3,7 @@ import { TidemarkError, UserFailure } from '../model/errors.js'
 import { isThenable, problemOfSynchronous } from '../model/functions.js'
 import { describePartition, type PartitionKey } from '../model/partition.js'
 import { shown } from '../model/shown.js'
+import type { ConnectContext } from '../ports/context.js'
 import { NoUtf8, utf8Of } from '../ports/text.js'
 
 /** Where a value stands, for decoders that need it. The object is reused: take from it what you keep. */
@@ -57,6 +58,11 @@ export function text(): ValueCodec<string> {
 /** Values stay bytes. */
 export function bytes(): ValueCodec<Buffer> {
   return owned({ name: 'bytes', decode: (raw) => (typeof raw === 'string' ? Buffer.from(raw) : raw) })
+}
+
+/** The codec that a source's client reads with: bytes where it was connected for them. */
+export function codecFor<V>(values: ConnectContext['values'], codec: ValueCodec<V>): ValueCodec<V> {
+  return values === 'bytes' ? (bytes() as ValueCodec<unknown> as ValueCodec<V>) : codec
 }
 
 /** Tidemark's own codecs. */

@@ -2,7 +2,7 @@ import { withSecrets } from '../../model/secrets.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
-import { codecOf, json, type ValueCodec } from '../../reading/value.js'
+import { codecFor, codecOf, json, type ValueCodec } from '../../reading/value.js'
 import { Connector } from '../client/driver.js'
 import { codeError } from '../client/failures.js'
 import { Leaders } from '../client/leaders.js'
@@ -38,8 +38,10 @@ export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
         tls: ssl !== undefined && ssl !== false,
         sasl: sasl?.mechanism ?? null,
       },
-      connect: ({ log, signal }: ConnectContext) =>
-        connected(new KafkaClient(new Connector(settings, log), codec, log), signal, (client) => client.partitions()),
+      connect: ({ log, signal, values }: ConnectContext) =>
+        connected(new KafkaClient(new Connector(settings, log), codecFor(values, codec), log), signal, (client) =>
+          client.partitions(),
+        ),
     },
     secretsIn(settings),
   )

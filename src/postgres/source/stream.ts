@@ -1,5 +1,6 @@
 import { withSecrets } from '../../model/secrets.js'
 import type { ConnectContext, Source, SourceClient } from '../../ports/index.js'
+import { codecFor } from '../../reading/value.js'
 import { describePostgres, secretsIn } from '../client/options.js'
 import { openPool, postgresError } from '../client/pool.js'
 import { putStream } from '../output/create-stream.js'
@@ -21,7 +22,7 @@ export function postgresStream<V = unknown>(options: PostgresStreamOptions<V>): 
       kind: 'postgres',
       stream: settings.stream,
       describe: { ...describePostgres(settings), value: settings.value.name },
-      connect: (context) => connect(settings, context),
+      connect: (context) => connect({ ...settings, value: codecFor(context.values, settings.value) }, context),
     },
     secretsIn(settings),
   )

@@ -4,7 +4,7 @@ import { withSecrets } from '../../model/secrets.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
-import { codecOf, json, type ValueCodec } from '../../reading/value.js'
+import { codecFor, codecOf, json, type ValueCodec } from '../../reading/value.js'
 import { rabbitmqError } from '../client/failures.js'
 import { Links } from '../client/links.js'
 import { parseRabbitmq, type RabbitmqOptions, secretsIn } from '../client/options.js'
@@ -37,8 +37,10 @@ export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
         key: keyHeader,
         tls: ssl !== null,
       },
-      connect: ({ log, signal }: ConnectContext) =>
-        connected(new RabbitmqClient(new Links(settings), codec, log), signal, (client) => found(client, signal)),
+      connect: ({ log, signal, values }: ConnectContext) =>
+        connected(new RabbitmqClient(new Links(settings), codecFor(values, codec), log), signal, (client) =>
+          found(client, signal),
+        ),
     },
     secretsIn(settings),
   )
