@@ -46,11 +46,16 @@ export function wrapped(text: string, width: number): string[] {
 
 /** Text of strangers, without what a terminal would take for a command. */
 export function harmless(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
-  return text.replace(
-    /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g,
-    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  )
+  return Array.from(text, (char) => (isControl(char.charCodeAt(0)) ? `\\x${hexOf(char)}` : char)).join('')
+}
+
+/** Of C0 and C1, all but the tab and the line feed. */
+function isControl(code: number): boolean {
+  return code !== 9 && code !== 10 && (code < 0x20 || (code >= 0x7f && code < 0xa0))
+}
+
+function hexOf(char: string): string {
+  return char.charCodeAt(0).toString(16).padStart(2, '0')
 }
 
 /** What makes a text one line: reasons may quote several. */
