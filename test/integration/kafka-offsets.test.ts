@@ -133,6 +133,25 @@ describeWith(['kafka'], "a group's offsets in Kafka", () => {
     expect(await offsets.read(group, topic)).toEqual([{ partition: 0, position: 8n }])
   })
 
+  it('are deleted where Tidemark has put them, and those of others stay', async () => {
+    await offsets.assert({ group, stream: topic, partition: 0, position: 4n, epoch: 1, replay: 0 })
+    await ground.admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 1, offset: '5' }] })
+    await offsets.delete!(group, topic)
+    expect(await offsets.read(group, topic)).toEqual([{ partition: 1, position: 5n }])
+    await offsets.delete!(unique('never'), topic)
+  })
+
+  it('are not deleted while a plain consumer is active', async () => {
+    await offsets.assert({ group, stream: topic, partition: 1, position: 4n, epoch: 1, replay: 0 })
+    const consumer = await plainConsumer({ stopAt: 7 })
+    await waitFor(async () => (await offsets.read(group, topic))[0]?.position === 7n, { what: 'its commit' })
+    await expect(offsets.delete!(group, topic)).rejects.toMatchObject({
+      code: 'GROUP_ACTIVE',
+      message: expect.stringContaining("position 4 can't be deleted from"),
+    })
+    await consumer.stop()
+  })
+
   it('of a group that never was are none, and of a topic that is not there are refused', async () => {
     expect(await offsets.read(group, topic)).toEqual([])
     const stream = unique('missing')
