@@ -272,7 +272,7 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
       const version = expect.stringMatching(/./)
       expect(members).toMatchObject([{ pid: process.pid, version, waits: expect.any(Boolean) }])
       expect((await project.ask(['groups', 'members', 'billing'])).stdout).toMatch(
-        new RegExp(`\\n +${process.pid}  \\S+ +\\S+ +\\S+ +`),
+        new RegExp(`\\n *${process.pid}  \\S+ +\\S+ +\\S+ +`),
       )
 
       handled.length = 0
