@@ -80,11 +80,11 @@ export function planText(plan: DeletionPlan): string {
     counted(offsets, 'committed offset'),
     ...(record ? ['its record: slices, pauses and stop'] : []),
     ...(workflows.length > 0 ? [`${counted(workflows.length, 'workflow')} without a worker, in Temporal`] : []),
-    ...(mirrored
-      ? [`${counted(mirrored.offsets, 'offset')} in ${mirrored.where}${mirrored.canDelete ? ', if you say so' : ''}`]
-      : []),
+    ...(mirrored?.canDelete ? [`${counted(mirrored.offsets, 'offset')} in ${mirrored.where}, if you say so`] : []),
     ...left.map((one) => `stays: ${one}`),
-    ...(mirrored?.canDelete === false ? ['stays: what the log shows, which it can not delete'] : []),
+    ...(mirrored && !mirrored.canDelete
+      ? [`stays: ${counted(mirrored.offsets, 'offset')} in ${mirrored.where}, which can not delete them`]
+      : []),
   ]
   return `${group} on ${stream}\n${lines.map((line) => `  ${line}\n`).join('')}`
 }

@@ -18,7 +18,7 @@ export function membersCommand(): Command {
     .addHelpText(
       'after',
       `
-By what Temporal knows: a worker that was killed is shown for some more seconds, and one that has just started may be missing.
+By what Temporal knows: a worker that has ended is shown for up to 75 s, and one that has just started may be missing.
 VERSION is that of the worker's config; '-' where it is neither the one in force nor the one of this config.
 ASKED is how long ago the worker has asked for work; asking takes up to a minute where there is none.
 HOLDS are the partitions of the batches that it has at this moment. Partitions at rest belong to no worker.

@@ -32,8 +32,10 @@ Examples:
     )
     .action(({ partition, offset, reason, group, stream, ...options }: SkipOptions) => {
       const wanted = { ...(group === undefined ? {} : { group }), ...(stream === undefined ? {} : { stream }) }
-      return move({ verb: 'skip', done: 'moved behind it' }, { ...options, ...wanted, why: reason }, (session) =>
-        planSkipIn(session, { ...wanted, partition, offset }),
+      return move(
+        { verb: 'skip', done: 'moved behind the message' },
+        { ...options, ...wanted, why: reason },
+        (session) => planSkipIn(session, { ...wanted, partition, offset }),
       )
     })
 }

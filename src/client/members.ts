@@ -41,7 +41,7 @@ const inHand = new Set([2, 3])
 
 /**
  * The workers of groups, those of the config where none is named: who is there, and who has what in hand at this moment. By what Temporal
- * knows, so a worker that was killed is among them for some more seconds.
+ * knows, so a worker that has ended is among them for up to 75 s.
  *
  * @throws TidemarkError UNKNOWN_CONSUMER, UNREACHABLE
  */
@@ -92,7 +92,8 @@ async function membersOf(
     waitingFor(client, name),
     eachOf([...slices], lanes, ([slice, partitions]) => heldIn(client, name, slice, partitions)),
   ])
-  const since = Math.max(...polls.values()) - pollLifetimeMs
+  // Temporal remembers workers that are gone for some minutes. Clocks differ.
+  const since = Math.max(Date.now(), ...polls.values()) - pollLifetimeMs
   const there = [...polls].filter(([, at]) => at > since).map(([identity]) => identity)
   const all = held.flat()
   const identities = [...new Set([...there, ...waiting, ...all.map(({ identity }) => identity)])].sort()
