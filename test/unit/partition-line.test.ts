@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type Evidence, lineOf, withoutWorkers } from '../../src/client/partition-line.js'
+import type { PartitionPosition } from '../../src/client/positions.js'
 import type { StoppedPartition } from '../../src/model/commands.js'
 import type { GroupRecord, Pause } from '../../src/ports/index.js'
 
@@ -25,6 +26,19 @@ const seen = (partition: number, known: Partial<Evidence>, replay: number | null
       { replay },
     ),
   )
+
+describe('a partition that its workers tell of', () => {
+  const told = { state: 'paused' as const, reason: '', since, working: false, position: '90', epoch: 4 }
+  const stored = { partition: 0, committed: 50n, epoch: 4, replay: 1, remark: '' } as PartitionPosition
+
+  it('is where they say, ahead of what is committed', () => {
+    expect(lineOf(0, told, stored)).toMatchObject({ position: '90', committed: '50' })
+  })
+
+  it('is where it was put after a reset that they have not heard of', () => {
+    expect(lineOf(0, told, { ...stored, epoch: 5 })).toMatchObject({ position: '50', committed: '50' })
+  })
+})
 
 describe('a partition where no worker answers', () => {
   it('is blocked or fenced as its slice has said, with the reason and since when', () => {
