@@ -52,7 +52,7 @@ describe('a reset', () => {
   it('of a partition that was taken up since it was planned is refused', async () => {
     const asked: unknown[] = []
     const session = sessionWith(() => {})
-    const store = { ...(await session.store()), resetIf: async (_: object, seen: object) => (asked.push(seen), null) }
+    const store = { ...(await session.store()), resetIf: async (_: object, seen: object) => void asked.push(seen) }
     const seen = new Map([[0, { epoch: 7, replay: 1 }]])
     await expect(
       applyResetIn({ ...session, store: async () => store } as unknown as Session, { ...plan, seen }),
