@@ -20,6 +20,7 @@ interface StartOptions {
   readonly overwriteOffsets?: boolean
   readonly version?: string
   readonly port?: string
+  readonly json?: boolean
 }
 
 export function startCommand(): Command {
@@ -45,6 +46,7 @@ export function startCommand(): Command {
         return address
       },
     )
+    .option('--json', 'log lines as JSON on standard error, on a terminal, too')
     .addHelpText(
       'after',
       `
@@ -67,7 +69,7 @@ Examples:
     .action(async (options: StartOptions) => {
       const written = await loadConfig(options.config)
       const config = options.version === undefined ? written : withVersion(written, options.version)
-      const log = cliLog()
+      const log = cliLog(options)
       try {
         await work(config, options, log)
       } finally {

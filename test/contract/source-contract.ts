@@ -376,6 +376,17 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
         return { there, client, ...reading(client, there, await client.resolve(0, 'first')) }
       }
 
+      it('comes as it is in the log where the source is connected for bytes', async () => {
+        const { there } = await poisoned()
+        const context = { log: silentLog(), signal: new AbortController().signal, values: 'bytes' as const }
+        const client = await there.source(picky).connect(context)
+        cleanUp.push(() => client.close())
+        const { reader } = reading(client, there, await client.resolve(0, 'first'))
+        const values = (await take(reader, 4)).map(({ value }) => value)
+        expect(values.every((value) => Buffer.isBuffer(value))).toBe(true)
+        expect(JSON.parse(String(values[2]))).toEqual({ secret: 'hunter2' })
+      })
+
       it('comes as poison behind the messages before it, and nothing is skipped', async () => {
         const { reader, there } = await poisoned()
         const { chunks, messages } = await follow(reader, Number.POSITIVE_INFINITY, {}, ({ poison }) => !!poison)
