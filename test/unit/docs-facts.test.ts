@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { dollarsPerMonth, groupActions } from '../../src/client/cost.js'
+import { consumer, defineConfig } from '../../src/config/define.js'
+import type { ConsumerOptions } from '../../src/config/options.js'
+import { parseConfig } from '../../src/config/parse.js'
+import { kafka } from '../../src/entry/kafka.js'
+import { memoryStore } from '../../src/entry/testing.js'
+import { migrations } from '../../src/postgres/tables/migrations.js'
+
+const read = (path: string) => readFileSync(path, 'utf8')
+
+it('docs/security.md names every table of Tidemark', () => {
+  const created = migrations.flatMap(({ sql }) =>
+    [...sql.matchAll(/create table :schema\.(\w+)/g)].map(([, name]) => name!),
+  )
+  expect(created.length).toBeGreaterThan(7)
+  const page = read('docs/security.md')
+  for (const table of [...created, 'migrations']) expect(page).toContain(`\`${table}\``)
+})
+
+it('docs/security.md names what installing Tidemark installs', () => {
+  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> }
+  const sentence = /Installing Tidemark installs ([\s\S]*?), with what they depend on/.exec(
+    read('docs/security.md'),
+  )![1]!
+  const named = [...sentence.matchAll(/`([^`]+)`/g)].map(([, name]) => name!)
+  expect(named.sort()).toEqual(Object.keys(dependencies).sort())
+})
+
+it('the costs in docs/temporal-cloud.md are those that `tidemark cost` computes', () => {
+  const rows = [
+    ...read('docs/temporal-cloud.md').matchAll(
+      /^\| (the defaults|`[hb].*?) \| ([\d.]+) \| (\d+) \| ([\d.]+) \| (\d+) \|$/gm,
+    ),
+  ]
+  expect(rows.length).toBeGreaterThan(3)
+  for (const [, settings, ...told] of rows) {
+    const { restPerMinute, busySlicePerMinute } = actionsOf(settings!)
+    const computed = [restPerMinute, busySlicePerMinute].flatMap((perMinute) => [
+      Number(perMinute.toFixed(1)),
+      Math.round(dollarsPerMonth(perMinute, 50)),
+    ])
+    expect(told.map(Number), settings).toEqual(computed)
+  }
+})
+
+/** @param text options as the page writes them: `batch.maxDuration: '60s'` */
+function actionsOf(text: string) {
+  const options: { heartbeatTimeout?: string; batch?: { maxDuration: string } } = {}
+  for (const [, name, value] of text.matchAll(/([\w.]+): '(\w+)'/g))
+    if (name === 'heartbeatTimeout') options.heartbeatTimeout = value!
+    else if (name === 'batch.maxDuration') options.batch = { maxDuration: value! }
+    else throw new Error(`what is ${name}?`)
+  const source = kafka({ brokers: ['127.0.0.1:9092'], topic: 'orders' })
+  const one = consumer({ group: 'billing', source, handler() {}, ...(options as Partial<ConsumerOptions>) })
+  const { consumers } = parseConfig(defineConfig({ store: memoryStore(), consumers: [one] }))
+  return groupActions(consumers[0]!.settings, 64)
+}
