@@ -57,3 +57,18 @@ function actionsOf(text: string) {
   const { consumers } = parseConfig(defineConfig({ store: memoryStore(), consumers: [one] }))
   return groupActions(consumers[0]!.settings, 64)
 }
+
+it('comparisons in docs/faq.md are those of the figures in the README', () => {
+  const readme = read('README.md')
+  const ratios = (row: RegExp) => [...readme.matchAll(row)].map(([, ratio]) => Number(ratio).toFixed(1)).slice(0, 2)
+  const drain = ratios(/drain[^|]*\| [\d,]+ msg\/s \| [\d,]+ msg\/s \| ([\d.]+) x/g)
+  const latency = ratios(/latency[^|]*\| [\d.]+ ms \| [\d.]+ ms \| ([\d.]+) x/g)
+  const memory = ratios(/peak memory \| \d+ MB \| \d+ MB \| ([\d.]+) x/g)
+  const events = /history events per 1,000 messages of the drains \| +\| ([\d.]+), ([\d.]+) \|/.exec(readme)!
+  const range = (found: readonly string[]) => [...new Set([...found].sort())].join(' to ')
+  const page = read('docs/faq.md').replace(/\s+/g, ' ')
+  expect(page).toContain(
+    `it drains ${range(drain)} times as fast as a hand-tuned \`eachBatch\`, takes ${range(latency)} times as long for a message at low load, and ${range(memory)} times the memory`,
+  )
+  expect(page).toContain(`${events[1]} to ${events[2]} Temporal events per 1,000 messages`)
+})
