@@ -10,9 +10,12 @@ import { historyCommand } from './history.js'
 import { initCommand } from './init.js'
 import { lagCommand } from './lag.js'
 import { migrateCommand } from './migrate.js'
+import { offsetsCommand } from './offsets.js'
 import { pauseCommand, resumeCommand } from './pause.js'
 import { resetCommand } from './reset.js'
 import { resliceCommand } from './reslice.js'
+import { showCommand } from './show.js'
+import { skipCommand } from './skip.js'
 import { startCommand } from './start.js'
 import { statusCommand } from './status.js'
 
@@ -37,10 +40,13 @@ export function tidemarkProgram(): Command {
     .addCommand(costCommand())
     .addCommand(pauseCommand())
     .addCommand(resumeCommand())
+    .addCommand(showCommand())
+    .addCommand(skipCommand())
     .addCommand(resetCommand())
     .addCommand(adoptCommand())
     .addCommand(resliceCommand())
     .addCommand(historyCommand())
+    .addCommand(offsetsCommand())
     .addCommand(migrateCommand())
     .addCommand(completionCommand())
     .addHelpText(

@@ -1,4 +1,5 @@
 import type { ConnectContext, Source, SourceClient } from '../../ports/index.js'
+import { decodingFor } from '../../reading/late-value.js'
 import { describePostgres, noted } from '../client/options.js'
 import { openPool, postgresError } from '../client/pool.js'
 import { putStream } from '../output/create-stream.js'
@@ -20,7 +21,8 @@ export function postgresStream<V = unknown>(options: PostgresStreamOptions<V>): 
       kind: 'postgres',
       stream: settings.stream,
       describe: { ...describePostgres(settings), value: settings.decoding.codec.name },
-      connect: (context) => connect(settings, context),
+      connect: (context) =>
+        connect({ ...settings, decoding: decodingFor(context.values, settings.decoding) }, context),
     },
     settings,
   )
