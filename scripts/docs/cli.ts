@@ -16,7 +16,8 @@ const intro = `# Command line
 | environment variable | |
 |---|---|
 | \`TEMPORAL_ADDRESS\`, \`TEMPORAL_NAMESPACE\`, \`TEMPORAL_API_KEY\` | where Temporal is, if the config does not say |
-| \`LOG_LEVEL\` | \`debug\`, \`info\` (default), \`warn\`, \`error\` |
+| \`LOG_LEVEL\` | \`trace\`, \`debug\`, \`info\` (default), \`warn\`, \`error\`, \`fatal\`, \`silent\` |
+| \`NO_COLOR\` | set: no colors |
 | \`TIDEMARK_DEBUG\` | set: the stack of an error that Tidemark did not expect |
 `
 

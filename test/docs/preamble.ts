@@ -44,6 +44,13 @@ declare global {
   const DATABASE_URL: string
   const connectionString: string
   const client: import('pg').ClientBase
+  /** Like Express's. */
+  const app: {
+    get(
+      path: string,
+      handle: (request: unknown, response: { type(name: string): { send(body: string): void } }) => Promise<void>,
+    ): void
+  }
   const queue: { push(message: tidemark.Message<Order>, done: () => void): void }
   const page: (whom: string, text: string) => Promise<void>
   const mail: { send(order: Order, options: { idempotencyKey: string; signal?: AbortSignal }): Promise<void> }

@@ -44,6 +44,7 @@ export function typeMistakes(blocks: readonly DocBlock[]): readonly string[] {
   const host = ts.createCompilerHost(options, true)
   const { fileExists, readFile, getSourceFile } = host
   host.fileExists = (path) => texts.has(path) || fileExists(path)
+  host.directoryExists = (path) => [...texts.keys()].some((text) => text.startsWith(`${path}/`)) || existsSync(path)
   host.readFile = (path) => texts.get(path) ?? readFile(path)
   host.getSourceFile = (path, target, ...rest) => {
     const text = texts.get(path)
@@ -70,7 +71,9 @@ function isExample(text: string): boolean {
 
 function fileOf(block: DocBlock, index: number): BlockFile {
   const { text } = block
-  const path = resolve(`test/docs/block-${index}.ts`)
+  // Whole files of a page stand beside each other, so that one can import another.
+  const folder = `test/docs/${block.page.replace(/\W/g, '-')}`
+  const path = resolve(named(text) ? `${folder}/${named(text)}` : `test/docs/block-${index}.ts`)
   const isOption = /^\w+: /.test(text)
   const imports = /^import .*\n/gm
   const head = text.match(imports)?.join('') ?? ''

@@ -11,7 +11,7 @@ it('takes a command line apart as a shell does', async () => {
   expect(tidemarkWords("npx tidemark pause --reason 'bad deploy' # why")).toEqual(['pause', '--reason', 'bad deploy'])
   expect(tidemarkWords('LOG_LEVEL=debug tidemark lag --json | jq .')).toEqual(['lag', '--json'])
   expect(tidemarkWords('docker build -t tidemark .')).toBeNull()
-  expect(await refusalOf(['reset', '--to', 'first'])).toMatch(/required option '-g, --group <name>'/)
+  expect(await refusalOf(['reslice', '--group', 'billing'])).toMatch(/required option '--slices <count>'/)
   expect(await refusalOf(['stats'])).toMatch(/unknown command 'stats'/)
   expect(await refusalOf(['lag', '--jsn'])).toMatch(/unknown option '--jsn'/)
   expect(await refusalOf(['lag', '--json'])).toBeNull()

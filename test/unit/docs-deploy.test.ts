@@ -44,7 +44,7 @@ it('the manifest waits for longer than a worker takes to stop, writes nothing, a
   expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(leastPatience)
   expect(worker!.securityContext.readOnlyRootFilesystem).toBe(true)
   const { livenessProbe, readinessProbe, ports, command } = worker!
-  await expectStart(command.slice(0, command.indexOf('--port')))
+  await expectStart(command)
   expect([livenessProbe.httpGet.path, readinessProbe.httpGet.path]).toEqual(['/livez', '/readyz'])
   for (const { httpGet } of [livenessProbe, readinessProbe]) {
     const { containerPort } = ports.find(({ name }) => name === httpGet.port)!

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { dollarsPerMonth, groupActions } from '../../src/client/cost.js'
 import { consumer, defineConfig } from '../../src/config/define.js'
@@ -43,6 +43,18 @@ it('the costs in docs/temporal-cloud.md are those that `tidemark cost` computes'
     ])
     expect(told.map(Number), settings).toEqual(computed)
   }
+})
+
+it('docs/cli.md names the environment variables that Tidemark reads', () => {
+  const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
+    // src/local starts servers for development.
+    (file) => file.endsWith('.ts') && !file.startsWith('local'),
+  )
+  const names = files.flatMap((file) => [...read(`src/${file}`).matchAll(/\benv\.([A-Z_]+)/g)].map(([, name]) => name!))
+  expect(names).toContain('TEMPORAL_ADDRESS')
+  const usual = ['TERM', 'USER']
+  const page = read('docs/cli.md')
+  expect(names.filter((name) => !usual.includes(name) && !page.includes(`\`${name}\``))).toEqual([])
 })
 
 /** @param text options as the page writes them: `batch.maxDuration: '60s'` */
