@@ -21,8 +21,7 @@ export function postgresStream<V = unknown>(options: PostgresStreamOptions<V>): 
       kind: 'postgres',
       stream: settings.stream,
       describe: { ...describePostgres(settings), value: settings.decoding.codec.name },
-      connect: (context) =>
-        connect({ ...settings, decoding: decodingFor(context.values, settings.decoding) }, context),
+      connect: (context) => connect({ ...settings, decoding: decodingFor(context.values, settings.decoding) }, context),
     },
     settings,
   )
