@@ -95,7 +95,7 @@ const until = z.custom<Until>((value) => value === 'head' || problemOfSynchronou
 
 const errors = oneOf(['message', 'private'])
 
-const consumerSchema = z.strictObject({
+export const consumerSchema = z.strictObject({
   group: name('group'),
   source,
   handler,
@@ -156,7 +156,7 @@ const stores = z
   })
   .transform((given) => (Array.isArray(given) ? { primary: given[0]!, mirrors: given.slice(1) } : { primary: given }))
 
-const configSchema = z.strictObject({
+export const configSchema = z.strictObject({
   store: stores,
   consumers: z
     .array(z.unknown(), { error: 'must be a list of consumer({...})' })
