@@ -37,6 +37,21 @@ export interface MessageHeaders extends Iterable<readonly [name: string, value: 
   getBytes(name: string): Buffer | null | undefined
 }
 
+/** Where a value stands, for decoders that need it. The object is reused: take from it what you keep. */
+export interface ValueInfo extends PartitionKey {
+  readonly offset: bigint
+}
+
+/** Turns what the log holds into what the handler gets. */
+export interface ValueCodec<V> {
+  /** For people and for the config's version: `json`. */
+  readonly name: string
+  /** @param raw bytes from a binary log, text from one that keeps text (a Postgres event stream) */
+  decode(raw: Buffer | string, info: ValueInfo): V
+  /** Does the same with a part of a buffer. Sources use it where it is there, to be spared a view for each message. */
+  decodePart?(buffer: Buffer, start: number, end: number, info: ValueInfo): V
+}
+
 /** A stream in a user's config. */
 export interface Source<V = unknown> {
   /** `kafka`, `postgres`, ... */
@@ -44,6 +59,8 @@ export interface Source<V = unknown> {
   readonly stream: string
   /** What tells this source from another, for people and for the config's version. Never a secret. */
   readonly describe: Readonly<Record<string, unknown>>
+  /** How values are decoded. `tidemark/testing` reads with it from a log of its own; it needs one that is made of the same `value` option. */
+  readonly codec?: ValueCodec<V>
   /** Opens connections. Throws UNREACHABLE, AUTH_FAILED or STREAM_NOT_FOUND after *one* try; the worker does the waiting. */
   connect(context: ConnectContext): Promise<SourceClient<V>>
 }

@@ -1,24 +1,12 @@
 import { z } from 'zod'
 import { TidemarkError, UserFailure } from '../model/errors.js'
 import { isThenable, problemOfSynchronous } from '../model/functions.js'
-import { describePartition, type PartitionKey } from '../model/partition.js'
+import { describePartition } from '../model/partition.js'
 import { shown } from '../model/shown.js'
+import type { ValueCodec, ValueInfo } from '../ports/index.js'
 import { NoUtf8, utf8Of } from '../ports/text.js'
 
-/** Where a value stands, for decoders that need it. The object is reused: take from it what you keep. */
-export interface ValueInfo extends PartitionKey {
-  readonly offset: bigint
-}
-
-/** Turns what the log holds into what the handler gets. */
-export interface ValueCodec<V> {
-  /** For people and for the config's version: `json`. */
-  readonly name: string
-  /** @param raw bytes from a binary log, text from one that keeps text (a Postgres event stream) */
-  decode(raw: Buffer | string, info: ValueInfo): V
-  /** Does the same with a part of a buffer. Sources use it where it is there, to be spared a view for each message. */
-  decodePart?(buffer: Buffer, start: number, end: number, info: ValueInfo): V
-}
+export type { ValueCodec, ValueInfo }
 
 /** What a source's `value` option takes. A function gets the bytes. */
 export type ValueOption<V> = ValueCodec<V> | ((bytes: Buffer, info: ValueInfo) => V)

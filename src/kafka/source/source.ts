@@ -30,6 +30,7 @@ export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
     {
       kind: 'kafka',
       stream: topic,
+      codec,
       describe: {
         brokers,
         topic,

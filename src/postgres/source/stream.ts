@@ -20,6 +20,7 @@ export function postgresStream<V = unknown>(options: PostgresStreamOptions<V>): 
     {
       kind: 'postgres',
       stream: settings.stream,
+      codec: settings.value,
       describe: { ...describePostgres(settings), value: settings.value.name },
       connect: (context) => connect(settings, context),
     },

@@ -28,6 +28,7 @@ export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
     {
       kind: 'rabbitmq',
       stream: name,
+      codec,
       describe: {
         broker: `${host}:${port}`,
         vhost,
