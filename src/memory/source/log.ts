@@ -10,6 +10,9 @@ export interface MemoryRecord {
   readonly timestamp: number
 }
 
+/** How many messages the next chunk of a partition may have, out of so many that are there. */
+export type Cut = (partition: number, there: number) => number
+
 /** A stream in the memory of this process. Offsets have no gaps and begin with 0. */
 export class MemoryLog {
   /** Another log of the same name is another incarnation. */

@@ -5,8 +5,7 @@ import { FetchAhead } from '../../reading/fetch-ahead.js'
 import { Lent } from '../../reading/lent.js'
 import { type Origin, ReadMessage } from '../../reading/message.js'
 import { undecodable } from '../../reading/value.js'
-import { type MemoryLog, type MemoryRecord, sizeOf } from './log.js'
-import type { Cut } from './source.js'
+import { type Cut, type MemoryLog, type MemoryRecord, sizeOf } from './log.js'
 
 /** Reads one partition of a log in memory, with the manners of a real one: it borrows memory, and fetches ahead. */
 export class MemoryReader<V> implements Reader<V> {

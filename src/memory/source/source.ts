@@ -4,11 +4,8 @@ import { joined } from '../../model/signals.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, Reader, ReadOptions, Source, SourceClient, ValueCodec } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
-import type { MemoryLog } from './log.js'
+import type { Cut, MemoryLog } from './log.js'
 import { MemoryReader } from './reader.js'
-
-/** How many messages the next chunk of a partition may have, out of so many that are there. */
-export type Cut = (partition: number, there: number) => number
 
 /** A log in memory as a stream: for tests of what reads it. */
 export function memorySource<V>(
