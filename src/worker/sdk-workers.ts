@@ -44,6 +44,14 @@ interface Life {
   readonly stopped: AbortSignal
 }
 
+/** What somebody may do otherwise who runs the SDK's workers for tests. */
+export interface SdkSeams {
+  /** Somebody else works the workflows. */
+  readonly activitiesOnly: boolean
+  /** Stands between Temporal and the activities. */
+  around<A extends object>(activities: A): A
+}
+
 /**
  * The SDK's workers: one for all workflows; for each consumer, one that works batches and one for everything that must not wait behind them.
  * Each holds the connection until it has run. Leaves none behind when one of them can't be made.
@@ -52,6 +60,7 @@ export async function createSdkWorkers(
   config: ParsedConfig,
   { connection, cluster, resources }: { connection: NativeConnection; cluster: TemporalCluster; resources: Resources },
   life: Life,
+  { activitiesOnly, around }: SdkSeams = { activitiesOnly: false, around: (activities) => activities },
 ): Promise<Worker[]> {
   // Workers of one group tell each other apart by it; process numbers of containers are alike.
   const identity = `${process.pid}@${hostname()}#${randomBytes(3).toString('hex')}`
@@ -77,17 +86,18 @@ export async function createSdkWorkers(
   const generation = await workflowGeneration()
   const queues = config.consumers.map(({ settings }) => queuesOf(config.taskQueue, generation, settings))
   try {
-    workers.push(
-      await Worker.create({
-        ...common,
-        taskQueue: queues[0]!.workflows,
-        workflowBundle: await workflowBundle(),
-        maxCachedWorkflows: cachedWorkflows,
-        // How soon Temporal notices a worker that was killed during a workflow task.
-        stickyQueueScheduleToStartTimeout:
-          Math.min(...config.consumers.map(({ settings }) => settings.heartbeatTimeoutMs)) / 2,
-      }),
-    )
+    if (!activitiesOnly)
+      workers.push(
+        await Worker.create({
+          ...common,
+          taskQueue: queues[0]!.workflows,
+          workflowBundle: await workflowBundle(),
+          maxCachedWorkflows: cachedWorkflows,
+          // How soon Temporal notices a worker that was killed during a workflow task.
+          stickyQueueScheduleToStartTimeout:
+            Math.min(...config.consumers.map(({ settings }) => settings.heartbeatTimeoutMs)) / 2,
+        }),
+      )
     for (const [index, consumer] of config.consumers.entries()) {
       const errors = new ErrorReports(consumer.settings, config.secrets, life.log)
       const story = new Story(consumer.settings, life.log, errors, life.listeners)
@@ -105,13 +115,13 @@ export async function createSdkWorkers(
         await Worker.create({
           ...throttled,
           taskQueue: runtime.queues.control,
-          activities: controlActivities(runtime),
+          activities: around(controlActivities(runtime)),
           maxConcurrentActivityTaskExecutions: controlSlots,
         }),
         await Worker.create({
           ...throttled,
           taskQueue: batchQueue(runtime.queues, consumer.version),
-          activities: batchActivities(runtime),
+          activities: around(batchActivities(runtime)),
           ...sharedBatches(runtime, identity),
         }),
       )
