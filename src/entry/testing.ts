@@ -1,3 +1,11 @@
 /** For tests of what is built on Tidemark. Nothing here outlives its process. */
 export type { MemoryTransaction } from '../memory/store/progress.js'
 export { type MemoryStore, memoryStore } from '../memory/store/store.js'
+export type { TestClock } from '../testing/clock.js'
+export type { FailOptions, HandlerCall } from '../testing/handling.js'
+export type { TestConsumer } from '../testing/kit.js'
+export type { TestMessage, TestPlace } from '../testing/messages.js'
+export type { TestOptions } from '../testing/options.js'
+export type { ProducedMessage } from '../testing/output.js'
+export type { TestPartition } from '../testing/states.js'
+export { testConsumer } from '../testing/test-consumer.js'

@@ -46,8 +46,8 @@ interface Life {
 
 /** What somebody may do otherwise who runs the SDK's workers for tests. */
 export interface SdkSeams {
-  /** Somebody else works the workflows. */
-  readonly activitiesOnly: boolean
+  /** Somebody else works the workflows, and no other worker shares the batches. */
+  readonly alone: boolean
   /** Stands between Temporal and the activities. */
   around<A extends object>(activities: A): A
 }
@@ -60,7 +60,7 @@ export async function createSdkWorkers(
   config: ParsedConfig,
   { connection, cluster, resources }: { connection: NativeConnection; cluster: TemporalCluster; resources: Resources },
   life: Life,
-  { activitiesOnly, around }: SdkSeams = { activitiesOnly: false, around: (activities) => activities },
+  { alone, around }: SdkSeams = { alone: false, around: (activities) => activities },
 ): Promise<Worker[]> {
   // Workers of one group tell each other apart by it; process numbers of containers are alike.
   const identity = `${process.pid}@${hostname()}#${randomBytes(3).toString('hex')}`
@@ -86,7 +86,7 @@ export async function createSdkWorkers(
   const generation = await workflowGeneration()
   const queues = config.consumers.map(({ settings }) => queuesOf(config.taskQueue, generation, settings))
   try {
-    if (!activitiesOnly)
+    if (!alone)
       workers.push(
         await Worker.create({
           ...common,
@@ -122,7 +122,7 @@ export async function createSdkWorkers(
           ...throttled,
           taskQueue: batchQueue(runtime.queues, consumer.version),
           activities: around(batchActivities(runtime)),
-          ...sharedBatches(runtime, identity),
+          ...(alone ? {} : sharedBatches(runtime, identity)),
         }),
       )
     }

@@ -1,0 +1,389 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from '@temporalio/client'
+import type { TidemarkConfig } from '../config/define.js'
+import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
+import { names, type WakeCommand } from '../model/commands.js'
+import { TidemarkError } from '../model/errors.js'
+import { defaultSlices, groupWorkflowId, sliceOf, sliceWorkflowId } from '../model/partition.js'
+import { type Duration, parseDuration } from '../model/units.js'
+import type { Message, OutputRecord } from '../ports/index.js'
+import type { TestClock } from './clock.js'
+import type { TestDatabase } from './database.js'
+import { type FailOptions, type HandlerCall, Handling } from './handling.js'
+import type { LastLines } from './last-lines.js'
+import { Life } from './life.js'
+import type { TestMessage, TestPlace, TestStream } from './messages.js'
+import type { TestSettings } from './options.js'
+import { type ProducedMessage, producedOf } from './output.js'
+import type { TestServer } from './server.js'
+import { type Standing, shownStates, standingOf, type TestPartition } from './states.js'
+import { type TestParts, testConfigOf } from './test-config.js'
+import type { Work } from './work.js'
+import { type RunningWorker, runWorker } from './workers.js'
+
+/** Pauses between looks at how everything stands, ms in real time. */
+const lookEvery = 5
+/** Messages that nothing handles for so long are announced again, ms. */
+const wakeAgainAfter = 250
+/** Why the kit ends workflows. Tidemark's own reasons have this prefix, so that a group does not count as stopped by a person. */
+const endReason = 'tidemark: the test is over'
+
+/** What `testConsumer` has made ready. */
+export interface KitParts {
+  readonly config: ParsedConfig
+  readonly settings: TestSettings
+  readonly server: TestServer
+  readonly namespace: string
+  readonly client: Client
+  readonly streams: ReadonlyMap<string, TestStream>
+  readonly replaced: Omit<TestParts, 'handling' | 'take'>
+  readonly database: TestDatabase | undefined
+  readonly work: Work
+  readonly log: LastLines
+  /** Gives back what was borrowed, when no workflow and no worker is left. */
+  readonly end: () => Promise<void>
+}
+
+/**
+ * The consumers of a config, on the real engine, with everything outside of this process replaced: `testConsumer` makes it.
+ *
+ *   running -> killed    `kill`
+ *   killed  -> running   `restart`
+ *   any     -> closed    `close`
+ */
+export class TestConsumer implements AsyncDisposable {
+  readonly #parts: KitParts
+  readonly #handling = new Handling()
+  readonly #produced: ProducedMessage[] = []
+  #config: ParsedConfig
+  #running: RunningWorker | undefined
+  #closed: Promise<void> | undefined
+
+  /** Use `testConsumer`. */
+  constructor(parts: KitParts) {
+    this.#parts = parts
+    this.#config = parts.config
+  }
+
+  /** What cut the handlers' calls: give it as the option `seed` to have the same cuts again. */
+  get seed(): number {
+    return this.#parts.settings.seed
+  }
+
+  /** The calls of all handlers so far. */
+  get calls(): readonly HandlerCall[] {
+    return this.#handling.calls
+  }
+
+  /** Messages that a handler has returned for, in the order of its calls. */
+  handled(group?: string): readonly Message[] {
+    return this.calls
+      .filter((call) => call.error === undefined && (group === undefined || call.group === group))
+      .flatMap(({ messages }) => messages)
+  }
+
+  /** What handlers have produced to the outputs of their consumers. Messages for a stream of this config are appended to it, too. */
+  get produced(): readonly ProducedMessage[] {
+    return this.#produced
+  }
+
+  /** The clock that retries and timeouts go by. */
+  get clock(): TestClock {
+    return this.#parts.server.clock
+  }
+
+  /** Appends messages to the stream of the config, or to one of its streams. Returns where they are. */
+  async append(messages: readonly TestMessage[]): Promise<TestPlace[]>
+  async append(stream: string, messages: readonly TestMessage[]): Promise<TestPlace[]>
+  async append(first: string | readonly TestMessage[], second: readonly TestMessage[] = []): Promise<TestPlace[]> {
+    const [stream, messages] = typeof first === 'string' ? [this.#stream(first), second] : [this.#stream(), first]
+    const now = await this.clock.now()
+    const places = messages.map((message) => stream.append(message, now))
+    await this.#announce(places)
+    return places
+  }
+
+  /**
+   * Resolves when nothing happens any more without time passing or somebody acting: every partition is caught up, or stopped (blocked,
+   * paused, fenced, finished), or waits for a retry. Moves no time.
+   *
+   * @throws Error after `timeout`, saying how every partition stands
+   */
+  async settled(): Promise<readonly TestPartition[]> {
+    if (!this.#running) throw new Error('nothing settles while the worker is killed: call restart() first')
+    const until = performance.now() + this.#parts.settings.timeoutMs
+    let last: Standing | undefined
+    let wokenAt = performance.now()
+    for (;;) {
+      if (this.#parts.work.inHand === 0) {
+        const standing = await standingOf(this.#surroundings)
+        if (standing?.busy.length === 0) return standing.partitions
+        last = standing ?? last
+        if (standing && standing.asleep.length > 0 && performance.now() - wokenAt > wakeAgainAfter) {
+          wokenAt = performance.now()
+          await this.#announce(standing.asleep.map(({ position, ...place }) => ({ ...place, offset: position })))
+        }
+      }
+      if (performance.now() > until) throw this.#notSettled(last)
+      await sleep(lookEvery)
+    }
+  }
+
+  /**
+   * Lets time pass: retries, timeouts and timers in between happen in their order, each at its time. Then waits as `settled` does. Time is
+   * not skipped while a handler runs.
+   *
+   * @param duration milliseconds, or text: `'90s'`, `'2h'`, `'3d'`, `'3 days'`
+   * @throws Error after `timeout` in real time
+   */
+  async advance(duration: Duration): Promise<readonly TestPartition[]> {
+    const ms = millisecondsOf(duration)
+    if (!this.#running) throw new Error('time does not pass while batches wait for a worker: call restart() first')
+    const late = new AbortController()
+    const { timeoutMs } = this.#parts.settings
+    const patience = sleep(timeoutMs, 'late', { signal: late.signal }).catch(() => 'over')
+    const skipped = this.clock.advance(ms)
+    skipped.catch(() => {})
+    if ((await Promise.race([skipped, patience])) === 'late')
+      throw new Error(
+        `${duration} did not pass within ${timeoutMs} ms of real time: ${this.#parts.work.inHand} activities are running, and time is not ` +
+          'skipped meanwhile. Make retries fewer (retry.maximumInterval), or raise the option `timeout`',
+      )
+    late.abort()
+    return this.settled()
+  }
+
+  /** Makes the next calls of a handler throw this. */
+  failNext(error: unknown, options: FailOptions = {}): void {
+    this.#handling.failNext(error, options)
+  }
+
+  /**
+   * The worker is gone, as after kill -9: chunks in hand are lost, and nothing of them is committed. What a handler does besides
+   * transactions goes on, since it runs in this process. Its batches are tried again when the consumer's `heartbeatTimeout` has passed and
+   * a worker runs: `await t.restart()`, `await t.advance('10s')`.
+   */
+  async kill(): Promise<void> {
+    const running = this.#running
+    this.#running = undefined
+    await running?.kill()
+  }
+
+  /**
+   * Starts a worker, and its groups as `tidemark start` does. One that runs finishes its chunks in hand first.
+   *
+   * @param config another one, as after a deploy: with the same groups and streams
+   */
+  async restart(config?: TidemarkConfig): Promise<void> {
+    const parsed = config === undefined ? this.#config : parseConfig(config)
+    const unknown = parsed.consumers.find(({ settings }) => !this.#parts.streams.has(settings.stream))
+    if (unknown)
+      throw new TidemarkError(
+        'CONFIG_INVALID',
+        `restart: this kit has no stream '${unknown.settings.stream}'; make another kit`,
+      )
+    const running = this.#running
+    this.#running = undefined
+    await running?.stop()
+    this.#config = parsed
+    await this.start()
+  }
+
+  /** Starts the first worker. `testConsumer` has done so. */
+  async start(): Promise<void> {
+    const { server, namespace, replaced, work, log } = this.#parts
+    const life = new Life()
+    const take = (records: readonly OutputRecord[]) => this.#take(records)
+    const config = testConfigOf(this.#config, { ...replaced, handling: this.#handling, take }, life)
+    this.#running = await runWorker(server, namespace, config, { life, work, log })
+  }
+
+  /** How the partitions stand now, as `tidemark status` says it. */
+  async state(): Promise<readonly TestPartition[]> {
+    for (let tries = 0; tries < 3; tries++) {
+      const standing = await standingOf(this.#surroundings)
+      if (standing) return standing.partitions
+    }
+    return this.#said()
+  }
+
+  /**
+   * Committed offsets by partition.
+   *
+   * @param group one of the config's groups; may be left out where there is only one
+   */
+  async offsets(group?: string): Promise<Readonly<Record<number, bigint>>> {
+    const { settings } = this.#consumer(group)
+    const stored = await this.#stored(settings.group, settings.stream)
+    return Object.fromEntries(stored.map(({ partition, position }) => [partition, position]))
+  }
+
+  /** Runs a query in the database that transactional handlers write to, and returns its rows. */
+  async effects<R extends object = Record<string, unknown>>(
+    sql: string,
+    values: readonly unknown[] = [],
+  ): Promise<R[]> {
+    const { database } = this.#parts
+    if (!database)
+      throw new Error(
+        'effects: no consumer of this config writes to a Postgres; a transactional handler of its store would',
+      )
+    return (await database.query(sql, values)) as R[]
+  }
+
+  /** Ends everything: no workflow, no worker, no database is left. Safe to call twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { client, config, streams, end } = this.#parts
+    const ids = config.consumers.flatMap(({ settings: { group, stream } }) => [
+      groupWorkflowId(group, stream),
+      ...streams
+        .get(stream)!
+        .log.partitions.map((partition) => sliceWorkflowId({ group, stream }, this.#sliceOf(group, stream, partition))),
+    ])
+    // One that is gone already is as good.
+    const terminate = (id: string) =>
+      client.workflow
+        .getHandle(id)
+        .terminate(endReason)
+        .catch(() => {})
+    // The group first: it starts slices.
+    await terminate(ids[0]!)
+    await Promise.all([...new Set(ids)].map(terminate))
+    await this.#running?.stop().catch(() => {})
+    this.#running = undefined
+    await end()
+  }
+
+  async #take(records: readonly OutputRecord[]): Promise<void> {
+    const now = await this.clock.now()
+    this.#produced.push(...records.map(producedOf))
+    const places = records.flatMap((record) => {
+      const stream = this.#parts.streams.get(record.topic)
+      return stream ? [stream.take(record, now)] : []
+    })
+    await this.#announce(places)
+  }
+
+  /** Tells the groups that read them of messages, as the group's poll does where a worker polls. */
+  async #announce(places: readonly TestPlace[]): Promise<void> {
+    const first = new Map<string, TestPlace>()
+    for (const place of places) {
+      const name = `${place.stream}/${place.partition}`
+      const known = first.get(name)
+      if (!known || place.offset < known.offset) first.set(name, place)
+    }
+    const told = [...first.values()].flatMap(({ stream, partition, offset }) =>
+      this.#config.consumers
+        .filter(({ settings }) => settings.stream === stream)
+        .map(({ settings: { group } }) => {
+          const wake: WakeCommand = { partition, position: String(offset) }
+          const id = sliceWorkflowId({ group, stream }, this.#sliceOf(group, stream, partition))
+          // One that does not run reads them when it starts.
+          return this.#parts.client.workflow
+            .getHandle(id)
+            .signal(names.wake, wake)
+            .catch(() => {})
+        }),
+    )
+    await Promise.all(told)
+  }
+
+  #sliceOf(group: string, stream: string, partition: number): number {
+    const { settings } = this.#consumer(group, stream)
+    return sliceOf(partition, settings.slices ?? defaultSlices(this.#stream(stream).log.partitions.length))
+  }
+
+  #consumer(group: string | undefined, stream?: string): ParsedConsumer {
+    const { consumers } = this.#parts.config
+    const found = consumers.filter(
+      ({ settings }) =>
+        (group === undefined || settings.group === group) && (stream === undefined || settings.stream === stream),
+    )
+    if (found.length === 1 || (found.length > 0 && group !== undefined)) return found[0]!
+    const there = consumers.map(({ settings }) => `'${settings.group}'`).join(', ')
+    throw new Error(group === undefined ? `say which group: ${there}` : `no group '${group}'; there are ${there}`)
+  }
+
+  #stream(name?: string): TestStream {
+    const { streams } = this.#parts
+    const found = name === undefined && streams.size === 1 ? [...streams.values()][0] : streams.get(name ?? '')
+    if (found) return found
+    const there = [...streams.keys()].map((one) => `'${one}'`).join(', ')
+    throw new Error(
+      name === undefined
+        ? `append(stream, messages): say which stream: ${there}`
+        : `no stream '${name}'; there are ${there}`,
+    )
+  }
+
+  get #surroundings() {
+    const { client, streams, work } = this.#parts
+    const stored = (group: string, stream: string) => this.#stored(group, stream)
+    return { client, clock: this.clock, consumers: this.#config.consumers, streams, work, stored }
+  }
+
+  async #stored(group: string, stream: string) {
+    const { replaced, log } = this.#parts
+    const store = await replaced.store.connect({ log, signal: new AbortController().signal })
+    try {
+      await store.migrate()
+      return await store.read(group, stream)
+    } finally {
+      await store.close()
+    }
+  }
+
+  /** What the store and the logs say, where no worker answers. */
+  async #said(): Promise<TestPartition[]> {
+    const all = await Promise.all(
+      this.#config.consumers.map(async ({ settings: { group, stream } }) => {
+        const stored = await this.#stored(group, stream)
+        const { log } = this.#stream(stream)
+        return log.partitions.map((partition): TestPartition => {
+          const committed = stored.find((one) => one.partition === partition)?.position ?? 0n
+          const head = log.head(partition)
+          const reason = 'no worker answers'
+          return {
+            group,
+            stream,
+            partition,
+            state: 'not running',
+            reason,
+            position: committed,
+            committed,
+            head,
+            lag: head - committed,
+          }
+        })
+      }),
+    )
+    return all.flat()
+  }
+
+  #notSettled(standing: Standing | undefined): Error {
+    const { settings, work, log } = this.#parts
+    const states = standing ? `\n${shownStates(standing.partitions)}` : ' the workflows have not said how they stand'
+    const lines = log.text && `\nthe worker's last warnings:\n${log.text}`
+    return new Error(
+      `not settled after ${settings.timeoutMs} ms (seed ${this.seed}, ${work.inHand} activities are running):${states}${lines}`,
+    )
+  }
+}
+
+function millisecondsOf(duration: Duration): number {
+  const text =
+    typeof duration === 'string' ? duration.replace(/\s*(day|hour|minute|second)s?$/, (_, unit) => unit[0]) : duration
+  const ms = parseDuration(text)
+  if (ms === undefined)
+    throw new TidemarkError('CONFIG_INVALID', `advance: ${duration} is no duration like '30s', '2h' or '3 days'`)
+  return ms
+}

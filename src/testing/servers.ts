@@ -1,0 +1,35 @@
+import { TestServer } from './server.js'
+
+/** How long a server that nobody uses waits for the next kit, ms. */
+const lingerMs = 500
+
+interface Idle {
+  readonly server: TestServer
+  readonly timer: NodeJS.Timeout
+}
+
+/** Servers that nobody uses, by the executable that they run. A server takes a second to start, so the next kit of the process gets it. */
+const idle = new Map<string, Idle[]>()
+
+/** A server for one kit: an idle one, or a new one where there is none. */
+export async function borrowServer(executable: string | undefined): Promise<TestServer> {
+  const waiting = idle.get(executable ?? '')?.pop()
+  if (!waiting) return TestServer.start(executable)
+  clearTimeout(waiting.timer)
+  return waiting.server
+}
+
+/** Takes a server back when its kit has ended all workflows. It is closed unless another kit comes soon. */
+export async function returnServer(server: TestServer, executable: string | undefined): Promise<void> {
+  if (!(await server.isUsable())) return server.close()
+  const name = executable ?? ''
+  const there = idle.get(name) ?? []
+  idle.set(name, there)
+  // Not unref'd: the server's connections keep the process alive, and only closing them lets it end.
+  const timer = setTimeout(() => {
+    there.splice(there.indexOf(waiting), 1)
+    void server.close().catch(() => {})
+  }, lingerMs)
+  const waiting = { server, timer }
+  there.push(waiting)
+}
