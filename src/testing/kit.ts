@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
-import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
-import { names, type WakeCommand } from '../model/commands.js'
+import { type ParsedConfig, parseConfig } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'
-import { defaultSlices, groupWorkflowId, sliceOf, sliceWorkflowId } from '../model/partition.js'
 import { type Duration, parseDuration } from '../model/units.js'
 import type { Message, OutputRecord } from '../ports/index.js'
 import type { TestClock } from './clock.js'
@@ -15,16 +13,15 @@ import { Life } from './life.js'
 import type { TestMessage, TestPlace, TestStream } from './messages.js'
 import type { TestSettings } from './options.js'
 import { type ProducedMessage, producedOf } from './output.js'
+import { consumerOf, streamOf } from './selection.js'
 import type { TestServer } from './server.js'
-import { type Standing, shownStates, standingOf, type TestPartition } from './states.js'
+import { untilSettled } from './settle.js'
+import { announce, workflowsOf } from './slices.js'
+import { standingOf, storedStates, type TestPartition } from './states.js'
 import { type TestParts, testConfigOf } from './test-config.js'
 import type { Work } from './work.js'
 import { type RunningWorker, runWorker } from './workers.js'
 
-/** Pauses between looks at how everything stands, ms in real time. */
-const lookEvery = 5
-/** Messages that nothing handles for so long are announced again, ms. */
-const wakeAgainAfter = 250
 /** Why the kit ends workflows. Tidemark's own reasons have this prefix, so that a group does not count as stopped by a person. */
 const endReason = 'tidemark: the test is over'
 
@@ -96,7 +93,9 @@ export class TestConsumer implements AsyncDisposable {
   async append(messages: readonly TestMessage[]): Promise<TestPlace[]>
   async append(stream: string, messages: readonly TestMessage[]): Promise<TestPlace[]>
   async append(first: string | readonly TestMessage[], second: readonly TestMessage[] = []): Promise<TestPlace[]> {
-    const [stream, messages] = typeof first === 'string' ? [this.#stream(first), second] : [this.#stream(), first]
+    const { streams } = this.#parts
+    const [stream, messages] =
+      typeof first === 'string' ? [streamOf(streams, first), second] : [streamOf(streams), first]
     const now = await this.clock.now()
     const places = messages.map((message) => stream.append(message, now))
     await this.#announce(places)
@@ -111,22 +110,14 @@ export class TestConsumer implements AsyncDisposable {
    */
   async settled(): Promise<readonly TestPartition[]> {
     if (!this.#running) throw new Error('nothing settles while the worker is killed: call restart() first')
-    const until = performance.now() + this.#parts.settings.timeoutMs
-    let last: Standing | undefined
-    let wokenAt = performance.now()
-    for (;;) {
-      if (this.#parts.work.inHand === 0) {
-        const standing = await standingOf(this.#surroundings)
-        if (standing?.busy.length === 0) return standing.partitions
-        last = standing ?? last
-        if (standing && standing.asleep.length > 0 && performance.now() - wokenAt > wakeAgainAfter) {
-          wokenAt = performance.now()
-          await this.#announce(standing.asleep.map(({ position, ...place }) => ({ ...place, offset: position })))
-        }
-      }
-      if (performance.now() > until) throw this.#notSettled(last)
-      await sleep(lookEvery)
-    }
+    const { work, log, settings } = this.#parts
+    return untilSettled({
+      look: () => standingOf(this.#surroundings),
+      wake: (places) => this.#announce(places),
+      work,
+      timeoutMs: settings.timeoutMs,
+      remarks: () => `seed ${this.seed}${log.text && `\nthe worker's last warnings:\n${log.text}`}`,
+    })
   }
 
   /**
@@ -204,7 +195,7 @@ export class TestConsumer implements AsyncDisposable {
       const standing = await standingOf(this.#surroundings)
       if (standing) return standing.partitions
     }
-    return this.#said()
+    return storedStates(this.#surroundings)
   }
 
   /**
@@ -213,7 +204,7 @@ export class TestConsumer implements AsyncDisposable {
    * @param group one of the config's groups; may be left out where there is only one
    */
   async offsets(group?: string): Promise<Readonly<Record<number, bigint>>> {
-    const { settings } = this.#consumer(group)
+    const { settings } = consumerOf(this.#config.consumers, group)
     const stored = await this.#stored(settings.group, settings.stream)
     return Object.fromEntries(stored.map(({ partition, position }) => [partition, position]))
   }
@@ -243,21 +234,14 @@ export class TestConsumer implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { client, config, streams, end } = this.#parts
-    const ids = config.consumers.flatMap(({ settings: { group, stream } }) => [
-      groupWorkflowId(group, stream),
-      ...streams
-        .get(stream)!
-        .log.partitions.map((partition) => sliceWorkflowId({ group, stream }, this.#sliceOf(group, stream, partition))),
-    ])
+    const ids = config.consumers.flatMap((consumer) => workflowsOf(consumer, streams))
     // One that is gone already is as good.
     const terminate = (id: string) =>
       client.workflow
         .getHandle(id)
         .terminate(endReason)
         .catch(() => {})
-    // The group first: it starts slices.
-    await terminate(ids[0]!)
-    await Promise.all([...new Set(ids)].map(terminate))
+    await Promise.all(ids.map(terminate))
     await this.#running?.stop().catch(() => {})
     this.#running = undefined
     await end()
@@ -273,56 +257,9 @@ export class TestConsumer implements AsyncDisposable {
     await this.#announce(places)
   }
 
-  /** Tells the groups that read them of messages, as the group's poll does where a worker polls. */
-  async #announce(places: readonly TestPlace[]): Promise<void> {
-    const first = new Map<string, TestPlace>()
-    for (const place of places) {
-      const name = `${place.stream}/${place.partition}`
-      const known = first.get(name)
-      if (!known || place.offset < known.offset) first.set(name, place)
-    }
-    const told = [...first.values()].flatMap(({ stream, partition, offset }) =>
-      this.#config.consumers
-        .filter(({ settings }) => settings.stream === stream)
-        .map(({ settings: { group } }) => {
-          const wake: WakeCommand = { partition, position: String(offset) }
-          const id = sliceWorkflowId({ group, stream }, this.#sliceOf(group, stream, partition))
-          // One that does not run reads them when it starts.
-          return this.#parts.client.workflow
-            .getHandle(id)
-            .signal(names.wake, wake)
-            .catch(() => {})
-        }),
-    )
-    await Promise.all(told)
-  }
-
-  #sliceOf(group: string, stream: string, partition: number): number {
-    const { settings } = this.#consumer(group, stream)
-    return sliceOf(partition, settings.slices ?? defaultSlices(this.#stream(stream).log.partitions.length))
-  }
-
-  #consumer(group: string | undefined, stream?: string): ParsedConsumer {
-    const { consumers } = this.#parts.config
-    const found = consumers.filter(
-      ({ settings }) =>
-        (group === undefined || settings.group === group) && (stream === undefined || settings.stream === stream),
-    )
-    if (found.length === 1 || (found.length > 0 && group !== undefined)) return found[0]!
-    const there = consumers.map(({ settings }) => `'${settings.group}'`).join(', ')
-    throw new Error(group === undefined ? `say which group: ${there}` : `no group '${group}'; there are ${there}`)
-  }
-
-  #stream(name?: string): TestStream {
-    const { streams } = this.#parts
-    const found = name === undefined && streams.size === 1 ? [...streams.values()][0] : streams.get(name ?? '')
-    if (found) return found
-    const there = [...streams.keys()].map((one) => `'${one}'`).join(', ')
-    throw new Error(
-      name === undefined
-        ? `append(stream, messages): say which stream: ${there}`
-        : `no stream '${name}'; there are ${there}`,
-    )
+  #announce(places: readonly TestPlace[]): Promise<void> {
+    const { client, streams } = this.#parts
+    return announce(places, { client, consumers: this.#config.consumers, streams })
   }
 
   get #surroundings() {
@@ -340,42 +277,6 @@ export class TestConsumer implements AsyncDisposable {
     } finally {
       await store.close()
     }
-  }
-
-  /** What the store and the logs say, where no worker answers. */
-  async #said(): Promise<TestPartition[]> {
-    const all = await Promise.all(
-      this.#config.consumers.map(async ({ settings: { group, stream } }) => {
-        const stored = await this.#stored(group, stream)
-        const { log } = this.#stream(stream)
-        return log.partitions.map((partition): TestPartition => {
-          const committed = stored.find((one) => one.partition === partition)?.position ?? 0n
-          const head = log.head(partition)
-          const reason = 'no worker answers'
-          return {
-            group,
-            stream,
-            partition,
-            state: 'not running',
-            reason,
-            position: committed,
-            committed,
-            head,
-            lag: head - committed,
-          }
-        })
-      }),
-    )
-    return all.flat()
-  }
-
-  #notSettled(standing: Standing | undefined): Error {
-    const { settings, work, log } = this.#parts
-    const states = standing ? `\n${shownStates(standing.partitions)}` : ' the workflows have not said how they stand'
-    const lines = log.text && `\nthe worker's last warnings:\n${log.text}`
-    return new Error(
-      `not settled after ${settings.timeoutMs} ms (seed ${this.seed}, ${work.inHand} activities are running):${states}${lines}`,
-    )
   }
 }
 

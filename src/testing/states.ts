@@ -130,6 +130,24 @@ function larger(a: bigint, b: bigint): bigint {
   return a > b ? a : b
 }
 
+/** What the store and the logs say, where no worker answers. */
+export async function storedStates({ consumers, streams, stored }: Surroundings): Promise<TestPartition[]> {
+  const all = await Promise.all(
+    consumers.map(async ({ settings: { group, stream } }) => {
+      const offsets = await stored(group, stream)
+      const { log } = streams.get(stream)!
+      return log.partitions.map((partition): TestPartition => {
+        const committed = offsets.find((one) => one.partition === partition)?.position ?? 0n
+        const head = log.head(partition)
+        const lag = head - committed
+        const reason = 'no worker answers'
+        return { group, stream, partition, state: 'not running', reason, position: committed, committed, head, lag }
+      })
+    }),
+  )
+  return all.flat()
+}
+
 /** For errors: a line for each partition. */
 export function shownStates(partitions: readonly TestPartition[]): string {
   return partitions

@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { letGo } from '../model/commands.js'
 import type { GroupName } from '../model/partition.js'
 import type { TestClock } from './clock.js'
 import type { Life } from './life.js'
@@ -88,7 +89,7 @@ async function untilKilled(life: Life, run: () => Promise<unknown>): Promise<unk
     const { heartbeatTimeoutMs } = Context.current().info
     throw ApplicationFailure.create({
       message: 'the worker was killed',
-      type: 'KILLED',
+      type: letGo,
       ...(heartbeatTimeoutMs && { nextRetryDelay: heartbeatTimeoutMs }),
     })
   }

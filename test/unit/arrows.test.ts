@@ -62,6 +62,12 @@ const breaking: Record<string, { imports: string; breaks: string[] }> = {
     breaks: ['worker-gets-its-parts-from-config', 'cli-is-the-top'],
   },
   'src/local/knows-worker.ts': { imports: '../worker/fine.js', breaks: ['local-knows-the-model'] },
+  'src/testing/knows-log.ts': { imports: '../kafka/source/fine.js', breaks: ['testing-knows-no-log'] },
+  'src/testing/uses-vitest.ts': { imports: 'vitest', breaks: ['testing-has-optional-peers'] },
+  'src/worker/knows-testing.ts': {
+    imports: '../testing/fine.js',
+    breaks: ['worker-gets-its-parts-from-config', 'cli-is-the-top'],
+  },
   'src/cli/knows-tests.ts': { imports: '../../test/fine.js', breaks: ['shipped-code-stands-alone'] },
   'src/cli/uses-vitest.ts': { imports: 'vitest', breaks: ['shipped-code-needs-no-dev-dependency'] },
   'src/cli/dangling.ts': { imports: './nowhere.js', breaks: ['nothing-unresolved'] },
@@ -98,6 +104,7 @@ const keeping: Record<string, string[]> = {
   'src/worker/fine.ts': ['../client/fine.js', '../../activities/fine.js', '../config/fine.js', '@temporalio/activity'],
   'src/worker/tells-outages.ts': ['../reading/outage.js'],
   'src/cli/fine.ts': ['../worker/fine.js'],
+  'src/testing/fine.ts': ['../worker/fine.js', '../local/fine.js', '@temporalio/testing'],
   'src/local/fine.ts': ['../model/fine.js', 'vitest'],
   'src/entry/kafka.ts': ['../kafka/source/fine.js'],
   'test/fine.ts': [],
@@ -105,7 +112,7 @@ const keeping: Record<string, string[]> = {
 
 const packages = {
   dependencies: ['pg', 'kafkajs', 'zod', '@temporalio/workflow', '@temporalio/activity', '@temporalio/client'],
-  devDependencies: ['vitest'],
+  devDependencies: ['vitest', '@temporalio/testing'],
 }
 
 let house: string
