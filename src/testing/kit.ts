@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, parseConfig } from '../config/parse.js'
+import type { MemoryStore } from '../memory/store/store.js'
 import { TidemarkError } from '../model/errors.js'
 import { type Duration, parseDuration } from '../model/units.js'
 import type { Message, OutputRecord } from '../ports/index.js'
@@ -22,6 +23,8 @@ import { type TestParts, testConfigOf } from './test-config.js'
 import type { Work } from './work.js'
 import { type RunningWorker, runWorker } from './workers.js'
 
+/** How long the groups may take to be ready for messages, ms in real time. */
+const startMayTake = 30_000
 /** Why the kit ends workflows. Tidemark's own reasons have this prefix, so that a group does not count as stopped by a person. */
 const endReason = 'tidemark: the test is over'
 
@@ -35,6 +38,8 @@ export interface KitParts {
   readonly streams: ReadonlyMap<string, TestStream>
   readonly replaced: Omit<TestParts, 'handling' | 'take'>
   readonly database: TestDatabase | undefined
+  /** The store, where there is no database. */
+  readonly memory: MemoryStore | undefined
   readonly work: Work
   readonly log: LastLines
   /** Gives back what was borrowed, when no workflow and no worker is left. */
@@ -84,6 +89,16 @@ export class TestConsumer implements AsyncDisposable {
     return this.#produced
   }
 
+  /** What transactional handlers have written with `tx.client.write`, where the config's store is in memory. */
+  get written(): readonly unknown[] {
+    return this.#parts.memory?.written ?? []
+  }
+
+  /** A client of the kit's Temporal, for questions that the kit has no method for. */
+  get client(): Client {
+    return this.#parts.client
+  }
+
   /** The clock that retries and timeouts go by. */
   get clock(): TestClock {
     return this.#parts.server.clock
@@ -108,14 +123,18 @@ export class TestConsumer implements AsyncDisposable {
    *
    * @throws Error after `timeout`, saying how every partition stands
    */
-  async settled(): Promise<readonly TestPartition[]> {
+  settled(): Promise<readonly TestPartition[]> {
+    return this.#settled(this.#parts.settings.timeoutMs)
+  }
+
+  async #settled(timeoutMs: number): Promise<readonly TestPartition[]> {
     if (!this.#running) throw new Error('nothing settles while the worker is killed: call restart() first')
-    const { work, log, settings } = this.#parts
+    const { work, log } = this.#parts
     return untilSettled({
       look: () => standingOf(this.#surroundings),
       wake: (places) => this.#announce(places),
       work,
-      timeoutMs: settings.timeoutMs,
+      timeoutMs,
       remarks: () => `seed ${this.seed}${log.text && `\nthe worker's last warnings:\n${log.text}`}`,
     })
   }
@@ -177,11 +196,16 @@ export class TestConsumer implements AsyncDisposable {
     this.#running = undefined
     await running?.stop()
     this.#config = parsed
-    await this.start()
+    await this.#start()
   }
 
-  /** Starts the first worker. `testConsumer` has done so. */
-  async start(): Promise<void> {
+  /** Starts the first worker, and waits until its groups are ready for messages. `testConsumer` has done so. */
+  async begin(): Promise<void> {
+    await this.#start()
+    await this.#settled(startMayTake)
+  }
+
+  async #start(): Promise<void> {
     const { server, namespace, replaced, work, log } = this.#parts
     const life = new Life()
     const take = (records: readonly OutputRecord[]) => this.#take(records)

@@ -21,15 +21,16 @@ export async function borrowServer(executable: string | undefined): Promise<Test
 
 /** Takes a server back when its kit has ended all workflows. It is closed unless another kit comes soon. */
 export async function returnServer(server: TestServer, executable: string | undefined): Promise<void> {
-  if (!(await server.isUsable())) return server.close()
-  const name = executable ?? ''
-  const there = idle.get(name) ?? []
-  idle.set(name, there)
-  // Not unref'd: the server's connections keep the process alive, and only closing them lets it end.
+  const usable = await server.isUsable()
+  const there = idle.get(executable ?? '') ?? []
+  idle.set(executable ?? '', there)
+  // Not unref'd: the server's connections keep the process alive, and only closing them lets it end. One that is of no use waits as
+  // well: questions of the worker that has ended may still be under way.
   const timer = setTimeout(() => {
-    there.splice(there.indexOf(waiting), 1)
+    const index = there.indexOf(waiting)
+    if (index >= 0) there.splice(index, 1)
     void server.close().catch(() => {})
   }, lingerMs)
   const waiting = { server, timer }
-  there.push(waiting)
+  if (usable) there.push(waiting)
 }

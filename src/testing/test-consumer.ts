@@ -1,6 +1,6 @@
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, parseConfig } from '../config/parse.js'
-import { memoryStore } from '../memory/store/store.js'
+import { type MemoryStore, memoryStore } from '../memory/store/store.js'
 import { sendTemporalLogTo } from '../worker/temporal-log.js'
 import { openTestDatabase } from './database.js'
 import { TestConsumer } from './kit.js'
@@ -43,6 +43,7 @@ export async function testConsumer(config: TidemarkConfig, options: TestOptions 
       (server) => closing.push(() => returnServer(server, settings.server)),
       (database) => database && closing.push(() => database.close()),
     )
+    const store = database?.store ?? memoryStore()
     const streams = streamsOf(parsed, settings)
     const namespace = server.newNamespace()
     closing.push(await runWorkflows(server, namespace, parsed))
@@ -55,19 +56,19 @@ export async function testConsumer(config: TidemarkConfig, options: TestOptions 
       streams,
       replaced: {
         temporal: { address: server.address, namespace },
-        store: database?.store ?? memoryStore(),
+        store,
         database: database?.database,
         streams,
         cut: cutBy(settings.seed),
       },
       database,
+      memory: database ? undefined : (store as MemoryStore),
       work: new Work(server.clock),
       log,
       end,
     })
     try {
-      await kit.start()
-      await kit.settled()
+      await kit.begin()
       return kit
     } catch (error) {
       await kit.close()
