@@ -55,14 +55,16 @@ module.exports = {
     },
     {
       name: 'shipped-code-needs-no-dev-dependency',
-      comment: 'Users do not get devDependencies. src/local starts real parts for the tests and the demo, so it may.',
+      comment:
+        'Users do not get devDependencies. src/local starts real parts for the tests and the demo, so it may. Drivers are optional peers, too.',
       severity: 'error',
       from: { path: '^(src|workflows|activities)/', pathNot: '^src/(local|testing)/' },
-      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], pathNot: npm(...Object.values(drivers)) },
     },
     {
       name: 'testing-has-optional-peers',
-      comment: "The testing kit may load @temporalio/testing, which its users install. It is a devDependency of this repository, too.",
+      comment:
+        'The testing kit may load @temporalio/testing, which its users install. It is a devDependency of this repository, too.',
       severity: 'error',
       from: { path: '^src/testing/' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], pathNot: npm('@temporalio/testing') },

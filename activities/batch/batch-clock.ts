@@ -32,13 +32,13 @@ export class BatchClock {
    * Why the batch is to end now, if it is.
    *
    * @param messages that the asking partition has handled in this batch
-   * @param isHandling whether any partition is in a call of its handler: then the batch is not quiet
+   * @param isAtWork whether any partition is in a call of its handler, or its decoder: then the batch is not quiet
    */
-  due(messages: number, isHandling: boolean): 'more' | 'rest' | null {
+  due(messages: number, isAtWork: boolean): 'more' | 'rest' | null {
     const now = performance.now()
     if (messages >= this.limits.maxMessages) return 'more'
     if (this.#firstMessageAt !== null && now - this.#firstMessageAt >= this.#maxDurationMs) return 'more'
-    if (now - this.#lastMessageAt >= this.limits.restAfterMs && !isHandling) return 'rest'
+    if (now - this.#lastMessageAt >= this.limits.restAfterMs && !isAtWork) return 'rest'
     // One that was worked apart and has handled something goes back to its neighbours.
     return this.input.apart && messages > 0 ? 'more' : null
   }

@@ -153,7 +153,8 @@ export class BatchRun implements Listener {
   }
 
   #due(run: PartitionRun): 'more' | 'rest' | null {
-    return this.#clock.due(run.messages, this.#closing.isHandling)
+    const isDecoding = [...this.#closing.live].some((one) => one.isDecoding)
+    return this.#clock.due(run.messages, this.#closing.isHandling || isDecoding)
   }
 
   /** Closes once Temporal has answered. Partitions go on where that takes longer than a moment. */

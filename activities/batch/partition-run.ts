@@ -124,6 +124,11 @@ export class PartitionRun {
     this.#begin(stored, progress?.position === this.position ? progress.witness : null)
   }
 
+  /** An asynchronous decoder is at work on its next chunk. */
+  get isDecoding(): boolean {
+    return this.#lease?.isDecoding ?? false
+  }
+
   /** The next chunk, with a slot to handle it; null where nothing came in time, or something interrupted the wait. */
   async next(most: number, waitMs: number): Promise<Chunk | null> {
     const { slots } = this.runtime

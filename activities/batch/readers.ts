@@ -9,12 +9,18 @@ const keepFor = 2_000
 /** A reader in use, with the chunk that was asked of it and that nobody has taken yet. */
 export class Lease {
   #pending: Promise<Chunk | null> | undefined
+  #isDecoding = false
   #arriving: Promise<boolean> | undefined
 
   constructor(
     private readonly reader: Reader,
     private readonly end: AbortController,
   ) {}
+
+  /** Values of the chunk that was asked for are being decoded by an asynchronous decoder. */
+  get isDecoding(): boolean {
+    return this.#isDecoding
+  }
 
   /** Waits until there is a chunk, which is not decoded yet; false where nothing came within `waitMs`, or where the interrupt was first. */
   async arrived(waitMs: number, interrupt: Interrupt): Promise<boolean> {
@@ -32,8 +38,8 @@ export class Lease {
   }
 
   /**
-   * The next chunk; null where nothing came within `waitMs`, or where the interrupt was first. What comes after an interrupt is returned
-   * by the next call.
+   * The next chunk, with all of its values; null where nothing came within `waitMs`, or where the interrupt was first. What comes after an
+   * interrupt is returned by the next call.
    */
   async next(
     limits: { readonly maxMessages: number; readonly waitMs: number },
@@ -41,11 +47,18 @@ export class Lease {
   ): Promise<Chunk | null> {
     this.#pending ??= this.reader.next(limits)
     try {
-      const chunk = await interrupt.or(this.#pending)
+      let chunk = await interrupt.or(this.#pending)
+      if (chunk !== interrupted && chunk?.settle) {
+        this.#isDecoding = true
+        this.#pending = chunk.settle(this.end.signal)
+        chunk = await interrupt.or(this.#pending)
+      }
       if (chunk === interrupted) return null
+      this.#isDecoding = false
       this.#pending = undefined
       return chunk
     } catch (error) {
+      this.#isDecoding = false
       this.#pending = undefined
       throw error
     }

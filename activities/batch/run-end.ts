@@ -70,13 +70,15 @@ class AtMessage implements RunEnd {
     const { run, replay, follows, from } = this.batch
     const certain = follows && this.attempt === 1 && position === BigInt(from)
     if (!run || position <= BigInt(run.began) || certain) return false
-    const { source, settings, budget } = this.runtime
+    const { source, settings, budget, draining } = this.runtime
     const over = new AbortController()
     const before = position - 1n
     const { fetchBytes } = settings.chunk
     const reader = source.read(before, { key, replay, fetchBytes, budget, signal: over.signal })
     try {
-      const chunk = await reader.next({ maxMessages: 1, waitMs: lookBackMs })
+      const read = await reader.next({ maxMessages: 1, waitMs: lookBackMs })
+      const chunk = read?.settle ? await read.settle(draining) : read
+      if (read?.settle && draining.aborted) throw new Error('the worker stopped before it knew whether the run is over')
       const [message] = chunk?.messages ?? []
       const last = message?.offset === before && this.#ends(message)
       chunk?.release()

@@ -3,9 +3,11 @@ import { Command } from 'commander'
 import { adoptCommand } from './adopt.js'
 import { completionCommand } from './completion.js'
 import { costCommand } from './cost.js'
+import { devCommand } from './dev.js'
 import { exitCodes, fail, wrongUse } from './fail.js'
 import { groupsCommand } from './groups.js'
 import { historyCommand } from './history.js'
+import { initCommand } from './init.js'
 import { lagCommand } from './lag.js'
 import { migrateCommand } from './migrate.js'
 import { pauseCommand, resumeCommand } from './pause.js'
@@ -25,6 +27,8 @@ const program = new Command('tidemark')
   // `tidemark start` has a --version of its own.
   .enablePositionalOptions()
   .addCommand(startCommand())
+  .addCommand(initCommand())
+  .addCommand(devCommand())
   .addCommand(statusCommand())
   .addCommand(lagCommand())
   .addCommand(groupsCommand())
@@ -41,6 +45,7 @@ const program = new Command('tidemark')
     'after',
     `
 Examples:
+  $ tidemark init                                        write a consumer to begin with
   $ tidemark start                                       run the consumers of ./tidemark.config.ts
   $ tidemark status --watch                              what every partition is doing, and how far it is behind
   $ tidemark lag --json | jq '.[] | {group, lag}'        needs no worker

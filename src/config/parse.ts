@@ -24,6 +24,7 @@ import { disagreements, sameTwice } from './agreement.js'
 import type { TidemarkConfig } from './define.js'
 import { handler } from './handlers.js'
 import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
+import { partsOf } from './parts.js'
 import { chunkFields, name } from './schema.js'
 import { start } from './start.js'
 import { commit } from './strategy.js'
@@ -212,15 +213,10 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
     connectTimeoutMs: options.connectTimeout,
     shutdownTimeoutMs: options.shutdownTimeout,
     secrets: [
-      ...[options.store.primary, ...mirrors, ...consumers.flatMap(partsOf)].flatMap((part) => secretsOf(part)),
+      ...partsOf({ store: options.store.primary, mirrors, consumers }).flatMap((part) => secretsOf(part)),
       ...(apiKey ? [apiKey] : []),
     ],
   }
-}
-
-function partsOf({ source, handler, output }: ParsedConsumer): object[] {
-  const database = handler.kind === 'transactional' ? handler.database : undefined
-  return [source, ...(database ? [database] : []), ...(output ? [output.to] : [])]
 }
 
 function parseConsumer(

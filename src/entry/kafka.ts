@@ -6,4 +6,11 @@ export { kafkaOutput } from '../kafka/output/output.js'
 export { kafka } from '../kafka/source/source.js'
 export type { KafkaStoreOptions } from '../kafka/store/options.js'
 export { kafkaStore } from '../kafka/store/store.js'
-export { bytes, json, text, type ValueCodec, type ValueInfo, type ValueOption } from '../reading/value.js'
+export {
+  bytes,
+  json,
+  text,
+  type ValueCodec,
+  type ValueInfo,
+  type ValueOption,
+} from '../reading/value.js'

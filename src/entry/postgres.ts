@@ -6,4 +6,11 @@ export type { Target } from '../postgres/output/target.js'
 export type { PostgresStreamOptions } from '../postgres/source/options.js'
 export { postgresStream } from '../postgres/source/stream.js'
 export { postgresDatabase, postgresStore } from '../postgres/store/store.js'
-export { bytes, json, text } from '../reading/value.js'
+export {
+  bytes,
+  json,
+  text,
+  type ValueCodec,
+  type ValueInfo,
+  type ValueOption,
+} from '../reading/value.js'

@@ -21,11 +21,15 @@ export async function freePorts(count: number): Promise<number[]> {
   return [...ports]
 }
 
-/** Calls `start` with free ports, and again with others when it throws PortTaken; five times at most. */
-export async function onFreePorts<T>(count: number, start: (ports: number[]) => Promise<T>): Promise<T> {
+/** Calls `start` with the ports `at` and free ones behind them, and again with others when it throws PortTaken; five times at most. */
+export async function onFreePorts<T>(
+  count: number,
+  start: (ports: number[]) => Promise<T>,
+  at: readonly number[] = [],
+): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await start(await freePorts(count))
+      return await start([...at, ...(await freePorts(count - at.length))])
     } catch (error) {
       if (!(error instanceof PortTaken) || tries === 5) throw error
     }

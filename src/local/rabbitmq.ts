@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import type { Login } from './login.js'
 import type { RabbitmqProgram } from './rabbitmq-program.js'
 import { Server, type ServerKind } from './server.js'
 
@@ -18,6 +19,10 @@ export interface LocalRabbitmq {
 }
 
 export interface RabbitmqOptions {
+  /** For streams. Default: one that is free. */
+  readonly port?: number
+  /** Default: user `app` with a password of its own. */
+  readonly login?: Login
   /** Streams over TLS, too: files in PEM format. */
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
   /** More lines for rabbitmq.conf. */
@@ -28,9 +33,10 @@ export interface RabbitmqOptions {
 
 /** Starts an empty broker with the stream plugin; resolves when it takes streams. */
 export async function startRabbitmq(program: RabbitmqProgram, options: RabbitmqOptions = {}): Promise<LocalRabbitmq> {
-  const password = randomBytes(12).toString('hex')
-  const server = await Server.start(rabbitmqServer(program, password, options))
-  const at = (scheme: string, port: number | undefined) => `${scheme}://tidemark:${password}@127.0.0.1:${port}`
+  const login = options.login ?? { user: 'app', password: randomBytes(12).toString('hex') }
+  const server = await Server.start(rabbitmqServer(program, login, options))
+  const who = [login.user, login.password].map(encodeURIComponent).join(':')
+  const at = (scheme: string, port: number | undefined) => `${scheme}://${who}@127.0.0.1:${port}`
   const [stream, amqp, management, , , tls] = server.ports
   return {
     url: at('rabbitmq-stream', stream),
@@ -41,16 +47,17 @@ export async function startRabbitmq(program: RabbitmqProgram, options: RabbitmqO
   }
 }
 
-function rabbitmqServer(program: RabbitmqProgram, password: string, options: RabbitmqOptions): ServerKind {
+function rabbitmqServer(program: RabbitmqProgram, login: Login, options: RabbitmqOptions): ServerKind {
   return {
     name: 'rabbitmq',
     // Streams, AMQP, management, Erlang's distribution and its port mapper, streams over TLS.
     ports: 6,
+    ...(options.port && { at: [options.port] }),
     stopSignal: 'SIGTERM',
     stopWithin: 15_000,
     readyWithin: 60_000,
     prepare: async (folder, ports) => {
-      const env = await configure(folder, ports, program, password, options)
+      const env = await configure(folder, ports, program, login, options)
       // The mapper belongs to the broker's process group, so it ends with the broker. Left to itself, Erlang would start one
       // that outlives everybody.
       const start = '"$1" -port "$2" -address 127.0.0.1 & shift 2; exec "$@"'
@@ -63,7 +70,7 @@ function rabbitmqServer(program: RabbitmqProgram, password: string, options: Rab
     },
     ready: async ([stream, amqp, management]) => {
       await Promise.all([answers(stream!), answers(amqp!)])
-      const authorization = `Basic ${Buffer.from(`tidemark:${password}`).toString('base64')}`
+      const authorization = `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}`
       const health = `http://127.0.0.1:${management}/api/health/checks/port-listener/${stream}`
       const answer = await fetch(health, { headers: { authorization }, signal: AbortSignal.timeout(2_000) })
       if (!answer.ok) throw new Error(`the management plugin answers ${answer.status}`)
@@ -75,7 +82,7 @@ async function configure(
   folder: string,
   [stream, amqp, management, distribution, epmd, tls]: readonly number[],
   program: RabbitmqProgram,
-  password: string,
+  login: Login,
   options: RabbitmqOptions,
 ): Promise<NodeJS.ProcessEnv> {
   const at = (name: string) => join(folder, name)
@@ -90,8 +97,8 @@ async function configure(
     'stream.advertised_port': stream,
     'management.tcp.ip': '127.0.0.1',
     'management.tcp.port': management,
-    default_user: 'tidemark',
-    default_pass: password,
+    default_user: login.user,
+    default_pass: login.password,
     'disk_free_limit.absolute': '50MB',
     'log.file': false,
     'log.console': true,

@@ -26,6 +26,8 @@ export interface ServerKind {
   /** For folders and errors: `kafka`. */
   readonly name: string
   readonly ports: number
+  /** The first of them, where people expect the server there. Default: any that are free. */
+  readonly at?: readonly number[]
   readonly stopSignal: 'SIGTERM' | 'SIGINT'
   /** Milliseconds it gets to end in order before it is killed. */
   readonly stopWithin: number
@@ -56,11 +58,12 @@ export class Server implements Controls {
   static async start(kind: ServerKind): Promise<Server> {
     const server = new Server(kind, await mkdtemp(join(tmpdir(), `tidemark-${kind.name}-`)))
     try {
-      await onFreePorts(kind.ports, async (ports) => {
+      const up = async (ports: number[]) => {
         server.#ports = ports
         server.#launch = { ...(await kind.prepare(server.folder, ports)), log: server.log }
         await server.#up(server.#launch)
-      })
+      }
+      await onFreePorts(kind.ports, up, kind.at)
       return server
     } catch (error) {
       await server.close()

@@ -3,6 +3,12 @@ import { Connection } from '@temporalio/client'
 import { Server, type ServerKind } from './server.js'
 
 export interface TemporalOptions {
+  /** Default: one that is free. */
+  readonly port?: number
+  /** Default: one that is free. */
+  readonly uiPort?: number
+  /** Default `default`. */
+  readonly namespace?: string
   /** Keep histories in a file, so that they survive a restart. In memory, the default, a step costs about half. */
   readonly persist?: boolean
 }
@@ -25,8 +31,6 @@ export const searchAttributes = {
   TidemarkState: 'KeywordList',
 } as const
 
-const namespace = 'default'
-
 export interface LocalTemporal extends TemporalAddress {
   readonly server: Server
 }
@@ -37,17 +41,22 @@ export async function startTemporal(program: string, options: TemporalOptions = 
   const [port, uiPort, metricsPort] = server.ports
   return {
     address: `127.0.0.1:${port}`,
-    namespace,
+    namespace: namespaceOf(options),
     uiUrl: `http://127.0.0.1:${uiPort}`,
     metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
     server,
   }
 }
 
+const namespaceOf = ({ namespace = 'default' }: TemporalOptions) => namespace
+
 function temporalServer(program: string, options: TemporalOptions): ServerKind {
+  const { port, uiPort } = options
+  const namespace = namespaceOf(options)
   return {
     name: 'temporal',
     ports: 3,
+    ...(port && { at: uiPort ? [port, uiPort] : [port] }),
     stopSignal: 'SIGTERM',
     stopWithin: 5_000,
     readyWithin: 30_000,
@@ -61,11 +70,11 @@ function temporalServer(program: string, options: TemporalOptions): ServerKind {
       ],
       cwd: folder,
     }),
-    ready: ([port]) => ready(`127.0.0.1:${port}`),
+    ready: ([port]) => ready(`127.0.0.1:${port}`, namespace),
   }
 }
 
-async function ready(address: string): Promise<void> {
+async function ready(address: string, namespace: string): Promise<void> {
   const connection = await Connection.connect({ address, connectTimeout: 1_000 })
   try {
     const { customAttributes } = await connection.withDeadline(Date.now() + 2_000, () =>

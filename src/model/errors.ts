@@ -20,6 +20,7 @@ const effects = {
   UNKNOWN_CONSUMER: 'stop',
   OUT_OF_RANGE: 'stop',
   UNDECODABLE: 'stop',
+  DECODER_FAILED: 'retry',
   CORRUPT_DATA: 'stop',
   GROUP_ACTIVE: 'stop',
   HANDLER_FAILED: 'retry',

@@ -8,10 +8,14 @@ import { shown } from './shown.js'
  * @param allowed what stands in front: `must be a function`
  */
 export function problemOfSynchronous(value: unknown, allowed: string): string | null {
-  if (typeof value !== 'function') return value === undefined ? allowed : `${allowed}, not ${shown(value)}`
-  if (isGenerator(value)) return `${allowed}; this is a generator, whose body would never run`
   if (isAsync(value)) return `${allowed}; this is async, and its promise is not awaited: make it synchronous`
-  return null
+  return problemOfFunction(value, allowed)
+}
+
+/** The same for a function whose answer may be a promise. */
+export function problemOfFunction(value: unknown, allowed: string): string | null {
+  if (typeof value !== 'function') return value === undefined ? allowed : `${allowed}, not ${shown(value)}`
+  return isGenerator(value) ? `${allowed}; this is a generator, whose body would never run` : null
 }
 
 /** An async generator is one, too. */

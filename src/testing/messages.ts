@@ -1,7 +1,7 @@
 import { MemoryLog, type MemoryRecord } from '../memory/source/log.js'
 import { TidemarkError } from '../model/errors.js'
 import { shown } from '../model/shown.js'
-import type { OutputRecord, ValueCodec } from '../ports/index.js'
+import type { Decoding, OutputRecord } from '../ports/index.js'
 
 /** A message for `append`. */
 export interface TestMessage {
@@ -31,11 +31,11 @@ export class TestStream {
   readonly log: MemoryLog
   #turn = 0
 
-  /** @param codec of the source that it stands for, where that has one */
+  /** @param decoding of the source that it stands for, where that says it */
   constructor(
     readonly name: string,
     partitions: number,
-    private readonly codec: ValueCodec<unknown> | undefined,
+    private readonly decoding: Decoding<unknown> | undefined,
   ) {
     this.log = new MemoryLog(name, partitions)
   }
@@ -66,7 +66,7 @@ export class TestStream {
   #bytesOf(value: unknown): Buffer | null {
     if (value === null) return null
     if (value instanceof Uint8Array) return Buffer.from(value)
-    const isJson = this.codec === undefined || /^json(\(|$)/.test(this.codec.name)
+    const isJson = this.decoding === undefined || /^json(\(|$)/.test(this.decoding.codec.name)
     if (typeof value === 'string' && !isJson) return Buffer.from(value)
     const text: string | undefined = JSON.stringify(value)
     if (text === undefined) throw invalid(`a message for ${this.name}: JSON can't say ${shown(value)}`)

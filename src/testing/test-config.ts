@@ -8,6 +8,8 @@ import type { Life } from './life.js'
 import type { TestStream } from './messages.js'
 import { testOutput } from './output.js'
 
+/** For a source of somebody's own that does not say how it decodes: its handler gets the bytes. */
+const plain = { codec: bytes(), concurrency: 1, timeoutMs: 30_000 }
 /** How long a batch waits for more messages before its partitions are at rest, ms. What is in memory is there at once. */
 const quietMs = 10
 
@@ -63,8 +65,7 @@ function testConsumerOf(
 }
 
 function testSource(source: Source, { log }: TestStream, cut: Cut): Source {
-  // A source of somebody's own that shows no codec: its handler gets the bytes.
-  return memorySource(log, source.codec ?? bytes(), cut)
+  return memorySource(log, source.decoding ?? plain, cut)
 }
 
 function severableStore(store: OffsetStore, life: Life): OffsetStore {

@@ -100,7 +100,7 @@ function streamsOf({ consumers }: ParsedConfig, { partitions }: TestSettings): M
   for (const { settings, source } of consumers) {
     const count = typeof partitions === 'number' ? partitions : (partitions[settings.stream] ?? usualPartitions)
     if (!streams.has(settings.stream))
-      streams.set(settings.stream, new TestStream(settings.stream, count, source.codec))
+      streams.set(settings.stream, new TestStream(settings.stream, count, source.decoding))
   }
   return streams
 }

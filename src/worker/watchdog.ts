@@ -8,6 +8,7 @@ import { pauseFor } from '../model/pause.js'
 import { queuesOf } from '../model/revision.js'
 import type { GroupRecord, GroupRecords, Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
+import { Outage } from '../reading/outage.js'
 import { workflowGeneration } from '../temporal/generation.js'
 import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
 import type { StrandedWorkflows } from '../temporal/stranded.js'
@@ -68,11 +69,17 @@ interface Watched {
  */
 export class Watchdog {
   readonly #groups: readonly Watched[]
+  /** Of Temporal, or of the store's database: while it lasts, nobody else may notice. */
+  readonly #outage: Outage
+  /** The worker stops, which ends its questions. */
+  #ended = false
 
   constructor(
     consumers: readonly ParsedConsumer[],
     private readonly around: Surroundings,
   ) {
+    const note = 'Batches that are open go on; what waits for its next batch, and commands, wait until Temporal answers'
+    this.#outage = new Outage(around.log, {}, "looking after this worker's groups", { note })
     this.#groups = consumers.map((consumer) => ({
       consumer,
       name: { group: consumer.settings.group, stream: consumer.settings.stream },
@@ -87,6 +94,10 @@ export class Watchdog {
 
   /** Looks again and again until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
+    const end = () => {
+      this.#ended = true
+    }
+    signal.addEventListener('abort', end, { once: true })
     for (let pause = firstLook; ; pause = lookEvery) {
       await pauseFor(pause, signal)
       if (signal.aborted) return
@@ -96,13 +107,10 @@ export class Watchdog {
 
   /** Looks at every group once. Never rejects: what can't be asked now is asked at the next look. */
   async look(): Promise<void> {
-    await Promise.all(
-      this.#groups.map((one) =>
-        this.#look(one).catch((error) => {
-          this.around.log.debug({ ...one.name, error: messageOf(error) }, 'could not look after a group; trying again')
-        }),
-      ),
-    )
+    const looks = await Promise.allSettled(this.#groups.map((one) => this.#look(one)))
+    const failed = looks.find((look) => look.status === 'rejected')
+    if (!failed) this.#outage.worked()
+    else if (!this.#ended) this.#outage.failed(failed.reason)
   }
 
   async #look(one: Watched): Promise<void> {

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { isTidemarkError } from '../../src/model/errors.js'
+import { Undecodable } from '../../src/model/undecodable.js'
 import type { Chunk, Message, Reader, ReadOptions, Source, SourceClient } from '../../src/ports/index.js'
 import { json, type ValueOption } from '../../src/reading/value.js'
 import { SharedBudget } from '../../src/worker/budget.js'
@@ -422,6 +424,48 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
         const coming = take(behind.reader, 1)
         await there.append(0, [{ ok: 1 }])
         expect((await coming).map(({ value }) => value)).toEqual([{ ok: 1 }])
+      })
+    })
+
+    describe('an asynchronous decoder', () => {
+      const decoder = json(async (document) => {
+        const { n } = document as { n: number }
+        // The first ones take longest.
+        await sleep(20 - n)
+        if (n === 7) throw new Undecodable(`no ${n}`)
+        return n
+      })
+
+      /** The values of ten messages from the first on, as far as they come, and what the budget has. */
+      async function settledOf(values: readonly { readonly n: number }[]) {
+        const there = await stream()
+        await there.append(0, values, { key: 'k' })
+        const client = await connected(there.source(decoder))
+        const { reader, budget } = reading(client, there, await client.resolve(0, 'first'))
+        const found: unknown[] = []
+        for (;;) {
+          const chunk = await nextChunk(reader)
+          const settled = await chunk.settle!(new AbortController().signal)
+          found.push(...settled!.messages.map(({ value }) => value))
+          settled!.release()
+          if (settled!.poison || found.length === values.length) return { found, settled: settled!, reader, budget }
+        }
+      }
+
+      it('gives the values in the order of the log, once their chunk is settled', async () => {
+        const { found } = await settledOf([1, 2, 3, 4, 5].map((n) => ({ n })))
+        expect(found).toEqual([1, 2, 3, 4, 5])
+      })
+
+      it('that refuses one for good leaves it as poison behind the messages before it, and gives its memory back', async () => {
+        const { found, settled, reader, budget } = await settledOf([5, 6, 7, 8].map((n) => ({ n })))
+        expect(found).toEqual([5, 6])
+        const { error, raw, next } = settled.poison!
+        expect(error).toMatchObject({ code: 'UNDECODABLE', place: { offset: String(settled.next) } })
+        expect(next > settled.next).toBe(true)
+        expect([JSON.parse(String(raw!.value)), raw!.key && String(raw!.key)]).toEqual([{ n: 7 }, keys ? 'k' : null])
+        await reader.close()
+        expect(budget.used).toBe(0)
       })
     })
 

@@ -33,7 +33,8 @@ const nodes = options.node?.map((major) => nodeBinary(major)) ?? [
   { version: process.versions.node, path: process.execPath },
 ]
 const stack = await startStack(
-  { temporal: true, postgres: true, kafka: true, rabbitmq: true },
+  // In memory, the dev server has ended in an hour's load with every call "interrupted", for good.
+  { temporal: { persist: true }, postgres: true, kafka: true, rabbitmq: true },
   { onProgress: (text) => say(String(text)) },
 )
 let isFlat = true

@@ -18,6 +18,7 @@ export class FakeLog {
   readonly #heads = new Map<number, bigint>()
   readonly #errors = new Map<number, { readonly at: bigint; readonly error: Error }>()
   readonly #poisons = new Map<number, { readonly at: bigint; readonly error: TidemarkError }>()
+  readonly #late = new Map<number, (chunk: Chunk, signal: AbortSignal) => Promise<Chunk | null>>()
   readonly #arrived = new Set<() => void>()
 
   /** Adds messages to a partition, now. */
@@ -28,6 +29,11 @@ export class FakeLog {
 
   head(partition: number): bigint {
     return this.#heads.get(partition) ?? 0n
+  }
+
+  /** The values of a partition's chunks are late from now on, until `settle` has decoded them. */
+  decodes(partition: number, settle: (chunk: Chunk, signal: AbortSignal) => Promise<Chunk | null>): void {
+    this.#late.set(partition, settle)
   }
 
   /** Reading at this offset fails. */
@@ -107,7 +113,9 @@ export class FakeLog {
     const poison: Poison | undefined = poisoned ? { error: bad.error, raw: null, next: bad.at + 1n } : undefined
     const witness = this.hasWitness && messages.length > 0 ? `behind ${next - 1n}` : undefined
     const more = { ...(poison && { poison }), ...(witness && { witness }) }
-    return { from, next, messages, bytes: messages.length, head, release, ...more }
+    const chunk = { from, next, messages, bytes: messages.length, head, release, ...more }
+    const settle = this.#late.get(partition)
+    return settle ? { ...chunk, settle: (signal) => settle(chunk, signal) } : chunk
   }
 
   /** Waits until there is something at `position`; false when the time is over, or the signal aborts. */

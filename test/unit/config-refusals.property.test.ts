@@ -54,6 +54,8 @@ const valid = (): Tree => ({
     readUncommitted: true,
     groupOffsets: false,
     fetchMaxWait: '500ms',
+    decodeConcurrency: 4,
+    decodeTimeout: '30s',
   },
   output: {
     ...cluster,
@@ -77,6 +79,8 @@ const valid = (): Tree => ({
     connectionTimeout: '5s',
     requestTimeout: '10s',
     heartbeat: '10s',
+    decodeConcurrency: 4,
+    decodeTimeout: '30s',
   },
   stream: { connectionString, stream: 's', partitions: 3, value: json(), pollInterval: '1s' },
 })
@@ -160,9 +164,9 @@ const wrongs = [
 /** The stated rules by which a replaced leaf is right. */
 function isRight(path: Path, wrong: unknown): boolean {
   const field = path.at(-1)!
-  // Any function may be a handler, a key, an end or a decoder, unless its kind tells that it can't; a handler may be async.
+  // Any function may be a handler, a key, an end or a decoder, unless its kind tells that it can't; a handler and a decoder may be async.
   if (wrong === wrongs[11]) return ['handler', 'key', 'value', 'until'].includes(field)
-  if (wrong === wrongs[12]) return field === 'handler'
+  if (wrong === wrongs[12]) return ['handler', 'value'].includes(field)
   // No rack is what is without one. A password may be empty where the broker allows it.
   if (wrong === '') return field === 'rackId' || path.join('.') === 'rabbitmq.password'
   return false

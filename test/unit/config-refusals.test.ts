@@ -269,17 +269,26 @@ describe("a source's codec", () => {
     [json, `${forms}; this is json itself: call it, json()`],
     [text, `${forms}; this is text itself: call it, text()`],
     [bytes, `${forms}; this is bytes itself: call it, bytes()`],
-    [async () => 1, `${forms}; this is async, and its promise is not awaited: make it synchronous`],
+    [async function* () {}, `${forms}; this is a generator`],
     [function* () {}, `${forms}; this is a generator`],
-    [{ name: 'x', decode: async () => 1 }, 'kafka().value: its decode must be a function; this is async'],
+    [{ name: 'x', decode: function* () {} }, 'kafka().value: its decode must be a function; this is a generator'],
     [7, `${forms}, not 7`],
   ])('that decodes nothing is refused: %o', (value, words) =>
     expect(() => kafka({ ...least, value } as never)).toThrow(words),
   )
 
-  it('json(parse) takes a synchronous function', () => {
+  it('is asked for limits of asynchronous work that make sense', () => {
+    const refused = (more: object) => expect(() => kafka({ ...least, ...more } as never))
+    refused({ decodeConcurrency: 0 }).toThrow('kafka().decodeConcurrency: must be at least 1')
+    refused({ decodeConcurrency: 1.5 }).toThrow('kafka().decodeConcurrency: must be a whole number')
+    refused({ decodeTimeout: 30 }).toThrow("kafka().decodeTimeout: 30 is 30 milliseconds; did you mean '30s'?")
+    refused({ decodeTimeout: 'soon' }).toThrow("kafka().decodeTimeout: 'soon' is not a duration")
+    refused({ decodeTimout: '3s' }).toThrow("unknown option 'decodeTimout'; did you mean 'decodeTimeout'?")
+  })
+
+  it('json(parse) takes a function', () => {
     const words = 'json(parse): must be a function of the document, for example OrderSchema.parse'
-    expect(() => json(async () => 1)).toThrow(`${words}; this is async`)
+    expect(() => json(function* () {})).toThrow(`${words}; this is a generator`)
     expect(() => json({ parse: () => 1 } as never)).toThrow(`${words}, not an object`)
   })
 })

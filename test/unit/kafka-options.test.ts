@@ -20,6 +20,8 @@ describe('the options of kafka()', () => {
     expect(parseKafka(least)).toEqual({
       ...least,
       clientId: 'tidemark',
+      decodeConcurrency: 16,
+      decodeTimeoutMs: 30_000,
       rackId: '',
       readUncommitted: false,
       groupOffsets: true,

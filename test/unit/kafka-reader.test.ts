@@ -7,6 +7,7 @@ import type { PartitionLink } from '../../src/kafka/source/partition-link.js'
 import { KafkaReader } from '../../src/kafka/source/reader.js'
 import type { TidemarkError } from '../../src/model/errors.js'
 import { TruncatedLog } from '../../src/model/refusals.js'
+import { decodingOf } from '../../src/reading/late-value.js'
 import { text } from '../../src/reading/value.js'
 import { SharedBudget } from '../../src/worker/budget.js'
 import { batch, fetchResponse, marker, type TestPartition } from '../support/kafka-batches.js'
@@ -71,6 +72,7 @@ describe('a Kafka reader', () => {
   const readers: KafkaReader<string>[] = []
   afterEach(() => Promise.all(readers.splice(0).map((reader) => reader.close())))
 
+  const limits = { decodeConcurrency: 16, decodeTimeoutMs: 30_000 }
   function reading(
     answers: Answer[],
     { from = 0n, fetchBytes = 1_000, signal = new AbortController().signal, witness = null as string | null } = {},
@@ -79,7 +81,7 @@ describe('a Kafka reader', () => {
     const budget = new SharedBudget(1_000_000)
     const log = silentLog()
     const options = readOptions('orders', { fetchBytes, budget, signal, witness })
-    const reader = new KafkaReader(from, options, link as unknown as PartitionLink, text(), log)
+    const reader = new KafkaReader(from, options, link as unknown as PartitionLink, decodingOf(text(), limits), log)
     readers.push(reader)
     const next = (maxMessages = 100) => reader.next({ maxMessages, waitMs: 5_000 })
     return { link, budget, log, reader, next }

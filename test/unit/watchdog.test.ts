@@ -20,6 +20,7 @@ class World {
   /** Its workflow is another build's, and has no worker. */
   stranded = false
   readonly warnings: string[] = []
+  readonly news: string[] = []
   readonly watchdog = new Watchdog([consumer], {
     look: async () => {
       if (!this.there) throw new Error('no connection')
@@ -37,7 +38,12 @@ class World {
       return true
     },
     endStranded: async () => this.stranded,
-    log: { debug: () => {}, info: () => {}, error: () => {}, warn: (_, text) => void this.warnings.push(text) },
+    log: {
+      debug: () => {},
+      info: (_, text) => void this.news.push(text),
+      error: () => {},
+      warn: (_, text) => void this.warnings.push(text),
+    },
   })
 
   is(state: GroupWorkflow['state'] | 'missing', runId = 'a', why = ''): Promise<void> {
@@ -147,6 +153,20 @@ describe('watchdog', () => {
     world.there = true
     await world.watchdog.look()
     expect(world.starts).toBe(1)
+  })
+
+  it('says that Temporal does not answer, and again a minute later, since nobody else may notice', async () => {
+    await world.is('running')
+    world.there = false
+    for (let look = 0; look < 4; look++) {
+      await world.watchdog.look()
+      vi.advanceTimersByTime(minute / 3)
+    }
+    const told = expect.stringContaining("looking after this worker's groups is interrupted")
+    expect(world.warnings).toEqual([told, told])
+    world.there = true
+    await world.watchdog.look()
+    expect(world.news).toEqual(["looking after this worker's groups goes on"])
   })
 
   it('starts a group at once that runs for another build of Tidemark without workers', async () => {

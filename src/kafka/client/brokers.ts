@@ -1,4 +1,5 @@
 import { TidemarkError } from '../../model/errors.js'
+import { hostAndPort } from './address.js'
 import type { BrokerLink } from './broker-link.js'
 import type { Address } from './driver.js'
 import { kafkaError } from './failures.js'
@@ -29,9 +30,9 @@ export class Brokers {
     const addresses = new Map<string, Address>()
     for (const address of this.#known) addresses.set(`${address.host}:${address.port}`, address)
     for (const broker of this.settings.brokers) {
-      const at = broker.lastIndexOf(':')
-      if (!addresses.has(broker))
-        addresses.set(broker, { host: broker.slice(0, at), port: Number(broker.slice(at + 1)) })
+      const address = hostAndPort(broker)
+      const id = `${address.host}:${address.port}`
+      if (!addresses.has(id)) addresses.set(id, address)
     }
     let failure: TidemarkError | null = null
     for (const address of addresses.values()) {

@@ -1,12 +1,7 @@
 import net from 'node:net'
 import tls from 'node:tls'
-import kafkajs from 'kafkajs'
-import BrokerClass from 'kafkajs/src/broker/index.js'
-import connectionPoolBuilder from 'kafkajs/src/cluster/connectionPoolBuilder.js'
-import loggers from 'kafkajs/src/loggers/index.js'
-import apiKeys from 'kafkajs/src/protocol/requests/apiKeys.js'
-import protocol from 'kafkajs/src/protocol/requests/index.js'
 import type { Log } from '../../ports/index.js'
+import { apiKeys, BrokerClass, connectionPoolBuilder, kafkajs, loggers, protocol } from './kafkajs.js'
 import type { KafkaSettings } from './options.js'
 
 /*

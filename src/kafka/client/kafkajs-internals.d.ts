@@ -1,6 +1,6 @@
 /*
  * The parts of kafkajs 2.2.4 that Tidemark uses beneath its public face. Its version is pinned for that reason. Only
- * driver.ts imports them.
+ * kafkajs.ts loads them.
  */
 declare module 'kafkajs/src/cluster/connectionPoolBuilder.js' {
   const connectionPoolBuilder: (options: Record<string, unknown>) => {

@@ -1,20 +1,22 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { SASLOptions } from 'kafkajs'
 import { z } from 'zod'
+import { withSecrets } from '../../model/secrets.js'
 import type { Duration } from '../../model/units.js'
+import { withWhereabouts } from '../../model/whereabouts.js'
 import { checked, unknownOption } from '../../options/checked.js'
+import { decodeFields } from '../../options/decode-fields.js'
 import { flag, instead, listed, serverTime } from '../../options/fields.js'
 import { guess } from '../../options/spelling.js'
 import { tls, tlsSecrets } from '../../options/tls.js'
-import { type ValueOption, valueOption } from '../../reading/value.js'
+import { type DecodeOptions, valueOption } from '../../reading/value.js'
+import { brokerAddress, hostAndPort } from './address.js'
 
 /** A Kafka topic, as users write it. */
-export interface KafkaOptions<V> {
+export interface KafkaOptions<V> extends DecodeOptions<V> {
   /** `host:port` of one or more brokers; the others are found through them. */
   readonly brokers: readonly string[]
   readonly topic: string
-  /** How values are decoded: `json()` (default), `text()`, `bytes()`, or a function of the bytes. */
-  readonly value?: ValueOption<V>
   /** Name in the broker's logs and quotas. Default `tidemark`. */
   readonly clientId?: string
   /** Rack of this worker, so that brokers may let it read from the nearest replica. KIP-392. */
@@ -48,6 +50,8 @@ export interface KafkaSettings {
   readonly fetchMaxWaitMs: number
   readonly connectionTimeoutMs: number
   readonly requestTimeoutMs: number
+  readonly decodeConcurrency: number
+  readonly decodeTimeoutMs: number
 }
 
 /** What each mechanism takes, and which of that must be there. */
@@ -89,9 +93,14 @@ const login = z
 /** How a cluster is reached, whatever for. */
 export const connectionFields = {
   brokers: z
-    .array(z.string({ error: "must be 'host:port'" }).regex(/^[^:\s]+:\d+$/, "must be 'host:port'"), {
-      error: "must be a list like ['127.0.0.1:9092']",
-    })
+    .array(
+      z
+        .string({ error: "must be 'host:port'" })
+        .regex(brokerAddress, "must be 'host:port', for example '127.0.0.1:9092' or '[::1]:9092'"),
+      {
+        error: "must be a list like ['127.0.0.1:9092']",
+      },
+    )
     .min(1, 'must name at least one broker'),
   clientId: z
     .string({ error: instead('must be text') })
@@ -112,6 +121,7 @@ const schema = z.strictObject({
       'must be a legal topic name: letters, digits, dot, dash and underscore, at most 249',
     ),
   value: valueOption.optional(),
+  ...decodeFields,
   rackId: z.string({ error: instead('must be text') }).default(''),
   readUncommitted: flag.default(false),
   groupOffsets: flag.default(true),
@@ -119,11 +129,25 @@ const schema = z.strictObject({
 })
 
 /** What of a connection's settings must never be shown. */
-export function secretsIn({ ssl, sasl }: Pick<KafkaSettings, 'ssl' | 'sasl'>): readonly string[] {
+function secretsIn({ ssl, sasl }: Pick<KafkaSettings, 'ssl' | 'sasl'>): readonly string[] {
   const { mechanism: _, username, ...login } = { username: '', ...sasl } as Record<string, unknown>
   return [...Object.values(login), ...tlsSecrets(ssl)].filter(
     (one) => typeof one === 'string' && one !== username,
   ) as string[]
+}
+
+/** Notes of a part what must never be shown of it, and where its brokers are. */
+export function noted<T extends object>(
+  part: T,
+  settings: Pick<KafkaSettings, 'brokers' | 'ssl' | 'sasl'>,
+  moreSecrets: readonly string[] = [],
+): T {
+  const { brokers, ssl, sasl } = settings
+  return withWhereabouts(withSecrets(part, [...secretsIn(settings), ...moreSecrets]), () => ({
+    server: 'kafka',
+    addresses: brokers.map(hostAndPort),
+    secured: (ssl !== undefined && ssl !== false) || sasl !== undefined,
+  }))
 }
 
 /**
@@ -137,6 +161,7 @@ export function parseKafka(options: unknown, name = 'kafka'): KafkaSettings {
     fetchMaxWait,
     connectionTimeout,
     requestTimeout,
+    decodeTimeout,
     value: _,
     ssl,
     sasl,
@@ -149,5 +174,6 @@ export function parseKafka(options: unknown, name = 'kafka'): KafkaSettings {
     fetchMaxWaitMs: fetchMaxWait,
     connectionTimeoutMs: connectionTimeout,
     requestTimeoutMs: requestTimeout,
+    decodeTimeoutMs: decodeTimeout,
   }
 }

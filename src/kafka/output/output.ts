@@ -1,7 +1,6 @@
-import { withSecrets } from '../../model/secrets.js'
 import type { ConnectContext, Output, OutputClient, OutputProgressLog, OutputRecord } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
-import { secretsIn } from '../client/options.js'
+import { noted } from '../client/options.js'
 import { Cluster } from './cluster.js'
 import { type KafkaOutputOptions, type OutputSettings, parseKafkaOutput } from './options.js'
 import { Placer } from './place.js'
@@ -17,7 +16,7 @@ export function kafkaOutput(options: KafkaOutputOptions): Output {
   const settings = parseKafkaOutput(options)
   const { brokers, ssl, sasl } = settings.connection
   const { compression, deliveryTimeoutMs, transactionTimeoutMs } = settings
-  return withSecrets<Output>(
+  return noted<Output>(
     {
       kind: 'kafka',
       describe: {
@@ -32,7 +31,7 @@ export function kafkaOutput(options: KafkaOutputOptions): Output {
       connect: ({ log, signal }: ConnectContext) =>
         connected(new KafkaOutput(settings, new Cluster(settings, log)), signal, ({ cluster }) => cluster.check()),
     },
-    secretsIn(settings.connection),
+    settings.connection,
   )
 }
 

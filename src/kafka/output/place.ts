@@ -1,7 +1,7 @@
-import kafkajs from 'kafkajs'
 import { isTidemarkError, messageOf, TidemarkError } from '../../model/errors.js'
 import type { OutputRecord } from '../../ports/index.js'
 import { pause } from '../../reading/backoff.js'
+import { kafkajs } from '../client/kafkajs.js'
 import type { Cluster } from './cluster.js'
 import type { Placed } from './deliver.js'
 

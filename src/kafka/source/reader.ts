@@ -2,9 +2,12 @@ import { messageOf } from '../../model/errors.js'
 import type { PartitionKey } from '../../model/partition.js'
 import { corruptData } from '../../model/refusals.js'
 import type { Chunk, Log, Message, Poison, Reader, ReadOptions } from '../../ports/index.js'
+import { type ChunkDecoder, chunkDecoder } from '../../reading/chunk-decoder.js'
+import { undecodable } from '../../reading/decode-errors.js'
 import { FetchAhead } from '../../reading/fetch-ahead.js'
+import type { Decoding } from '../../reading/late-value.js'
 import type { Origin } from '../../reading/message.js'
-import { undecodable, type ValueCodec, type ValueInfo } from '../../reading/value.js'
+import type { ValueInfo } from '../../reading/value.js'
 import { epochIn, witnessOf } from './epoch-witness.js'
 import { Fetcher } from './fetcher.js'
 import type { PartitionLink } from './partition-link.js'
@@ -17,6 +20,7 @@ import type { RawRecord } from './records.js'
 export class KafkaReader<V> implements Reader<V> {
   readonly #fetcher: Fetcher
   readonly #origin: Origin
+  readonly #decoder: ChunkDecoder<V>
   readonly #stop = new AbortController()
   #current: Piece | null = null
   readonly #ahead = new FetchAhead(() => this.#fetch())
@@ -29,7 +33,7 @@ export class KafkaReader<V> implements Reader<V> {
     from: bigint,
     private readonly options: ReadOptions,
     private readonly link: PartitionLink,
-    private readonly codec: ValueCodec<V>,
+    decoding: Decoding<V>,
     log: Log,
     private readonly onClose: (reader: KafkaReader<V>) => void = () => {},
     identity?: () => Promise<string | null>,
@@ -37,6 +41,7 @@ export class KafkaReader<V> implements Reader<V> {
     this.#position = from
     this.#epoch = epochIn(options.witness)
     this.#origin = { ...options.key, replay: options.replay }
+    this.#decoder = chunkDecoder(decoding)
     this.#fetcher = new Fetcher(link, { ...options, signal: this.#stop.signal }, log, identity)
     if (options.signal.aborted) this.#onAbort()
     else options.signal.addEventListener('abort', this.#onAbort, { once: true })
@@ -112,7 +117,7 @@ export class KafkaReader<V> implements Reader<V> {
           } catch (thrown) {
             const { key, value: bytes } = record
             poison = {
-              error: undecodable(this.codec, bytes!, info, thrown),
+              error: undecodable(this.#decoder, bytes!, info, thrown),
               raw: { key, value: bytes },
               next: record.offset + 1n,
             }
@@ -142,7 +147,7 @@ export class KafkaReader<V> implements Reader<V> {
     this.#position = next
     const witness = witnessOf(this.#epoch)
     const release = piece.lend()
-    return {
+    return this.#decoder.finish({
       from,
       next,
       messages,
@@ -151,13 +156,13 @@ export class KafkaReader<V> implements Reader<V> {
       release,
       ...(poison && { poison }),
       ...(witness && { witness }),
-    }
+    })
   }
 
   #decode(record: RawRecord, info: ValueInfo): V {
-    const { codec } = this
-    if (codec.decodePart) return codec.decodePart(record.batch.body, record.valueStart, record.valueEnd, info)
-    return codec.decode(record.value!, info)
+    const decoder = this.#decoder
+    if (decoder.decodePart) return decoder.decodePart(record.batch.body, record.valueStart, record.valueEnd, info)
+    return decoder.decode(record.value!, info)
   }
 }
 

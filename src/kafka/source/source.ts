@@ -1,13 +1,12 @@
-import { withSecrets } from '../../model/secrets.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
-import { codecOf, json, type ValueCodec } from '../../reading/value.js'
+import { type Decoding, decodingOf } from '../../reading/late-value.js'
 import { Connector } from '../client/driver.js'
 import { codeError } from '../client/failures.js'
 import { Leaders } from '../client/leaders.js'
 import { LinkPool } from '../client/link-pool.js'
-import { type KafkaOptions, parseKafka, secretsIn } from '../client/options.js'
+import { type KafkaOptions, noted, parseKafka } from '../client/options.js'
 import { SharedLinks } from '../client/shared-links.js'
 import { GroupOffsets } from '../store/group-offsets.js'
 import { Epochs } from './epochs.js'
@@ -24,25 +23,27 @@ import { Watcher } from './watcher.js'
  */
 export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
   const settings = parseKafka(options)
-  const codec = codecOf(options.value ?? (json() as ValueCodec<V>))
+  const decoding = decodingOf(options.value, settings)
   const { brokers, topic, readUncommitted, ssl, sasl } = settings
-  return withSecrets<Source<V>>(
+  return noted<Source<V>>(
     {
       kind: 'kafka',
       stream: topic,
-      codec,
+      decoding,
       describe: {
         brokers,
         topic,
-        value: codec.name,
+        value: decoding.codec.name,
         readUncommitted,
         tls: ssl !== undefined && ssl !== false,
         sasl: sasl?.mechanism ?? null,
       },
       connect: ({ log, signal }: ConnectContext) =>
-        connected(new KafkaClient(new Connector(settings, log), codec, log), signal, (client) => client.partitions()),
+        connected(new KafkaClient(new Connector(settings, log), decoding, log), signal, (client) =>
+          client.partitions(),
+        ),
     },
-    secretsIn(settings),
+    settings,
   )
 }
 
@@ -61,7 +62,7 @@ class KafkaClient<V> implements SourceClient<V> {
 
   constructor(
     private readonly connector: Connector,
-    private readonly codec: ValueCodec<V>,
+    private readonly decoding: Decoding<V>,
     private readonly log: Log,
   ) {
     const { settings } = connector
@@ -110,7 +111,7 @@ class KafkaClient<V> implements SourceClient<V> {
   read(from: bigint, options: ReadOptions): Reader<V> {
     const link = new PartitionLink(this.#fetches, this.#leaders, this.#offsets, this.#epochs, options.key.partition)
     const closed = (reader: KafkaReader<V>) => this.#readers.delete(reader)
-    const reader = new KafkaReader(from, options, link, this.codec, this.log, closed, () => this.identity())
+    const reader = new KafkaReader(from, options, link, this.decoding, this.log, closed, () => this.identity())
     if (!options.signal.aborted) this.#readers.add(reader)
     return reader
   }

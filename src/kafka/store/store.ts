@@ -1,11 +1,11 @@
-import { secretsOf, withSecrets } from '../../model/secrets.js'
+import { secretsOf } from '../../model/secrets.js'
 import type { ConnectContext, OffsetStore } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
 import { Beside } from '../../storing/beside.js'
 import { Brokers } from '../client/brokers.js'
 import { Connector } from '../client/driver.js'
 import { LinkPool } from '../client/link-pool.js'
-import { secretsIn } from '../client/options.js'
+import { noted } from '../client/options.js'
 import { GroupOffsets } from './group-offsets.js'
 import { KafkaOffsets } from './offsets.js'
 import { type KafkaStoreOptions, parseKafkaStore } from './options.js'
@@ -19,7 +19,7 @@ import { type KafkaStoreOptions, parseKafkaStore } from './options.js'
 export function kafkaStore(options: KafkaStoreOptions): OffsetStore {
   const { connection, database } = parseKafkaStore(options)
   const { brokers, ssl, sasl } = connection
-  return withSecrets<OffsetStore>(
+  return noted<OffsetStore>(
     {
       kind: 'kafka',
       describe: { brokers, tls: ssl !== undefined && ssl !== false, sasl: sasl?.mechanism ?? null },
@@ -40,6 +40,7 @@ export function kafkaStore(options: KafkaStoreOptions): OffsetStore {
         })
       },
     },
-    [...secretsIn(connection), ...secretsOf(database)],
+    connection,
+    secretsOf(database),
   )
 }

@@ -1,10 +1,11 @@
 import { positionOutOfRange } from '../../model/refusals.js'
 import { joined } from '../../model/signals.js'
-import type { Chunk, Message, Poison, Reader, ReadOptions, ValueCodec } from '../../ports/index.js'
+import type { Chunk, Decoding, Message, Poison, Reader, ReadOptions } from '../../ports/index.js'
+import { type ChunkDecoder, chunkDecoder } from '../../reading/chunk-decoder.js'
+import { undecodable } from '../../reading/decode-errors.js'
 import { FetchAhead } from '../../reading/fetch-ahead.js'
 import { Lent } from '../../reading/lent.js'
 import { type Origin, ReadMessage } from '../../reading/message.js'
-import { undecodable } from '../../reading/value.js'
 import { type Cut, type MemoryLog, type MemoryRecord, sizeOf } from './log.js'
 
 /** Reads one partition of a log in memory, with the manners of a real one: it borrows memory, and fetches ahead. */
@@ -14,6 +15,7 @@ export class MemoryReader<V> implements Reader<V> {
   #fetchFrom: bigint
   #current: Piece | null = null
   readonly #origin: Origin
+  readonly #decoder: ChunkDecoder<V>
   readonly #stop: AbortSignal
   readonly #leave: () => void
   readonly #closing = new AbortController()
@@ -23,13 +25,14 @@ export class MemoryReader<V> implements Reader<V> {
     private readonly log: MemoryLog,
     from: bigint,
     private readonly options: ReadOptions,
-    private readonly codec: ValueCodec<V>,
+    decoding: Decoding<V>,
     private readonly cut: Cut,
     clientClosed: AbortSignal,
   ) {
     this.#position = from
     this.#fetchFrom = from
     this.#origin = { ...options.key, replay: options.replay }
+    this.#decoder = chunkDecoder(decoding)
     const { signal, leave } = joined(options.signal, clientClosed, this.#closing.signal)
     this.#stop = signal
     this.#leave = leave
@@ -100,17 +103,25 @@ export class MemoryReader<V> implements Reader<V> {
       this.#current = null
     }
     const head = this.log.head(partition)
-    return { from, next: this.#position, messages, bytes, head, release, ...(poison && { poison }) }
+    return this.#decoder.finish({
+      from,
+      next: this.#position,
+      messages,
+      bytes,
+      head,
+      release,
+      ...(poison && { poison }),
+    })
   }
 
   #decode({ key, value, headers, timestamp }: MemoryRecord): ReadMessage<V> | Poison {
     const info = { ...this.options.key, offset: this.#position }
     try {
-      const decoded = value === null ? null : this.codec.decode(value, info)
+      const decoded = value === null ? null : this.#decoder.decode(value, info)
       return new ReadMessage(this.#origin, this.#position, timestamp, key, decoded as V, headers)
     } catch (thrown) {
       return {
-        error: undecodable(this.codec, value!, info, thrown),
+        error: undecodable(this.#decoder, value!, info, thrown),
         raw: { key, value },
         next: this.#position + 1n,
       }

@@ -2,7 +2,7 @@ import { TidemarkError } from '../../model/errors.js'
 import { offsetOutOfRange } from '../../model/refusals.js'
 import { joined } from '../../model/signals.js'
 import type { StartSpec } from '../../model/start.js'
-import type { Bounds, Reader, ReadOptions, Source, SourceClient, ValueCodec } from '../../ports/index.js'
+import type { Bounds, Decoding, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
 import type { Cut, MemoryLog } from './log.js'
 import { MemoryReader } from './reader.js'
@@ -10,15 +10,15 @@ import { MemoryReader } from './reader.js'
 /** A log in memory as a stream: for tests of what reads it. */
 export function memorySource<V>(
   log: MemoryLog,
-  codec: ValueCodec<V>,
+  decoding: Decoding<V>,
   cut: Cut = (_partition, there) => there,
 ): Source<V> {
   return {
     kind: 'memory',
     stream: log.stream,
-    describe: { stream: log.stream, value: codec.name },
-    codec,
-    connect: ({ signal }) => connected(new MemoryClient(log, codec, cut), signal, (client) => client.partitions()),
+    describe: { stream: log.stream, value: decoding.codec.name },
+    decoding,
+    connect: ({ signal }) => connected(new MemoryClient(log, decoding, cut), signal, (client) => client.partitions()),
   }
 }
 
@@ -27,7 +27,7 @@ class MemoryClient<V> implements SourceClient<V> {
 
   constructor(
     private readonly log: MemoryLog,
-    private readonly codec: ValueCodec<V>,
+    private readonly decoding: Decoding<V>,
     private readonly cut: Cut,
   ) {}
 
@@ -67,7 +67,7 @@ class MemoryClient<V> implements SourceClient<V> {
   }
 
   read(from: bigint, options: ReadOptions): Reader<V> {
-    return new MemoryReader(this.log, from, options, this.codec, this.cut, this.#closing.signal)
+    return new MemoryReader(this.log, from, options, this.decoding, this.cut, this.#closing.signal)
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,10 @@
-import pg from 'pg'
 import { z } from 'zod'
+import { withSecrets } from '../../model/secrets.js'
+import { withWhereabouts } from '../../model/whereabouts.js'
 import { checked } from '../../options/checked.js'
 import { count, instead, wholeNumber } from '../../options/fields.js'
 import { tls, tlsSecrets } from '../../options/tls.js'
+import { driver } from './driver.js'
 
 /** How to reach a Postgres, as users write it. */
 export interface PostgresOptions {
@@ -72,20 +74,34 @@ export function connectionOf({ connectionString, ssl }: Pick<PostgresSettings, '
 
 /** What people may see of a database: where it is, as the driver reads the address. */
 export function describePostgres({ connectionString, schema }: PostgresSettings): Record<string, unknown> {
-  const { host, port, database } = new pg.Client({ connectionString })
+  const { host, port, database } = new driver.Client({ connectionString })
   return { host, port, database, schema }
 }
 
 /** What of them must never be shown. A password that is the user's name, too, is shown as that. */
-export function secretsIn({ connectionString, ssl }: PostgresSettings): readonly string[] {
-  const { user, password } = new pg.Client({ connectionString })
+function secretsIn({ connectionString, ssl }: PostgresSettings): readonly string[] {
+  const { user, password } = new driver.Client({ connectionString })
   return [...(typeof password === 'string' && password !== user ? [password] : []), ...tlsSecrets(ssl)]
+}
+
+/** Notes of a part what must never be shown of it, and where its server is. */
+export function noted<T extends object>(part: T, settings: PostgresSettings): T {
+  return withWhereabouts(withSecrets(part, secretsIn(settings)), () => {
+    const { host, port, database, user, password } = new driver.Client({ connectionString: settings.connectionString })
+    return {
+      server: 'postgres',
+      addresses: [{ host, port }],
+      login: { user: user ?? '', password: String(password ?? '') },
+      ...(database && { database }),
+      secured: settings.ssl !== undefined && settings.ssl !== false,
+    }
+  })
 }
 
 /** The driver's own errors may hold the address and so the password: they go no further. */
 function readable(connectionString: string): boolean {
   try {
-    new pg.Client({ connectionString })
+    new driver.Client({ connectionString })
     return true
   } catch {
     return false

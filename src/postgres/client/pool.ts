@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { messageOf } from '../../model/errors.js'
 import {
   accessDenied,
@@ -20,6 +20,7 @@ import {
 } from './access.js'
 import { answerTimeout, ask } from './ask.js'
 import { ControlClient } from './control-client.js'
+import { driver } from './driver.js'
 import { connectionOf, describePostgres, type PostgresSettings } from './options.js'
 import { ownTypes } from './own-types.js'
 import { SteadyClient } from './steady-client.js'
@@ -69,7 +70,7 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
     }
     const open = (Client: typeof SteadyClient, max: number, min: number) => {
       // `min` idle connections stay open, so that the first message after a quiet time does not wait for a new one.
-      const pool = new pg.Pool({ ...options, Client, max, min } as pg.PoolConfig)
+      const pool = new driver.Pool({ ...options, Client, max, min } as pg.PoolConfig)
       // An idle connection that breaks is replaced at the next use; without a listener it would end the process.
       pool.on('error', (error) => log.warn({ error: messageOf(error) }, 'an idle Postgres connection broke'))
       return pool
@@ -93,6 +94,12 @@ export async function openPool(settings: PostgresSettings, { log }: ConnectConte
     const { rows } = await held.control.query<Access>({ text: accessQuery, types: ownTypes })
     const refusal = refusalOf(rows[0]!, placeOf(settings), userOf(settings))
     if (refusal) throw refusal
+    if (held.users === 1 && userOf(settings) === settings.schema)
+      log.warn(
+        { user: settings.schema, schema: settings.schema },
+        `the user of ${placeOf(settings)} is named like Tidemark's schema '${settings.schema}', so Postgres looks for tables without a schema's name there first, and makes them there: ` +
+          "connect as another user, give Tidemark another 'schema', or set the user's search_path",
+      )
   } catch (error) {
     await close()
     throw connectError(error, settings)
@@ -171,5 +178,5 @@ function serverOf(settings: PostgresSettings): string {
 }
 
 function userOf({ connectionString }: PostgresSettings): string {
-  return new pg.Client({ connectionString }).user ?? ''
+  return new driver.Client({ connectionString }).user ?? ''
 }

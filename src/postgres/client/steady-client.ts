@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { driver } from './driver.js'
 
 /**
  * A connection that ends no process. The pool's own guard against errors of idle connections is off for a moment when one
@@ -8,7 +9,7 @@ import pg from 'pg'
  * Connecting gives up after a while, too. The pool's own option would do that also for those who wait for a free connection,
  * and they wait for handlers, which may take long.
  */
-export class SteadyClient extends pg.Client {
+export class SteadyClient extends driver.Client {
   constructor(config?: pg.ClientConfig) {
     super({ ...config, connectionTimeoutMillis: 10_000 })
     this.on('error', () => {})

@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { driver } from '../client/driver.js'
 import { parsePostgres } from '../client/options.js'
 import { connectError } from '../client/pool.js'
 import { SteadyClient } from '../client/steady-client.js'
@@ -34,7 +35,7 @@ export function onMigratedTarget<T>(
 async function withPool<T>(connectionString: string, work: (pool: pg.Pool) => Promise<T>): Promise<T> {
   const settings = parsePostgres('target', { connectionString })
   const options = { connectionString, max: 1, Client: SteadyClient }
-  const pool = new pg.Pool(options as pg.PoolConfig)
+  const pool = new driver.Pool(options as pg.PoolConfig)
   pool.on('error', () => {})
   try {
     return await work(pool)

@@ -1,6 +1,7 @@
 import type { Message, Poison } from '../../ports/index.js'
+import type { ChunkDecoder } from '../../reading/chunk-decoder.js'
+import { undecodable } from '../../reading/decode-errors.js'
 import { noHeaders, type Origin, type RawHeaders, ReadMessage } from '../../reading/message.js'
-import { undecodable, type ValueCodec } from '../../reading/value.js'
 import type { Row } from './fetch.js'
 
 export interface Decoded<V> {
@@ -9,8 +10,8 @@ export interface Decoded<V> {
   readonly poison?: Poison
 }
 
-/** Decodes rows up to the first that its codec refuses. */
-export function decodeRows<V>(rows: readonly Row[], origin: Origin, codec: ValueCodec<V>): Decoded<V> {
+/** Decodes rows up to the first that its decoder refuses. */
+export function decodeRows<V>(rows: readonly Row[], origin: Origin, decoder: ChunkDecoder<V>): Decoded<V> {
   const messages: Message<V>[] = []
   const { group, stream, partition } = origin
   for (const row of rows) {
@@ -18,10 +19,10 @@ export function decodeRows<V>(rows: readonly Row[], origin: Origin, codec: Value
     const key = row.key === null ? null : Buffer.from(row.key)
     let value: V
     try {
-      value = codec.decode(row.data, info)
+      value = decoder.decode(row.data, info)
     } catch (thrown) {
       const raw = { key, value: Buffer.from(row.data) }
-      return { messages, poison: { error: undecodable(codec, row.data, info, thrown), raw, next: row.position + 1n } }
+      return { messages, poison: { error: undecodable(decoder, row.data, info, thrown), raw, next: row.position + 1n } }
     }
     messages.push(new ReadMessage(origin, row.position, row.timestamp, key, value, headersOf(row)))
   }

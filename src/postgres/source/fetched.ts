@@ -1,6 +1,6 @@
 import type { ByteLoan, Chunk } from '../../ports/index.js'
+import type { ChunkDecoder } from '../../reading/chunk-decoder.js'
 import type { Origin } from '../../reading/message.js'
-import type { ValueCodec } from '../../reading/value.js'
 import { decodeRows } from './decode.js'
 import { witnessOf } from './event-witness.js'
 import { bytesOf, type Row } from './fetch.js'
@@ -13,7 +13,7 @@ export class Fetched<V> {
 
   constructor(
     private readonly origin: Origin,
-    private readonly codec: ValueCodec<V>,
+    private readonly decoder: ChunkDecoder<V>,
     from: bigint,
     private readonly rows: readonly Row[],
     private readonly head: bigint,
@@ -31,7 +31,7 @@ export class Fetched<V> {
   /** The next chunk, with `maxMessages` at the most. Values are decoded now, not when they were fetched. */
   serve(maxMessages: number): Chunk<V> {
     const some = this.rows.slice(this.#next, this.#next + maxMessages)
-    const { messages, poison } = decodeRows(some, this.origin, this.codec)
+    const { messages, poison } = decodeRows(some, this.origin, this.decoder)
     const taken = some.slice(0, messages.length)
     const from = this.#from
     const next = poison ? some[messages.length]!.position : some.at(-1)!.position + 1n
@@ -41,7 +41,7 @@ export class Fetched<V> {
     const last = taken.at(-1)
     const witness = last && witnessOf(last)
     const release = once(() => this.#giveBack(bytes))
-    return {
+    return this.decoder.finish({
       from,
       next,
       messages,
@@ -50,7 +50,7 @@ export class Fetched<V> {
       release,
       ...(witness && { witness }),
       ...(poison && { poison }),
-    }
+    })
   }
 
   /** Gives back what no chunk has taken. */

@@ -1,6 +1,7 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { pauseFor } from '../../model/pause.js'
 import type { Outage } from '../../reading/outage.js'
+import { driver } from '../client/driver.js'
 import { connectionOf, type PostgresSettings } from '../client/options.js'
 
 /**
@@ -43,7 +44,7 @@ export class Listener {
   }
 
   async #listen(signal: AbortSignal): Promise<'deaf' | 'over'> {
-    const client = new pg.Client({
+    const client = new driver.Client({
       ...connectionOf(this.settings),
       keepAlive: true,
       connectionTimeoutMillis: 10_000,
@@ -60,7 +61,7 @@ export class Listener {
       const begin = async () => {
         await client.connect()
         if (await this.isDeaf(client)) return 'deaf'
-        await client.query(`listen ${pg.escapeIdentifier(this.channel)}`)
+        await client.query(`listen ${driver.escapeIdentifier(this.channel)}`)
         return 'listening'
       }
       const begun = begin()

@@ -1,20 +1,20 @@
 import { z } from 'zod'
 import type { Duration } from '../../model/units.js'
 import { checked } from '../../options/checked.js'
+import { decodeFields } from '../../options/decode-fields.js'
 import { duration } from '../../options/fields.js'
-import { codecOf, json, type ValueCodec, type ValueOption, valueOption } from '../../reading/value.js'
+import { type Decoding, decodingOf } from '../../reading/late-value.js'
+import { type DecodeOptions, valueOption } from '../../reading/value.js'
 import { type PostgresOptions, type PostgresSettings, postgresFields, streamFields } from '../client/options.js'
 
 /** An event stream in a Postgres, as users write it. */
-export interface PostgresStreamOptions<V = unknown> extends PostgresOptions {
+export interface PostgresStreamOptions<V = unknown> extends PostgresOptions, DecodeOptions<V> {
   readonly stream: string
   /**
    * Creates the stream with so many partitions, or grows it to them. Left out, the stream must exist: see `createStream`.
    * An existing key may move to another partition when a stream grows.
    */
   readonly partitions?: number
-  /** How values are decoded: `json()` unless told, `text()`, `bytes()`, or a function of the JSON document's bytes. */
-  readonly value?: ValueOption<V>
   /** How often to look for events when no notification came. Default `'1s'`. */
   readonly pollInterval?: Duration
 }
@@ -22,7 +22,7 @@ export interface PostgresStreamOptions<V = unknown> extends PostgresOptions {
 export interface PostgresStreamSettings<V = unknown> extends PostgresSettings {
   readonly stream: string
   readonly partitions?: number
-  readonly value: ValueCodec<V>
+  readonly decoding: Decoding<V>
   /** Milliseconds. */
   readonly pollInterval: number
 }
@@ -31,12 +31,14 @@ const streamOptions = z.strictObject({
   ...postgresFields,
   ...streamFields,
   partitions: streamFields.partitions.optional(),
+  ...decodeFields,
   value: valueOption.optional(),
   pollInterval: duration('1s', 10),
 })
 
 /** @throws TidemarkError CONFIG_INVALID */
 export function parseStream<V>(options: PostgresStreamOptions<V>): PostgresStreamSettings<V> {
-  const { value, ...settings } = checked('postgresStream', streamOptions, options)
-  return { ...settings, value: codecOf((value ?? json()) as ValueOption<V>) } as PostgresStreamSettings<V>
+  const { value: _, decodeConcurrency, decodeTimeout, ...settings } = checked('postgresStream', streamOptions, options)
+  const decoding = decodingOf(options.value, { decodeConcurrency, decodeTimeoutMs: decodeTimeout })
+  return { ...settings, decoding } as PostgresStreamSettings<V>
 }

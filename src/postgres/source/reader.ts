@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { describePartition } from '../../model/partition.js'
 import { positionOutOfRange } from '../../model/refusals.js'
 import type { ByteLoan, Chunk, Reader, ReadOptions } from '../../ports/index.js'
+import { type ChunkDecoder, chunkDecoder } from '../../reading/chunk-decoder.js'
 import type { Outage } from '../../reading/outage.js'
 import { isOutage, postgresError } from '../client/pool.js'
 import { unlessAborted, within } from '../client/waiting.js'
@@ -47,6 +48,7 @@ export class PostgresReader<V> implements Reader<V> {
   #isFirstWait = true
   #isFresh = true
   readonly #check: LogCheck
+  readonly #decoder: ChunkDecoder<V>
   readonly #ended = new AbortController()
 
   constructor(
@@ -55,6 +57,7 @@ export class PostgresReader<V> implements Reader<V> {
     private readonly options: ReadOptions,
   ) {
     this.#position = from
+    this.#decoder = chunkDecoder(parts.settings.decoding)
     this.#check = new LogCheck(parts, options.key, options.witness)
     for (const signal of [options.signal, parts.closed]) {
       if (signal.aborted) this.#ended.abort()
@@ -167,7 +170,7 @@ export class PostgresReader<V> implements Reader<V> {
 
   /** Rows from the position on, or null (and the loan given back) when there are none up to the safe position. */
   async #select(loan: ByteLoan, maxBytes: number): Promise<Fetched<V> | null> {
-    const { pool, tables, settings, safe } = this.parts
+    const { pool, tables, safe } = this.parts
     const asked = safe.server
     const { stream, partition } = this.options.key
     const maxRows = Math.max(1, Math.min(mostRows, Math.ceil(maxBytes / this.#average)))
@@ -195,6 +198,6 @@ export class PostgresReader<V> implements Reader<V> {
     this.#position = last.position + 1n
     this.#check.reached(witnessOf(last))
     this.#atTail = this.#position >= head
-    return new Fetched({ ...this.options.key, replay: this.options.replay }, settings.value, from, rows, head, loan)
+    return new Fetched({ ...this.options.key, replay: this.options.replay }, this.#decoder, from, rows, head, loan)
   }
 }

@@ -1,6 +1,5 @@
-import { withSecrets } from '../../model/secrets.js'
 import type { ConnectContext, Source, SourceClient } from '../../ports/index.js'
-import { describePostgres, secretsIn } from '../client/options.js'
+import { describePostgres, noted } from '../client/options.js'
 import { openPool, postgresError } from '../client/pool.js'
 import { putStream } from '../output/create-stream.js'
 import { tablesIn } from '../tables/event-tables.js'
@@ -16,15 +15,15 @@ import { type PostgresStreamOptions, type PostgresStreamSettings, parseStream } 
  */
 export function postgresStream<V = unknown>(options: PostgresStreamOptions<V>): Source<V> {
   const settings = parseStream(options)
-  return withSecrets<Source<V>>(
+  return noted<Source<V>>(
     {
       kind: 'postgres',
       stream: settings.stream,
-      codec: settings.value,
-      describe: { ...describePostgres(settings), value: settings.value.name },
+      decoding: settings.decoding,
+      describe: { ...describePostgres(settings), value: settings.decoding.codec.name },
       connect: (context) => connect(settings, context),
     },
-    secretsIn(settings),
+    settings,
   )
 }
 

@@ -1,7 +1,8 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { TidemarkError } from '../../model/errors.js'
 import { describePartition, type PartitionKey } from '../../model/partition.js'
 import { ask } from '../client/ask.js'
+import { driver } from '../client/driver.js'
 import type { Tables } from '../tables/event-tables.js'
 import { lookTimeout, type SafePosition } from './safe-position.js'
 
@@ -71,8 +72,8 @@ export class UncountedEvents {
 }
 
 function sequenceBehind(place: Place, schema: string, { last, taken }: Uncounted): TidemarkError {
-  const quoted = pg.escapeIdentifier(schema)
-  const sequence = pg.escapeLiteral(`${quoted}.events_position_seq`)
+  const quoted = driver.escapeIdentifier(schema)
+  const sequence = driver.escapeLiteral(`${quoted}.events_position_seq`)
   const who = place.group === undefined ? '' : `, group ${place.group}`
   return new TidemarkError(
     'CORRUPT_DATA',

@@ -1,6 +1,7 @@
-import pg from 'pg'
+import type pg from 'pg'
 import type { DatabaseClient, HistoryEntry, OffsetChange, OffsetFilter } from '../../ports/index.js'
 import { answerTimeout, ask } from '../client/ask.js'
+import { driver } from '../client/driver.js'
 import type { PostgresSettings } from '../client/options.js'
 import { inMs, timeOf } from '../client/own-types.js'
 import { postgresError } from '../client/pool.js'
@@ -24,7 +25,7 @@ export class PostgresChanges implements ChangeLog {
     private readonly pool: pg.Pool,
     private readonly settings: PostgresSettings,
   ) {
-    this.#table = `${pg.escapeIdentifier(settings.schema)}.consumer_changes`
+    this.#table = `${driver.escapeIdentifier(settings.schema)}.consumer_changes`
   }
 
   async add({ group, stream, partition, kind, from, to, by, why }: Omit<OffsetChange, 'at'>): Promise<void> {

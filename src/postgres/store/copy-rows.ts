@@ -1,7 +1,6 @@
-import pg from 'pg'
-// What a value means as a parameter of a query, it means in a row.
-import { prepareValue } from 'pg/lib/utils.js'
+import type pg from 'pg'
 import { isWellFormed } from '../../ports/text.js'
+import { driver, prepareValue } from '../client/driver.js'
 import type { LentClient } from './lent-client.js'
 
 /** Bytes of one message: small enough to be made and sent in turns, large enough to cost nothing. */
@@ -20,9 +19,9 @@ export async function copyRows(
   columns: readonly string[],
   rows: Iterable<readonly unknown[]>,
 ): Promise<number> {
-  const names = (typeof table === 'string' ? table.split('.') : table).map(pg.escapeIdentifier).join('.')
+  const names = (typeof table === 'string' ? table.split('.') : table).map(driver.escapeIdentifier).join('.')
   const pieces = piecesOf(columns, rows)
-  const text = `copy ${names} (${columns.map(pg.escapeIdentifier).join(', ')}) from stdin`
+  const text = `copy ${names} (${columns.map(driver.escapeIdentifier).join(', ')}) from stdin`
   return new Promise((resolve, reject) => {
     client.query(new CopyIn(text, pieces, (error, result) => (error ? reject(error) : resolve(result?.rowCount ?? 0))))
   })
@@ -37,7 +36,7 @@ interface Connection {
 }
 
 /** One of pg's own queries, so that it may share the pipeline. */
-class CopyIn extends pg.Query {
+class CopyIn extends driver.Query {
   constructor(
     text: string,
     private readonly pieces: readonly Buffer[],

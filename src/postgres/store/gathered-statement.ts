@@ -1,8 +1,9 @@
-import pg from 'pg'
+import type pg from 'pg'
 import type { PartitionKey } from '../../model/partition.js'
 import { type Answer, Gather } from '../../storing/gather.js'
 import { inRounds } from '../../storing/in-rounds.js'
 import { answerTimeout, ask } from '../client/ask.js'
+import { driver } from '../client/driver.js'
 import type { PostgresSettings } from '../client/options.js'
 import { controlConnections, postgresError } from '../client/pool.js'
 
@@ -79,7 +80,7 @@ export async function askAgain<R extends pg.QueryResultRow>(
     try {
       return await ask<R>(pool, text, values, { within: answerTimeout })
     } catch (error) {
-      if (!(error instanceof pg.DatabaseError) || !collisions.has(error.code ?? '')) throw error
+      if (!(error instanceof driver.DatabaseError) || !collisions.has(error.code ?? '')) throw error
     }
 }
 
@@ -91,7 +92,7 @@ const collisions = new Set(['40001', '40P01'])
 
 /** Whether a statement failed because of values in it: one is out of range, too long, or breaks a constraint. */
 function isAboutValues(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && /^(22|23|54)/.test(error.code ?? '')
+  return error instanceof driver.DatabaseError && /^(22|23|54)/.test(error.code ?? '')
 }
 
 function nameOf({ group, stream, partition }: PartitionKey): string {

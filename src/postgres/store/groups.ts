@@ -1,9 +1,10 @@
-import pg from 'pg'
+import type pg from 'pg'
 import type { GroupName } from '../../model/partition.js'
 import type { GroupRecord, Pause, Stop } from '../../ports/index.js'
 import type { RecordTable, StoredRecord } from '../../storing/group-records.js'
 import type { RecordChange } from '../../storing/group-rules.js'
 import { answerTimeout, ask } from '../client/ask.js'
+import { driver } from '../client/driver.js'
 import type { PostgresSettings } from '../client/options.js'
 import { inMs } from '../client/own-types.js'
 import { postgresError } from '../client/pool.js'
@@ -37,7 +38,7 @@ export class PostgresGroups implements RecordTable {
     private readonly pool: pg.Pool,
     private readonly settings: PostgresSettings,
   ) {
-    const schema = pg.escapeIdentifier(settings.schema)
+    const schema = driver.escapeIdentifier(settings.schema)
     this.#table = `${schema}.consumer_groups`
     this.#changes = `${schema}.consumer_changes`
   }
@@ -89,7 +90,7 @@ export class PostgresGroups implements RecordTable {
         return await ask<R>(this.pool, text, values, { within: answerTimeout })
       } catch (error) {
         // The statement changed nothing, and the other one has succeeded.
-        if (error instanceof pg.DatabaseError && error.code === serializationFailure) continue
+        if (error instanceof driver.DatabaseError && error.code === serializationFailure) continue
         throw postgresError(error, this.settings)
       }
   }

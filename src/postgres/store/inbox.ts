@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
-import pg from 'pg'
+import type pg from 'pg'
 import type { PartitionKey } from '../../model/partition.js'
 import type { Arrivals, Inbox, Transaction } from '../../ports/index.js'
 import { isWellFormed } from '../../ports/text.js'
 import { answerTimeout, ask } from '../client/ask.js'
+import { driver } from '../client/driver.js'
 import type { PostgresSettings } from '../client/options.js'
 import { postgresError } from '../client/pool.js'
 
@@ -16,7 +17,7 @@ export class PostgresInbox implements Inbox {
     private readonly pool: pg.Pool,
     private readonly settings: PostgresSettings,
   ) {
-    const schema = pg.escapeIdentifier(settings.schema)
+    const schema = driver.escapeIdentifier(settings.schema)
     this.#table = `${schema}.consumer_inbox`
     this.#progress = `${schema}.consumer_progress`
   }

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
-import pg from 'pg'
+import type pg from 'pg'
+import { driver } from '../client/driver.js'
 import { closesEarly, endOf, guardedCall, isQueryObject, type QueryObject, textOf } from './query-objects.js'
 import { kindOf, type TransactionCommand } from './statement.js'
 import { Turns } from './turns.js'
@@ -164,7 +165,7 @@ export class LentClient extends EventEmitter {
 
   /** Counts in this chunk only. */
   setTypeParser(...parser: Parameters<pg.TypeOverrides['setTypeParser']>): void {
-    this.#types ??= new pg.TypeOverrides(this.#raw as unknown as ConstructorParameters<typeof pg.TypeOverrides>[0])
+    this.#types ??= new driver.TypeOverrides(this.#raw as unknown as ConstructorParameters<typeof pg.TypeOverrides>[0])
     this.#types.setTypeParser(...parser)
   }
 
@@ -174,11 +175,11 @@ export class LentClient extends EventEmitter {
   }
 
   escapeIdentifier(text: string): string {
-    return pg.escapeIdentifier(text)
+    return driver.escapeIdentifier(text)
   }
 
   escapeLiteral(text: string): string {
-    return pg.escapeLiteral(text)
+    return driver.escapeLiteral(text)
   }
 
   async #ask(asked: string | pg.QueryConfig, values: unknown): Promise<pg.QueryResult> {
@@ -222,7 +223,7 @@ export class LentClient extends EventEmitter {
     }
     const sent = closesEarly(asked)
     // pg's own query keeps no portal open, and may share the pipeline.
-    if (!(asked instanceof pg.Query)) this.#turns.oneByOne()
+    if (!(asked instanceof driver.Query)) this.#turns.oneByOne()
     let isItsTurn = false
     const submit = () => {
       isItsTurn = true
@@ -283,7 +284,7 @@ export class LentClient extends EventEmitter {
   }
 
   #failed(error: unknown): void {
-    if (!(error instanceof pg.DatabaseError)) this.unsent ??= error
+    if (!(error instanceof driver.DatabaseError)) this.unsent ??= error
     if ((error as { code?: unknown } | null)?.code !== alreadyFailed) this.failure = error
   }
 }

@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import type { GroupName, PartitionKey } from '../../model/partition.js'
 import type {
   CommitOutcome,
@@ -13,6 +13,7 @@ import type {
 } from '../../ports/index.js'
 import { Gather } from '../../storing/gather.js'
 import { answerTimeout, ask } from '../client/ask.js'
+import { driver } from '../client/driver.js'
 import type { PostgresSettings } from '../client/options.js'
 import { controlConnections, postgresError } from '../client/pool.js'
 import { migrate } from '../tables/migrate.js'
@@ -44,7 +45,7 @@ export class PostgresOffsets implements OffsetStoreClient {
     private readonly settings: PostgresSettings,
     readonly close: () => Promise<void>,
   ) {
-    this.#schema = pg.escapeIdentifier(settings.schema)
+    this.#schema = driver.escapeIdentifier(settings.schema)
     this.#table = `${this.#schema}.consumer_offsets`
     this.#changes = new PostgresChanges(pool, settings)
     this.#reads = new Gather((names) => this.#readAll(names), { atOnce: controlConnections })

@@ -1,7 +1,8 @@
-import pg from 'pg'
+import type pg from 'pg'
 import type { PartitionKey } from '../../model/partition.js'
 import type { DatabaseClient, NotedPartition, OffsetFilter } from '../../ports/index.js'
 import { answerTimeout, ask } from '../client/ask.js'
+import { driver } from '../client/driver.js'
 import type { PostgresSettings } from '../client/options.js'
 import { postgresError } from '../client/pool.js'
 import { matching, pickedBy } from './changes.js'
@@ -20,7 +21,7 @@ export class PostgresPartitions implements Partitions {
     private readonly pool: pg.Pool,
     private readonly settings: PostgresSettings,
   ) {
-    this.#table = `${pg.escapeIdentifier(settings.schema)}.consumer_partitions`
+    this.#table = `${driver.escapeIdentifier(settings.schema)}.consumer_partitions`
     this.#notes = new GatheredStatement(pool, settings, {
       text: `
         insert into ${this.#table} as noted (${keyColumns}, position, epoch, replay, identity)

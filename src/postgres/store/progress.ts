@@ -1,4 +1,3 @@
-import pg from 'pg'
 import { fenced, positionChanged } from '../../model/fenced.js'
 import type { PartitionKey } from '../../model/partition.js'
 import { handlerMistaken } from '../../model/refusals.js'
@@ -13,6 +12,7 @@ import type {
   SqlProgressLog,
   Transaction,
 } from '../../ports/index.js'
+import { driver } from '../client/driver.js'
 import type { PostgresSettings } from '../client/options.js'
 import { controlConnections, openConnections, type PooledPostgres, postgresError } from '../client/pool.js'
 import { ServerProbe } from '../client/server-probe.js'
@@ -59,7 +59,7 @@ export class PostgresProgress implements SqlProgressLog {
   ) {
     const { pool, control } = pools
     this.atOnce = settings.poolSize
-    this.#schema = pg.escapeIdentifier(settings.schema)
+    this.#schema = driver.escapeIdentifier(settings.schema)
     const table = `${this.#schema}.consumer_progress`
     this.#sessions = new ChunkSessions(control, settings.schema, log)
     this.#probe = new ServerProbe(control)
@@ -174,7 +174,7 @@ export class PostgresProgress implements SqlProgressLog {
 
   /** A statement without parameters, so that it can go out in one message with COMMIT. */
   #advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint, witness: string | undefined): string {
-    const last = witness === undefined ? 'null' : pg.escapeLiteral(witness)
+    const last = witness === undefined ? 'null' : driver.escapeLiteral(witness)
     return `select ${this.#schema}.advance_progress(${writer(key, token)}, ${from}, ${to}, ${last})`
   }
 
@@ -188,8 +188,8 @@ export class PostgresProgress implements SqlProgressLog {
 
 /** Whom a statement is from, as its first parameters. */
 function writer({ group, stream, partition }: PartitionKey, { epoch, batch, attempt, owner }: FencingToken): string {
-  const names = `${pg.escapeLiteral(group)}, ${pg.escapeLiteral(stream)}`
-  return `${names}, ${partition}, ${epoch}, ${batch}, ${attempt}, ${pg.escapeLiteral(owner ?? '')}`
+  const names = `${driver.escapeLiteral(group)}, ${driver.escapeLiteral(stream)}`
+  return `${names}, ${partition}, ${epoch}, ${batch}, ${attempt}, ${driver.escapeLiteral(owner ?? '')}`
 }
 
 function codeOf(error: unknown): unknown {

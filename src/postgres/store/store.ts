@@ -1,12 +1,11 @@
-import { withSecrets } from '../../model/secrets.js'
 import type { ConnectContext, Database, DatabaseClient, OffsetStore, OffsetStoreClient } from '../../ports/index.js'
 import { RuledGroupRecords } from '../../storing/group-records.js'
 import {
   describePostgres,
+  noted,
   type PostgresOptions,
   type PostgresSettings,
   parsePostgres,
-  secretsIn,
 } from '../client/options.js'
 import { openPool, postgresError } from '../client/pool.js'
 import { migrate } from '../tables/migrate.js'
@@ -24,7 +23,7 @@ import { PostgresProgress } from './progress.js'
  */
 export function postgresStore(options: PostgresOptions): OffsetStore {
   const settings = parsePostgres('postgresStore', options)
-  return withSecrets<OffsetStore>(
+  return noted<OffsetStore>(
     {
       kind: 'postgres',
       describe: describePostgres(settings),
@@ -34,7 +33,7 @@ export function postgresStore(options: PostgresOptions): OffsetStore {
         return new PostgresOffsets(control, settings, close)
       },
     },
-    secretsIn(settings),
+    settings,
   )
 }
 
@@ -48,7 +47,7 @@ export function postgresDatabase(options: PostgresOptions): Database {
 }
 
 function databaseOf(settings: PostgresSettings): Database {
-  return withSecrets<Database>(
+  return noted<Database>(
     {
       kind: 'postgres',
       describe: describePostgres(settings),
@@ -69,6 +68,6 @@ function databaseOf(settings: PostgresSettings): Database {
         }
       },
     },
-    secretsIn(settings),
+    settings,
   )
 }

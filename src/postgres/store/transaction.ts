@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import pg from 'pg'
+import type pg from 'pg'
 import type { Transaction } from '../../ports/index.js'
+import { driver } from '../client/driver.js'
 import { copyRows } from './copy-rows.js'
 import { LentClient } from './lent-client.js'
 
@@ -145,7 +146,7 @@ export function withinHandler<T>(tx: Transaction, work: (own: Pick<Transaction, 
 }
 
 function beginning(name: string, check: string): string {
-  const quoted = pg.escapeLiteral(name)
+  const quoted = driver.escapeLiteral(name)
   const marks = [
     set('application_name', quoted),
     set('tidemark.chunk', quoted),
@@ -161,7 +162,7 @@ function beginning(name: string, check: string): string {
  */
 function ending(name: string, advance: string): string {
   const chunk = `coalesce(current_setting('tidemark.chunk', true), '')`
-  const mine = `case when ${chunk} = ${pg.escapeLiteral(name)} then 0 else (${chunk} || ' ${otherTransaction}')::int end`
+  const mine = `case when ${chunk} = ${driver.escapeLiteral(name)} then 0 else (${chunk} || ' ${otherTransaction}')::int end`
   return `select ${[mine, ...aside].join(', ')}; ${advance}; select ${back.join(', ')}; commit`
 }
 
@@ -169,8 +170,8 @@ function explain(error: unknown, { mistake, failure }: LentClient): unknown {
   // Whatever the handler, or an ORM, has made of it.
   if (mistake !== undefined) return new HandlerMistake(mistake)
   // A failed statement fails the transaction, also when the handler caught the error; savepoints are for that.
-  const first = error instanceof pg.DatabaseError && error.code === alreadyFailed ? (failure ?? error) : error
-  if (first instanceof pg.DatabaseError && first === failure && first.code === notInTransaction)
+  const first = error instanceof driver.DatabaseError && error.code === alreadyFailed ? (failure ?? error) : error
+  if (first instanceof driver.DatabaseError && first === failure && first.code === notInTransaction)
     return new HandlerMistake(`${first.message}; that can't be done in the transaction of a chunk`)
   if (error instanceof Error && error.message.includes(otherTransaction))
     return new HandlerMistake(

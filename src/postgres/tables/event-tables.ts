@@ -1,6 +1,6 @@
-import pg from 'pg'
 import type { TidemarkError } from '../../model/errors.js'
 import { streamNotFound } from '../../model/peer-errors.js'
+import { driver } from '../client/driver.js'
 
 /** Anything that runs statements on one connection: a `pg` client, or the transaction that Tidemark gives a handler. */
 export interface Connection {
@@ -17,7 +17,7 @@ export interface Tables {
 }
 
 export function tablesIn(schema: string): Tables {
-  const quoted = pg.escapeIdentifier(schema)
+  const quoted = driver.escapeIdentifier(schema)
   return {
     streams: `${quoted}.streams`,
     events: `${quoted}.events`,

@@ -1,5 +1,6 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { TidemarkError } from '../../model/errors.js'
+import { driver } from '../client/driver.js'
 import { type Migration, migrations } from './migrations.js'
 
 /** Any constant will do; it only has to be the same in every Tidemark. */
@@ -11,7 +12,7 @@ const lockSpace = 0x7469_6465
  * @throws TidemarkError SCHEMA_TOO_NEW when a newer Tidemark has changed the tables in a way this one can't work with
  */
 export async function migrate(pool: pg.Pool, schema: string, known: readonly Migration[] = migrations): Promise<void> {
-  const quoted = pg.escapeIdentifier(schema)
+  const quoted = driver.escapeIdentifier(schema)
   if (await isCurrent(pool, schema, quoted, known)) return
   const client = await pool.connect()
   const onError = () => {}

@@ -1,20 +1,23 @@
 import { isIP, type Socket } from 'node:net'
-import { Connection } from 'rabbitmq-stream-js-client/dist/connection.js'
-import { CreditRequest } from 'rabbitmq-stream-js-client/dist/requests/credit_request.js'
-import { HeartbeatRequest } from 'rabbitmq-stream-js-client/dist/requests/heartbeat_request.js'
-import { MetadataRequest } from 'rabbitmq-stream-js-client/dist/requests/metadata_request.js'
-import { OpenRequest } from 'rabbitmq-stream-js-client/dist/requests/open_request.js'
-import { PartitionsQuery } from 'rabbitmq-stream-js-client/dist/requests/partitions_query.js'
-import { QueryOffsetRequest } from 'rabbitmq-stream-js-client/dist/requests/query_offset_request.js'
-import { StoreOffsetRequest } from 'rabbitmq-stream-js-client/dist/requests/store_offset_request.js'
-import { StreamStatsRequest } from 'rabbitmq-stream-js-client/dist/requests/stream_stats_request.js'
-import { Offset, SubscribeRequest } from 'rabbitmq-stream-js-client/dist/requests/subscribe_request.js'
-import { UnsubscribeRequest } from 'rabbitmq-stream-js-client/dist/requests/unsubscribe_request.js'
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import { checkVersion } from './broker-version.js'
 import { Refused } from './failures.js'
 import { Frames } from './frames.js'
 import type { RabbitmqSettings } from './options.js'
+import {
+  Connection,
+  CreditRequest,
+  HeartbeatRequest,
+  MetadataRequest,
+  Offset,
+  OpenRequest,
+  PartitionsQuery,
+  QueryOffsetRequest,
+  StoreOffsetRequest,
+  StreamStatsRequest,
+  SubscribeRequest,
+  UnsubscribeRequest,
+} from './requests.js'
 import { strangerOf, WrongPort } from './strangers.js'
 
 /*

@@ -1,18 +1,21 @@
 import type { ConnectionOptions } from 'node:tls'
 import { z } from 'zod'
 import { TidemarkError } from '../../model/errors.js'
+import { withSecrets } from '../../model/secrets.js'
 import type { Duration } from '../../model/units.js'
+import { withWhereabouts } from '../../model/whereabouts.js'
 import { checked } from '../../options/checked.js'
+import { decodeFields } from '../../options/decode-fields.js'
 import { flag, listed, serverTime } from '../../options/fields.js'
 import { guess } from '../../options/spelling.js'
 import { tls, tlsSecrets } from '../../options/tls.js'
-import { type ValueOption, valueOption } from '../../reading/value.js'
+import { type DecodeOptions, valueOption } from '../../reading/value.js'
 
 /** What a message's key is taken from: a standard property, or an application property by its name. */
 export type KeyOption = 'message-id' | 'correlation-id' | 'group-id' | 'subject' | { readonly header: string }
 
 /** A RabbitMQ stream or super stream, as users write it: where the broker is, and one of `stream` and `superStream`. */
-export interface RabbitmqOptions<V> {
+export interface RabbitmqOptions<V> extends DecodeOptions<V> {
   /** `rabbitmq-stream://user:password@host:5552/vhost`; with `rabbitmq-stream+tls` as scheme for TLS. */
   readonly url?: string
   /** Default `127.0.0.1`. */
@@ -29,8 +32,6 @@ export interface RabbitmqOptions<V> {
   readonly stream?: string
   /** A stream of partitions, each a stream of its own. */
   readonly superStream?: string
-  /** How bodies are decoded: `json()` (default), `text()`, `bytes()`, or a function of the bytes. */
-  readonly value?: ValueOption<V>
   /** Default `message-id`. */
   readonly key?: KeyOption
   /** False keeps Tidemark from showing its offsets in the stream's own tracking, and from writing anything there. Default true. */
@@ -62,6 +63,8 @@ export interface RabbitmqSettings {
   readonly connectionTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly heartbeatMs: number
+  readonly decodeConcurrency: number
+  readonly decodeTimeoutMs: number
 }
 
 const text = (what: string) => z.string({ error: `must be ${what}` }).min(1, 'must not be empty')
@@ -92,6 +95,7 @@ const schema = z.strictObject({
   stream: streamName,
   superStream: streamName,
   value: valueOption.optional(),
+  ...decodeFields,
   key: z
     .union([z.enum(standardKeys), z.strictObject({ header: text('text') })], {
       error: ({ input }) => `must be ${listed(standardKeys)}, or { header: 'name' }${guess(input, standardKeys)}`,
@@ -106,11 +110,8 @@ const schema = z.strictObject({
  * @throws TidemarkError CONFIG_INVALID
  */
 export function parseRabbitmq(options: unknown, name = 'rabbitmq'): RabbitmqSettings {
-  const { url, stream, superStream, key, connectionTimeout, requestTimeout, heartbeat, ...rest } = checked(
-    `${name}()`,
-    schema,
-    options,
-  )
+  const { url, stream, superStream, key, connectionTimeout, requestTimeout, heartbeat, decodeTimeout, ...rest } =
+    checked(`${name}()`, schema, options)
   if ((stream === undefined) === (superStream === undefined)) refuse(name, "needs one of 'stream' and 'superStream'")
   const place = url === undefined ? {} : fromUrl(url, name)
   for (const field of ['host', 'port', 'username', 'password', 'vhost'] as const)
@@ -131,12 +132,25 @@ export function parseRabbitmq(options: unknown, name = 'rabbitmq'): RabbitmqSett
     connectionTimeoutMs: connectionTimeout,
     requestTimeoutMs: requestTimeout,
     heartbeatMs: heartbeat,
+    decodeConcurrency: rest.decodeConcurrency,
+    decodeTimeoutMs: decodeTimeout,
   }
 }
 
 /** What of a connection's settings must never be shown. */
-export function secretsIn({ password, username, ssl }: RabbitmqSettings): readonly string[] {
+function secretsIn({ password, username, ssl }: RabbitmqSettings): readonly string[] {
   return [...(password === username ? [] : [password]), ...tlsSecrets(ssl)]
+}
+
+/** Notes of a part what must never be shown of it, and where its broker is. */
+export function noted<T extends object>(part: T, settings: RabbitmqSettings, moreSecrets: readonly string[] = []): T {
+  const { host, port, username, password, vhost, ssl } = settings
+  return withWhereabouts(withSecrets(part, [...secretsIn(settings), ...moreSecrets]), () => ({
+    server: 'rabbitmq',
+    addresses: [{ host, port }],
+    login: { user: username, password },
+    secured: ssl !== null || vhost !== '/',
+  }))
 }
 
 interface Place {

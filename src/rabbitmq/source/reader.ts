@@ -2,10 +2,12 @@ import { messageOf, TidemarkError } from '../../model/errors.js'
 import { describePartition, type PartitionKey } from '../../model/partition.js'
 import { corruptData } from '../../model/refusals.js'
 import type { Chunk, Log, Message, Poison, Reader, ReadOptions } from '../../ports/index.js'
+import { type ChunkDecoder, chunkDecoder } from '../../reading/chunk-decoder.js'
+import { undecodable } from '../../reading/decode-errors.js'
 import { FetchAhead } from '../../reading/fetch-ahead.js'
+import type { Decoding } from '../../reading/late-value.js'
 import { Lent } from '../../reading/lent.js'
 import type { Origin } from '../../reading/message.js'
-import { undecodable, type ValueCodec } from '../../reading/value.js'
 import type { Links } from '../client/links.js'
 import { DamagedChunk, MessageCursor, PackedOtherwise, type RawMessage } from './chunk.js'
 import { witnessIn, witnessOf } from './chunk-witness.js'
@@ -19,6 +21,7 @@ import { StreamMessage } from './stream-message.js'
 export class RabbitmqReader<V> implements Reader<V> {
   readonly #fetcher: Fetcher
   readonly #origin: Origin
+  readonly #decoder: ChunkDecoder<V>
   /** Reused from message to message. */
   readonly #info: PartitionKey & { offset: bigint }
   readonly #stop = new AbortController()
@@ -35,7 +38,7 @@ export class RabbitmqReader<V> implements Reader<V> {
     private readonly links: Links,
     offsets: Offsets,
     incarnations: Incarnations,
-    private readonly codec: ValueCodec<V>,
+    decoding: Decoding<V>,
     log: Log,
     private readonly onClose: (reader: RabbitmqReader<V>) => void = () => {},
   ) {
@@ -43,6 +46,7 @@ export class RabbitmqReader<V> implements Reader<V> {
     this.#witness = witnessIn(options.witness)
     this.#info = { ...options.key, offset: from }
     this.#origin = { ...options.key, replay: options.replay }
+    this.#decoder = chunkDecoder(decoding)
     this.#fetcher = new Fetcher(links, offsets, incarnations, { ...options, signal: this.#stop.signal }, log)
     if (options.signal.aborted) this.#onAbort()
     else options.signal.addEventListener('abort', this.#onAbort, { once: true })
@@ -101,7 +105,7 @@ export class RabbitmqReader<V> implements Reader<V> {
       for (const giveBack of loans) giveBack()
     }
     const witness = this.#witness
-    return {
+    return this.#decoder.finish({
       from,
       next: this.#position,
       messages,
@@ -110,7 +114,7 @@ export class RabbitmqReader<V> implements Reader<V> {
       release,
       ...(poison && { poison }),
       ...(witness !== null && { witness }),
-    }
+    })
   }
 
   /** What has arrived behind a piece that is handed out, unless `room` for messages or the bytes of one fetch are used up. */
@@ -172,16 +176,19 @@ export class RabbitmqReader<V> implements Reader<V> {
     let value: V | null = null
     try {
       if (body !== null) {
-        if (typeof body !== 'string' && this.codec.decodePart)
-          value = this.codec.decodePart(body, decoded.start, decoded.end, info)
+        if (typeof body !== 'string' && this.#decoder.decodePart)
+          value = this.#decoder.decodePart(body, decoded.start, decoded.end, info)
         else
-          value = this.codec.decode(typeof body === 'string' ? body : body.subarray(decoded.start, decoded.end), info)
+          value = this.#decoder.decode(
+            typeof body === 'string' ? body : body.subarray(decoded.start, decoded.end),
+            info,
+          )
       }
     } catch (thrown) {
       const raw = typeof body === 'string' ? Buffer.from(body) : body!.subarray(decoded.start, decoded.end)
       const { keyBytes } = this.#message(decoded, offset, piece, null)
       return {
-        error: undecodable(this.codec, raw, info, thrown),
+        error: undecodable(this.#decoder, raw, info, thrown),
         raw: { key: keyBytes, value: raw },
         next: offset + 1n,
       }

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isTidemarkError } from '../../model/errors.js'
-import { withSecrets } from '../../model/secrets.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
-import { codecOf, json, type ValueCodec } from '../../reading/value.js'
+import { type Decoding, decodingOf } from '../../reading/late-value.js'
 import { rabbitmqError } from '../client/failures.js'
 import { Links } from '../client/links.js'
-import { parseRabbitmq, type RabbitmqOptions, secretsIn } from '../client/options.js'
+import { noted, parseRabbitmq, type RabbitmqOptions } from '../client/options.js'
 import { GroupOffsets } from '../store/group-offsets.js'
 import { Tracking } from '../store/tracking.js'
 import { Incarnations } from './incarnations.js'
@@ -22,26 +21,26 @@ import { Watcher } from './watcher.js'
  */
 export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
   const settings = parseRabbitmq(options)
-  const codec = codecOf(options.value ?? (json() as ValueCodec<V>))
+  const decoding = decodingOf(options.value, settings)
   const { host, port, vhost, username, name, isSuper, keyHeader, ssl } = settings
-  return withSecrets<Source<V>>(
+  return noted<Source<V>>(
     {
       kind: 'rabbitmq',
       stream: name,
-      codec,
+      decoding,
       describe: {
         broker: `${host}:${port}`,
         vhost,
         username,
         ...(isSuper ? { superStream: name } : { stream: name }),
-        value: codec.name,
+        value: decoding.codec.name,
         key: keyHeader,
         tls: ssl !== null,
       },
       connect: ({ log, signal }: ConnectContext) =>
-        connected(new RabbitmqClient(new Links(settings), codec, log), signal, (client) => found(client, signal)),
+        connected(new RabbitmqClient(new Links(settings), decoding, log), signal, (client) => found(client, signal)),
     },
-    secretsIn(settings),
+    settings,
   )
 }
 
@@ -71,7 +70,7 @@ class RabbitmqClient<V> implements SourceClient<V> {
 
   constructor(
     private readonly links: Links,
-    private readonly codec: ValueCodec<V>,
+    private readonly decoding: Decoding<V>,
     private readonly log: Log,
   ) {
     this.#offsets = new Offsets(links)
@@ -118,7 +117,7 @@ class RabbitmqClient<V> implements SourceClient<V> {
       this.links,
       this.#offsets,
       this.#incarnations,
-      this.codec,
+      this.decoding,
       this.log,
       closed,
     )

@@ -1,10 +1,10 @@
-import { secretsOf, withSecrets } from '../../model/secrets.js'
+import { secretsOf } from '../../model/secrets.js'
 import type { ConnectContext, OffsetStore } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
 import { Beside } from '../../storing/beside.js'
 import { rabbitmqError } from '../client/failures.js'
 import { Links } from '../client/links.js'
-import { secretsIn } from '../client/options.js'
+import { noted } from '../client/options.js'
 import { RabbitmqOffsets } from './offsets.js'
 import { parseRabbitmqStore, type RabbitmqStoreOptions } from './options.js'
 import { Records } from './records.js'
@@ -19,7 +19,7 @@ export function rabbitmqStore(options: RabbitmqStoreOptions): OffsetStore {
   const { connection, database } = parseRabbitmqStore(options)
   const { host, port, vhost, username, ssl } = connection
   const broker = `${host}:${port}`
-  return withSecrets<OffsetStore>(
+  return noted<OffsetStore>(
     {
       kind: 'rabbitmq',
       describe: { broker, vhost, username, tls: ssl !== null },
@@ -37,6 +37,7 @@ export function rabbitmqStore(options: RabbitmqStoreOptions): OffsetStore {
         })
       },
     },
-    [...secretsIn(connection), ...secretsOf(database)],
+    connection,
+    secretsOf(database),
   )
 }

@@ -68,6 +68,74 @@ describe('a lease', () => {
   })
 })
 
+describe('a lease whose values are late', () => {
+  /** A chunk of two messages, whose values are decoded when the test says so. */
+  async function late() {
+    const all = await ground(2)
+    const decoding = { ends: (_: 'well' | Error) => {}, signal: new AbortController().signal }
+    all.log.decodes(0, (chunk, signal) => {
+      decoding.signal = signal
+      return new Promise((resolve, reject) => {
+        decoding.ends = (how) => {
+          if (how === 'well') return resolve(chunk)
+          chunk.release()
+          reject(how)
+        }
+        signal.addEventListener('abort', () => {
+          chunk.release()
+          resolve(null)
+        })
+      })
+    })
+    return { ...all, decoding, lease: all.readers.take(key, place(0n)) }
+  }
+  const turn = () => vi.advanceTimersByTimeAsync(0)
+
+  it('gives the chunk once they are decoded, and says meanwhile that they are not', async () => {
+    const { lease, decoding, interrupt } = await late()
+    const asked = lease.next(limits, interrupt)
+    await turn()
+    expect(lease.isDecoding).toBe(true)
+    decoding.ends('well')
+    const chunk = await asked
+    expect([chunk!.next, chunk!.settle, lease.isDecoding]).toEqual([2n, undefined, false])
+  })
+
+  it('goes on decoding after an interrupt', async () => {
+    const { lease, decoding, interrupt } = await late()
+    const asked = lease.next(limits, interrupt)
+    await turn()
+    interrupt.fire()
+    expect(await asked).toBeNull()
+    expect(lease.isDecoding).toBe(true)
+    const again = lease.next(limits, interrupt)
+    decoding.ends('well')
+    expect(await again).toMatchObject({ from: 0n, next: 2n })
+  })
+
+  it('stops decoding when it is closed, and the chunk is released', async () => {
+    const { lease, decoding, interrupt, log } = await late()
+    const asked = lease.next(limits, interrupt)
+    await turn()
+    interrupt.fire()
+    await asked
+    await lease.close()
+    expect([decoding.signal.aborted, log.open, log.lent]).toEqual([true, 0, 0])
+  })
+
+  it('says what they could not be decoded for, also to the call after an interrupt', async () => {
+    const { lease, decoding, interrupt, log } = await late()
+    const asked = lease.next(limits, interrupt)
+    await turn()
+    interrupt.fire()
+    await asked
+    decoding.ends(new Error('registry is away'))
+    await turn()
+    await expect(lease.next(limits, interrupt)).rejects.toThrow('registry is away')
+    expect([lease.isDecoding, log.lent]).toEqual([false, 0])
+  })
+})
+
 describe('a parked reader', () => {
   it('is taken by a batch that goes on where it stands', async () => {
     const { readers, log } = await ground()

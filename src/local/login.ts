@@ -1,0 +1,5 @@
+/** Whom a server that we start lets in. */
+export interface Login {
+  readonly user: string
+  readonly password: string
+}
