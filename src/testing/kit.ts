@@ -5,7 +5,7 @@ import { type ParsedConfig, parseConfig } from '../config/parse.js'
 import type { MemoryStore } from '../memory/store/store.js'
 import { TidemarkError } from '../model/errors.js'
 import { type Duration, parseDuration } from '../model/units.js'
-import type { Message, OutputRecord } from '../ports/index.js'
+import type { Message, OffsetStoreClient, OutputRecord, StoredOffset } from '../ports/index.js'
 import type { TestClock } from './clock.js'
 import type { TestDatabase } from './database.js'
 import { type FailOptions, type HandlerCall, Handling } from './handling.js'
@@ -59,6 +59,8 @@ export class TestConsumer implements AsyncDisposable {
   readonly #produced: ProducedMessage[] = []
   #config: ParsedConfig
   #running: RunningWorker | undefined
+  /** Connected with the first question, which comes after the first worker has made the store's tables. */
+  #store: Promise<OffsetStoreClient> | undefined
   #closed: Promise<void> | undefined
 
   /** Use `testConsumer`. */
@@ -268,6 +270,7 @@ export class TestConsumer implements AsyncDisposable {
     await Promise.all(ids.map(terminate))
     await this.#running?.stop().catch(() => {})
     this.#running = undefined
+    await this.#store?.then((store) => store.close()).catch(() => {})
     await end()
   }
 
@@ -292,15 +295,13 @@ export class TestConsumer implements AsyncDisposable {
     return { client, clock: this.clock, consumers: this.#config.consumers, streams, work, stored }
   }
 
-  async #stored(group: string, stream: string) {
+  async #stored(group: string, stream: string): Promise<readonly StoredOffset[]> {
     const { replaced, log } = this.#parts
-    const store = await replaced.store.connect({ log, signal: new AbortController().signal })
-    try {
-      await store.migrate()
-      return await store.read(group, stream)
-    } finally {
-      await store.close()
-    }
+    this.#store ??= replaced.store.connect({ log, signal: new AbortController().signal }).catch((error) => {
+      this.#store = undefined
+      throw error
+    })
+    return (await this.#store).read(group, stream)
   }
 }
 
