@@ -3,7 +3,7 @@
  *
  *   model <- workflows
  *   model <- ports <- { reading, storing, handlers } <- { kafka, rabbitmq, postgres, memory } <- entry
- *   model <- ports <- handlers <- config <- { activities, temporal <- client } <- worker <- { cli, testing }
+ *   model <- ports <- handlers <- config <- { activities <- monitoring, temporal <- client } <- worker <- { cli, testing }
  *
  * A log's folder knows the ground floors (model, ports, options, reading, storing) and its driver, and no other log.
  * Each rule has a violating file in test/unit/arrows.test.ts that proves it fires. Type-only imports count like any other:
@@ -169,6 +169,19 @@ module.exports = {
         '^activities/index\\.ts$',
         ...npm('@temporalio/client', '@temporalio/common'),
       ],
+    ),
+    onlyAndNode(
+      'monitoring-listens',
+      'What is counted and served of a worker is heard through its seams: it reaches no log, no store and no Temporal.',
+      '^src/monitoring/',
+      ['^src/(monitoring|model|ports)/', '^activities/index\\.ts$', ...npm('prom-client')],
+    ),
+    never(
+      'one-home-for-prom-client',
+      'Everything else hears of work without knowing who counts it.',
+      '^(src|workflows|activities)/',
+      npm('prom-client'),
+      '^src/monitoring/',
     ),
     never(
       'worker-gets-its-parts-from-config',

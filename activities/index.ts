@@ -10,10 +10,12 @@ import { createReslice } from './reslice.js'
 import type { ConsumerRuntime } from './runtime.js'
 
 export { LoopMonitor } from './batch/loop-monitor.js'
+export { pauseBefore } from './batch/pause.js'
 export { Slots } from './batch/slots.js'
 export { ErrorReports } from './errors/reports.js'
 export { Deduplicator } from './handling/dedupe.js'
 export type { Cluster, ConsumerRuntime, WorkflowLook } from './runtime.js'
+export { telling, type WatchedSlice, type WorkObserver } from './story/observer.js'
 export { Story } from './story/story.js'
 
 /** Short activities, and the one that only waits. */

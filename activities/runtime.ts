@@ -19,7 +19,9 @@ import type { Slots } from './batch/slots.js'
 import type { ErrorReports } from './errors/reports.js'
 import type { Deduplicator } from './handling/dedupe.js'
 import type { RuntimeOutput } from './handling/outputs.js'
-import type { Story } from './story/story.js'
+import type { WorkObserver } from './story/observer.js'
+
+export type { WorkObserver } from './story/observer.js'
 
 /** What a worker gives to the activities of one consumer. */
 export interface ConsumerRuntime {
@@ -46,8 +48,8 @@ export interface ConsumerRuntime {
   /** Of the worker, for all its consumers. */
   readonly loop: LoopMonitor
   readonly cluster: Cluster
-  /** What the log, and the program around the worker, hear of partitions. */
-  readonly story: Story
+  /** What the log, the metrics and the program around the worker hear of partitions. */
+  readonly story: WorkObserver
   readonly log: Log
   /** What Temporal and the log are told of errors. */
   readonly errors: ErrorReports

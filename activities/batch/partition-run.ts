@@ -168,13 +168,15 @@ export class PartitionRun {
       const chunk = cut?.chunk ?? whole
       last = cut?.last ?? false
       this.#head = chunk.head
+      this.runtime.story.took(this.key, chunk)
       this.handlingSince = performance.now()
       this.#watched = this.runtime.loop.begin(this.key)
       if (chunk.next > chunk.from) await this.#deliver!(chunk)
-      this.#measure(chunk, performance.now() - this.handlingSince)
+      const ms = performance.now() - this.handlingSince
+      this.#measure(chunk, ms)
       this.position = chunk.next
       this.messages += chunk.messages.length
-      this.runtime.story.handled(this.key, chunk.messages.length, chunk.next, chunk.head)
+      this.runtime.story.handled(this.key, chunk, ms)
       this.#idleSince = this.#lookedAt = performance.now()
       this.#committedIdle = false
       await this.#commits!.done(chunk.next, chunk.messages.length)

@@ -4,7 +4,7 @@ import { positionChanged } from '../../src/model/fenced.js'
 import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import { betweenLooks, looksForStream } from '../../src/model/stream-looks.js'
 import type { CommitOutcome } from '../../src/ports/index.js'
-import type { ConsumerRuntime } from '../runtime.js'
+import type { ConsumerRuntime, WorkObserver } from '../runtime.js'
 
 /** The owner of a partition, as the store knows it. */
 export interface Ownership {
@@ -13,7 +13,9 @@ export interface Ownership {
   readonly replay: number
 }
 
-export type Ledgers = Pick<ConsumerRuntime, 'store' | 'progress'>
+export type Ledgers = Pick<ConsumerRuntime, 'store' | 'progress'> & {
+  readonly story: Pick<WorkObserver, 'committed'>
+}
 
 /**
  * Commits, or says whose the partition is now.
@@ -26,12 +28,12 @@ export type Ledgers = Pick<ConsumerRuntime, 'store' | 'progress'>
  * @throws TidemarkError POSITION_CHANGED or FENCED
  */
 export async function commitAs(
-  { store, progress }: Ledgers,
+  { store, progress, story }: Ledgers,
   { key, epoch, replay }: Ownership,
   position: bigint,
 ): Promise<void> {
   const result = await committed(store, key, { epoch, position, replay })
-  if (result.outcome === 'committed') return
+  if (result.outcome === 'committed') return story.committed(key)
   // The batch itself, or a try whose answer was lost, has committed as much already.
   if (result.epoch === epoch && result.replay === replay && result.position >= position) return
   const now = `epoch ${result.epoch} at position ${result.position}; this owner has epoch ${epoch}`

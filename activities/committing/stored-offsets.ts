@@ -4,7 +4,7 @@ import { describePartition, type PartitionKey } from '../../src/model/partition.
 import type { FencingToken } from '../../src/model/token.js'
 import type { Chunk, Message } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
-import { commitAs } from './commit-as.js'
+import { commitAs, type Ledgers } from './commit-as.js'
 
 /** The current owner of a partition. */
 export interface Owner {
@@ -13,7 +13,7 @@ export interface Owner {
   readonly replay: number
 }
 
-type Runtime = Pick<ConsumerRuntime, 'store' | 'progress' | 'settings' | 'log'>
+type Runtime = Ledgers & Pick<ConsumerRuntime, 'settings' | 'log'>
 
 /**
  * What a handler has stored of one partition, under the strategy `manual`. Only that is ever committed, and only that moves the

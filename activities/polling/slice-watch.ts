@@ -6,6 +6,7 @@ import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
 import { pauseFor } from '../../src/model/pause.js'
 import { identityChangedOrGone } from '../batch/identity.js'
 import type { ConsumerRuntime, WorkflowLook } from '../runtime.js'
+import type { WorkObserver } from '../story/observer.js'
 
 /** A slice that still rests this long after it was woken is woken again, ms: the signal may have been lost. */
 const wakeAgainAfter = 10_000
@@ -42,9 +43,12 @@ export class SliceWatch {
   #woken: { readonly count: number; readonly at: number } | undefined
   /** What the slice was told of its batches that are there still. */
   #told = new Map<string, BatchTrouble['state']>()
+  #stopped: SliceMemo['stopped']
 
   constructor(
-    private readonly runtime: Pick<ConsumerRuntime, 'source' | 'cluster' | 'log' | 'keepOffset' | 'queues'>,
+    private readonly runtime: Pick<ConsumerRuntime, 'source' | 'cluster' | 'log' | 'keepOffset' | 'queues'> & {
+      readonly story: Pick<WorkObserver, 'watched'>
+    },
     private readonly name: GroupName,
     readonly slice: number,
   ) {}
@@ -77,7 +81,15 @@ export class SliceWatch {
     if (rest?.count !== this.#rest?.count) this.#follow(rest)
     else if (rest && this.#woken?.count === rest.count && this.#state === 'resting') await this.#wakeAgain(rest)
     else if (rest && this.#state === 'resting') this.#keepOffsets(rest)
+    this.#stopped = status === 'running' ? look?.memo.stopped : undefined
+    this.#show()
     if (this.#state === 'working') await this.#tellTrouble(look!)
+  }
+
+  /** For the metrics: no batch has the partitions of a slice at rest. */
+  #show(): void {
+    const rest = this.quiet ? this.#rest : undefined
+    this.runtime.story.watched(this.slice, { ...(rest && { rest }), ...(this.#stopped && { stopped: this.#stopped }) })
   }
 
   /** Wakes the slice if it is at rest and `shouldWake` says so. */
@@ -88,6 +100,7 @@ export class SliceWatch {
 
   stop(): void {
     this.#end?.abort()
+    this.runtime.story.watched(this.slice, null)
   }
 
   /**
@@ -129,7 +142,7 @@ export class SliceWatch {
   }
 
   #follow(rest: SliceMemo['rest']): void {
-    this.stop()
+    this.#end?.abort()
     this.#rest = rest
     if (!rest) return
     const end = new AbortController()
@@ -181,6 +194,7 @@ export class SliceWatch {
 
   async #wake({ count }: SliceRest): Promise<void> {
     this.#woken = { count, at: performance.now() }
+    this.#show()
     const { cluster, log } = this.runtime
     await cluster.signal(sliceWorkflowId(this.name, this.slice), names.wake).catch((error) => {
       log.debug({ ...this.name, slice: this.slice, error: String(error) }, 'could not wake a slice; trying again')

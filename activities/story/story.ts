@@ -8,9 +8,10 @@ import type {
   PartitionObserver,
 } from '../../src/model/partition-events.js'
 import type { ConsumerSettings } from '../../src/model/settings.js'
-import type { Log } from '../../src/ports/index.js'
+import type { Chunk, Log } from '../../src/ports/index.js'
 import type { ErrorReports } from '../errors/reports.js'
 import { betweenBatches, Holdings } from './holdings.js'
+import type { WorkObserver } from './observer.js'
 import { Retries } from './retries.js'
 import { TallySheet } from './tally.js'
 import { counted, duration, listed, some } from './wording.js'
@@ -29,7 +30,7 @@ type Settings = Pick<ConsumerSettings, 'group' | 'stream' | 'retry'>
  * What a worker's log tells of the partitions of one consumer: taken and given away, retrying, recovered, blocked, fenced, reset, caught up,
  * and once a minute how much was handled. It decides what is said and how often. Whoever listens to the worker hears all events.
  */
-export class Story implements PartitionObserver {
+export class Story implements WorkObserver {
   readonly #name: GroupName
   readonly #retries = new Retries()
   readonly #holdings: Holdings
@@ -71,20 +72,20 @@ export class Story implements PartitionObserver {
     if (held.length > 0) this.log.info({ ...this.#name, partitions: listed(held) }, `handed over ${some(held)}`)
   }
 
-  /** A batch has begun to work partitions. */
   began(partitions: readonly PartitionBatch[]): void {
     if (this.#holdings.began(partitions)) this.#tellIn(gathering)
   }
 
-  /** A partition has left its batch. Null: the batch has failed as a whole, and is tried again. */
   left(partition: number, end: PartitionOutcome['end'] | null): void {
     this.#holdings.ended(partition, end)
     this.#tellIn(betweenBatches)
   }
 
-  /** A partition has handled messages, and stands at `next`. */
-  handled({ partition }: PartitionKey, messages: number, next: bigint, head: bigint): void {
-    this.#tally.handled(partition, messages, next, head)
+  /** Only what becomes of a chunk is worth telling. */
+  took(): void {}
+
+  handled({ partition }: PartitionKey, { messages, next, head }: Pick<Chunk, 'messages' | 'next' | 'head'>): void {
+    this.#tally.handled(partition, messages.length, next, head)
     const over = this.#retries.handled(partition, next)
     if (!over) return
     this.errors.recovered(partition)
@@ -92,7 +93,6 @@ export class Story implements PartitionObserver {
     this.#tellIn(gathering)
   }
 
-  /** A partition could not go on at `offset`, and is tried again. */
   failed(key: PartitionKey, error: unknown, at: { readonly offset: bigint | null; readonly attempt: number }): void {
     this.#tally.failed()
     const told = this.errors.told(error, key.partition)
@@ -143,6 +143,12 @@ export class Story implements PartitionObserver {
     }
     this.listeners.caughtUp(event)
   }
+
+  /** Nor are commits. */
+  committed(): void {}
+
+  /** Slices at rest are no news. */
+  watched(): void {}
 
   #isAmongFirst(kind: string, partition: number): boolean {
     const alike = this.#alike.get(kind) ?? []

@@ -1,6 +1,7 @@
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { planAdoptionIn } from '../client/adopt.js'
 import { TidemarkError } from '../model/errors.js'
+import { oneGroupCommand } from './choose.js'
 import { type MoveOptions, move, withMoveOptions } from './move.js'
 
 /** What each log calls the name that offsets are kept under there. */
@@ -9,7 +10,8 @@ const forms = Object.values(prefixes).map((prefix) => `${prefix}<name>`)
 
 export function adoptCommand(): Command {
   return withMoveOptions(
-    new Command('adopt').description(
+    oneGroupCommand(
+      'adopt',
       "Go on where another consumer stands: takes its offsets from the log's own place for them.",
     ),
   )
@@ -27,9 +29,9 @@ Examples:
     )
     .action(({ from, partition, group, stream, why, ...options }: MoveOptions & { from?: string }) => {
       const other = from === undefined ? {} : otherOf(from)
-      const wanted = { group, ...(stream === undefined ? {} : { stream }) }
-      const note = [`from ${from ?? group}`, ...(why ? [why] : [])].join(', ')
-      return move('adopt', { ...options, ...wanted, why: note }, (session) =>
+      const wanted = { ...(group === undefined ? {} : { group }), ...(stream === undefined ? {} : { stream }) }
+      const note = [`from ${from ?? group ?? 'the group of the same name'}`, ...(why ? [why] : [])].join(', ')
+      return move({ verb: 'adopt', done: 'adopted' }, { ...options, ...wanted, why: note }, (session) =>
         planAdoptionIn(session, { ...wanted, ...other, ...(partition ? { partitions: partition } : {}) }),
       )
     })

@@ -23,6 +23,27 @@ export function groupCommand(name: string, description: string): Command {
     .addOption(streamOption())
 }
 
+/** A command about one group: the others have to be named, so the error says which there are. */
+export function oneGroupCommand(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .addOption(configOption())
+    .option('-g, --group <name>', 'the group, as the config names it; may be left out where the config has only one')
+    .option('-s, --stream <name>', 'the stream; may be left out where the group reads only one')
+}
+
+export const yesOption = () => new Option('-y, --yes', 'do not ask')
+export const dryRunOption = () => new Option('-n, --dry-run', 'show what would change, and change nothing')
+export const onePartitionOption = () =>
+  new Option('-p, --partition <index>', 'the partition').argParser(partitionIndex).makeOptionMandatory()
+
+export const offsetOption = (what: string) => new Option('-o, --offset <offset>', what).argParser(offsetOf)
+
+function offsetOf(text: string): bigint {
+  if (!/^\d{1,19}$/.test(text)) throw new InvalidArgumentError('an offset is a whole number from 0 up')
+  return BigInt(text)
+}
+
 function addPartition(text: string, before: number[] = []): number[] {
   return [...before, partitionIndex(text)]
 }

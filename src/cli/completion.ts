@@ -1,4 +1,5 @@
 import { Argument, Command } from 'commander'
+import { jsonOption } from './choose.js'
 
 /** What a shell needs to know of a command. */
 interface Words {
@@ -10,6 +11,8 @@ interface Words {
     readonly description: string
     readonly takes: boolean
   }[]
+  /** The commands below it: `delete` of `groups`. */
+  readonly below: readonly Words[]
 }
 
 const scripts = { bash, zsh, fish }
@@ -19,6 +22,7 @@ export function completionCommand(): Command {
   return new Command('completion')
     .description('Print a script that completes commands and options in a shell.')
     .addArgument(new Argument('<shell>', 'your shell').choices(Object.keys(scripts)))
+    .addOption(jsonOption('the commands and their options as JSON'))
     .addHelpText(
       'after',
       `
@@ -27,8 +31,9 @@ Examples:
   $ tidemark completion zsh > "\${fpath[1]}/_tidemark"
   $ tidemark completion fish > ~/.config/fish/completions/tidemark.fish`,
     )
-    .action((shell: Shell, _options, command: Command) => {
-      process.stdout.write(scripts[shell](wordsOf(command.parent!)))
+    .action((shell: Shell, { json }: { json?: boolean }, command: Command) => {
+      const words = wordsOf(command.parent!)
+      process.stdout.write(json ? `${JSON.stringify(words)}\n` : scripts[shell](words))
     })
 }
 
@@ -42,6 +47,7 @@ function wordsOf(program: Command): Words[] {
       description: firstSentence(description),
       takes: required,
     })),
+    below: wordsOf(command),
   }))
 }
 
@@ -50,24 +56,43 @@ function firstSentence(text: string): string {
 }
 
 const shells = Object.keys(scripts).join(' ')
+/** Options whose values are files. Their short forms mean other things in other commands, except -c. */
+const files = ['--config', '--file', '--from-file']
+
+function namesOf(commands: readonly Words[], between: string): string {
+  return commands.map(({ name }) => name).join(between)
+}
 
 function bash(commands: readonly Words[]): string {
-  const cases = commands.map(
-    ({ name, options }) => `    ${name}) words='${[...options.map(({ long }) => long), '--help'].join(' ')}' ;;`,
+  const parents = commands.filter(({ below }) => below.length > 0)
+  const deeper = parents.map(
+    ({ name, below }) => `    ${name}) case $below in ${namesOf(below, '|')}) command="${name} $below" ;; esac ;;`,
+  )
+  const all = commands.flatMap((one) => [
+    one,
+    ...one.below.map((below) => ({ ...below, name: `${one.name} ${below.name}` })),
+  ])
+  const cases = all.map(
+    ({ name, options, below }) =>
+      `    '${name}') words='${[...below.map((one) => one.name), ...options.map(({ long }) => long), '--help'].join(' ')}' ;;`,
   )
   return `# bash completion of tidemark
 _tidemark() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} words
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command=\${COMP_WORDS[1]} below= words
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W '${commands.map(({ name }) => name).join(' ')} --help --version' -- "$cur"))
+    COMPREPLY=($(compgen -W '${namesOf(commands, ' ')} --help --version' -- "$cur"))
     return
   fi
   case $prev in
-    -c|--config) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    -c|${files.join('|')}) compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     -t|--to) COMPREPLY=($(compgen -W 'first last next' -- "$cur")); return ;;
     completion) COMPREPLY=($(compgen -W '${shells}' -- "$cur")); return ;;
   esac
-  case \${COMP_WORDS[1]} in
+  [ "$COMP_CWORD" -gt 2 ] && below=\${COMP_WORDS[2]}
+  case $command in
+${deeper.join('\n')}
+  esac
+  case $command in
 ${cases.join('\n')}
   esac
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -79,14 +104,25 @@ complete -F _tidemark tidemark
 function zsh(commands: readonly Words[]): string {
   const quoted = (text: string) => text.replace(/'/g, "'\\''").replace(/[[\]:]/g, '\\$&')
   const argument = (long: string) =>
-    ({ '--config': ':file:_files', '--to': ':position:(first last next)' })[long] ?? ':value: '
-  const cases = commands.map(({ name, options }) => {
-    const specs = options.map(
+    files.includes(long) ? ':file:_files' : long === '--to' ? ':position:(first last next)' : ':value: '
+  const specs = ({ name, options, below }: Words) => [
+    ...options.map(
       ({ long, description, takes }) => `'*${long}[${quoted(description)}]${takes ? argument(long) : ''}'`,
+    ),
+    ...(name === 'completion' ? [`'1:shell:(${shells})'`] : []),
+    ...(below.length > 0 ? [`'1:command:(${namesOf(below, ' ')})'`] : []),
+    "'--help[show help]'",
+  ]
+  const deeper = (below: readonly Words[]) =>
+    below.map(
+      (one) =>
+        `      if (( CURRENT > 2 )) && [ "$words[2]" = ${one.name} ]; then shift words; (( CURRENT-- )); _arguments ${specs(one).join(' ')}; return; fi\n`,
     )
-    const shell = name === 'completion' ? [`'1:shell:(${shells})'`] : []
-    return `    ${name}) _arguments ${[...specs, ...shell, "'--help[show help]'"].join(' ')} ;;`
-  })
+  const cases = commands.map((one) =>
+    one.below.length === 0
+      ? `    ${one.name}) _arguments ${specs(one).join(' ')} ;;`
+      : `    ${one.name})\n${deeper(one.below).join('')}      _arguments ${specs(one).join(' ')} ;;`,
+  )
   return `#compdef tidemark
 _tidemark() {
   local -a commands
@@ -110,14 +146,24 @@ if [ "$funcstack[1]" = _tidemark ]; then _tidemark "$@"; else compdef _tidemark 
 
 function fish(commands: readonly Words[]): string {
   const quoted = (text: string) => `'${text.replace(/[\\']/g, '\\$&')}'`
-  const lines = commands.flatMap(({ name, description, options }) => [
-    `complete -c tidemark -f -n __fish_use_subcommand -a ${name} -d ${quoted(description)}`,
-    ...options.map(({ long, short, takes, description: what }) => {
-      const values = long === '--config' ? '-rF' : long === '--to' ? "-x -a 'first last next'" : takes ? '-x' : '-f'
+  const seen = (names: string) => `__fish_seen_subcommand_from ${names}`
+  const offer = ({ name, description }: Words, where: string) =>
+    `complete -c tidemark -f -n ${where} -a ${name} -d ${quoted(description)}`
+  const optionsOf = ({ options }: Words, where: string) =>
+    options.map(({ long, short, takes, description }) => {
+      const values = files.includes(long) ? '-rF' : long === '--to' ? "-x -a 'first last next'" : takes ? '-x' : '-f'
       const brief = short ? ` -s ${short.slice(1)}` : ''
-      return `complete -c tidemark -n '__fish_seen_subcommand_from ${name}' -l ${long.slice(2)}${brief} ${values} -d ${quoted(what)}`
-    }),
-  ])
-  const shell = `complete -c tidemark -f -n '__fish_seen_subcommand_from completion' -a '${shells}'`
+      return `complete -c tidemark -n ${where} -l ${long.slice(2)}${brief} ${values} -d ${quoted(description)}`
+    })
+  const lines = commands.flatMap((command) => {
+    const { name, below } = command
+    const itself = below.length === 0 ? `'${seen(name)}'` : `'${seen(name)}; and not ${seen(namesOf(below, ' '))}'`
+    return [
+      offer(command, '__fish_use_subcommand'),
+      ...optionsOf(command, itself),
+      ...below.flatMap((one) => [offer(one, itself), ...optionsOf(one, `'${seen(name)}; and ${seen(one.name)}'`)]),
+    ]
+  })
+  const shell = `complete -c tidemark -f -n '${seen('completion')}' -a '${shells}'`
   return `# fish completion of tidemark\n${[...lines, shell].join('\n')}\n`
 }

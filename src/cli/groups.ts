@@ -5,11 +5,16 @@ import { storedGroups } from '../client/stored-groups.js'
 import { type GroupOptions, jsonOption } from './choose.js'
 import { configOption, loadConfig } from './config.js'
 import { ago } from './format.js'
+import { deleteCommand } from './groups-delete.js'
+import { membersCommand } from './groups-members.js'
 import { table } from './table.js'
 
 export function groupsCommand(): Command {
   return new Command('groups')
     .description("All groups that the config's store knows, also those that the config does not have.")
+    .enablePositionalOptions()
+    .addCommand(membersCommand())
+    .addCommand(deleteCommand())
     .addOption(configOption())
     .addOption(new Option('-g, --group <name>', 'only this group'))
     .addOption(new Option('-s, --stream <name>', 'only groups of this stream'))
@@ -21,7 +26,9 @@ LAG is shown where the config has the stream, and is an upper bound where offset
 
 Examples:
   $ tidemark groups
-  $ tidemark groups --stream orders --json`,
+  $ tidemark groups --stream orders --json
+  $ tidemark groups members billing
+  $ tidemark groups delete billing-v1`,
     )
     .action(async ({ json, config, ...wanted }: GroupOptions & { json?: boolean }) => {
       const { groups, notes } = await inSession(await loadConfig(config), (session) => storedGroups(session, wanted))

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { parseConfig } from '../config/parse.js'
 import { connectWithin } from '../worker/connect.js'
 import { createLog } from '../worker/log.js'
+import { jsonOption } from './choose.js'
 import { configOption, loadConfig } from './config.js'
 
 export function migrateCommand(): Command {
@@ -10,8 +11,9 @@ export function migrateCommand(): Command {
       "Make the store's tables and bring them up to date. 'tidemark start' does it, too; this is for deploys that want it first.",
     )
     .addOption(configOption())
+    .addOption(jsonOption('a JSON object'))
     .addHelpText('after', '\nExamples:\n  $ tidemark migrate\n  $ tidemark migrate --config billing.config.ts')
-    .action(async (options: { config?: string }) => {
+    .action(async (options: { config?: string; json?: boolean }) => {
       const { store, connectTimeoutMs } = parseConfig(await loadConfig(options.config))
       const context = { log: createLog(), signal: new AbortController().signal }
       const client = await connectWithin(store.kind, () => store.connect(context), {
@@ -23,6 +25,7 @@ export function migrateCommand(): Command {
       } finally {
         await client.close()
       }
-      process.stdout.write(`the tables of ${store.kind} ${JSON.stringify(store.describe)} are up to date\n`)
+      if (options.json) process.stdout.write(`${JSON.stringify({ store: store.kind, ...store.describe })}\n`)
+      else process.stdout.write(`the tables of ${store.kind} ${JSON.stringify(store.describe)} are up to date\n`)
     })
 }

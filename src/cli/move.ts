@@ -4,8 +4,9 @@ import { findConsumer } from '../client/find.js'
 import { text } from '../client/partition-line.js'
 import type { Move, PositionPlan } from '../client/plan.js'
 import { inSession, type Session } from '../client/session.js'
-import { jsonOption, partitionOption } from './choose.js'
-import { configOption, loadConfig } from './config.js'
+import { describePartition } from '../model/partition.js'
+import { dryRunOption, jsonOption, partitionOption, yesOption } from './choose.js'
+import { loadConfig } from './config.js'
 import { confirmed, requireConfirmable } from './confirm.js'
 import { counted } from './format.js'
 import { table } from './table.js'
@@ -14,7 +15,7 @@ import { widthOf } from './terminal.js'
 /** Options of commands that move positions. */
 export interface MoveOptions {
   readonly config?: string
-  readonly group: string
+  readonly group?: string
   readonly stream?: string
   readonly partition?: number[]
   readonly why?: string
@@ -25,14 +26,18 @@ export interface MoveOptions {
 
 export function withMoveOptions(command: Command): Command {
   return command
-    .addOption(configOption())
-    .requiredOption('-g, --group <name>', 'the group, as the config names it')
-    .option('-s, --stream <name>', 'the stream; may be left out where the group reads only one')
     .addOption(partitionOption())
     .option('--why <text>', 'for the history')
-    .option('-n, --dry-run', 'show what would change, and change nothing')
-    .option('-y, --yes', 'do not ask')
+    .addOption(dryRunOption())
+    .addOption(yesOption())
     .addOption(jsonOption('a JSON object'))
+}
+
+/** How a command that moves positions is spoken of. */
+interface Words {
+  readonly verb: 'reset' | 'adopt' | 'skip' | 'offsets import'
+  /** Of a partition that was moved. */
+  readonly done: string
 }
 
 /**
@@ -40,40 +45,59 @@ export function withMoveOptions(command: Command): Command {
  * group, the store, the stream and Temporal, in this order.
  */
 export async function move(
-  verb: 'reset' | 'adopt',
+  words: Words,
   options: MoveOptions,
   plan: (session: Session) => Promise<PositionPlan>,
 ): Promise<void> {
   const config = await loadConfig(options.config)
   await inSession(config, async (session) => {
     findConsumer(session.config, options)
-    requireConfirmable(`tidemark ${verb}`, options)
-    await moveIn(session, verb, options, plan)
+    requireConfirmable(`tidemark ${words.verb}`, options)
+    const moved = await moveAll(session, words, options, async () => [await plan(session)])
+    if (options.json && moved) process.stdout.write(`${JSON.stringify(moved[0])}\n`)
   })
 }
 
-async function moveIn(
+/**
+ * The same with plans of several groups, in a session. They are shown together, and asked about once.
+ *
+ * @returns what became of each, fit for JSON; null where the answer was no
+ */
+export async function moveAll(
   session: Session,
-  verb: 'reset' | 'adopt',
+  { verb, done }: Words,
   { dryRun = false, yes = false, json = false, why = '' }: MoveOptions,
-  plan: (session: Session) => Promise<PositionPlan>,
-): Promise<void> {
-  const planned = await plan(session)
+  plan: () => Promise<readonly PositionPlan[]>,
+): Promise<readonly Moved[] | null> {
+  const plans = await plan()
   if (!dryRun) await session.temporal()
 
   const aside = json ? process.stderr : process.stdout
-  if (!json || !(yes || dryRun)) aside.write(show(planned, widthOf(aside)))
-  const finish = (reopened: readonly number[] | null) => {
-    if (json) process.stdout.write(`${JSON.stringify(jsonOf(planned, { dryRun, reopened }))}\n`)
-    else process.stdout.write(reopened ? done(verb, planned, reopened) : 'dry run: nothing was changed\n')
+  if (!json || !(yes || dryRun)) aside.write(plans.map((one) => show(one, widthOf(aside))).join('\n'))
+  if (dryRun) {
+    if (!json) process.stdout.write('dry run: nothing was changed\n')
+    return plans.map((one) => movedBy(one, { dryRun, reopened: [] }))
   }
-  if (dryRun) return finish(null)
-  if (!yes && !(await confirmed(`${verb} ${counted(planned.moves.length, 'partition')}?`))) {
+  if (!yes && !(await confirmed(question(verb, plans)))) {
     process.stderr.write('nothing was changed\n')
     process.exitCode = 1
-    return
+    return null
   }
-  finish((await applyResetIn(session, planned, { why })).reopened)
+  const moved: Moved[] = []
+  for (const one of plans) {
+    const { reopened } = await applyResetIn(session, one, { why })
+    if (!json) process.stdout.write(doneText(done, one, reopened))
+    moved.push(movedBy(one, { dryRun, reopened }))
+  }
+  return moved
+}
+
+function question(verb: Words['verb'], plans: readonly PositionPlan[]): string {
+  const [plan] = plans
+  if (verb === 'skip')
+    return `skip offset ${plan!.moves[0]!.from} of ${describePartition({ ...plan!, ...plan!.moves[0]! })} for ${plan!.group}?`
+  const count = plans.reduce((sum, { moves }) => sum + moves.length, 0)
+  return `${verb === 'adopt' ? verb : 'reset'} ${counted(count, 'partition')}?`
 }
 
 function show({ group, stream, moves }: PositionPlan, width: number | undefined): string {
@@ -99,24 +123,26 @@ function what({ from, to, again, skipped, remark }: Move): string {
   return remark ? `${effect}; ${remark}` : effect
 }
 
-function done(verb: string, { group, stream, moves }: PositionPlan, reopened: readonly number[]): string {
+function doneText(done: string, { group, stream, moves }: PositionPlan, reopened: readonly number[]): string {
   const told =
     reopened.length > 0
       ? `${counted(reopened.length, 'running partition')} told`
       : 'none of them runs: they begin there when the group is started'
-  return `${group} on ${stream}: ${counted(moves.length, 'partition')} ${verb === 'reset' ? 'reset' : 'adopted'}, ${told}\n`
+  return `${group} on ${stream}: ${counted(moves.length, 'partition')} ${done}, ${told}\n`
 }
 
-function jsonOf(
+type Moved = ReturnType<typeof movedBy>
+
+function movedBy(
   { group, stream, kind, moves }: PositionPlan,
-  { dryRun, reopened }: { dryRun: boolean; reopened: readonly number[] | null },
+  { dryRun, reopened }: { readonly dryRun: boolean; readonly reopened: readonly number[] },
 ) {
   return {
     group,
     stream,
     kind,
     dryRun,
-    reopened: reopened ?? [],
+    reopened,
     partitions: moves.map(({ partition, from, to, again, skipped, remark }) => ({
       partition,
       from: text(from),

@@ -1,15 +1,30 @@
-import { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { findConsumer } from '../client/find.js'
+import { planImport } from '../client/offsets-moved.js'
 import { planResetIn } from '../client/reset.js'
 import { parseTarget } from '../client/target.js'
+import { TidemarkError } from '../model/errors.js'
+import { oneGroupCommand } from './choose.js'
 import { type MoveOptions, move, withMoveOptions } from './move.js'
+import { readOffsets } from './offsets.js'
+
+interface ResetOptions extends MoveOptions {
+  readonly to?: string
+  readonly fromFile?: string
+}
 
 export function resetCommand(): Command {
   return withMoveOptions(
-    new Command('reset').description(
+    oneGroupCommand(
+      'reset',
       "Put a group's positions somewhere else: back to handle messages again, ahead to skip some.",
     ),
   )
-    .requiredOption('-t, --to <position>', 'first, last, next, an offset, an ISO time, or +n or -n from where it is')
+    .option(
+      '-t, --to <position>',
+      'first, last, next, an offset, an ISO time, -1h for a time before now, or +n or -n from where it is',
+    )
+    .addOption(new Option('-f, --from-file <file>', "offsets as 'tidemark offsets export' writes them").conflicts('to'))
     .addHelpText(
       'after',
       `
@@ -18,6 +33,7 @@ export function resetCommand(): Command {
   next       only messages that arrive from now on
   1400       the message at that offset (0: the beginning)
   <time>     the first message written at or after it: 2026-07-01, 2026-07-01T08:00 (here), 2026-07-01T08:00:00Z
+  -1h        the first message written at or after that time before now: 90s, 15m, 1h, 7d; or PT1H, P7D
   +n, -n     so many offsets on or back from what is committed; not farther than the log goes
 
 Shows what it would do, and asks. Nothing is changed for any partition when one of them can't be put there.
@@ -28,14 +44,26 @@ Numbers are upper bounds where offsets have gaps (those of Postgres streams alwa
 Examples:
   $ tidemark reset --group billing --to 2026-07-01T08:00:00Z --dry-run
   $ tidemark reset --group billing --stream orders --partition 3 --to 1400 --why 'wrong tax rate, see #212'
+  $ tidemark reset --group billing --to -1h --dry-run
   $ tidemark reset --group billing --to -1000 --yes
+  $ tidemark reset --group billing --from-file offsets.csv
   $ tidemark pause -g billing && tidemark reset -g billing --to first && tidemark resume -g billing`,
     )
-    .action(({ to: target, partition, group, stream, ...options }: MoveOptions & { to: string }) => {
-      const to = parseTarget(target)
-      const wanted = { group, ...(stream === undefined ? {} : { stream }) }
-      return move('reset', { ...options, ...wanted }, (session) =>
-        planResetIn(session, { ...wanted, to, ...(partition ? { partitions: partition } : {}) }),
-      )
+    .action(({ to, fromFile, partition, group, stream, ...options }: ResetOptions) => {
+      if (to === undefined && fromFile === undefined)
+        throw new TidemarkError(
+          'CONFIG_INVALID',
+          'say where to put the positions: --to <position> or --from-file <file>',
+        )
+      const target = to === undefined ? null : parseTarget(to)
+      const wanted = { ...(group === undefined ? {} : { group }), ...(stream === undefined ? {} : { stream }) }
+      const partitions = partition ? { partitions: partition } : {}
+      return move({ verb: 'reset', done: 'reset' }, { ...options, ...wanted }, async (session) => {
+        if (target !== null) return planResetIn(session, { ...wanted, to: target, ...partitions })
+        const { settings } = findConsumer(session.config, wanted)
+        const offsets = await readOffsets(fromFile!, partition)
+        const [plan] = await planImport(session, offsets, { group: settings.group, stream: settings.stream })
+        return plan!
+      })
     })
 }

@@ -1,19 +1,19 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { findConsumer } from '../client/find.js'
 import { resliceIn } from '../client/reslice.js'
 import { inSession } from '../client/session.js'
 import type { Resliced } from '../model/commands.js'
 import { mostSlices } from '../model/partition.js'
 import { neverStarted } from '../temporal/answers.js'
-import { jsonOption } from './choose.js'
-import { configOption, loadConfig } from './config.js'
+import { jsonOption, oneGroupCommand } from './choose.js'
+import { loadConfig } from './config.js'
 import { confirmed, requireConfirmable } from './confirm.js'
 import { counted } from './format.js'
 import { table } from './table.js'
 
 interface ResliceOptions {
   readonly config?: string
-  readonly group: string
+  readonly group?: string
   readonly stream?: string
   readonly slices: number
   readonly why?: string
@@ -22,11 +22,7 @@ interface ResliceOptions {
 }
 
 export function resliceCommand(): Command {
-  return new Command('reslice')
-    .description("Divide a group's partitions into another number of slices.")
-    .addOption(configOption())
-    .requiredOption('-g, --group <name>', 'the group, as the config names it')
-    .option('-s, --stream <name>', 'the stream; may be left out where the group reads only one')
+  return oneGroupCommand('reslice', "Divide a group's partitions into another number of slices.")
     .addOption(
       new Option('--slices <count>', `how many, from 1 to ${mostSlices}`).argParser(countOf).makeOptionMandatory(),
     )

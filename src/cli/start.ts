@@ -5,6 +5,7 @@ import type { TidemarkConfig } from '../config/define.js'
 import { parseConfig, type TemporalSettings } from '../config/parse.js'
 import { withVersion } from '../config/version.js'
 import type { GroupStatus } from '../model/commands.js'
+import { parseListenAddress } from '../monitoring/address.js'
 import type { Log } from '../ports/index.js'
 import { askWithin } from '../worker/connect.js'
 import { createWorker } from '../worker/create.js'
@@ -18,6 +19,8 @@ interface StartOptions {
   readonly resumeStopped?: boolean
   readonly overwriteOffsets?: boolean
   readonly version?: string
+  readonly port?: string
+  readonly json?: boolean
 }
 
 export function startCommand(): Command {
@@ -35,6 +38,15 @@ export function startCommand(): Command {
       '--overwrite-offsets',
       'overwrite offsets that other consumers have left in Kafka or RabbitMQ as these groups',
     )
+    .option(
+      '--port <address>',
+      'serve /livez, /readyz and /metrics: on a port of 127.0.0.1 (9464), or on host:port (0.0.0.0:9464)',
+      (address: string) => {
+        parseListenAddress(address, '--port')
+        return address
+      },
+    )
+    .option('--json', 'log lines as JSON on standard error, on a terminal, too')
     .addHelpText(
       'after',
       `
@@ -51,12 +63,13 @@ Examples:
   $ tidemark start
   $ tidemark start --config billing.config.ts
   $ tidemark start --version "$(git rev-parse --short HEAD)"
+  $ tidemark start --port 9464 & curl localhost:9464/metrics
   $ LOG_LEVEL=debug tidemark start`,
     )
     .action(async (options: StartOptions) => {
       const written = await loadConfig(options.config)
       const config = options.version === undefined ? written : withVersion(written, options.version)
-      const log = cliLog()
+      const log = cliLog(options)
       try {
         await work(config, options, log)
       } finally {
@@ -70,8 +83,9 @@ Examples:
 async function work(config: TidemarkConfig, options: StartOptions, log: Log): Promise<void> {
   const { temporal, connectTimeoutMs } = parseConfig(config)
   const ending = endOnSignal()
-  const { overwriteOffsets = false } = options
-  const worker = await createWorker(config, { log, signal: ending, overwriteOffsets })
+  const { overwriteOffsets = false, port } = options
+  const serving = port === undefined ? {} : { serve: port }
+  const worker = await createWorker(config, { log, signal: ending, overwriteOffsets, ...serving })
   const running = worker.run()
   const start = () =>
     startGroups(config, {

@@ -27,13 +27,14 @@ The exit code is 1 where something can't be reached, and where a group that shou
 workflow or a slice is gone, it was never started. A group that a person has paused or stopped, and a bounded run that has
 finished, are as they should be.
 
-STATE is running, idle (waits for messages), retrying, blocked, fenced, finished, pausing (a chunk is still in hand), paused,
-stopped (with its group, in Temporal), not running (its slice's workflow is gone), or unknown (no worker says, and
-nothing is known to be wrong).
+STATE is running, idle (waits for messages), retrying, held (its activity is paused in Temporal), blocked, fenced, finished,
+pausing (a chunk is still in hand), paused, stopped (with its group, in Temporal), stopped (no worker), not running (its
+slice's workflow is gone, or its group's), or unknown (Temporal can't be asked).
 LAG is head - committed. Offsets may have gaps (those of Postgres streams always do): then it is an upper bound.
 BEHIND is the age of the oldest message that is not committed yet.
 POSITION is where the next batch begins: ahead of what is committed by the work in hand.
-WHY also says since when the handler has been at one chunk, where that takes long.
+WHY also says since when the handler has been at one chunk, where that takes long. Where it does not fit into the line, it
+stands below, whole.
 
 Examples:
   $ tidemark status
@@ -72,6 +73,7 @@ const colours: Partial<Record<PartitionLine['state'], Colour>> = {
   held: 'yellow',
   paused: 'yellow',
   stopped: 'yellow',
+  'stopped (no worker)': 'yellow',
   running: 'green',
 }
 
@@ -102,6 +104,6 @@ function show(view: ConsumerView, rate: string | null): string {
 
 /** And for how long, where something is wrong. */
 function why({ state, reason, since }: PartitionLine): string {
-  if (!since || ['running', 'idle', 'unknown'].includes(state)) return reason
+  if (!since || ['running', 'idle'].includes(state)) return reason
   return `for ${ago(since)}${reason ? `: ${reason}` : ''}`
 }

@@ -31,10 +31,10 @@ export function planAdoption(config: TidemarkConfig, options: AdoptOptions): Pro
 
 export function planAdoptionIn(
   session: Session,
-  { from, kind, partitions, ...wanted }: AdoptOptions,
+  { from, kind, partitions, ...wanted }: Wanted & Omit<AdoptOptions, 'group'>,
 ): Promise<PositionPlan> {
-  const other = from ?? wanted.group
   return planWith(session, wanted, async ({ source, consumer, name, identities, placesOf }) => {
+    const other = from ?? name.group
     if (kind !== undefined && kind !== consumer.source.kind)
       throw new TidemarkError(
         'CONFIG_INVALID',

@@ -1,7 +1,8 @@
 import { eachOf } from '../model/each-of.js'
 import type { PartitionKey } from '../model/partition.js'
 import { dateOf } from '../model/times.js'
-import type { ByteBudget, Message, SourceClient } from '../ports/index.js'
+import type { Message, SourceClient } from '../ports/index.js'
+import { nextMessage } from './next-message.js'
 
 /** Looks under way at the same time. */
 const lanes = 8
@@ -9,9 +10,6 @@ const lanes = 8
 const longestLook = 1_500
 const longest = 4_000
 const fetchBytes = 16 * 1024
-
-/** One message is looked at here and there: nothing to ration. */
-const unlimited: ByteBudget = { take: async () => ({ resize: () => {}, release: () => {} }) }
 
 /**
  * How old the message at each position is, ms: for how long the oldest one has been waiting to be handled. Null where it can't be
@@ -41,25 +39,14 @@ function ageOf({ timestamp }: Message): number | null {
 
 async function ageAt(
   source: SourceClient,
-  { key, position }: { readonly key: PartitionKey; readonly position: bigint },
+  at: { readonly key: PartitionKey; readonly position: bigint },
   signal: AbortSignal,
 ): Promise<number | null> {
   if (signal.aborted) return null
-  const reader = source.read(position, { key, replay: 0, fetchBytes, budget: unlimited, signal })
   try {
-    const deadline = performance.now() + longestLook
-    // A chunk may hold nothing but a gap.
-    for (let left = longestLook; left > 0; left = deadline - performance.now()) {
-      const chunk = await reader.next({ maxMessages: 1, waitMs: left })
-      chunk?.release()
-      const message = chunk?.messages[0]
-      if (message) return ageOf(message)
-      if (!chunk || chunk.poison) return null
-    }
-    return null
+    const { message } = await nextMessage(source, at, { waitMs: longestLook, fetchBytes, signal })
+    return message ? ageOf(message) : null
   } catch {
     return null
-  } finally {
-    void reader.close().catch(() => {})
   }
 }

@@ -1,6 +1,6 @@
 import type { TidemarkConfig } from '../config/define.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
-import { type GroupName, ranges } from '../model/partition.js'
+import { describePartition, type GroupName, type PartitionKey, ranges } from '../model/partition.js'
 import type { OffsetStoreClient, SqlProgressLog } from '../ports/index.js'
 import { temporalError } from '../temporal/connection.js'
 import { reopenPartitions } from './commands.js'
@@ -67,7 +67,7 @@ export async function applyResetIn(
 /** One after the other, up to the first that fails. */
 async function putAll(
   { store, progress }: { readonly store: OffsetStoreClient; readonly progress: Pick<SqlProgressLog, 'read' | 'begin'> },
-  { group, stream, kind, identities, moves }: PositionPlan,
+  { group, stream, kind, identities, moves, seen }: PositionPlan,
   { by, why }: Required<ApplyOptions>,
 ): Promise<{ done: number[]; failure?: TidemarkError }> {
   const done: number[] = []
@@ -78,7 +78,10 @@ async function putAll(
       const key = { group, stream, partition }
       const known = await progress.read(key)
       isSent = true
-      await store.reset(key, { kind, to, by, why, identity, replayAbove: known?.replay ?? 0 })
+      const change = { kind, to, by, why, identity, replayAbove: known?.replay ?? 0 }
+      const owned = seen?.get(partition)
+      if (!owned) await store.reset(key, change)
+      else if (!(await store.resetIf(key, owned, change))) throw takenMeanwhile(key)
       // It was lost, or is not there yet: a person has decided now. Not before the store has it: a reset that fails changes nothing.
       if (!known) await progress.begin(key, { position: to, replay: 0, identity })
     } catch (error) {
@@ -93,6 +96,14 @@ async function putAll(
     done.push(partition)
   }
   return { done }
+}
+
+function takenMeanwhile({ group, stream, partition }: PartitionKey): TidemarkError {
+  return new TidemarkError(
+    'GROUP_ACTIVE',
+    `${describePartition({ stream, partition })} of group ${group} was taken up meanwhile: look at 'tidemark status', and try again`,
+    { place: { group, stream, partition } },
+  )
 }
 
 /** @param lost the partition whose change may have been made though its answer never came */

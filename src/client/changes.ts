@@ -24,7 +24,12 @@ async function requireHistory(session: Session, wanted: Wanted, partition: numbe
     session.store().then((store) => store.list({})),
     session.database().then(({ groups }) => groups.list({})),
   ])
-  requireMatch(wanted, distinct([...offsets, ...records, ...namesIn(session.config)]))
+  const names = distinct([...offsets, ...records, ...namesIn(session.config)])
+  if (!names.some((name) => matches(wanted, name))) {
+    // A group that was deleted has left no more than its history.
+    if ((await (await session.store()).history({ ...wanted, limit: 1 })).length > 0) return
+    requireMatch(wanted, names)
+  }
   if (partition === undefined) return
   // A partition may have been paused before it had an offset.
   const recorded = records.flatMap(({ group, stream, partitions }) =>

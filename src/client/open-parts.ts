@@ -32,8 +32,8 @@ export function openDatabase(database: Database): Promise<DatabaseClient> {
 }
 
 /** Opens a consumer's stream, without a worker: one try. */
-export function openSource({ source }: ParsedConsumer): Promise<SourceClient> {
-  return connectOnce(placeOf(source), source.connect(context()), patience)
+export function openSource({ source }: ParsedConsumer, values?: 'bytes'): Promise<SourceClient> {
+  return connectOnce(placeOf(source), source.connect({ ...context(), ...(values && { values }) }), patience)
 }
 
 /** Lends what was opened, and closes it whatever comes of it. */

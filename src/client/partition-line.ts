@@ -6,8 +6,11 @@ import { type PartitionView, pauseReason } from './status.js'
 /** Offsets are decimal text, times ISO text. Null where nobody says. */
 export interface PartitionLine {
   readonly partition: number
-  /** `idle` runs and waits for messages; `stopped` with its group; `unknown` where no worker says, and nothing is known to be wrong. */
-  readonly state: PartitionView['state'] | 'idle' | 'stopped' | 'unknown'
+  /**
+   * `idle` runs and waits for messages; `stopped` with its group; `stopped (no worker)` where nothing is known to be wrong, and no worker is
+   * there to handle it; `unknown` where Temporal can't be asked.
+   */
+  readonly state: PartitionView['state'] | 'idle' | 'stopped' | Unheard
   readonly reason: string
   readonly since: string | null
   /** Where the next batch begins: ahead of `committed` by what is not committed yet. */
@@ -26,8 +29,12 @@ export interface PartitionLine {
   readonly config: string | null
 }
 
+/** What a partition is that nobody says anything about: by whether its group's workflow runs, or can't be looked at. */
+export type Unheard = 'stopped (no worker)' | 'not running' | 'unknown'
+
 /** What is known of a group where no worker answers. */
 export interface Evidence {
+  readonly unheard: Unheard
   /** That a person has stopped the group. */
   readonly stop: Stop | null
   readonly record: GroupRecord | null
@@ -38,14 +45,14 @@ export interface Evidence {
 /** A partition's state where no worker says it: what people have decided holds even so, and a blocked partition stays blocked. */
 export function withoutWorkers(
   partition: number,
-  { stop, record, reports }: Evidence,
+  { unheard, stop, record, reports }: Evidence,
   stored?: Pick<PartitionPosition, 'replay'>,
-): LineState | undefined {
+): LineState {
   if (stop) return { state: 'stopped', reason: stop.why, since: stop.at.toISOString(), working: false }
   const report = reports.find((one) => one.partition === partition && !isOutdated(one, stored))
   const view = report && { state: report.condition, reason: report.reason, since: report.since, working: false }
   const pause = record?.paused.partitions.get(partition) ?? record?.paused.group
-  if (!pause) return view
+  if (!pause) return view ?? { state: unheard, reason: '', since: '', working: false }
   return { state: 'paused', reason: pauseReason(pause.why, view), since: pause.at.toISOString(), working: false }
 }
 
@@ -57,15 +64,15 @@ function isOutdated({ replay }: StoppedPartition, stored?: Pick<PartitionPositio
 /** A partition's state, by its workers or by the group's record. */
 export type LineState = Omit<PartitionView, 'state' | 'partition'> & { readonly state: PartitionLine['state'] }
 
-export function lineOf(partition: number, told?: LineState, stored?: PartitionPosition): PartitionLine {
+export function lineOf(partition: number, told: LineState, stored?: PartitionPosition): PartitionLine {
   // Each of them was asked at another moment. A position never lies behind what is committed.
-  const committed = text(stored?.committed) ?? told?.committed ?? null
+  const committed = text(stored?.committed) ?? told.committed ?? null
   return {
     partition,
-    state: told ? (told.state === 'running' && !told.working ? 'idle' : told.state) : 'unknown',
-    reason: told?.reason || stored?.remark || '',
-    since: told?.since || null,
-    position: farther(told?.position, committed),
+    state: told.state === 'running' && !told.working ? 'idle' : told.state,
+    reason: told.reason || stored?.remark || '',
+    since: told.since || null,
+    position: farther(isCurrent(told, stored) ? told.position : undefined, committed),
     committed,
     first: text(stored?.first),
     // Not the workers' head: it is as old as their last look.
@@ -73,12 +80,17 @@ export function lineOf(partition: number, told?: LineState, stored?: PartitionPo
     lag: text(stored?.lag),
     timeLagMs: stored?.timeLagMs ?? null,
     updatedAt: stored?.updatedAt?.toISOString() ?? null,
-    epoch: stored?.epoch ?? told?.epoch ?? null,
+    epoch: stored?.epoch ?? told.epoch ?? null,
     replay: stored?.replay ?? null,
-    batch: told?.batch ?? null,
-    messages: told?.messages ?? null,
-    config: told?.config ?? null,
+    batch: told.batch ?? null,
+    messages: told.messages ?? null,
+    config: told.config ?? null,
   }
+}
+
+/** After a reset, a paused partition is told of its new position when it is resumed. */
+function isCurrent({ epoch }: LineState, stored: PartitionPosition | undefined): boolean {
+  return epoch === undefined || epoch >= (stored?.epoch ?? 0)
 }
 
 function farther(position: string | undefined, committed: string | null): string | null {

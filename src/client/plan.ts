@@ -1,6 +1,6 @@
 import { eachOf } from '../model/each-of.js'
 import { isTidemarkError, TidemarkError } from '../model/errors.js'
-import type { Bounds, OffsetChange } from '../ports/index.js'
+import type { Bounds, OffsetChange, SeenOffset } from '../ports/index.js'
 
 /** Partitions planned at the same time: some targets take a request to the log. */
 const lanes = 16
@@ -9,10 +9,12 @@ const lanes = 16
 export interface PositionPlan {
   readonly group: string
   readonly stream: string
-  readonly kind: Exclude<OffsetChange['kind'], 'skipped'>
+  readonly kind: OffsetChange['kind']
   /** The incarnation of each partition's stream that the new positions belong to. */
   readonly identities: ReadonlyMap<number, string | null>
   readonly moves: readonly Move[]
+  /** The ownership that the plan counts on, by partition: where it is another one by then, the position is not moved. */
+  readonly seen?: ReadonlyMap<number, SeenOffset>
 }
 
 export interface Move {

@@ -30,10 +30,29 @@ export async function planReset(config: TidemarkConfig, options: ResetOptions): 
   return inSession(config, (session) => planResetIn(session, options))
 }
 
-export function planResetIn(session: Session, { partitions, to, ...wanted }: ResetOptions): Promise<PositionPlan> {
+/** As `planReset`, in a session. The group may be left out where the config has only one. */
+export function planResetIn(
+  session: Session,
+  { partitions, to, ...wanted }: Wanted & Pick<ResetOptions, 'partitions' | 'to'>,
+): Promise<PositionPlan> {
   return planWith(session, wanted, async ({ source, placesOf, identities, earlier, name }) => {
     const places = await placesOf(partitions)
     const moves = await planAll(places, (place) => moveTo(source, place, to, earlier.has(place.partition)))
+    return { ...name, kind: 'reset', identities, moves }
+  })
+}
+
+/** The same with an offset of its own for each partition. Those that are not named stay where they are. */
+export function planOffsetsIn(
+  session: Session,
+  { offsets, ...wanted }: Wanted & { readonly offsets: ReadonlyMap<number, bigint> },
+): Promise<PositionPlan> {
+  return planWith(session, wanted, async ({ source, placesOf, identities, earlier, name }) => {
+    const places = await placesOf([...offsets.keys()])
+    const moves = await planAll(places, (place) => {
+      const offset = offsets.get(place.partition)!
+      return moveTo(source, place, { offset }, earlier.has(place.partition))
+    })
     return { ...name, kind: 'reset', identities, moves }
   })
 }

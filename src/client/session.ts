@@ -49,6 +49,15 @@ export class Session {
     )
   }
 
+  /** The same, with the values of messages as bytes. */
+  undecoded(consumer: ParsedConsumer): Promise<SourceClient> {
+    return this.#once(
+      consumer.source,
+      () => openSource(consumer, 'bytes'),
+      (source) => source,
+    )
+  }
+
   /** Throws TidemarkError UNREACHABLE, AUTH_FAILED or CONFIG_INVALID, as `connectClient`. */
   temporal(): Promise<Client> {
     return this.#once(

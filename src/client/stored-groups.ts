@@ -65,7 +65,7 @@ export async function storedGroups(
 }
 
 /** The group's own source; else another group's of the same stream, where there is only one kind of it. */
-function sourceFor({ consumers }: ParsedConfig, { group, stream }: GroupName): ParsedConsumer | undefined {
+export function sourceFor({ consumers }: ParsedConfig, { group, stream }: GroupName): ParsedConsumer | undefined {
   const readers = consumers.filter(({ settings }) => settings.stream === stream)
   const own = readers.find(({ settings }) => settings.group === group)
   if (own) return own

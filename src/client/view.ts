@@ -10,7 +10,7 @@ import { answerWithin, placeOf } from './deadline.js'
 import { findConsumers, type Wanted } from './find.js'
 import { lastReports } from './last-reports.js'
 import { patience } from './open-parts.js'
-import { lineOf, type PartitionLine, text, withoutWorkers } from './partition-line.js'
+import { lineOf, type PartitionLine, text, type Unheard, withoutWorkers } from './partition-line.js'
 import { greatestAge, type PartitionPosition, readPositions, sumOfLag } from './positions.js'
 import { type Findings, problemOf } from './problem.js'
 import { inSession, type Session } from './session.js'
@@ -56,7 +56,7 @@ export function viewGroups(config: TidemarkConfig, wanted: Wanted = {}): Promise
  *
  * @throws what the store threw, when Temporal doesn't answer either
  */
-async function viewConsumer(session: Session, consumer: ParsedConsumer): Promise<ConsumerView> {
+export async function viewConsumer(session: Session, consumer: ParsedConsumer): Promise<ConsumerView> {
   const { group, stream } = consumer.settings
   const name = { group, stream }
   const [temporal, positions, record] = await Promise.all([
@@ -121,6 +121,13 @@ function noteOf({ workflow, record, view, unanswered }: Findings): string[] {
   return [`${workflow || record ? 'does not run' : 'not started'}: from the store and the broker`]
 }
 
+/** A group that runs may not know a partition yet that was added just now. */
+function unheardOf({ workflow, view, unanswered }: Findings): Unheard {
+  if (view) return 'unknown'
+  if (workflow?.state === 'running') return 'stopped (no worker)'
+  return unanswered === null ? 'not running' : 'unknown'
+}
+
 /** Positions by the store, and by the log as far as it answers. Throws where the store does not. */
 export async function positionsOf(
   session: Session,
@@ -147,11 +154,13 @@ async function asked<T>(asking: Promise<T>): Promise<Asked<T>> {
 
 function merge(
   base: Pick<ConsumerView, 'group' | 'stream' | 'notes' | 'complete' | 'problem'>,
-  { workflow, record, view }: Findings,
+  findings: Findings,
   reports: readonly StoppedPartition[],
   positions: readonly PartitionPosition[],
 ): ConsumerView {
+  const { workflow, record, view } = findings
   const stop = stopInForce(record, workflow)
+  const evidence = { unheard: unheardOf(findings), stop, record, reports }
   const stored = new Map(positions.map((one) => [one.partition, one]))
   const told = new Map((view?.partitions ?? []).map((one) => [one.partition, one]))
   const recorded = view ? [] : (record?.partitions ?? [])
@@ -166,7 +175,7 @@ function merge(
     timeLagMs: greatestAge(positions),
     partitions: partitions.map((partition) => {
       const position = stored.get(partition)
-      const theirs = told.get(partition) ?? withoutWorkers(partition, { stop, record, reports }, position)
+      const theirs = told.get(partition) ?? withoutWorkers(partition, evidence, position)
       return lineOf(partition, theirs, position)
     }),
   }

@@ -28,7 +28,8 @@ export interface PartitionCaughtUp extends PartitionKey {
 
 /** Hears what becomes of partitions. Its methods never throw, and nobody waits for what they begin. */
 export interface PartitionObserver {
-  blocked(event: PartitionBlocked): void
+  /** @param error what it stopped for, where the caller has it */
+  blocked(event: PartitionBlocked, error?: unknown): void
   fenced(event: PartitionFenced): void
   caughtUp(event: PartitionCaughtUp): void
 }

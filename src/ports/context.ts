@@ -5,6 +5,8 @@ export interface ConnectContext {
   readonly log: Log
   /** Aborted when the worker gives up connecting or ends. */
   readonly signal: AbortSignal
+  /** Of a source: what it reads has its values as bytes (null where there is none), whatever its `value` option says. Default: decoded. */
+  readonly values?: 'bytes'
 }
 
 /** A structured log; the worker passes pino. The object comes first so that a message is never lost among fields. */

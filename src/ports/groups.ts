@@ -44,7 +44,7 @@ export interface Stop extends Pause {
  * The records of all groups. Each call is one statement or a few short ones, and safe while others make the same call. Calls that change
  * something also write to the history, in the same transaction; a call that finds nothing to change writes nothing.
  *
- * Calls about a group that has no record throw UNKNOWN_CONSUMER, except `ensure` and `read`.
+ * Calls about a group that has no record throw UNKNOWN_CONSUMER, except `ensure`, `read` and `delete`.
  */
 export interface GroupRecords {
   /** Creates the record if there is none. A record that exists is returned unchanged, even if it says something else. */
@@ -73,6 +73,8 @@ export interface GroupRecords {
    * partitions, so they stay paused while the group is paused.
    */
   unpause(name: GroupName, pause: PauseRequest): Promise<GroupRecord>
+  /** Deletes the record, if there is one. The history stays, and says who did it. */
+  delete(name: GroupName, decision: Decision): Promise<void>
 }
 
 export interface PauseRequest extends Decision {

@@ -29,13 +29,13 @@ export interface HistoryEntry extends GroupName {
 }
 
 /**
- * `reset` by a person, `adopted` from another consumer's offsets, `skipped` because the log has lost the messages, `restored` because the
- * store or the handlers' progress was set back.
+ * `reset` by a person, `adopted` from another consumer's offsets, `skipped` by a person or because the log has lost the messages, `restored`
+ * because the store or the handlers' progress was set back.
  */
 export type OffsetChangeKind = 'reset' | 'adopted' | 'skipped' | 'restored'
 
-/** `stopped`: a person ended the group's workflows. `restarted`: a person ended the stop. `resumed`: a person ended a pause. */
-export type GroupChangeKind = 'paused' | 'resumed' | 'stopped' | 'restarted' | 'resliced'
+/** `stopped`: a person ended the group's workflows. `restarted`: a person ended the stop. `resumed`: a person ended a pause. `deleted`: the group was forgotten. */
+export type GroupChangeKind = 'paused' | 'resumed' | 'stopped' | 'restarted' | 'resliced' | 'deleted'
 
 /** A change that moved a position. */
 export interface OffsetChange extends HistoryEntry {
@@ -104,4 +104,9 @@ export interface OffsetMirror {
    * mirror can tell that other consumers of the group run. Absent as `foreign`.
    */
   claim?(group: string, stream: string): Promise<void>
+  /**
+   * Forgets what is stored of a group; of a mirror, only what Tidemark has put there. Throws GROUP_ACTIVE where it can tell that other
+   * consumers of the group run. Absent where the log can't delete.
+   */
+  delete?(group: string, stream: string): Promise<void>
 }

@@ -1,4 +1,4 @@
-import type { PartitionKey } from '../model/partition.js'
+import type { GroupName, PartitionKey } from '../model/partition.js'
 import type { FencingToken } from '../model/token.js'
 import type { Inbox } from './inbox.js'
 import type { Outbox } from './outbox.js'
@@ -87,6 +87,8 @@ export interface SqlProgressLog extends TransactionalProgressLog<Transaction> {
    * @param transactions that may run at the same time
    */
   prepare?(transactions: number): Promise<void>
+  /** Forgets how far a group has come in all partitions of a stream. Writers that are still there can move nothing any more. */
+  delete(name: GroupName): Promise<void>
   /** Absent where the database can't tell a key that was there before. */
   readonly inbox?: Inbox
   /** Absent where the database has no event streams. */

@@ -90,6 +90,11 @@ export interface SourceClient<V = unknown> {
   partitions(): Promise<readonly number[]>
   /** First offset and head of each partition asked for, in few requests. */
   bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>>
+  /**
+   * When the oldest message of each partition was written, ms since 1970; a partition whose log does not say, or is empty, is absent.
+   * Cheap enough to be asked twice a minute. Absent in a source that can't tell.
+   */
+  firstTimes?(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>
   /** The position that a start spec means now. */
   resolve(partition: number, start: StartSpec): Promise<bigint>
   /**
@@ -193,6 +198,8 @@ export interface Poison {
    * the whole message and the key is null.
    */
   readonly raw: RawContent | null
+  /** When it was written, as `Message.timestamp`. Absent where that can't be read either. */
+  readonly timestamp?: number
   /**
    * The position behind it. Where the log's own data is damaged, or packed in an unknown way, this is behind all messages that
    * can't be read for the same reason.

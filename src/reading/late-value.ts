@@ -1,5 +1,6 @@
+import type { ConnectContext } from '../ports/context.js'
 import type { Decoding } from '../ports/index.js'
-import { codecOf, json, type ValueCodec, type ValueInfo, type ValueOption } from './value.js'
+import { bytes, codecOf, json, type ValueCodec, type ValueInfo, type ValueOption } from './value.js'
 
 export type { Decoding }
 
@@ -9,6 +10,11 @@ export function decodingOf<V>(
   { decodeConcurrency, decodeTimeoutMs }: { readonly decodeConcurrency: number; readonly decodeTimeoutMs: number },
 ): Decoding<V> {
   return { codec: codecOf(option ?? json<V>()), concurrency: decodeConcurrency, timeoutMs: decodeTimeoutMs }
+}
+
+/** How a source's client decodes: not at all where it was connected for bytes. */
+export function decodingFor<V>(values: ConnectContext['values'], decoding: Decoding<V>): Decoding<V> {
+  return values === 'bytes' ? { ...decoding, codec: bytes() as ValueCodec<unknown> as ValueCodec<V> } : decoding
 }
 
 /** Stands in a message for a value that is not decoded yet. */

@@ -27,6 +27,8 @@ export interface RecordTable {
   insert(record: GroupRecord): Promise<boolean>
   /** Writes the record and its history in one transaction. Returns false if the stored version is not `version` any more. */
   replace(version: number, change: RecordChange, at: Date): Promise<boolean>
+  /** Deletes the record, if there is one, and writes the history, in one transaction. */
+  delete(name: GroupName, decision: Decision): Promise<void>
 }
 
 /**
@@ -91,6 +93,10 @@ export class RuledGroupRecords implements GroupRecords {
   async unpause(name: GroupName, pause: PauseRequest): Promise<GroupRecord> {
     const { record } = await this.#change(name, (old) => unpaused(old, pause))
     return record
+  }
+
+  async delete({ group, stream }: GroupName, decision: Decision): Promise<void> {
+    await this.table.delete({ group, stream }, decision)
   }
 
   async #change(

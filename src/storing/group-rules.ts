@@ -11,6 +11,7 @@ import type { Decision, GroupChangeKind, GroupRecord, PauseRequest, Stop } from 
  *   unpause    any pause                        paused = nothing                      resumed, the group
  *     of some  partitions with own pauses       their paused.partitions               resumed, each partition
  *   reslice    the generation of the caller     slices, generation + 1                resliced, the group
+ *   delete     nothing                          no record any more                    deleted, the group
  *   add        partitions that are not known    partitions                            nothing
  */
 

@@ -14,8 +14,8 @@ import { SetBack } from './set-back.js'
  * The same becomes of workflows that Temporal was restored to an older state of, under workers that run (set-back.ts).
  */
 
-/** The prefix of termination reasons that Tidemark gives, as opposed to a person. */
-const prefix = 'tidemark: '
+/** The prefix of termination reasons that Tidemark gives, as opposed to a person who works in Temporal. */
+export const prefix = 'tidemark: '
 const reason = `${prefix}no worker is left that has its code; it is started again for the workers that are there`
 const divergedReason = `${prefix}Temporal was restored to an older state of it than its workers have; it is started again`
 
@@ -29,7 +29,7 @@ const untakenFor = 10_000
 /** How long a worker may take to answer a query, ms. */
 const answersWithin = 3_000
 /** A worker's poll stays open for about a minute, and counts from its beginning, ms. */
-const pollLifetimeMs = 75_000
+export const pollLifetimeMs = 75_000
 
 /** temporal.api.enums.v1.TaskQueueType */
 const activityQueue = 2
@@ -43,17 +43,24 @@ const cancelRequested = 3
  * is among them for a while. Temporal does not bill it.
  */
 export async function pollersOf(client: Client, taskQueue: string): Promise<ReadonlySet<string>> {
+  const asked = await lastPolls(client, taskQueue)
+  const since = Math.max(...asked.values()) - pollLifetimeMs
+  return new Set([...asked].flatMap(([identity, at]) => (at > since ? [identity] : [])))
+}
+
+/** When each worker has last asked this queue for activities, ms since 1970 by Temporal's clock. Those that are gone stay for some minutes. */
+export async function lastPolls(client: Client, taskQueue: string): Promise<ReadonlyMap<string, number>> {
   const { pollers } = await client.workflowService.describeTaskQueue({
     namespace: client.options.namespace,
     taskQueue: { name: taskQueue },
     taskQueueType: activityQueue,
   })
-  const asked = (pollers ?? []).map(({ identity, lastAccessTime }) => ({
-    identity: identity ?? '',
-    at: Number(lastAccessTime?.seconds ?? 0) * 1000,
-  }))
-  const since = Math.max(...asked.map(({ at }) => at)) - pollLifetimeMs
-  return new Set(asked.filter(({ at }) => at > since).map(({ identity }) => identity))
+  return new Map(
+    (pollers ?? []).map(({ identity, lastAccessTime }) => [
+      identity ?? '',
+      Number(lastAccessTime?.seconds ?? 0) * 1000,
+    ]),
+  )
 }
 
 /** Workflows that no worker goes on with. Remembers since when each has waited for one. */

@@ -32,7 +32,8 @@ export async function testConsumer(config: TidemarkConfig, options: TestOptions 
   const settings = parseTestOptions(options)
   const parsed = parseConfig(config, {})
   const log = new LastLines(settings.log)
-  const closing: (() => unknown)[] = [sendTemporalLogTo(log, parsed.taskQueue)]
+  const { taskQueue } = parsed
+  const closing: (() => unknown)[] = [await sendTemporalLogTo(log, { taskQueue, metrics: false })]
   const end = async () => {
     for (const close of closing.splice(0).reverse()) await close()
   }

@@ -10,23 +10,24 @@ interface Waiting {
  * small ones.
  */
 export class SharedBudget implements ByteBudget {
-  readonly #total: number
+  /** Bytes. */
+  readonly total: number
   #free: number
   readonly #queue: Waiting[] = []
 
   /** @param total bytes */
   constructor(total: number) {
-    this.#total = total
+    this.total = total
     this.#free = total
   }
 
   /** Bytes lent out now. May exceed the total: a fetch may bring one message larger than what was asked. */
   get used(): number {
-    return this.#total - this.#free
+    return this.total - this.#free
   }
 
   take(bytes: number, signal: AbortSignal): Promise<ByteLoan> {
-    const wanted = Math.min(bytes, this.#total)
+    const wanted = Math.min(bytes, this.total)
     if (signal.aborted) return Promise.reject(signal.reason)
     const isFree = this.#queue.length === 0 && wanted <= this.#free
     if (isFree || wanted === 0) return Promise.resolve(this.#lend(wanted))

@@ -13,13 +13,14 @@ import { connectionOptions, requireNamespace, temporalError } from '../temporal/
 import { askWithin, connectWithin } from './connect.js'
 import { Listeners } from './listeners.js'
 import { createLog } from './log.js'
+import { Monitoring, type MonitoringOptions } from './monitoring.js'
 import { openResources, type Resources } from './resources.js'
 import { createSdkWorkers, type SdkSeams } from './sdk-workers.js'
 import { sendTemporalLogTo } from './temporal-log.js'
 import { createWatchdog } from './watchdog.js'
 import { type ReadyConsumer, TidemarkWorker } from './worker.js'
 
-export interface WorkerContext {
+export interface WorkerContext extends MonitoringOptions {
   /**
    * Default: JSON lines on standard error, level LOG_LEVEL or `info`. The lines of Temporal's SDK go there, too, unless the process has
    * installed a `Runtime` of its own before. The SDK has one log for a process: a line that is about no single worker goes to the
@@ -48,7 +49,7 @@ export interface WorkerSeams extends SdkSeams {
  * are not up yet, for `connectTimeout`. Leaves nothing open when it rejects.
  *
  * @throws TidemarkError CONFIG_INVALID, AUTH_FAILED, STREAM_NOT_FOUND, SCHEMA_TOO_NEW; UNREACHABLE, also where the signal aborts;
- * GROUP_ACTIVE with `overwriteOffsets` where the other consumers are running
+ * GROUP_ACTIVE with `overwriteOffsets` where the other consumers are running; CONFIG_INVALID with `serve` where that can't be listened on
  */
 export async function createWorker(config: TidemarkConfig, context: WorkerContext = {}): Promise<TidemarkWorker> {
   return createWorkerOf(parseConfig(config), context)
@@ -69,15 +70,21 @@ export async function createWorkerOf(
   const watching = new AbortController()
   const signal = context.signal ?? draining.signal
   requireWanted(signal)
-  const forgetLog = sendTemporalLogTo(log, parsed.taskQueue)
   let resources: Resources | undefined
   let connection: NativeConnection | undefined
   let closing: Promise<void> | undefined
+  const monitoring = await Monitoring.begin(context, log)
+  const { metrics } = monitoring
+  const { taskQueue } = parsed
+  let forgetLog: (() => void) | undefined
   const close = () => {
-    closing ??= closeAll([() => resources?.close(), () => connection?.close(), forgetLog])
+    const closers = [() => resources?.close(), () => connection?.close(), () => forgetLog?.()]
+    // Probes see to the end that the worker is stopping.
+    closing ??= closeAll(closers).finally(() => monitoring.close())
     return closing
   }
   try {
+    forgetLog = await sendTemporalLogTo(log, { taskQueue, metrics: metrics !== null })
     resources = await openResources(parsed, { log, signal })
     const opened = resources
     const consumers = await Promise.all(
@@ -96,12 +103,18 @@ export async function createWorkerOf(
     requireWanted(signal)
     const stories: Story[] = []
     const tells = (story: Story) => void stories.push(story)
-    const life = { log, listeners, tells, draining: draining.signal, stopped: stopped.signal }
+    const life = { log, listeners, tells, metrics, draining: draining.signal, stopped: stopped.signal }
     const cluster = new TemporalCluster(client)
-    const workers = await createSdkWorkers(parsed, { connection: temporal.connection, cluster, resources }, life, seams)
+    const partitions = consumers.map((consumer) => consumer.partitions)
+    const workers = await createSdkWorkers(
+      parsed,
+      { connection: temporal.connection, cluster, resources, partitions },
+      life,
+      seams,
+    )
     const watchdog = createWatchdog(parsed.consumers, {
       client,
-      deployment: parsed.taskQueue,
+      deployment: taskQueue,
       records: resources.of(parsed.consumers[0]!).records,
       log,
       signal: watching.signal,
@@ -112,8 +125,12 @@ export async function createWorkerOf(
       context.signal?.removeEventListener('abort', shutdown)
       await close()
     }
-    const parts = { consumers, workers, watchdog, watching, end, draining, stopped, graceMs, listeners, log, stories }
+    const parts = {
+      ...{ consumers, workers, watchdog, watching, end, draining, stopped, graceMs, listeners, log, stories },
+      monitoring,
+    }
     const worker = new TidemarkWorker(parts)
+    monitoring.connected(worker, workers, neededBy(parsed, temporal.connection, resources))
     const shutdown = () => worker.shutdown()
     context.signal?.addEventListener('abort', shutdown, { once: true })
     if (!signal.aborted) return worker
@@ -128,6 +145,18 @@ export async function createWorkerOf(
 
 function temporalOf(connection: NativeConnection, { temporal: { namespace } }: ParsedConfig) {
   return { connection, client: new Client({ connection, namespace }) }
+}
+
+/** What the worker can do nothing without, and how that is asked whether it is there. */
+function neededBy({ temporal, store, consumers }: ParsedConfig, connection: NativeConnection, resources: Resources) {
+  const { group, stream } = consumers[0]!.settings
+  return [
+    { place: `Temporal at ${temporal.address}`, ask: () => requireNamespace(connection, temporal) },
+    {
+      place: `the store's database, ${placeOf(store.database)}`,
+      ask: () => resources.of(consumers[0]!).records.read({ group, stream }),
+    },
+  ]
 }
 
 async function closeAll(closers: readonly (() => unknown)[]): Promise<void> {

@@ -103,6 +103,10 @@ export class MirroredStore implements OffsetStoreClient {
     return stored
   }
 
+  async delete(group: string, stream: string): Promise<void> {
+    await this.store.delete?.(group, stream)
+  }
+
   /** Shows an idle partition's offset again before a broker forgets it, or when it could not be shown before. */
   async keep(key: PartitionKey): Promise<void> {
     const shown = this.#shown.get(describePartition(key))

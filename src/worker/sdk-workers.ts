@@ -10,11 +10,15 @@ import {
   LoopMonitor,
   Slots,
   Story,
+  telling,
 } from '../../activities/index.js'
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import { messageOf } from '../model/errors.js'
 import type { PartitionObserver } from '../model/partition-events.js'
 import { batchQueue, type Queues, queuesOf } from '../model/revision.js'
+import type { ConsumerMeter } from '../monitoring/consumer-meter.js'
+import { countedActivities, countedSignals } from '../monitoring/counted.js'
+import type { Meters } from '../monitoring/metrics.js'
 import type { Log } from '../ports/index.js'
 import type { TemporalCluster } from '../temporal/cluster.js'
 import { workflowGeneration } from '../temporal/generation.js'
@@ -42,6 +46,8 @@ interface Life {
   readonly tells: (story: Story) => void
   readonly draining: AbortSignal
   readonly stopped: AbortSignal
+  /** Null where nobody asked for metrics. */
+  readonly metrics: Meters | null
 }
 
 /** What somebody may do otherwise who runs the SDK's workers for tests. */
@@ -58,7 +64,18 @@ export interface SdkSeams {
  */
 export async function createSdkWorkers(
   config: ParsedConfig,
-  { connection, cluster, resources }: { connection: NativeConnection; cluster: TemporalCluster; resources: Resources },
+  {
+    connection,
+    cluster,
+    resources,
+    partitions,
+  }: {
+    readonly connection: NativeConnection
+    readonly cluster: TemporalCluster
+    readonly resources: Resources
+    /** How many each consumer's stream has. */
+    readonly partitions: readonly number[]
+  },
   life: Life,
   { alone, around }: SdkSeams = { alone: false, around: (activities) => activities },
 ): Promise<Worker[]> {
@@ -82,6 +99,7 @@ export async function createSdkWorkers(
   }
   const workers: Worker[] = []
   const budget = new SharedBudget(config.memoryBytes)
+  life.metrics?.buffer(budget)
   const loop = new LoopMonitor(life.log)
   const generation = await workflowGeneration()
   const queues = config.consumers.map(({ settings }) => queuesOf(config.taskQueue, generation, settings))
@@ -102,27 +120,29 @@ export async function createSdkWorkers(
       const errors = new ErrorReports(consumer.settings, config.secrets, life.log)
       const story = new Story(consumer.settings, life.log, errors, life.listeners)
       life.tells(story)
+      const meter = meterOf(consumer, partitions[index]!, { cluster, resources, metrics: life.metrics })
       const runtime = {
         ...runtimeOf(consumer, queues[index]!, resources, life),
         budget,
         loop,
-        cluster,
+        cluster: meter ? countedSignals(cluster, meter) : cluster,
         errors,
-        story,
+        story: telling(meter ? [story, meter] : [story]),
         ...life,
       }
+      const counted = <A extends object>(activities: A) => (meter ? countedActivities(activities, meter) : activities)
       workers.push(
         await Worker.create({
           ...throttled,
           taskQueue: runtime.queues.control,
-          activities: around(controlActivities(runtime)),
+          activities: around(counted(controlActivities(runtime))),
           maxConcurrentActivityTaskExecutions: controlSlots,
         }),
         await Worker.create({
           ...throttled,
           taskQueue: batchQueue(runtime.queues, consumer.version),
-          activities: around(batchActivities(runtime)),
-          ...(alone ? {} : sharedBatches(runtime, identity)),
+          activities: around(counted(batchActivities(runtime))),
+          ...(alone ? {} : sharedBatches({ ...runtime, cluster }, identity)),
         }),
       )
     }
@@ -136,6 +156,19 @@ export async function createSdkWorkers(
 /** Lets go of workers that have never run: the SDK releases the connection only at the end of a run. */
 export async function releaseSdkWorkers(workers: readonly Worker[]): Promise<void> {
   await Promise.allSettled(workers.map((worker) => worker.runUntil(Promise.resolve())))
+}
+
+function meterOf(
+  consumer: ParsedConsumer,
+  partitions: number,
+  {
+    cluster,
+    resources,
+    metrics,
+  }: { readonly cluster: TemporalCluster; readonly resources: Resources; readonly metrics: Meters | null },
+): ConsumerMeter | undefined {
+  const { source, records } = resources.of(consumer)
+  return metrics?.consumer(consumer.settings, partitions, { source, records, cluster })
 }
 
 function runtimeOf(

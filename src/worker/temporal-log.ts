@@ -1,19 +1,24 @@
 import { ApplicationFailure } from '@temporalio/common'
-import { DefaultLogger, type LogLevel, type LogMetadata, Runtime } from '@temporalio/worker'
+import { DefaultLogger, type LogLevel, type LogMetadata } from '@temporalio/worker'
 import { held } from '../model/commands.js'
 import { messageOf } from '../model/errors.js'
 import type { Log } from '../ports/index.js'
+import { setUpRuntime } from './sdk-runtime.js'
 
 /** Logs of this process's workers, by their task queue; the newest is the last. */
 const logs: { readonly log: Log; readonly taskQueue: string }[] = []
-let installed = false
 
 /**
  * Sends the SDK's own log to a worker's, until the returned function is called. Its routine news are only for debugging. The SDK has one
  * log for a process, which can be set once and before anything else: if the process has set it before, it stays as it is.
+ *
+ * @param metrics whether the SDK is to count, too: that is set at the same time
  */
-export function sendTemporalLogTo(log: Log, taskQueue: string): () => void {
-  install(log)
+export async function sendTemporalLogTo(
+  log: Log,
+  { taskQueue, metrics }: { readonly taskQueue: string; readonly metrics: boolean },
+): Promise<() => void> {
+  await setUpRuntime(logger, { log, metrics })
   const entry = { log, taskQueue }
   logs.push(entry)
   return () => {
@@ -22,24 +27,15 @@ export function sendTemporalLogTo(log: Log, taskQueue: string): () => void {
   }
 }
 
-function install(log: Log): void {
-  if (installed) return
-  const logger = new DefaultLogger('INFO', ({ level, message, meta }) => {
-    if (isLeftOut(message, meta ?? {})) return
-    const line = translate(level, message, meta ?? {})
-    // A worker's other task queues have names that begin with its own.
-    const queue = String(meta?.taskQueue ?? '')
-    const about = logs.findLast(({ taskQueue }) => queue === taskQueue || queue.startsWith(`${taskQueue}/`))
-    const to = (about ?? logs.at(-1))?.log
-    to?.[line.level](line.fields, line.text)
-  })
-  try {
-    Runtime.install({ logger, telemetryOptions: { logging: { forward: {}, filter: 'ERROR' } } })
-  } catch (error) {
-    log.debug({ error: messageOf(error) }, "Temporal's own log stays where this process has sent it before")
-  }
-  installed = true
-}
+const logger = new DefaultLogger('INFO', ({ level, message, meta }) => {
+  if (isLeftOut(message, meta ?? {})) return
+  const line = translate(level, message, meta ?? {})
+  // A worker's other task queues have names that begin with its own.
+  const queue = String(meta?.taskQueue ?? '')
+  const about = logs.findLast(({ taskQueue }) => queue === taskQueue || queue.startsWith(`${taskQueue}/`))
+  const to = (about ?? logs.at(-1))?.log
+  to?.[line.level](line.fields, line.text)
+})
 
 /**
  * Whether a line of the SDK is left out. What fails in a batch is told of its partitions (activities/story), in growing intervals. Other

@@ -1,8 +1,10 @@
 import type { Worker } from '@temporalio/worker'
 import type { Story } from '../../activities/index.js'
 import { messageOf } from '../model/errors.js'
+import type { WorkerMetrics } from '../monitoring/metrics.js'
 import type { Log } from '../ports/index.js'
 import type { Listeners, WorkerEvents } from './listeners.js'
+import type { Monitoring } from './monitoring.js'
 import { releaseSdkWorkers } from './sdk-workers.js'
 import type { Watchdog } from './watchdog.js'
 
@@ -49,6 +51,7 @@ export interface WorkerParts {
   readonly graceMs: number
   readonly listeners: Listeners
   readonly log: Log
+  readonly monitoring: Pick<Monitoring, 'metrics' | 'url'>
   /** What is told of each consumer's partitions, while it runs. */
   readonly stories: readonly Pick<Story, 'begin' | 'end'>[]
 }
@@ -76,6 +79,16 @@ export class TidemarkWorker {
 
   get state(): WorkerState {
     return this.#state
+  }
+
+  /** Its metrics, for a program that serves them by itself; null where neither `metrics` nor `serve` asked for them. */
+  get metrics(): WorkerMetrics | null {
+    return this.#parts.monitoring.metrics
+  }
+
+  /** Where `serve` serves `/livez`, `/readyz` and `/metrics`: `http://127.0.0.1:9464`; null where it does not. */
+  get monitoredAt(): string | null {
+    return this.#parts.monitoring.url
   }
 
   /** Calls `listener` at each such event from now on: see `WorkerEvents`. */

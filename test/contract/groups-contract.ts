@@ -307,6 +307,32 @@ export function groupsContract(kind: string, open: () => Promise<GroupsHarness>)
       })
     })
 
+    describe('a group that is deleted', () => {
+      it('has no record any more, and a history that says who did it', async () => {
+        await groups.ensure(name, initial)
+        await groups.ensure({ ...name, stream: 'bills' }, initial)
+        await groups.pause(name, ann)
+        await groups.delete(name, bob)
+        expect(await groups.read(name)).toBeNull()
+        expect(await groups.list({})).toHaveLength(1)
+        expect(await history(name)).toEqual([
+          'all deleted bob@desk: prices are wrong',
+          'all paused ann@desk: bad deploy',
+        ])
+      })
+
+      it('begins anew where it is started again', async () => {
+        await groups.ensure(name, initial)
+        await groups.pause(name, ann)
+        await groups.delete(name, bob)
+        expect(await groups.ensure(name, { slices: 4, partitions: [0] })).toMatchObject({
+          slices: 4,
+          partitions: [0],
+          paused: { group: null },
+        })
+      })
+    })
+
     describe('the history', () => {
       it('of one partition includes what was done to the whole group', async () => {
         await groups.ensure(name, initial)

@@ -52,6 +52,16 @@ export function sqlProgressContract(kind: string, open: () => Promise<SqlHarness
       return error!
     }
 
+    it('is forgotten for a group on a stream, whose writers can move nothing any more', async () => {
+      const other = { ...key, stream: 'bills' }
+      await claimFrom(progress, other, old, start)
+      await progress.delete(key)
+      expect(await progress.read(key)).toBeNull()
+      expect(await progress.read(other)).not.toBeNull()
+      await expect(progress.transact(key, old, 0n, 1n, write(1))).rejects.toMatchObject({ code: 'POSITION_CHANGED' })
+      expect(await effects()).toEqual([])
+    })
+
     it('what a handler reads in its transaction is what it wrote', async () => {
       await progress.transact(key, old, 0n, 1n, async (tx) => {
         await write(7)(tx)

@@ -74,8 +74,8 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
       return client
     }
 
-    async function filled(values: readonly unknown[]) {
-      const there = await stream()
+    async function filled(values: readonly unknown[], partitions = 1) {
+      const there = await stream(partitions)
       if (values.length > 0) await there.append(0, values)
       return { there, client: await connected(there.source()) }
     }
@@ -185,6 +185,12 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
         expect(await client.resolve(0, { timestamp: 0 })).toBe(a!.offset)
         const { head } = (await client.bounds([0])).get(0)!
         expect(await client.resolve(0, { timestamp: Date.now() + 3_600_000 })).toBe(head)
+      })
+
+      it('the time of the oldest message is told, of the partitions that have one', async () => {
+        const { there, client } = await filled(['a', 'b'], 2)
+        const [a] = await take(reading(client, there, await client.resolve(0, 'first')).reader, 1)
+        expect(await client.firstTimes!([0, 1])).toEqual(new Map([[0, a!.timestamp]]))
       })
     })
 
@@ -370,6 +376,17 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
         return { there, client, ...reading(client, there, await client.resolve(0, 'first')) }
       }
 
+      it('comes as it is in the log where the source is connected for bytes', async () => {
+        const { there } = await poisoned()
+        const context = { log: silentLog(), signal: new AbortController().signal, values: 'bytes' as const }
+        const client = await there.source(picky).connect(context)
+        cleanUp.push(() => client.close())
+        const { reader } = reading(client, there, await client.resolve(0, 'first'))
+        const values = (await take(reader, 4)).map(({ value }) => value)
+        expect(values.every((value) => Buffer.isBuffer(value))).toBe(true)
+        expect(JSON.parse(String(values[2]))).toEqual({ secret: 'hunter2' })
+      })
+
       it('comes as poison behind the messages before it, and nothing is skipped', async () => {
         const { reader, there } = await poisoned()
         const { chunks, messages } = await follow(reader, Number.POSITIVE_INFINITY, {}, ({ poison }) => !!poison)
@@ -379,6 +396,7 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
         expect(error.code).toBe('UNDECODABLE')
         expect(error.place).toEqual({ group: 'readers', stream: there.name, partition: 0, offset: String(next) })
         expect(next > messages[1]!.offset).toBe(true)
+        expect(poison!.timestamp).toBeGreaterThanOrEqual(messages[1]!.timestamp)
         for (const part of ['readers', there.name, String(next)]) expect(error.message).toContain(part)
       })
 

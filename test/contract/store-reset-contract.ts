@@ -109,6 +109,21 @@ export function storeResetContract(kind: string, open: () => Promise<StoreHarnes
       expect(await store.history({ group: 'nobody', limit: 10 })).toEqual([])
     })
 
+    it('forgets a group on a stream and no other, and keeps the history', async () => {
+      // RabbitMQ has no request for it.
+      if (!store.delete) return expect(kind).toBe('RabbitMQ')
+      const others = [
+        { ...key, group: 'other' },
+        { ...key, stream: 'bills' },
+      ]
+      for (const one of [key, { ...key, partition: 4 }, ...others]) await store.reset(one, change)
+      await store.delete(key.group, key.stream)
+      expect(await store.read(key.group, key.stream)).toEqual([])
+      for (const { group, stream } of others) expect(await store.read(group, stream)).toHaveLength(1)
+      expect(await store.history({ group: key.group, stream: key.stream, limit: 10 })).toHaveLength(2)
+      await store.delete(key.group, key.stream)
+    })
+
     it('lists all groups of a stream, and all streams of a group', async () => {
       for (const [group, stream, partition] of [
         ['b', 'orders', 1],

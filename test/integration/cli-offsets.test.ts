@@ -155,6 +155,72 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
     expect((await project.run(['groups', '--stream', payments])).stdout).toBe('the store knows no such groups yet\n')
   })
 
+  it('writes offsets into a file, and puts groups back to where it says', async () => {
+    await reset('6000', '--yes')
+    const file = `${project.folder}/offsets.csv`
+    const { stdout } = await project.ask(['offsets', 'export', ...billing])
+    expect(stdout).toBe(`${orders},0,6000\n`)
+    expect(await project.ask(['offsets', 'export', ...billing, '--file', file])).toMatchObject({
+      stdout: `1 offset written to ${file}\n`,
+    })
+    await reset('5000', '--yes')
+    const restore = ['--yes', '--why', 'as it was']
+    const dry = await project.ask(['offsets', 'import', '--file', file, '--group', 'billing', '--dry-run'])
+    expect(dry.stdout).toMatch(/\n +0 +5000 +6000 +1000 skipped\ndry run: nothing was changed\n$/)
+    expect(await position()).toBe('5000')
+    const imported = await json<object[]>('offsets', 'import', '--file', file, '--group', 'billing', ...restore)
+    expect(imported).toMatchObject([{ group: 'billing', partitions: [{ from: '5000', to: '6000' }] }])
+    expect(await position()).toBe('6000')
+    await reset('5000', '--yes')
+    expect((await project.ask(['reset', ...billing, '--from-file', file, ...restore])).code).toBe(0)
+    expect(await position()).toBe('6000')
+
+    const several = await project.ask(['offsets', 'import', '--file', file, ...restore])
+    expect(several.stderr).toMatch(/name the group and the stream; the config has billing on \S+, audit on /)
+    refused(several, 2)
+    await project.write('offsets.csv', `${orders},0,6002\n`)
+    const beyond = await project.ask(['reset', ...billing, '--from-file', file, ...restore])
+    expect(beyond.stderr).toContain('offset 6002 is out of range')
+    refused(beyond, 1)
+  })
+
+  it('shows any message, and the next one where none is named, without Temporal', async () => {
+    await reset('5000', '--yes')
+    const cut = { TEMPORAL_ADDRESS: nowhere }
+    const show = async (...args: string[]) => project.ask(['show', ...billing, '--partition', '0', ...args], cut)
+    const one = JSON.parse((await show('--offset', '6000', '--json')).stdout) as Record<string, unknown>
+    expect(one).toMatchObject({ stream: orders, partition: 0, offset: '6000', key: { text: '49' }, headers: [] })
+    expect(one).not.toHaveProperty('value')
+    const next = await show('--payload')
+    expect(next.stdout).toMatch(new RegExp(`^${orders}\\[0\\] offset 5000\\ngroup +billing\\ntimestamp +20`))
+    expect(next.stdout).toMatch(/\n\{"n": ?4999\}\n$/)
+    const beyond = await show('--offset', '6001')
+    expect(beyond.stderr).toMatch(
+      /offset 6001 is out of range: \S+ holds offsets \d+ to 6000, and the next one is 6001/,
+    )
+    refused(beyond, 1)
+    await reset('next', '--yes')
+    expect((await show()).stderr).toContain('has handled all of')
+  })
+
+  it('skips the message that a partition stands at, and no other', async () => {
+    await reset('5000', '--yes')
+    const skip = (offset: string, ...args: string[]) =>
+      project.ask(['skip', ...billing, '-p', '0', '--offset', offset, '--reason', 'test data', ...args])
+    const elsewhere = await skip('5001', '--yes')
+    expect(elsewhere.stderr).toContain('stands at 5000, not at 5001')
+    refused(elsewhere, 1)
+    const unasked = await skip('5000')
+    expect(unasked.stderr).toContain('tidemark skip asks before it changes anything')
+    refused(unasked, 2)
+    expect((await skip('5000', '--dry-run')).stdout).toMatch(/ 1 skipped\ndry run: nothing was changed\n$/)
+    expect(await position()).toBe('5000')
+    expect((await skip('5000', '--yes')).code).toBe(0)
+    expect(await position()).toBe('5001')
+    const [change] = await json<Change[]>('history', ...billing, '--limit', '1')
+    expect(change).toMatchObject({ kind: 'skipped', from: '5000', to: '5001', why: 'test data' })
+  })
+
   it('makes a running group go on from where it is put', async () => {
     const { connectionString } = database
     const handled: bigint[] = []
@@ -192,6 +258,23 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
       )
       expect(line).toMatchObject({ position: '6001', committed: '6001', head: '6001', lag: '0', timeLagMs: 0 })
 
+      const running = ['skip', ...billing, '-p', '0', '--offset', '6001', '--reason', 'x', '--yes']
+      const refusal = await project.ask(running)
+      expect(refusal.stderr).toMatch(
+        / is (running|idle): a message can be skipped where the partition is blocked, paused or/,
+      )
+      refused(refusal, 1)
+      const deletion = await project.ask(['groups', 'delete', 'billing', '--stream', orders, '--yes'])
+      expect(deletion.stderr).toContain(`${process.pid}@`)
+      expect(deletion.stderr).toContain('Stop them, or deploy them without the group')
+      refused(deletion, 1)
+      const [{ members }] = await json<[{ members: object[] }]>('groups', 'members', 'billing', '--stream', orders)
+      const version = expect.stringMatching(/./)
+      expect(members).toMatchObject([{ pid: process.pid, version, waits: expect.any(Boolean) }])
+      expect((await project.ask(['groups', 'members', 'billing'])).stdout).toMatch(
+        new RegExp(`\\n *${process.pid}  \\S+ +\\S+ +\\S+ +`),
+      )
+
       handled.length = 0
       const back = await reset('5901', '--yes')
       expect(back.stdout).toContain('100 handled again')
@@ -204,9 +287,33 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
     }
     const alone = await project.ask(['status', ...billing])
     expect(alone.stdout).toContain('\nno worker answers: from the store and the broker\n')
-    expect(alone.stdout).toMatch(/\n +0 +unknown +6001 +6001 +0 +0s/)
+    expect(alone.stdout).toMatch(/\n +0 +stopped \(no worker\) +6001 +6001 +0 +0s/)
     expect(alone.stderr).toContain(`group billing on ${orders}: no worker answers for group`)
     expect(alone.code).toBe(1)
+  })
+
+  it('deletes a group that no worker has, which begins anew then, and keeps its history', async () => {
+    const audit = { group: 'audit', stream: orders }
+    const theirs = (rows: Record<string, unknown>[]) => rows.filter(({ group }) => group === 'audit')
+    expect(theirs(await stored())).toHaveLength(1)
+    const dry = await project.ask(['groups', 'delete', 'audit', '--dry-run'])
+    expect(dry.stdout).toBe(
+      `audit on ${orders}\n  1 committed offset\n  its record: slices, pauses and stop\ndry run: nothing was deleted\n`,
+    )
+    expect(theirs(await stored())).toHaveLength(1)
+    const [deleted] = await json<object[]>('groups', 'delete', 'audit', '--yes', '--reason', 'not needed')
+    expect(deleted).toMatchObject({ ...audit, offsets: 1, record: true, deleted: true })
+    expect(theirs(await stored())).toEqual([])
+    const progress = await rowsOf(
+      database.connectionString,
+      `select 1 from tidemark.consumer_progress where "group" = 'audit'`,
+    )
+    expect(progress).toEqual([])
+    const [change] = await json<Change[]>('history', '--group', 'audit', '--limit', '1')
+    expect(change).toMatchObject({ ...audit, kind: 'deleted', why: 'not needed' })
+    const again = await project.ask(['groups', 'delete', 'audit', '--yes'])
+    expect(again.stderr).toMatch(/there is no such group or stream; there is billing on /)
+    refused(again, 1)
   })
 
   it('changes nothing in any partition when one of them can not be put there', async () => {

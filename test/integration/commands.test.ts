@@ -97,7 +97,7 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group, seen and steered from 
     await worker.stop()
     const alone = await project.ask(['status'])
     expect(alone.stdout).toContain('\nno worker answers: from the store and the broker\n')
-    expect(alone.stdout).toMatch(/\n +2 +unknown +0 +0 +0 /)
+    expect(alone.stdout).toMatch(/\n +2 +stopped \(no worker\) +0 +0 +0 /)
     expect(alone.stderr).toMatch(/^tidemark: group bank on \S+: no worker answers for group 'bank' on [^\n]+\n$/)
     expect(alone.code).toBe(1)
   })
@@ -116,9 +116,42 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group, seen and steered from 
     expect(blocked?.reason).toContain(`${spoilt}[1] offset 0: the value (8 bytes) can't be decoded as json`)
     const { stdout, code } = await project.ask(['status'])
     expect(stdout).toContain('\nno worker answers: from the store and the broker\n')
-    expect(stdout).toMatch(/\n +0 +unknown +/)
+    expect(stdout).toMatch(/\n +0 +stopped \(no worker\) +/)
     expect(stdout).toMatch(/\n +1 +blocked .* for \S.*: .*can't be decoded as json/)
     expect(code).toBe(1)
+  })
+
+  it('shows the message that a blocked partition stands in front of, and skips it, with a worker and without', async () => {
+    const spoilt = unique('deposits')
+    await createTopic(spoilt, 1)
+    await send(spoilt, 0, ['amount=3', 'amount=4', '{"amount": 5}'])
+    await project.write('tidemark.config.ts', configOf({ topic: spoilt, queue: unique('queue') }))
+    const skip = (offset: number) =>
+      project.ask(['skip', '-p', '0', '--offset', String(offset), '--reason', 'not JSON', '--yes'])
+    const blockedAt = (position: string) =>
+      waitFor(
+        async () => (await statusOf(project)).some((line) => line.state === 'blocked' && line.position === position),
+        { what: `the partition to be blocked at ${position}`, timeout: 60_000 },
+      )
+    const worker = project.start(['start'])
+    await blockedAt('0')
+    expect((await skip(0)).stdout).toContain(
+      `bank on ${spoilt}: 1 partition moved behind the message, 1 running partition told\n`,
+    )
+    await blockedAt('1')
+    await worker.stop()
+
+    const shown = await project.ask(['show', '-p', '0', '--payload'], { TEMPORAL_ADDRESS: '127.0.0.1:1' })
+    expect(shown.stdout).toMatch(
+      new RegExp(`^${spoilt}\\[0\\] offset 1\\n[^]*\\nkey +none\\nvalue +8 bytes\\n[^]*\\n\\namount=4\\n$`),
+    )
+    const before = await skip(0)
+    expect(before.stderr).toContain(`${spoilt}[0] of group bank stands at 1, not at 0`)
+    refused(before, 1)
+    expect((await skip(1)).stdout).toMatch(/\n +0 +1 +2 +1 skipped\n/)
+    expect(await statusOf(project)).toMatchObject([{ state: 'stopped (no worker)', position: '2' }])
+    const history = JSON.parse((await project.ask(['history', '--stream', spoilt, '--json'])).stdout) as object[]
+    expect(history).toMatchObject([1, 0].map((offset) => ({ kind: 'skipped', to: `${offset + 1}`, why: 'not JSON' })))
   })
 
   function waitForStates(wanted: readonly string[]): Promise<readonly PartitionLine[]> {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { GroupOffsets } from '../../src/kafka/store/group-offsets.js'
 import type { OffsetMirror, SourceClient } from '../../src/ports/index.js'
 import { KafkaGround, kafkaTool } from '../support/kafka-ground.js'
 import { led } from '../support/make-topics.js'
@@ -131,6 +132,26 @@ describeWith(['kafka'], "a group's offsets in Kafka", () => {
     const beyond = () => offsets.assert({ ...behind, position: 8n }).catch(() => undefined)
     await waitFor(async () => (await beyond()) === null, { what: 'the broker to notice that it left' })
     expect(await offsets.read(group, topic)).toEqual([{ partition: 0, position: 8n }])
+  })
+
+  it('are deleted where Tidemark has put them, and those of others stay', async () => {
+    await offsets.assert({ group, stream: topic, partition: 0, position: 4n, epoch: 1, replay: 0 })
+    const ofAnother = { topic, partition: 1, position: 5n, metadata: '' }
+    await (offsets as GroupOffsets).commit(group, ofAnother)
+    await offsets.delete!(group, topic)
+    expect(await offsets.read(group, topic)).toEqual([{ partition: 1, position: 5n }])
+    await offsets.delete!(unique('never'), topic)
+  })
+
+  it('are not deleted while a plain consumer is active', async () => {
+    await offsets.assert({ group, stream: topic, partition: 1, position: 0n, epoch: 1, replay: 0 })
+    const consumer = await plainConsumer({ stopAt: 7 })
+    await waitFor(async () => (await offsets.read(group, topic))[0]?.position === 7n, { what: 'its commit' })
+    await expect(offsets.delete!(group, topic)).rejects.toMatchObject({
+      code: 'GROUP_ACTIVE',
+      message: expect.stringContaining("position 0 can't be deleted from"),
+    })
+    await consumer.stop()
   })
 
   it('of a group that never was are none, and of a topic that is not there are refused', async () => {

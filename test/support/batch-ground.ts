@@ -8,6 +8,7 @@ import { Readers } from '../../activities/batch/readers.js'
 import { Slots } from '../../activities/batch/slots.js'
 import { ErrorReports } from '../../activities/errors/reports.js'
 import type { ConsumerRuntime } from '../../activities/runtime.js'
+import { telling, type WorkObserver } from '../../activities/story/observer.js'
 import { Story } from '../../activities/story/story.js'
 import type { HandlerContext } from '../../src/handlers/handler.js'
 import type { Until } from '../../src/handlers/until.js'
@@ -21,6 +22,20 @@ import { FakeLog } from './fake-log.js'
 import { silentLog } from './silent-log.js'
 
 export const name = { group: 'billing', stream: 'orders' }
+
+const nothing = () => {}
+const deaf: WorkObserver = {
+  began: nothing,
+  left: nothing,
+  took: nothing,
+  handled: nothing,
+  committed: nothing,
+  failed: nothing,
+  watched: nothing,
+  blocked: nothing,
+  fenced: nothing,
+  caughtUp: nothing,
+}
 
 interface Given {
   readonly handle?: (messages: readonly Message[], context: HandlerContext) => Promise<void> | void
@@ -58,6 +73,8 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   }
   /** What the worker was told. */
   const observed: Record<keyof PartitionObserver, object[]> = { blocked: [], fenced: [], caughtUp: [] }
+  /** What its observers hear of chunks and commits. */
+  const work: string[] = []
   const draining = new AbortController()
   const whole: ConsumerSettings = {
     ...name,
@@ -103,11 +120,19 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     loop: new LoopMonitor(context.log),
     slots: new Slots(settings?.concurrency ?? 100),
     cluster: { look: async () => null, signal: async () => {}, endStranded: async () => false },
-    story: new Story(whole, context.log, errors, {
-      blocked: (event) => void observed.blocked.push(event),
-      fenced: (event) => void observed.fenced.push(event),
-      caughtUp: (event) => void observed.caughtUp.push(event),
-    }),
+    story: telling([
+      new Story(whole, context.log, errors, {
+        blocked: (event) => void observed.blocked.push(event),
+        fenced: (event) => void observed.fenced.push(event),
+        caughtUp: (event) => void observed.caughtUp.push(event),
+      }),
+      {
+        ...deaf,
+        took: (_, { from }) => void work.push(`took ${from}`),
+        handled: (_, { next }) => void work.push(`handled to ${next}`),
+        committed: () => void work.push('committed'),
+      },
+    ]),
     log: context.log,
     errors,
     draining: draining.signal,
@@ -157,6 +182,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     calls,
     told,
     observed,
+    work,
     reach,
     draining,
     begin,

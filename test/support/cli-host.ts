@@ -70,7 +70,9 @@ async function run({ args, env }: Asked): Promise<Answer> {
     process.exit = originals.exit
     process.stdout.write = originals.stdout
     process.stderr.write = originals.stderr
+    // Each command listens; a process has one.
     process.stdout.removeAllListeners('error')
+    process.stderr.removeAllListeners('error')
   }
 }
 

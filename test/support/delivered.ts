@@ -80,6 +80,7 @@ export async function delivered({
     sql: memory,
     progress: transactions ?? memory,
     store: { commit: async () => ({ outcome: 'committed' }) },
+    story: { committed: () => {} },
     settings: { commit: manual ? { after: 'manual', intervalMs: 60_000 } : { after: 'batch' } },
     log,
     errors: new ErrorReports({ ...key, errors }, secrets, log),

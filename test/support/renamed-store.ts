@@ -59,6 +59,9 @@ export function renamedStore(store: OffsetStoreClient, groups: Renaming, streams
     history: async ({ limit, ...wanted }) =>
       (await store.history({ ...filter(wanted), limit })).flatMap((row) => outside(row)),
     assert: (offset) => store.assert(inside(offset)),
+    ...(store.delete && {
+      delete: (group: string, stream: string) => store.delete!(groups.inside(group), streams.inside(stream)),
+    }),
     close: () => store.close(),
   }
 }

@@ -5,7 +5,7 @@ export interface WaitOptions {
   /** Milliseconds; 20,000 unless told. */
   readonly timeout?: number
   /** What is awaited, for the error: `the offset to reach 5`. */
-  readonly what: string
+  readonly what: string | (() => string)
 }
 
 /**
@@ -32,7 +32,9 @@ export async function waitFor<T>(
   }
 }
 
-function tooLate(what: string, timeout: number, last: { value?: unknown; error?: unknown }): Error {
+function tooLate(what: string | (() => string), timeout: number, last: { value?: unknown; error?: unknown }): Error {
   const seen = 'error' in last ? messageOf(last.error) : String(last.value)
-  return new Error(`waited ${timeout} ms for ${what}; last: ${seen}`, { cause: last.error })
+  return new Error(`waited ${timeout} ms for ${typeof what === 'function' ? what() : what}; last: ${seen}`, {
+    cause: last.error,
+  })
 }

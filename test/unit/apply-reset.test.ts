@@ -49,6 +49,20 @@ describe('a reset', () => {
     )
   })
 
+  it('of a partition that was taken up since it was planned is refused', async () => {
+    const asked: unknown[] = []
+    const session = sessionWith(() => {})
+    const store = { ...(await session.store()), resetIf: async (_: object, seen: object) => void asked.push(seen) }
+    const seen = new Map([[0, { epoch: 7, replay: 1 }]])
+    await expect(
+      applyResetIn({ ...session, store: async () => store } as unknown as Session, { ...plan, seen }),
+    ).rejects.toMatchObject({
+      code: 'GROUP_ACTIVE',
+      message: expect.stringContaining('orders[0] of group billing was taken up meanwhile'),
+    })
+    expect(asked).toEqual([{ epoch: 7, replay: 1 }])
+  })
+
   it('that the store refuses did not happen', async () => {
     const begin = vi.fn(async () => {})
     const refuse = () => {

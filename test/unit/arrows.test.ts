@@ -56,6 +56,8 @@ const breaking: Record<string, { imports: string; breaks: string[] }> = {
     imports: '../../workflows/fine.js',
     breaks: ['worker-gets-its-parts-from-config'],
   },
+  'src/worker/uses-prom-client.ts': { imports: 'type prom-client', breaks: ['one-home-for-prom-client'] },
+  'src/monitoring/knows-worker.ts': { imports: '../worker/fine.js', breaks: ['monitoring-listens'] },
   'src/worker/uses-kafkajs.ts': { imports: 'kafkajs', breaks: ['one-driver-a-folder'] },
   'src/worker/knows-cli.ts': {
     imports: '../cli/fine.js',
@@ -105,13 +107,17 @@ const keeping: Record<string, string[]> = {
   'src/worker/tells-outages.ts': ['../reading/outage.js'],
   'src/cli/fine.ts': ['../worker/fine.js'],
   'src/testing/fine.ts': ['../worker/fine.js', '../local/fine.js', '@temporalio/testing'],
+  'src/monitoring/fine.ts': ['../ports/index.js', 'node:http', 'prom-client'],
   'src/local/fine.ts': ['../model/fine.js', 'vitest'],
   'src/entry/kafka.ts': ['../kafka/source/fine.js'],
   'test/fine.ts': [],
 }
 
 const packages = {
-  dependencies: ['pg', 'kafkajs', 'zod', '@temporalio/workflow', '@temporalio/activity', '@temporalio/client'],
+  dependencies: [
+    ...['pg', 'kafkajs', 'zod', 'prom-client'],
+    ...['@temporalio/workflow', '@temporalio/activity', '@temporalio/client'],
+  ],
   devDependencies: ['vitest', '@temporalio/testing'],
 }
 

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { age } from '../../src/cli/format.js'
 import { Rates } from '../../src/cli/rates.js'
 import { table } from '../../src/cli/table.js'
-import { painter } from '../../src/cli/terminal.js'
+import { painter, wrapped } from '../../src/cli/terminal.js'
 
 const header = ['PARTITION', 'STATE', 'LAG', 'WHY']
 const rows = [
@@ -24,10 +24,31 @@ it('puts numbers to the right, and lets the last column be as long as it likes w
   )
 })
 
-it('cuts the last column with an ellipsis where the window ends', () => {
-  const lines = table(header, rows, { width: 80, paint: plain }).trimEnd().split('\n')
-  expect(Math.max(...lines.map((line) => line.length))).toBe(80)
-  expect(lines[2]!.endsWith('…')).toBe(true)
+it('puts a last column that does not fit into the window below its row, wrapped and whole', () => {
+  const lines = table(header, rows, { width: 50, paint: plain }).split('\n')
+  expect(lines).toEqual([
+    'PARTITION  STATE    LAG  WHY',
+    '        0  running   12',
+    '       11  blocked    -',
+    '    offset 2: the value (8 bytes) can not be',
+    '    decoded as json, and so it goes on for quite a',
+    '    while',
+    '',
+  ])
+})
+
+it('leaves a last column that fits into the window in its row, to the last character', () => {
+  const row = [['0', 'blocked', 'x'.repeat(22)]]
+  const narrow = (width: number) => table(['PARTITION', 'STATE', 'WHY'], row, { width, paint: plain }).split('\n')
+  expect(narrow(42)[1]).toBe(`        0  blocked  ${'x'.repeat(22)}`)
+  expect(narrow(41).slice(1)).toEqual(['        0  blocked', `    ${'x'.repeat(22)}`, ''])
+})
+
+it('breaks a word that is longer than the window, and loses none of it', () => {
+  const url = `https://example.com/${'a'.repeat(60)}`
+  const lines = wrapped(`see ${url} now`, 30)
+  expect(Math.max(...lines.map((line) => line.length))).toBe(30)
+  expect(lines.join('').replaceAll(' ', '')).toBe(`see${url}now`)
 })
 
 it('colours cells without moving them, on a terminal only and not against NO_COLOR', () => {

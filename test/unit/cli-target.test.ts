@@ -16,6 +16,11 @@ it.each([
   // Local, both of them.
   ['2026-06-30', { timestamp: new Date(2026, 5, 30).getTime() }],
   ['2026-06-30T08:00', { timestamp: new Date(2026, 5, 30, 8).getTime() }],
+  ['-1h', { timestamp: Date.parse('2026-07-01T11:00:00Z') }],
+  ['-1.5d', { timestamp: Date.parse('2026-06-30T00:00:00Z') }],
+  ['PT1H', { timestamp: Date.parse('2026-07-01T11:00:00Z') }],
+  ['-P1DT2H30M', { timestamp: Date.parse('2026-06-30T09:30:00Z') }],
+  ['P1W', { timestamp: Date.parse('2026-06-24T12:00:00Z') }],
 ])('reads %s as a position', (text, target) => {
   expect(parseTarget(text, now)).toEqual(target)
 })
@@ -32,6 +37,13 @@ it.each([
   '2026-07-01T08',
   'yesterday',
   '1e3',
+  '1h',
+  '+1h',
+  '-1y',
+  'P',
+  'PT',
+  'P1Y',
+  'P1DT',
 ])("refuses '%s', naming what there is", (text) => {
   expect(() => parseTarget(text, now)).toThrow(`'${text}' is no position: use first, last, next, an offset (1400)`)
 })

@@ -25,7 +25,11 @@ function commit(answers: (CommitOutcome | Error)[], owned: number | null): Promi
   const token = { epoch: owned ?? 0, batch: 1, attempt: 1 }
   const claimed = { position: 9n, replay: 0, identity: null, witness: null, token }
   const progress = { read: async (): Promise<Progress | null> => (owned === null ? null : claimed) }
-  return commitAs({ store, progress } as unknown as Parameters<typeof commitAs>[0], owner, 9n)
+  return commitAs(
+    { store, progress, story: { committed: () => {} } } as unknown as Parameters<typeof commitAs>[0],
+    owner,
+    9n,
+  )
 }
 
 describe('a commit', () => {

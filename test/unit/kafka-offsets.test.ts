@@ -25,7 +25,9 @@ function cluster({ refused = [] as readonly number[] } = {}) {
       return asked.map(({ partition, timestamp }) => ({
         partition,
         errorCode: refuse.has(partition) ? notLeader : 0,
-        offset: timestamp === -2 ? BigInt(partition) : BigInt(100 + partition),
+        offset: timestamp === -1 ? BigInt(100 + partition) : BigInt(partition),
+        // Partition 2 has no messages.
+        timestamp: timestamp < 0 || partition === 2 ? -1 : 1_000 + partition,
       }))
     }
   const addresses = [{ host: 'a' }, { host: 'b' }]
@@ -90,6 +92,17 @@ describe('what is asked of Kafka in one turn', () => {
       [0, [4, -1], [2, -1]],
       [1, [4, -1]],
     ])
+  })
+
+  it('the times of the oldest messages, of partitions that have messages', async () => {
+    const { offsets, requests } = cluster()
+    expect(await offsets.firstTimes([0, 2, 3])).toEqual(
+      new Map([
+        [0, 1_000],
+        [3, 1_003],
+      ]),
+    )
+    expect(requests.map(({ asked }) => asked.map(({ timestamp }) => timestamp))).toEqual([[0, 0], [0]])
   })
 
   it("one partition's refusal fails its own question only, and is asked again once", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type Evidence, lineOf, withoutWorkers } from '../../src/client/partition-line.js'
+import type { PartitionPosition } from '../../src/client/positions.js'
 import type { StoppedPartition } from '../../src/model/commands.js'
 import type { GroupRecord, Pause } from '../../src/ports/index.js'
 
@@ -19,8 +20,25 @@ const unpaused = record({ group: null, partitions: new Map() })
 const seen = (partition: number, known: Partial<Evidence>, replay: number | null = null) =>
   lineOf(
     partition,
-    withoutWorkers(partition, { stop: null, record: unpaused, reports: [blocked], ...known }, { replay }),
+    withoutWorkers(
+      partition,
+      { unheard: 'stopped (no worker)', stop: null, record: unpaused, reports: [blocked], ...known },
+      { replay },
+    ),
   )
+
+describe('a partition that its workers tell of', () => {
+  const told = { state: 'paused' as const, reason: '', since, working: false, position: '90', epoch: 4 }
+  const stored = { partition: 0, committed: 50n, epoch: 4, replay: 1, remark: '' } as PartitionPosition
+
+  it('is where they say, ahead of what is committed', () => {
+    expect(lineOf(0, told, stored)).toMatchObject({ position: '90', committed: '50' })
+  })
+
+  it('is where it was put after a reset that they have not heard of', () => {
+    expect(lineOf(0, told, { ...stored, epoch: 5 })).toMatchObject({ position: '50', committed: '50' })
+  })
+})
 
 describe('a partition where no worker answers', () => {
   it('is blocked or fenced as its slice has said, with the reason and since when', () => {
@@ -29,8 +47,12 @@ describe('a partition where no worker answers', () => {
     expect(seen(1, { reports: [fenced] })).toMatchObject({ state: 'fenced', reason: 'epoch 8 has it', since })
   })
 
-  it('is unknown where nothing is known to be wrong', () => {
-    expect(seen(0, {})).toMatchObject({ state: 'unknown', reason: '', since: null })
+  it('is stopped for want of a worker where nothing is known to be wrong', () => {
+    expect(seen(0, {})).toMatchObject({ state: 'stopped (no worker)', reason: '', since: null })
+  })
+
+  it('is not running without a workflow, and unknown without Temporal', () => {
+    for (const unheard of ['not running', 'unknown'] as const) expect(seen(0, { unheard }).state).toBe(unheard)
   })
 
   it('is paused before it is blocked, and gives both reasons', () => {
@@ -47,6 +69,6 @@ describe('a partition where no worker answers', () => {
 
   it('is not blocked any more once a person has moved its position', () => {
     expect(seen(1, {}, 2).state).toBe('blocked')
-    expect(seen(1, {}, 3).state).toBe('unknown')
+    expect(seen(1, {}, 3).state).toBe('stopped (no worker)')
   })
 })

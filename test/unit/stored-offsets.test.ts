@@ -41,6 +41,7 @@ describe('stored offsets', () => {
         },
       },
       log: silentLog(),
+      story: { committed: () => {} },
     } as unknown as ConstructorParameters<typeof StoredOffsets>[0]
     stored = new StoredOffsets(runtime, owner(1), 10n)
   })

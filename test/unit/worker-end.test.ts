@@ -29,6 +29,7 @@ function workerThatTakes(ms: number): { worker: TidemarkWorker; stopped: AbortSi
     graceMs,
     listeners: new Listeners(silentLog()),
     log: silentLog(),
+    monitoring: { metrics: null, url: null },
     stories: [],
   })
   return { worker, stopped: stopped.signal }

@@ -47,6 +47,8 @@ export interface ListedOffset {
   readonly partition: number
   readonly errorCode: number
   readonly offset: bigint
+  /** Of the message at the offset, ms since 1970, where a time was asked for; else -1. */
+  readonly timestamp: number
 }
 
 /** One socket to one broker. */
@@ -171,9 +173,11 @@ export class BrokerLink {
       isolationLevel,
       topics: [{ topic, partitions }],
     })
-    type Listed = { partition: number; errorCode: number; offset: string }
+    type Listed = { partition: number; errorCode: number; offset: string; timestamp: string }
     const { responses } = await this.#send<{ responses: { partitions: Listed[] }[] }>(list, response.decode)
-    return responses.flatMap((one) => one.partitions.map((listed) => ({ ...listed, offset: BigInt(listed.offset) })))
+    return responses.flatMap(({ partitions }) =>
+      partitions.map((listed) => ({ ...listed, offset: BigInt(listed.offset), timestamp: Number(listed.timestamp) })),
+    )
   }
 
   /** Asks anything else that both sides know a version of. Error codes in the answer are the caller's to read. */

@@ -12,12 +12,19 @@ const patience = 10
 /** And so often when there is no answer at all: a broker that is gone leaves its groups to another one. */
 const patienceUnanswered = 3
 
+/** Repeating the request has to be harmless. */
 interface Question<T> {
-  readonly name: RequestName
-  /** Repeating the request has to be harmless. */
+  /** What kafkajs has encoders for, or Tidemark. */
+  readonly name: RequestName | OwnApi
   readonly args: object
   /** The error codes in an answer. Those that neither pass by nor deny everything are left to who asks. */
   readonly codes: (answer: T) => readonly number[]
+}
+
+/** A request that kafkajs has no encoder for, in the form in which it looks up versions. */
+export interface OwnApi {
+  readonly key: number
+  readonly definition: object
 }
 
 /** Asks brokers about groups. Each group has one that coordinates it, and that can change. */
@@ -78,7 +85,9 @@ export class Coordinators {
   }
 
   #send<T>(broker: Address, { name, args }: Question<T>): Promise<T> {
-    return this.links.use(broker, (link) => link.call<T>(name, args))
+    return this.links.use(broker, (link) =>
+      typeof name === 'string' ? link.call<T>(name, args) : link.ask<T>(name.key, name.definition, args),
+    )
   }
 
   #refused(code: number, what: string): TidemarkError {

@@ -44,6 +44,9 @@ export const unknownServerError = -1
 /** Nothing at all may be done with the group. */
 export const groupDenied = 30
 
+/** It has neither members nor offsets. */
+export const noSuchGroup = 69
+
 const table: Readonly<Record<number, readonly [name: string, meanings: Meanings]>> = {
   [unknownServerError]: ['UNKNOWN_SERVER_ERROR', {}],
   0: ['NONE', { group: 'done', producer: 'done' }],
@@ -89,9 +92,12 @@ const table: Readonly<Record<number, readonly [name: string, meanings: Meanings]
   53: ['TRANSACTIONAL_ID_AUTHORIZATION_FAILED', { hint: 'the login has no right to use this transactional id' }],
   56: ['KAFKA_STORAGE_ERROR', { producer: 'again' }],
   59: ['UNKNOWN_PRODUCER_ID', { producer: 'broken' }],
+  68: ['NON_EMPTY_GROUP', { group: 'active' }],
+  [noSuchGroup]: ['GROUP_ID_NOT_FOUND', {}],
   74: ['FENCED_LEADER_EPOCH', { producer: 'again' }],
   75: ['UNKNOWN_LEADER_EPOCH', {}],
   78: ['OFFSET_NOT_AVAILABLE', {}],
+  86: ['GROUP_SUBSCRIBED_TO_TOPIC', { group: 'active' }],
   87: ['INVALID_RECORD', { hint: 'a compacted topic takes no message without a key' }],
   88: ['UNSTABLE_OFFSET_COMMIT', { producer: 'again' }],
   90: ['PRODUCER_FENCED', { producer: 'fenced' }],

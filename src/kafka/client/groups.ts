@@ -1,6 +1,7 @@
 import type { Coordinators } from './coordinators.js'
+import { deleteOffsets, type OffsetsDeleted } from './delete-offsets.js'
 import type { Address } from './driver.js'
-import { unknownServerError } from './error-codes.js'
+import { noSuchGroup, unknownServerError } from './error-codes.js'
 
 /** Where the cluster keeps all this. Asking for it tells the brokers, and nothing of other people's topics. */
 const ownTopic = '__consumer_offsets'
@@ -73,6 +74,17 @@ export class Groups {
       const partitions = answer.responses.find((response) => response.topic === topic)?.partitions
       return partitions?.find((response) => response.partition === partition)?.errorCode ?? unknownServerError
     })
+  }
+
+  /** Deletes what a group has committed on a topic. Returns an error code for each partition, 0 for done; nothing where there is no group. */
+  async delete(group: string, topic: string, partitions: readonly number[]): Promise<readonly number[]> {
+    const { errorCode, partitions: deleted } = await this.coordinators.of<OffsetsDeleted>(group, {
+      name: deleteOffsets,
+      args: { group, topic, partitions },
+      codes: (answer) => [answer.errorCode, ...answer.partitions.map((one) => one.errorCode)],
+    })
+    if (errorCode === noSuchGroup) return []
+    return errorCode === 0 ? deleted.map((one) => one.errorCode) : partitions.map(() => errorCode)
   }
 
   /** Who is in a group now, as far as the broker says. */

@@ -13,9 +13,13 @@ import type { KafkaSettings } from '../client/options.js'
 /** ListOffsets' names for the ends of a partition. KIP-79. */
 const first = -2
 const head = -1
+/** Not a name but a time: every message with a time was written later. The answer has the time of the first one. */
+const anyTime = 0
 
 interface Listing {
   readonly offsets: Map<number, bigint>
+  /** When the messages there were written, ms since 1970, where a time was asked for. */
+  readonly times: Map<number, number>
   /** What went wrong with the other partitions. */
   readonly failures: Map<number, TidemarkError>
 }
@@ -46,6 +50,12 @@ export class Offsets {
     return new Map(
       partitions.map((partition) => [partition, { first: firsts.get(partition)!, head: heads.get(partition)! }]),
     )
+  }
+
+  /** When the oldest message of each partition was written, where the log knows. Partitions in trouble are left out. */
+  async firstTimes(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    const { times } = await this.#list(partitions, anyTime, everything)
+    return new Map([...times].filter(([, time]) => time > 0))
   }
 
   /** @throws TidemarkError as `bounds`, and OUT_OF_RANGE for an offset that is not in the log */
@@ -127,11 +137,15 @@ export class Offsets {
       return listing
     }
     const again = await this.#ask([...listing.failures.keys()], timestamp, isolation)
-    return { offsets: new Map([...listing.offsets, ...again.offsets]), failures: again.failures }
+    return {
+      offsets: new Map([...listing.offsets, ...again.offsets]),
+      times: new Map([...listing.times, ...again.times]),
+      failures: again.failures,
+    }
   }
 
   async #ask(partitions: readonly number[], timestamp: number, isolation: 0 | 1): Promise<Listing> {
-    const listing: Listing = { offsets: new Map(), failures: new Map() }
+    const listing: Listing = { offsets: new Map(), times: new Map(), failures: new Map() }
     const byLeader = new Map<BrokerAddress, number[]>()
     for (const partition of partitions) {
       const leader = await this.leaders.of(partition).catch((error) => kafkaError(error, this.settings))
@@ -145,9 +159,11 @@ export class Offsets {
         const asked = theirs.map((partition) => ({ partition, timestamp }))
         try {
           const listed = await this.links.use(leader, (link) => link.listOffsets(topic, isolation, asked))
-          for (const { partition, errorCode, offset } of listed)
-            if (errorCode === 0) listing.offsets.set(partition, offset)
-            else listing.failures.set(partition, codeError(errorCode, this.settings, partition))
+          for (const { partition, errorCode, offset, timestamp: time } of listed)
+            if (errorCode === 0) {
+              listing.offsets.set(partition, offset)
+              listing.times.set(partition, time)
+            } else listing.failures.set(partition, codeError(errorCode, this.settings, partition))
         } catch (error) {
           for (const partition of theirs) listing.failures.set(partition, kafkaError(error, this.settings))
         }
@@ -157,11 +173,13 @@ export class Offsets {
   }
 }
 
-function part({ offsets, failures }: Listing, partitions: readonly number[]): Listing {
-  const mine: Listing = { offsets: new Map(), failures: new Map() }
+function part({ offsets, times, failures }: Listing, partitions: readonly number[]): Listing {
+  const mine: Listing = { offsets: new Map(), times: new Map(), failures: new Map() }
   for (const partition of partitions) {
     const offset = offsets.get(partition)
     if (offset !== undefined) mine.offsets.set(partition, offset)
+    const time = times.get(partition)
+    if (time !== undefined) mine.times.set(partition, time)
     const failure = failures.get(partition)
     if (failure) mine.failures.set(partition, failure)
   }

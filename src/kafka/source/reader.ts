@@ -119,6 +119,7 @@ export class KafkaReader<V> implements Reader<V> {
             poison = {
               error: undecodable(this.#decoder, bytes!, info, thrown),
               raw: { key, value: bytes },
+              timestamp: record.timestamp,
               next: record.offset + 1n,
             }
             break

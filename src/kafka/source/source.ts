@@ -1,7 +1,7 @@
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
-import { type Decoding, decodingOf } from '../../reading/late-value.js'
+import { type Decoding, decodingFor, decodingOf } from '../../reading/late-value.js'
 import { Connector } from '../client/driver.js'
 import { codeError } from '../client/failures.js'
 import { Leaders } from '../client/leaders.js'
@@ -38,8 +38,8 @@ export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
         tls: ssl !== undefined && ssl !== false,
         sasl: sasl?.mechanism ?? null,
       },
-      connect: ({ log, signal }: ConnectContext) =>
-        connected(new KafkaClient(new Connector(settings, log), decoding, log), signal, (client) =>
+      connect: ({ log, signal, values }: ConnectContext) =>
+        connected(new KafkaClient(new Connector(settings, log), decodingFor(values, decoding), log), signal, (client) =>
           client.partitions(),
         ),
     },
@@ -82,6 +82,10 @@ class KafkaClient<V> implements SourceClient<V> {
 
   bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
     return this.#offsets.bounds(partitions)
+  }
+
+  firstTimes(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    return this.#offsets.firstTimes(partitions)
   }
 
   resolve(partition: number, start: StartSpec): Promise<bigint> {

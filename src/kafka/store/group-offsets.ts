@@ -10,7 +10,7 @@ import { type CommittedOffset, Groups } from '../client/groups.js'
 import type { Links } from '../client/link-pool.js'
 import type { KafkaSettings } from '../client/options.js'
 import { ForeignOffsets } from './foreign-offsets.js'
-import { writeNote } from './offset-note.js'
+import { readNote, writeNote } from './offset-note.js'
 
 type Cluster = Pick<KafkaSettings, 'brokers' | 'sasl'>
 
@@ -77,6 +77,29 @@ export class GroupOffsets implements OffsetMirror {
     await Promise.all(theirs.map((one) => this.#show({ group, stream, ...one, epoch: 0, replay: 0 })))
   }
 
+  /** Throws as `assert`. */
+  async delete(group: string, stream: string): Promise<void> {
+    const ours = (await this.committed(group)).filter(
+      ({ topic, metadata }) => topic === stream && readNote(metadata) !== null,
+    )
+    if (ours.length === 0) return
+    const codes = await this.groups.delete(
+      group,
+      stream,
+      ours.map(({ partition }) => partition),
+    )
+    const failed = codes.findIndex((code) => code !== 0)
+    if (failed < 0) return
+    const active = groupMeaningOf(codes[failed]!) === 'active'
+    throw this.#refused(
+      codes[failed]!,
+      group,
+      ours[failed]!,
+      'deleted',
+      active ? await this.#describeMembers(group) : '',
+    )
+  }
+
   async #show(offset: MirroredOffset): Promise<void> {
     const { group, stream, partition, position, epoch, replay } = offset
     try {
@@ -113,7 +136,7 @@ export class GroupOffsets implements OffsetMirror {
     const members = active ? await this.#describeMembers(group) : ''
     return offsets.map((offset) => {
       const code = codes[keys.indexOf(`${offset.topic}/${offset.partition}`)]!
-      return code === 0 || this.#refused(code, group, offset, members)
+      return code === 0 || this.#refused(code, group, offset, 'committed', members)
     })
   }
 
@@ -121,6 +144,7 @@ export class GroupOffsets implements OffsetMirror {
     code: number,
     group: string,
     { topic, partition, position }: CommittedOffset,
+    done: 'committed' | 'deleted',
     members: string,
   ): TidemarkError {
     const { settings } = this
@@ -132,7 +156,7 @@ export class GroupOffsets implements OffsetMirror {
       case 'active':
         return new TidemarkError(
           'GROUP_ACTIVE',
-          `${what} can't be committed to ${whereOf(settings)} while consumers of the group run there: ${members}. Stop them first, or give Tidemark's consumer another group`,
+          `${what} can't be ${done} ${done === 'committed' ? 'to' : 'from'} ${whereOf(settings)} while consumers of the group run there: ${members}. Stop them first, or give Tidemark's consumer another group`,
           { place },
         )
       case 'denied':

@@ -157,6 +157,10 @@ export class KafkaOffsets implements OffsetStoreClient {
     return this.offsets.claim(group, stream)
   }
 
+  delete(group: string, stream: string): Promise<void> {
+    return this.offsets.delete(group, stream)
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.end(), this.beside.close()])
   }

@@ -4,6 +4,7 @@ import { joined } from '../../model/signals.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, Decoding, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
+import { decodingFor } from '../../reading/late-value.js'
 import type { Cut, MemoryLog } from './log.js'
 import { MemoryReader } from './reader.js'
 
@@ -18,7 +19,8 @@ export function memorySource<V>(
     stream: log.stream,
     describe: { stream: log.stream, value: decoding.codec.name },
     decoding,
-    connect: ({ signal }) => connected(new MemoryClient(log, decoding, cut), signal, (client) => client.partitions()),
+    connect: ({ signal, values }) =>
+      connected(new MemoryClient(log, decodingFor(values, decoding), cut), signal, (client) => client.partitions()),
   }
 }
 

@@ -1,5 +1,5 @@
 import type { GroupName } from '../../model/partition.js'
-import type { GroupRecord } from '../../ports/index.js'
+import type { Decision, GroupRecord } from '../../ports/index.js'
 import type { RecordTable, StoredRecord } from '../../storing/group-records.js'
 import type { RecordChange } from '../../storing/group-rules.js'
 import { compare, type Memory, matches } from './offsets.js'
@@ -31,6 +31,11 @@ export class MemoryGroups implements RecordTable {
         this.memory.note({ group, stream, partition, kind, from: null, to: null, by, why }, at)
     }
     return true
+  }
+
+  async delete({ group, stream }: GroupName, { by, why }: Decision): Promise<void> {
+    this.memory.groups.delete(nameOf({ group, stream }))
+    this.memory.note({ group, stream, partition: null, kind: 'deleted', from: null, to: null, by, why })
   }
 }
 

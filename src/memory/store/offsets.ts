@@ -123,6 +123,10 @@ export class MemoryOffsets implements OffsetStoreClient {
     return null
   }
 
+  async delete(group: string, stream: string): Promise<void> {
+    for (const row of await this.list({ group, stream })) this.memory.offsets.delete(nameOf(row))
+  }
+
   async close(): Promise<void> {}
 
   #put(

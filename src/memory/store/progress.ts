@@ -1,5 +1,5 @@
 import { fenced, positionChanged } from '../../model/fenced.js'
-import type { PartitionKey } from '../../model/partition.js'
+import type { GroupName, PartitionKey } from '../../model/partition.js'
 import { compareTokens, type FencingToken, isSameWriter } from '../../model/token.js'
 import type { Claimed, Progress, ProgressBeginning, SqlProgressLog, Transaction } from '../../ports/index.js'
 
@@ -98,6 +98,11 @@ export class MemoryProgress implements SqlProgressLog {
     if (failure) throw failure
     await this.advance(key, token, from, typeof to === 'function' ? to() : to, witness)
     this.written.push(...staged)
+  }
+
+  async delete({ group, stream }: GroupName): Promise<void> {
+    const theirs = nameOf({ group, stream, partition: 0 }).replace(/0\]$/, '')
+    for (const name of this.rows.keys()) if (name.startsWith(theirs)) this.rows.delete(name)
   }
 
   #own(key: PartitionKey, token: FencingToken): ProgressRow {

@@ -3,7 +3,7 @@ import type { TidemarkError } from '../../model/errors.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Reader, ReadOptions, SourceClient } from '../../ports/index.js'
 import { Outage } from '../../reading/outage.js'
-import { ownTypes } from '../client/own-types.js'
+import { inMs, ownTypes } from '../client/own-types.js'
 import { type PooledPostgres, postgresError } from '../client/pool.js'
 import { noStream, tablesIn } from '../tables/event-tables.js'
 import { Arrivals } from './arrivals.js'
@@ -112,6 +112,19 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
         first === null || last === null ? { first: 0n, head: 0n } : { first: BigInt(first), head: BigInt(last) + 1n },
       ]),
     )
+  }
+
+  async firstTimes(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    const { events } = this.#tables
+    const rows = await this.#query<{ partition: number; time: string | null }>(
+      `select p.partition, (
+         select ${inMs('created_at')} from ${events} e
+         where e.stream = $1 and e.partition = p.partition order by position limit 1
+       ) as time
+       from unnest($2::int[]) p (partition)`,
+      [this.settings.stream, partitions],
+    )
+    return new Map(rows.flatMap(({ partition, time }) => (time === null ? [] : [[partition, Number(time)] as const])))
   }
 
   async resolve(partition: number, start: StartSpec): Promise<bigint> {

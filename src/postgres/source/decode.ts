@@ -22,7 +22,8 @@ export function decodeRows<V>(rows: readonly Row[], origin: Origin, decoder: Chu
       value = decoder.decode(row.data, info)
     } catch (thrown) {
       const raw = { key, value: Buffer.from(row.data) }
-      return { messages, poison: { error: undecodable(decoder, row.data, info, thrown), raw, next: row.position + 1n } }
+      const error = undecodable(decoder, row.data, info, thrown)
+      return { messages, poison: { error, raw, next: row.position + 1n, timestamp: row.timestamp } }
     }
     messages.push(new ReadMessage(origin, row.position, row.timestamp, key, value, headersOf(row)))
   }

@@ -1,4 +1,5 @@
 import type { ConnectContext, Source, SourceClient } from '../../ports/index.js'
+import { decodingFor } from '../../reading/late-value.js'
 import { describePostgres, noted } from '../client/options.js'
 import { openPool, postgresError } from '../client/pool.js'
 import { putStream } from '../output/create-stream.js'
@@ -21,7 +22,7 @@ export function postgresStream<V = unknown>(options: PostgresStreamOptions<V>): 
       stream: settings.stream,
       decoding: settings.decoding,
       describe: { ...describePostgres(settings), value: settings.decoding.codec.name },
-      connect: (context) => connect(settings, context),
+      connect: (context) => connect({ ...settings, decoding: decodingFor(context.values, settings.decoding) }, context),
     },
     settings,
   )

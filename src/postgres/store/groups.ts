@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import type { GroupName } from '../../model/partition.js'
-import type { GroupRecord, Pause, Stop } from '../../ports/index.js'
+import type { Decision, GroupRecord, Pause, Stop } from '../../ports/index.js'
 import type { RecordTable, StoredRecord } from '../../storing/group-records.js'
 import type { RecordChange } from '../../storing/group-rules.js'
 import { answerTimeout, ask } from '../client/ask.js'
@@ -82,6 +82,14 @@ export class PostgresGroups implements RecordTable {
       [...columnsOf(record), version, partitions.map((partition) => partition ?? -1), kind, by, why, at],
     )
     return rows.length > 0
+  }
+
+  async delete({ group, stream }: GroupName, { by, why }: Decision): Promise<void> {
+    await this.#query(
+      `with gone as (delete from ${this.#table} where "group" = $1 and stream = $2)
+       insert into ${this.#changes} ("group", stream, kind, by, why) values ($1, $2, 'deleted', $3, $4)`,
+      [group, stream, by, why],
+    )
   }
 
   async #query<R extends object>(text: string, values: unknown[]): Promise<R[]> {

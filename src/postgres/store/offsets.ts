@@ -126,6 +126,10 @@ export class PostgresOffsets implements OffsetStoreClient {
     return null
   }
 
+  async delete(group: string, stream: string): Promise<void> {
+    await this.#query(`delete from ${this.#table} where "group" = $1 and stream = $2`, [group, stream])
+  }
+
   /** What is stored of groups, each in the order of its partitions. Whoever asks for the same group gets the same answer. */
   async #readAll(names: readonly GroupName[]): Promise<readonly (readonly StoredOffset[])[]> {
     const asked = new Map(names.map((name) => [nameOf(name), { name, rows: [] as StoredOffset[] }]))

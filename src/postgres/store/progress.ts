@@ -1,5 +1,5 @@
 import { fenced, positionChanged } from '../../model/fenced.js'
-import type { PartitionKey } from '../../model/partition.js'
+import type { GroupName, PartitionKey } from '../../model/partition.js'
 import { handlerMistaken } from '../../model/refusals.js'
 import { compareTokens, describeToken, type FencingToken } from '../../model/token.js'
 import type {
@@ -12,6 +12,7 @@ import type {
   SqlProgressLog,
   Transaction,
 } from '../../ports/index.js'
+import { answerTimeout, ask } from '../client/ask.js'
 import { driver } from '../client/driver.js'
 import type { PostgresSettings } from '../client/options.js'
 import { controlConnections, openConnections, type PooledPostgres, postgresError } from '../client/pool.js'
@@ -166,6 +167,15 @@ export class PostgresProgress implements SqlProgressLog {
     throw failure.error === ofHandler && !transaction.failedToBegin
       ? ofHandler
       : postgresError(failure.error, this.settings)
+  }
+
+  async delete({ group, stream }: GroupName): Promise<void> {
+    const text = `delete from ${this.#schema}.consumer_progress where "group" = $1 and stream = $2`
+    try {
+      await ask(this.pools.control, text, [group, stream], { within: answerTimeout })
+    } catch (error) {
+      throw postgresError(error, this.settings)
+    }
   }
 
   #check(key: PartitionKey, token: FencingToken): string {

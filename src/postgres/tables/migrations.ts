@@ -1,3 +1,4 @@
+import { deletedGroups } from './deleted-groups.js'
 import { eventStreams } from './event-streams.js'
 import { groupsTable } from './groups-table.js'
 import { inboxTable } from './inbox-table.js'
@@ -138,5 +139,11 @@ end $$;
     // Older code calls functions that are gone.
     breaking: true,
     sql: setBack,
+  },
+  {
+    id: 11,
+    name: 'deleted groups',
+    breaking: false,
+    sql: deletedGroups,
   },
 ]

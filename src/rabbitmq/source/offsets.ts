@@ -19,6 +19,8 @@ interface Tail {
 export class Offsets {
   /** The end of each stream as last seen: it stays right for as long as the broker names the same last chunk. */
   readonly #tails = new Map<string, Tail>()
+  /** When the first message of each stream was written. Retention deletes whole segments, so it stays the same for long. */
+  readonly #firstTimes = new Map<string, { readonly chunk: bigint; readonly timestamp: number | null }>()
 
   constructor(private readonly links: Links) {}
 
@@ -29,6 +31,27 @@ export class Offsets {
       ),
     )
     return new Map(found)
+  }
+
+  /** When the oldest message of each partition was written. Partitions that are empty, or in trouble, are left out. */
+  async firstTimes(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    const times = new Map<number, number>()
+    const look = async (partition: number) => {
+      const time = await this.#firstTime(await this.links.nameOf(partition))
+      if (time !== null) times.set(partition, time)
+    }
+    await Promise.allSettled(partitions.map(look))
+    return times
+  }
+
+  async #firstTime(stream: string): Promise<number | null> {
+    const { first } = await this.chunks(stream)
+    const known = this.#firstTimes.get(stream)
+    if (known?.chunk === first) return known.timestamp
+    const timestamp = first < 0n ? null : ((await this.#one(stream, { offset: first }))?.timestamp ?? null)
+    // In a stream that is empty so far, the first message comes later without changing its first chunk.
+    if (timestamp !== null) this.#firstTimes.set(stream, { chunk: first, timestamp })
+    return timestamp
   }
 
   /** Throws OUT_OF_RANGE for an offset that the log does not have. */

@@ -146,7 +146,7 @@ export class RabbitmqReader<V> implements Reader<V> {
     } catch (error) {
       if (error instanceof PackedOtherwise && error.offset > next) next = error.offset
       const behind = readableBehind(error) ?? piece.nextOffset
-      poison = { error: this.#unreadable(error, next, behind), raw: null, next: behind }
+      poison = { error: this.#unreadable(error, next, behind), raw: null, next: behind, timestamp: piece.timestamp }
     }
     if (poison) piece.end()
     else if (piece.finish()) next = piece.nextOffset
@@ -168,7 +168,7 @@ export class RabbitmqReader<V> implements Reader<V> {
     } catch (error) {
       const why = `the message (${end - start} bytes) is no AMQP 1.0 (${(error as Error).message})`
       const raw = { key: null, value: bytes.subarray(start, end) }
-      return { error: this.#undecodable(offset, why), raw, next: offset + 1n }
+      return { error: this.#undecodable(offset, why), raw, next: offset + 1n, timestamp: piece.timestamp }
     }
     const { body } = decoded
     const info = this.#info
@@ -190,6 +190,7 @@ export class RabbitmqReader<V> implements Reader<V> {
       return {
         error: undecodable(this.#decoder, raw, info, thrown),
         raw: { key: keyBytes, value: raw },
+        timestamp: piece.timestamp,
         next: offset + 1n,
       }
     }

@@ -3,7 +3,7 @@ import { isTidemarkError } from '../../model/errors.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
-import { type Decoding, decodingOf } from '../../reading/late-value.js'
+import { type Decoding, decodingFor, decodingOf } from '../../reading/late-value.js'
 import { rabbitmqError } from '../client/failures.js'
 import { Links } from '../client/links.js'
 import { noted, parseRabbitmq, type RabbitmqOptions } from '../client/options.js'
@@ -37,8 +37,10 @@ export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
         key: keyHeader,
         tls: ssl !== null,
       },
-      connect: ({ log, signal }: ConnectContext) =>
-        connected(new RabbitmqClient(new Links(settings), decoding, log), signal, (client) => found(client, signal)),
+      connect: ({ log, signal, values }: ConnectContext) =>
+        connected(new RabbitmqClient(new Links(settings), decodingFor(values, decoding), log), signal, (client) =>
+          found(client, signal),
+        ),
     },
     settings,
   )
@@ -90,6 +92,10 @@ class RabbitmqClient<V> implements SourceClient<V> {
 
   bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
     return this.#offsets.bounds(partitions)
+  }
+
+  firstTimes(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    return this.#offsets.firstTimes(partitions)
   }
 
   resolve(partition: number, start: StartSpec): Promise<bigint> {

@@ -29,6 +29,13 @@ describe('a worker is told', () => {
     expect(observed.caughtUp).toEqual([{ ...key, position: 25n }])
   })
 
+  it('of each chunk before and after its handler, and of the commit', async () => {
+    const { begin, own, work } = await batchGround({ settings: { commit: { after: 'messages', messages: 20 } } })
+    begin(await own({ 0: 20 }))
+    await pass(1)
+    expect(work).toEqual(['took 0', 'handled to 10', 'took 10', 'handled to 20', 'committed'])
+  })
+
   it('that a partition is blocked, where it stands, and why', async () => {
     const { begin, own, log, observed } = await batchGround()
     log.poison(0, 2n, new TidemarkError('UNDECODABLE', 'no JSON'))

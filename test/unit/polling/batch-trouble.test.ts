@@ -16,9 +16,10 @@ describe('a watch over batches', () => {
 
   beforeEach(() => {
     cluster = new FakeCluster()
+    const story = { watched: () => {} }
     const queues = { workflows: 'workflows', control: 'control', batches: 'process@' }
     const { client: source } = new FakeLog()
-    watch = new SliceWatch({ source, cluster, log: silentLog(), keepOffset: async () => {}, queues }, name, 3)
+    watch = new SliceWatch({ source, cluster, log: silentLog(), keepOffset: async () => {}, queues, story }, name, 3)
   })
   afterEach(() => watch.stop())
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { WatchedSlice } from '../../../activities/index.js'
 import { SliceWatch } from '../../../activities/polling/slice-watch.js'
 import { TidemarkError } from '../../../src/model/errors.js'
 import { name } from '../../support/batch-ground.js'
@@ -16,6 +17,8 @@ describe('a watch over a slice', () => {
   let log: FakeLog
   let kept: number[]
   let watch: SliceWatch
+  /** Partitions at rest that the metrics were told of; null when it is watched no more. */
+  let shown: (string[] | null)[]
 
   beforeEach(() => {
     virtualTime.begin()
@@ -23,8 +26,13 @@ describe('a watch over a slice', () => {
     log = new FakeLog()
     kept = []
     const keepOffset = async ({ partition }: { partition: number }) => void kept.push(partition)
+    shown = []
+    const story = {
+      watched: (_: number, seen: WatchedSlice | null) =>
+        void shown.push(seen && Object.keys(seen.rest?.partitions ?? {})),
+    }
     const queues = { workflows: 'workflows', control: 'control', batches: 'process@' }
-    watch = new SliceWatch({ source: log.client, cluster, log: silentLog(), keepOffset, queues }, name, 3)
+    watch = new SliceWatch({ source: log.client, cluster, log: silentLog(), keepOffset, queues, story }, name, 3)
   })
   afterEach(() => {
     watch.stop()
@@ -47,6 +55,24 @@ describe('a watch over a slice', () => {
     log.append(3)
     await pass(1)
     expect(cluster.signals).toEqual([wake])
+  })
+
+  it('shows what rests until messages come, and nothing once it has stopped', async () => {
+    log.append(3, 5)
+    await rest()
+    expect(shown).toEqual([['3', '19']])
+    log.append(19)
+    await pass(1)
+    expect(shown.at(-1)).toEqual([])
+    watch.stop()
+    expect(shown.at(-1)).toBeNull()
+  })
+
+  it('shows nothing of a slice at work as resting, though it has rested before', async () => {
+    await rest()
+    cluster.working(id)
+    await watch.look()
+    expect(shown).toEqual([['3', '19'], []])
   })
 
   it('wakes it at once where messages have come before', async () => {

@@ -37,6 +37,8 @@ function told(errors: ErrorTexts = 'message') {
   return { log, story, failure, fails, lines, heard }
 }
 
+const chunk = (messages: number, next: bigint, head: bigint) => ({ messages: Array(messages), next, head })
+
 const batch = (partition: number, replay = 0, from = '0') => ({
   partition,
   from,
@@ -95,8 +97,8 @@ describe('a partition that fails', () => {
       await pass(60 * second)
     }
     lines()
-    story.handled(key(3), 1, 8n, 20n)
-    story.handled(key(3), 1, 9n, 20n)
+    story.handled(key(3), chunk(1, 8n, 20n))
+    story.handled(key(3), chunk(1, 9n, 20n))
     await pass(second)
     expect(lines()).toEqual(['info: recovered after 5 tries, 5 min: orders[3]'])
     fails(3)
@@ -107,7 +109,7 @@ describe('a partition that fails', () => {
     const { fails, story, lines } = told()
     fails(3)
     lines()
-    story.handled(key(3), 1, 7n, 20n)
+    story.handled(key(3), chunk(1, 7n, 20n))
     await pass(second)
     expect(lines()).toEqual([])
   })
@@ -125,7 +127,7 @@ describe('a partition that fails', () => {
     const said = lines()
     expect(said).toHaveLength(4)
     expect(said.at(-1)).toBe('warn: retrying as well, after errors of the same kind: partitions 3 to 39')
-    for (let partition = 0; partition < 40; partition++) story.handled(key(partition), 1, 8n, 8n)
+    for (let partition = 0; partition < 40; partition++) story.handled(key(partition), chunk(1, 8n, 8n))
     await pass(second)
     expect(lines()).toEqual(['info: recovered after 1 try, 1 s at the most: partitions 0 to 39'])
   })
@@ -258,8 +260,8 @@ it('once a minute, what was handled is one line, with rate, failures, partitions
   const { story, fails, lines, log } = told()
   story.begin()
   story.began([batch(0), batch(1)])
-  story.handled(key(0), 60, 60n, 100n)
-  story.handled(key(1), 30, 30n, 30n)
+  story.handled(key(0), chunk(60, 60n, 100n))
+  story.handled(key(1), chunk(30, 30n, 30n))
   fails(1)
   await pass(2 * second)
   lines()
