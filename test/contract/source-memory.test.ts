@@ -1,15 +1,16 @@
+import * as vitest from 'vitest'
 import { MemoryLog } from '../../src/memory/source/log.js'
 import { memorySource } from '../../src/memory/source/source.js'
 import { TidemarkError } from '../../src/model/errors.js'
 import type { Source } from '../../src/ports/index.js'
 import { decodingOf } from '../../src/reading/late-value.js'
 import type { ValueOption } from '../../src/reading/value.js'
+import { verifySource } from '../../src/testing/contracts/source.js'
 import { unique } from '../support/unique.js'
-import { sourceContract } from './source-contract.js'
 
 const limits = { decodeConcurrency: 16, decodeTimeoutMs: 30_000 }
 
-sourceContract('memory', async () => ({
+verifySource(vitest, 'memory', async () => ({
   createStream: async (partitions) => {
     const log = new MemoryLog(unique('contract'), partitions)
     return {

@@ -124,6 +124,7 @@ export class MemoryReader<V> implements Reader<V> {
         error: undecodable(this.#decoder, value!, info, thrown),
         raw: { key, value },
         next: this.#position + 1n,
+        timestamp,
       }
     }
   }

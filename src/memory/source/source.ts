@@ -43,6 +43,15 @@ class MemoryClient<V> implements SourceClient<V> {
     return new Map(partitions.map((partition) => [partition, this.#boundsOf(partition)]))
   }
 
+  async firstTimes(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    const times = new Map<number, number>()
+    for (const partition of partitions) {
+      const [first] = this.log.from(0n, partition, 0)
+      if (first) times.set(partition, first.timestamp)
+    }
+    return times
+  }
+
   async resolve(partition: number, start: StartSpec): Promise<bigint> {
     this.#requireStream()
     const { first, head } = this.#boundsOf(partition)
