@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
+import type { ResetTarget } from '../client/target.js'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, parseConfig } from '../config/parse.js'
 import type { MemoryStore } from '../memory/store/store.js'
@@ -14,6 +15,7 @@ import { Life } from './life.js'
 import type { TestMessage, TestPlace, TestStream } from './messages.js'
 import type { TestSettings } from './options.js'
 import { type ProducedMessage, producedOf } from './output.js'
+import { type ResetWhich, resetPositions } from './reset.js'
 import { consumerOf, streamOf } from './selection.js'
 import type { TestServer } from './server.js'
 import { untilSettled } from './settle.js'
@@ -208,11 +210,25 @@ export class TestConsumer implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { server, namespace, replaced, work, log } = this.#parts
+    const { server, namespace, work, log } = this.#parts
     const life = new Life()
+    this.#running = await runWorker(server, namespace, this.#configFor(life), { life, work, log })
+  }
+
+  #configFor(life: Life): ParsedConfig {
+    const { replaced } = this.#parts
     const take = (records: readonly OutputRecord[]) => this.#take(records)
-    const config = testConfigOf(this.#config, { ...replaced, handling: this.#handling, take }, life)
-    this.#running = await runWorker(server, namespace, config, { life, work, log })
+    return testConfigOf(this.#config, { ...replaced, handling: this.#handling, take }, life)
+  }
+
+  /**
+   * Moves positions as `tidemark reset` does, and has the messages from there on handled again.
+   *
+   * @param to `'first'`, `'last'`, `'next'`, `{ offset }`, `{ timestamp }`
+   * @returns the partitions that were moved
+   */
+  reset(to: ResetTarget, which: ResetWhich = {}): Promise<readonly number[]> {
+    return resetPositions(this.#configFor(new Life()), to, which)
   }
 
   /** How the partitions stand now, as `tidemark status` says it. */
