@@ -3,7 +3,7 @@
  *
  *   model <- workflows
  *   model <- ports <- { reading, storing, handlers } <- { kafka, rabbitmq, postgres, memory } <- entry
- *   model <- ports <- handlers <- config <- { activities <- monitoring, temporal <- client } <- worker <- cli
+ *   model <- ports <- handlers <- config <- { activities <- monitoring, temporal <- client } <- worker <- { cli, testing }
  *
  * A log's folder knows the ground floors (model, ports, options, reading, storing) and its driver, and no other log.
  * Each rule has a violating file in test/unit/arrows.test.ts that proves it fires. Type-only imports count like any other:
@@ -58,9 +58,23 @@ module.exports = {
       comment:
         'Users do not get devDependencies. src/local starts real parts for the tests and the demo, so it may. Drivers are optional peers, too.',
       severity: 'error',
-      from: { path: '^(src|workflows|activities)/', pathNot: '^src/local/' },
+      from: { path: '^(src|workflows|activities)/', pathNot: '^src/(local|testing)/' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], pathNot: npm(...Object.values(drivers)) },
     },
+    {
+      name: 'testing-has-optional-peers',
+      comment:
+        'The testing kit may load @temporalio/testing, which its users install. It is a devDependency of this repository, too.',
+      severity: 'error',
+      from: { path: '^src/testing/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], pathNot: npm('@temporalio/testing') },
+    },
+    never(
+      'testing-knows-no-log',
+      'The testing kit stands beside the command line: it runs workers, and puts memory in the place of every log.',
+      '^src/testing/',
+      '^(workflows|activities)/|^src/(kafka|rabbitmq|cli|entry|storing)/',
+    ),
     never(
       'shipped-code-stands-alone',
       'Tests, benches and examples use the product, never the other way round.',

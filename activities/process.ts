@@ -61,7 +61,7 @@ export function createProcess(runtime: ConsumerRuntime) {
       // An operator holds or restarts the activity: Temporal does either with one that fails.
       const { paused, reset } = context.cancellationDetails ?? {}
       if (paused || reset) throw ApplicationFailure.retryable(paused ? 'paused in Temporal' : 'reset in Temporal', held)
-      void watchFreshRest(runtime, input.name, input.slice, result)
+      if (settings.waiting !== 'signals') void watchFreshRest(runtime, input.name, input.slice, result)
       return result
     } finally {
       orders.stop()

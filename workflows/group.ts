@@ -46,10 +46,10 @@ export async function consumerGroup(input: GroupInput): Promise<GroupStatus> {
     while (!over()) {
       const details = members.details()
       setCurrentDetails(details)
-      polling ??= Polling.begin(group)
+      if (group.revision.waiting !== 'signals') polling ??= Polling.begin(group)
       configReturn.update()
-      await condition(() => polling!.found !== undefined || over() || members.details() !== details)
-      if (polling.found === undefined) continue
+      await condition(() => polling?.found !== undefined || over() || members.details() !== details)
+      if (polling?.found === undefined) continue
       await attend(group, polling.found)
       polling = undefined
     }

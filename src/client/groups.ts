@@ -166,7 +166,7 @@ function requireDeployment({ taskQueue }: GroupWorkflow, { group, stream }: Grou
 }
 
 function revisionOf(queues: Queues, { settings, version, until }: ParsedConsumer): Revision {
-  const { heartbeatTimeoutMs, batch, slices } = settings
+  const { heartbeatTimeoutMs, batch, slices, waiting } = settings
   return {
     version,
     startedAt: new Date().toISOString(),
@@ -174,6 +174,7 @@ function revisionOf(queues: Queues, { settings, version, until }: ParsedConsumer
     queues,
     timing: { heartbeatTimeoutMs, batchMs: batch.maxDurationMs },
     ...(slices === undefined ? {} : { slices }),
+    ...(waiting && { waiting }),
     ...(until && { until: until === 'head' ? ('head' as const) : ('message' as const) }),
   }
 }

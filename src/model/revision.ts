@@ -16,6 +16,8 @@ export interface Revision {
   readonly until?: 'head' | 'message'
   /** The number of slices that the consumer's options name. Counts only when the group is created. */
   readonly slices?: number
+  /** Set where nothing polls: see `ConsumerSettings.waiting`. */
+  readonly waiting?: 'signals'
 }
 
 /**

@@ -22,6 +22,11 @@ export interface ConsumerSettings {
   readonly retry: RetrySettings
   /** What of the errors of the user's code is shown in Temporal. */
   readonly errors: ErrorTexts
+  /**
+   * Slices at rest wait for signals from outside, and no activity waits on their behalf. `tidemark/testing` sets it: time is not skipped
+   * while an activity runs. No option of users.
+   */
+  readonly waiting?: 'signals'
 }
 
 /**

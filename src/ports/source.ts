@@ -37,6 +37,34 @@ export interface MessageHeaders extends Iterable<readonly [name: string, value: 
   getBytes(name: string): Buffer | null | undefined
 }
 
+/** Where a value stands, for decoders that need it. The object is reused: read it before the first `await`. */
+export interface ValueInfo extends PartitionKey {
+  readonly offset: bigint
+}
+
+/** Turns what the log holds into what the handler gets. */
+export interface ValueCodec<V> {
+  /** For people and for the config's version: `json`. */
+  readonly name: string
+  /**
+   * @param raw bytes from a binary log, text from one that keeps text (a Postgres event stream)
+   * @returns the value, or a promise of it. What this throws, and a promise that rejects with `Undecodable`, makes the message
+   *   undecodable; any other rejection is retried
+   */
+  decode(raw: Buffer | string, info: ValueInfo): V | PromiseLike<V>
+  /** Does the same with a part of a buffer. Sources use it where it is there, to be spared a view for each message. */
+  decodePart?(buffer: Buffer, start: number, end: number, info: ValueInfo): V | PromiseLike<V>
+}
+
+/** How a source decodes: what its options say. */
+export interface Decoding<V> {
+  readonly codec: ValueCodec<V>
+  /** Values of a chunk that are decoded at the same time, where the codec gives promises. */
+  readonly concurrency: number
+  /** How long each of them may take, ms. */
+  readonly timeoutMs: number
+}
+
 /** A stream in a user's config. */
 export interface Source<V = unknown> {
   /** `kafka`, `postgres`, ... */
@@ -44,6 +72,8 @@ export interface Source<V = unknown> {
   readonly stream: string
   /** What tells this source from another, for people and for the config's version. Never a secret. */
   readonly describe: Readonly<Record<string, unknown>>
+  /** How values are decoded: `tidemark/testing` reads so from a log of its own. A source without it gives bytes there. */
+  readonly decoding?: Decoding<V>
   /** Opens connections. Throws UNREACHABLE, AUTH_FAILED or STREAM_NOT_FOUND after *one* try; the worker does the waiting. */
   connect(context: ConnectContext): Promise<SourceClient<V>>
 }

@@ -1,14 +1,8 @@
 import type { ConnectContext } from '../ports/context.js'
+import type { Decoding } from '../ports/index.js'
 import { bytes, codecOf, json, type ValueCodec, type ValueInfo, type ValueOption } from './value.js'
 
-/** How a source decodes: what its options say. */
-export interface Decoding<V> {
-  readonly codec: ValueCodec<V>
-  /** Values of a chunk that are decoded at the same time, where the codec gives promises. */
-  readonly concurrency: number
-  /** How long each of them may take, ms. */
-  readonly timeoutMs: number
-}
+export type { Decoding }
 
 /** @param option the source's `value`; JSON where it is left out */
 export function decodingOf<V>(

@@ -1,30 +1,13 @@
 import { z } from 'zod'
 import { TidemarkError } from '../model/errors.js'
 import { problemOfFunction } from '../model/functions.js'
-import type { PartitionKey } from '../model/partition.js'
 import { shown } from '../model/shown.js'
 import type { Duration } from '../model/units.js'
+import type { ValueCodec, ValueInfo } from '../ports/index.js'
 import { utf8Of } from '../ports/text.js'
 import { parsedJson } from './json-text.js'
 
-/** Where a value stands, for decoders that need it. The object is reused: read it before the first `await`. */
-export interface ValueInfo extends PartitionKey {
-  readonly offset: bigint
-}
-
-/** Turns what the log holds into what the handler gets. */
-export interface ValueCodec<V> {
-  /** For people and for the config's version: `json`. */
-  readonly name: string
-  /**
-   * @param raw bytes from a binary log, text from one that keeps text (a Postgres event stream)
-   * @returns the value, or a promise of it. What this throws, and a promise that rejects with `Undecodable`, makes the message
-   *   undecodable; any other rejection is retried
-   */
-  decode(raw: Buffer | string, info: ValueInfo): V | PromiseLike<V>
-  /** Does the same with a part of a buffer. Sources use it where it is there, to be spared a view for each message. */
-  decodePart?(buffer: Buffer, start: number, end: number, info: ValueInfo): V | PromiseLike<V>
-}
+export type { ValueCodec, ValueInfo }
 
 /** What a source's `value` option takes. A function gets the bytes. */
 export type ValueOption<V> = ValueCodec<V> | ((bytes: Buffer, info: ValueInfo) => V | PromiseLike<V>)

@@ -2,6 +2,7 @@ import { type Client, defaultPayloadConverter, type WorkflowExecutionDescription
 import type { BatchProgress, BatchTrouble } from '../model/batch.js'
 import { held, letGo } from '../model/commands.js'
 import { dateOf } from '../model/times.js'
+import { lastEvents } from './last-events.js'
 
 /** A batch that is under way, or between two tries. */
 export interface PendingBatch {
@@ -93,12 +94,8 @@ export async function pendingBatches(client: Client, workflowId: string): Promis
 
 /** When a pending activity was scheduled, found among the workflow's last events. */
 async function scheduledAt(client: Client, workflowId: string, activityId: string): Promise<string | null> {
-  const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
-    namespace: client.options.namespace,
-    execution: { workflowId },
-    maximumPageSize: 50,
-  })
-  const found = history?.events?.find((event) => event.activityTaskScheduledEventAttributes?.activityId === activityId)
+  const events = await lastEvents(client, { workflowId }, 50)
+  const found = events.find((event) => event.activityTaskScheduledEventAttributes?.activityId === activityId)
   return iso(found?.eventTime)
 }
 

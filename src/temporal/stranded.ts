@@ -2,6 +2,7 @@ import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError }
 import { names } from '../model/commands.js'
 import { deploymentOf } from '../model/revision.js'
 import { isAnswered } from './answers.js'
+import { lastEvents } from './last-events.js'
 import { SetBack } from './set-back.js'
 
 /*
@@ -97,13 +98,9 @@ export class StrandedWorkflows {
   /** Other failures pass: of a worker that is short of memory, for example. */
   async #isDiverged({ raw, workflowId, runId }: WorkflowExecutionDescription): Promise<boolean> {
     if (!isFailing(raw)) return false
-    const { history } = await this.client.workflowService.getWorkflowExecutionHistoryReverse({
-      namespace: this.client.options.namespace,
-      execution: { workflowId, runId },
-      maximumPageSize: 10,
-    })
+    const events = await lastEvents(this.client, { workflowId, runId }, 10)
     // Temporal does not write down every failure in a row. Signals may have come since.
-    const last = history?.events?.find(
+    const last = events.find(
       (event) => event.workflowTaskFailedEventAttributes || event.workflowTaskCompletedEventAttributes,
     )
     return last?.workflowTaskFailedEventAttributes?.cause === nonDeterministic
@@ -150,12 +147,8 @@ export function isOfOtherBuild(taskQueue: string, own: string): boolean {
 
 /** Why Tidemark itself has terminated a run, for people; null where a person has. */
 export async function ownReason(client: Client, workflowId: string, runId: string): Promise<string | null> {
-  const { history } = await client.workflowService.getWorkflowExecutionHistoryReverse({
-    namespace: client.options.namespace,
-    execution: { workflowId, runId },
-    maximumPageSize: 1,
-  })
-  const given = history?.events?.[0]?.workflowExecutionTerminatedEventAttributes?.reason ?? ''
+  const [last] = await lastEvents(client, { workflowId, runId }, 1)
+  const given = last?.workflowExecutionTerminatedEventAttributes?.reason ?? ''
   return isOwnReason(given) ? given.slice(prefix.length) : null
 }
 

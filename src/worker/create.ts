@@ -15,7 +15,7 @@ import { Listeners } from './listeners.js'
 import { createLog } from './log.js'
 import { Monitoring, type MonitoringOptions } from './monitoring.js'
 import { openResources, type Resources } from './resources.js'
-import { createSdkWorkers } from './sdk-workers.js'
+import { createSdkWorkers, type SdkSeams } from './sdk-workers.js'
 import { sendTemporalLogTo } from './temporal-log.js'
 import { createWatchdog } from './watchdog.js'
 import { type ReadyConsumer, TidemarkWorker } from './worker.js'
@@ -36,6 +36,14 @@ export interface WorkerContext extends MonitoringOptions {
   readonly overwriteOffsets?: boolean
 }
 
+/** What somebody brings who runs workers for a while and Temporal for longer: see `tidemark/testing`. */
+export interface WorkerSeams extends SdkSeams {
+  /** Stays open when the worker ends. */
+  readonly connection: NativeConnection
+  /** For questions and signals. */
+  readonly client: Client
+}
+
 /**
  * Connects to everything the config names and makes a worker of it, which does nothing before `run`. Waits for parts that
  * are not up yet, for `connectTimeout`. Leaves nothing open when it rejects.
@@ -44,7 +52,15 @@ export interface WorkerContext extends MonitoringOptions {
  * GROUP_ACTIVE with `overwriteOffsets` where the other consumers are running; CONFIG_INVALID with `serve` where that can't be listened on
  */
 export async function createWorker(config: TidemarkConfig, context: WorkerContext = {}): Promise<TidemarkWorker> {
-  const parsed = parseConfig(config)
+  return createWorkerOf(parseConfig(config), context)
+}
+
+/** As `createWorker`, of a config that has been checked. */
+export async function createWorkerOf(
+  parsed: ParsedConfig,
+  context: WorkerContext,
+  seams?: WorkerSeams,
+): Promise<TidemarkWorker> {
   const log = context.log ?? createLog()
   const listeners = new Listeners(log)
   const draining = new AbortController()
@@ -81,15 +97,21 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
         }),
       ),
     )
-    connection = await connectTemporal(parsed, log, signal)
-    const client = new Client({ connection, namespace: parsed.temporal.namespace })
+    if (!seams) connection = await connectTemporal(parsed, log, signal)
+    const temporal = seams ?? temporalOf(connection!, parsed)
+    const { client } = temporal
     requireWanted(signal)
     const stories: Story[] = []
     const tells = (story: Story) => void stories.push(story)
     const life = { log, listeners, tells, metrics, draining: draining.signal, stopped: stopped.signal }
     const cluster = new TemporalCluster(client)
     const partitions = consumers.map((consumer) => consumer.partitions)
-    const workers = await createSdkWorkers(parsed, { connection, cluster, resources, partitions }, life)
+    const workers = await createSdkWorkers(
+      parsed,
+      { connection: temporal.connection, cluster, resources, partitions },
+      life,
+      seams,
+    )
     const watchdog = createWatchdog(parsed.consumers, {
       client,
       deployment: taskQueue,
@@ -108,7 +130,7 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
       monitoring,
     }
     const worker = new TidemarkWorker(parts)
-    monitoring.connected(worker, workers, neededBy(parsed, connection, resources))
+    monitoring.connected(worker, workers, neededBy(parsed, temporal.connection, resources))
     const shutdown = () => worker.shutdown()
     context.signal?.addEventListener('abort', shutdown, { once: true })
     if (!signal.aborted) return worker
@@ -119,6 +141,10 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
     await close()
     throw error
   }
+}
+
+function temporalOf(connection: NativeConnection, { temporal: { namespace } }: ParsedConfig) {
+  return { connection, client: new Client({ connection, namespace }) }
 }
 
 /** What the worker can do nothing without, and how that is asked whether it is there. */

@@ -50,6 +50,14 @@ interface Life {
   readonly metrics: Meters | null
 }
 
+/** What somebody may do otherwise who runs the SDK's workers for tests. */
+export interface SdkSeams {
+  /** Somebody else works the workflows, and no other worker shares the batches. */
+  readonly alone: boolean
+  /** Stands between Temporal and the activities. */
+  around<A extends object>(activities: A): A
+}
+
 /**
  * The SDK's workers: one for all workflows; for each consumer, one that works batches and one for everything that must not wait behind them.
  * Each holds the connection until it has run. Leaves none behind when one of them can't be made.
@@ -69,6 +77,7 @@ export async function createSdkWorkers(
     readonly partitions: readonly number[]
   },
   life: Life,
+  { alone, around }: SdkSeams = { alone: false, around: (activities) => activities },
 ): Promise<Worker[]> {
   // Workers of one group tell each other apart by it; process numbers of containers are alike.
   const identity = `${process.pid}@${hostname()}#${randomBytes(3).toString('hex')}`
@@ -95,17 +104,18 @@ export async function createSdkWorkers(
   const generation = await workflowGeneration()
   const queues = config.consumers.map(({ settings }) => queuesOf(config.taskQueue, generation, settings))
   try {
-    workers.push(
-      await Worker.create({
-        ...common,
-        taskQueue: queues[0]!.workflows,
-        workflowBundle: await workflowBundle(),
-        maxCachedWorkflows: cachedWorkflows,
-        // How soon Temporal notices a worker that was killed during a workflow task.
-        stickyQueueScheduleToStartTimeout:
-          Math.min(...config.consumers.map(({ settings }) => settings.heartbeatTimeoutMs)) / 2,
-      }),
-    )
+    if (!alone)
+      workers.push(
+        await Worker.create({
+          ...common,
+          taskQueue: queues[0]!.workflows,
+          workflowBundle: await workflowBundle(),
+          maxCachedWorkflows: cachedWorkflows,
+          // How soon Temporal notices a worker that was killed during a workflow task.
+          stickyQueueScheduleToStartTimeout:
+            Math.min(...config.consumers.map(({ settings }) => settings.heartbeatTimeoutMs)) / 2,
+        }),
+      )
     for (const [index, consumer] of config.consumers.entries()) {
       const errors = new ErrorReports(consumer.settings, config.secrets, life.log)
       const story = new Story(consumer.settings, life.log, errors, life.listeners)
@@ -125,14 +135,14 @@ export async function createSdkWorkers(
         await Worker.create({
           ...throttled,
           taskQueue: runtime.queues.control,
-          activities: counted(controlActivities(runtime)),
+          activities: around(counted(controlActivities(runtime))),
           maxConcurrentActivityTaskExecutions: controlSlots,
         }),
         await Worker.create({
           ...throttled,
           taskQueue: batchQueue(runtime.queues, consumer.version),
-          activities: counted(batchActivities(runtime)),
-          ...sharedBatches({ ...runtime, cluster }, identity),
+          activities: around(counted(batchActivities(runtime))),
+          ...(alone ? {} : sharedBatches({ ...runtime, cluster }, identity)),
         }),
       )
     }

@@ -1,12 +1,13 @@
 import { Kafka, logLevel } from 'kafkajs'
+import * as vitest from 'vitest'
 import { kafka } from '../../src/entry/kafka.js'
+import { type SourceHarness, verifySource } from '../../src/testing/contracts/source.js'
 import { makeTopics } from '../support/make-topics.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
-import { type SourceHarness, sourceContract } from './source-contract.js'
 
 describeWith(['kafka'], 'Kafka', () => {
-  sourceContract('Kafka', async (): Promise<SourceHarness> => {
+  verifySource(vitest, 'Kafka', async (): Promise<SourceHarness> => {
     const { brokers } = part('kafka')
     const client = new Kafka({ clientId: 'contract', brokers: [...brokers], logLevel: logLevel.NOTHING })
     const admin = client.admin()

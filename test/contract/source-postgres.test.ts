@@ -1,9 +1,10 @@
 import pg from 'pg'
+import * as vitest from 'vitest'
 import { createStream, postgresStream } from '../../src/entry/postgres.js'
+import { type SourceHarness, verifySource } from '../../src/testing/contracts/source.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { unique } from '../support/unique.js'
-import { type SourceHarness, sourceContract } from './source-contract.js'
 
 describeWith(['postgres'], 'Postgres', () => {
   const open = async (): Promise<SourceHarness> => {
@@ -46,5 +47,5 @@ describeWith(['postgres'], 'Postgres', () => {
       },
     }
   }
-  sourceContract('Postgres', open, { contiguous: false })
+  verifySource(vitest, 'Postgres', open, { contiguous: false })
 })

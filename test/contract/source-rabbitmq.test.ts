@@ -1,11 +1,12 @@
+import * as vitest from 'vitest'
 import { rabbitmq } from '../../src/entry/rabbitmq.js'
+import { type SourceHarness, verifySource } from '../../src/testing/contracts/source.js'
 import { describeWith, part } from '../support/parts.js'
 import { publish, rabbitmqClient } from '../support/rabbitmq-ground.js'
 import { unique } from '../support/unique.js'
-import { type SourceHarness, sourceContract } from './source-contract.js'
 
 describeWith(['rabbitmq'], 'RabbitMQ', () => {
-  sourceContract('RabbitMQ', async (): Promise<SourceHarness> => {
+  verifySource(vitest, 'RabbitMQ', async (): Promise<SourceHarness> => {
     const { url } = part('rabbitmq')
     const client = await rabbitmqClient()
     return {

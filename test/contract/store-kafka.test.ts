@@ -1,16 +1,17 @@
 import { type Admin, Kafka, logLevel } from 'kafkajs'
 import pg from 'pg'
+import * as vitest from 'vitest'
 import { afterAll, beforeAll } from 'vitest'
 import { kafkaStore } from '../../src/entry/kafka.js'
 import { postgresDatabase } from '../../src/entry/postgres.js'
+import { verifyStore } from '../../src/testing/contracts/store.js'
+import type { StoreHarness } from '../../src/testing/contracts/store-harness.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { makeTopics } from '../support/make-topics.js'
 import { describeWith, part } from '../support/parts.js'
 import { prefixed, renamedStore, spelled } from '../support/renamed-store.js'
 import { silentLog } from '../support/silent-log.js'
 import { unique } from '../support/unique.js'
-import { type StoreHarness, storeContract } from './store-contract.js'
-import { storeResetContract } from './store-reset-contract.js'
 
 /** Every stream that the contract names; Kafka keeps offsets only for topics that are there. */
 const streams = ['orders', 'bills', ...["it's", 'a/b', 'a', '"q"', 'ü', 'A', '%'].map((name) => `${name}.s`)]
@@ -63,6 +64,5 @@ describeWith(['kafka', 'postgres'], 'Kafka', () => {
       },
     }
   }
-  storeContract('Kafka', open)
-  storeResetContract('Kafka', open)
+  verifyStore(vitest, 'Kafka', open)
 })

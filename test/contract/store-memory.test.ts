@@ -1,7 +1,8 @@
+import * as vitest from 'vitest'
 import { memoryStore } from '../../src/entry/testing.js'
+import { verifyStore } from '../../src/testing/contracts/store.js'
+import type { StoreHarness } from '../../src/testing/contracts/store-harness.js'
 import { silentLog } from '../support/silent-log.js'
-import { type StoreHarness, storeContract } from './store-contract.js'
-import { storeResetContract } from './store-reset-contract.js'
 
 const open = async (): Promise<StoreHarness> => {
   const store = memoryStore()
@@ -10,5 +11,4 @@ const open = async (): Promise<StoreHarness> => {
     close: async () => {},
   }
 }
-storeContract('memory', open, { lasting: false })
-storeResetContract('memory', open)
+verifyStore(vitest, 'memory', open, { lasting: false })

@@ -1,10 +1,11 @@
 import pg from 'pg'
+import * as vitest from 'vitest'
 import { postgresStore } from '../../src/entry/postgres.js'
+import { verifyStore } from '../../src/testing/contracts/store.js'
+import type { StoreHarness } from '../../src/testing/contracts/store-harness.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
-import { type StoreHarness, storeContract } from './store-contract.js'
-import { storeResetContract } from './store-reset-contract.js'
 
 describeWith(['postgres'], 'Postgres', () => {
   const open = async (): Promise<StoreHarness> => {
@@ -30,6 +31,5 @@ describeWith(['postgres'], 'Postgres', () => {
       close: drop,
     }
   }
-  storeContract('Postgres', open)
-  storeResetContract('Postgres', open)
+  verifyStore(vitest, 'Postgres', open)
 })

@@ -1,16 +1,17 @@
 import pg from 'pg'
 import type { Client } from 'rabbitmq-stream-js-client'
+import * as vitest from 'vitest'
 import { afterAll, beforeAll } from 'vitest'
 import { postgresDatabase } from '../../src/entry/postgres.js'
 import { rabbitmqStore } from '../../src/entry/rabbitmq.js'
+import { verifyStore } from '../../src/testing/contracts/store.js'
+import type { StoreHarness } from '../../src/testing/contracts/store-harness.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
 import { rabbitmqClient } from '../support/rabbitmq-ground.js'
 import { prefixed, renamedStore, spelled } from '../support/renamed-store.js'
 import { silentLog } from '../support/silent-log.js'
 import { unique } from '../support/unique.js'
-import { type StoreHarness, storeContract } from './store-contract.js'
-import { storeResetContract } from './store-reset-contract.js'
 
 /** Every stream that the contract names, and how many partitions of it: offsets are kept with the streams themselves. */
 const streams = {
@@ -64,6 +65,5 @@ describeWith(['rabbitmq', 'postgres'], 'RabbitMQ', () => {
       close: drop,
     }
   }
-  storeContract('RabbitMQ', open)
-  storeResetContract('RabbitMQ', open)
+  verifyStore(vitest, 'RabbitMQ', open)
 })

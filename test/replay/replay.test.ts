@@ -1,6 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { replayHistories } from '../../src/testing/replay.js'
 import { workflowBundle } from '../../src/worker/bundle.js'
 import { scenarios } from './scenarios.js'
 
@@ -13,6 +17,24 @@ describe('workflows that began with an older Tidemark', () => {
   it.each(recorded)('go on with this one: %s', async (file) => {
     const history = JSON.parse(readFileSync(new URL(file, folder), 'utf8'))
     await Worker.runReplayHistory({ workflowBundle: await workflowBundle() }, history)
+  })
+
+  it('replayHistories replays a folder of them, and names those that do not go on', async () => {
+    const some = await mkdtemp(join(tmpdir(), 'tidemark-histories-'))
+    try {
+      await expect(replayHistories(some)).rejects.toThrow(`there is no .json file in ${some}`)
+      const [first, second] = recorded
+      await copyFile(new URL(first!, folder), join(some, first!))
+      expect(await replayHistories(some)).toEqual([first])
+      const other = readFileSync(new URL(second!, folder), 'utf8').replaceAll(
+        /"name": ?"(open|enroll)"/g,
+        '"name":"commit"',
+      )
+      await writeFile(join(some, 'other.json'), other)
+      await expect(replayHistories(some)).rejects.toThrow(/1 of 2 histories in .* do not replay:\nother.json: /)
+    } finally {
+      await rm(some, { recursive: true })
+    }
   })
 
   it('are recorded for every scenario', () => {

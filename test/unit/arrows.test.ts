@@ -64,6 +64,12 @@ const breaking: Record<string, { imports: string; breaks: string[] }> = {
     breaks: ['worker-gets-its-parts-from-config', 'cli-is-the-top'],
   },
   'src/local/knows-worker.ts': { imports: '../worker/fine.js', breaks: ['local-knows-the-model'] },
+  'src/testing/knows-log.ts': { imports: '../kafka/source/fine.js', breaks: ['testing-knows-no-log'] },
+  'src/testing/uses-vitest.ts': { imports: 'vitest', breaks: ['testing-has-optional-peers'] },
+  'src/worker/knows-testing.ts': {
+    imports: '../testing/fine.js',
+    breaks: ['worker-gets-its-parts-from-config', 'cli-is-the-top'],
+  },
   'src/cli/knows-tests.ts': { imports: '../../test/fine.js', breaks: ['shipped-code-stands-alone'] },
   'src/cli/uses-vitest.ts': { imports: 'vitest', breaks: ['shipped-code-needs-no-dev-dependency'] },
   'src/cli/dangling.ts': { imports: './nowhere.js', breaks: ['nothing-unresolved'] },
@@ -100,6 +106,7 @@ const keeping: Record<string, string[]> = {
   'src/worker/fine.ts': ['../client/fine.js', '../../activities/fine.js', '../config/fine.js', '@temporalio/activity'],
   'src/worker/tells-outages.ts': ['../reading/outage.js'],
   'src/cli/fine.ts': ['../worker/fine.js'],
+  'src/testing/fine.ts': ['../worker/fine.js', '../local/fine.js', '@temporalio/testing'],
   'src/monitoring/fine.ts': ['../ports/index.js', 'node:http', 'prom-client'],
   'src/local/fine.ts': ['../model/fine.js', 'vitest'],
   'src/entry/kafka.ts': ['../kafka/source/fine.js'],
@@ -111,7 +118,7 @@ const packages = {
     ...['pg', 'kafkajs', 'zod', 'prom-client'],
     ...['@temporalio/workflow', '@temporalio/activity', '@temporalio/client'],
   ],
-  devDependencies: ['vitest'],
+  devDependencies: ['vitest', '@temporalio/testing'],
 }
 
 let house: string

@@ -29,6 +29,7 @@ export function kafka<V = unknown>(options: KafkaOptions<V>): Source<V> {
     {
       kind: 'kafka',
       stream: topic,
+      decoding,
       describe: {
         brokers,
         topic,

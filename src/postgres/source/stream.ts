@@ -20,6 +20,7 @@ export function postgresStream<V = unknown>(options: PostgresStreamOptions<V>): 
     {
       kind: 'postgres',
       stream: settings.stream,
+      decoding: settings.decoding,
       describe: { ...describePostgres(settings), value: settings.decoding.codec.name },
       connect: (context) => connect({ ...settings, decoding: decodingFor(context.values, settings.decoding) }, context),
     },

@@ -27,6 +27,7 @@ export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
     {
       kind: 'rabbitmq',
       stream: name,
+      decoding,
       describe: {
         broker: `${host}:${port}`,
         vhost,

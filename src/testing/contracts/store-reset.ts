@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { OffsetStoreClient } from '../../src/ports/index.js'
-import type { StoreHarness } from './store-contract.js'
+import type { OffsetStoreClient } from '../../ports/index.js'
+import type { TestFramework } from './framework.js'
+import type { StoreHarness } from './store-harness.js'
 
 /** What people do to a store: put positions somewhere else, look at everything, and use it as a mirror of another one. */
-export function storeResetContract(kind: string, open: () => Promise<StoreHarness>): void {
+export function storeResetSuite(framework: TestFramework, kind: string, open: () => Promise<StoreHarness>): void {
+  const { describe, it, expect, beforeEach, afterEach } = framework
   describe(`${kind} offset store, by hand`, () => {
     const key = { group: 'payments', stream: 'orders', partition: 3 }
     const change = { kind: 'reset' as const, to: 5n, by: 'ann@desk', why: 'wrong prices' }

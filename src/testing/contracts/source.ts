@@ -1,17 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { isTidemarkError } from '../../src/model/errors.js'
-import { Undecodable } from '../../src/model/undecodable.js'
-import type { Chunk, Message, Reader, ReadOptions, Source, SourceClient } from '../../src/ports/index.js'
-import { json, type ValueOption } from '../../src/reading/value.js'
-import { SharedBudget } from '../../src/worker/budget.js'
-import { silentLog } from '../support/silent-log.js'
-import { waitFor } from '../support/wait-for.js'
+import { isTidemarkError } from '../../model/errors.js'
+import { Undecodable } from '../../model/undecodable.js'
+import type { Chunk, Message, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
+import { json, type ValueOption } from '../../reading/value.js'
+import { SharedBudget } from '../../worker/budget.js'
+import { hooksOf, type TestFramework } from './framework.js'
+import { waitFor } from './wait-for.js'
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 /** What a kind of source brings to be tested. */
 export interface SourceHarness {
   /** A new, empty stream. */
-  createStream(partitions: number): Promise<TestStream>
+  createStream(partitions: number): Promise<HarnessStream>
   /** A source whose server is there and whose stream is not. */
   unknownStream(): Source
   /** A source whose server is not there. */
@@ -19,15 +20,15 @@ export interface SourceHarness {
   close?(): Promise<void>
 }
 
-export interface TestStream {
+export interface HarnessStream {
   readonly name: string
   source<V = unknown>(value?: ValueOption<V>): Source<V>
   /** Writes one message per value, in this order, and resolves when they can be read. */
-  append(partition: number, values: readonly unknown[], details?: TestDetails): Promise<void>
+  append(partition: number, values: readonly unknown[], details?: HarnessDetails): Promise<void>
   drop(): Promise<void>
 }
 
-export interface TestDetails {
+export interface HarnessDetails {
   readonly key?: string
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -46,8 +47,19 @@ const fetchBytes = 64 * 1024
 /** Long enough for a source to answer on a busy machine. */
 const soon = 20_000
 
-/** The suite that makes a SourceClient one: what the worker relies on, whatever the log. */
-export function sourceContract(kind: string, open: () => Promise<SourceHarness>, traits: SourceTraits = {}): void {
+/**
+ * The suite that makes a SourceClient one: what the worker relies on, whatever the log. It defines its tests when it is called.
+ *
+ * @param framework `{ describe, it, expect, beforeAll, afterAll, beforeEach, afterEach }`
+ * @param kind names the source in the tests' titles
+ */
+export function verifySource(
+  framework: TestFramework,
+  kind: string,
+  open: () => Promise<SourceHarness>,
+  traits: SourceTraits = {},
+): void {
+  const { describe, it, expect, beforeAll, afterAll, afterEach } = hooksOf(framework)
   const { keys = true, headers = true, contiguous = true } = traits
 
   describe(`${kind} source`, () => {
@@ -60,16 +72,16 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
     afterEach(async () => {
       while (cleanUp.length > 0) await cleanUp.pop()!()
     })
-    afterAll(() => harness?.close?.())
+    afterAll(async () => harness?.close?.())
 
-    async function stream(partitions = 1): Promise<TestStream> {
+    async function stream(partitions = 1): Promise<HarnessStream> {
       const created = await harness.createStream(partitions)
       cleanUp.push(() => created.drop())
       return created
     }
 
     async function connected<V>(source: Source<V>): Promise<SourceClient<V>> {
-      const client = await source.connect({ log: silentLog(), signal: new AbortController().signal })
+      const client = await source.connect({ log: silent, signal: new AbortController().signal })
       cleanUp.push(() => client.close())
       return client
     }
@@ -83,7 +95,7 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
     /** A reader of partition 0 unless told, and the budget it lends from. */
     function reading<V>(
       client: SourceClient<V>,
-      there: TestStream,
+      there: HarnessStream,
       from: bigint,
       change: Partial<ReadOptions> & { partition?: number } = {},
     ) {
@@ -120,13 +132,13 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
 
     it('refuses to connect to a stream that does not exist', async () => {
       const { connect } = harness.unknownStream()
-      const error = await connect({ log: silentLog(), signal: new AbortController().signal }).catch((error) => error)
+      const error = await connect({ log: silent, signal: new AbortController().signal }).catch((error) => error)
       expect(isTidemarkError(error) && error.code).toBe('STREAM_NOT_FOUND')
     })
 
     it('says that the server is not there after one try', async () => {
       const { connect } = harness.unreachable()
-      const error = await connect({ log: silentLog(), signal: new AbortController().signal }).catch((error) => error)
+      const error = await connect({ log: silent, signal: new AbortController().signal }).catch((error) => error)
       expect(isTidemarkError(error) && error.code).toBe('UNREACHABLE')
     })
 
@@ -150,17 +162,19 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
         if (contiguous) expect(bounds.get(2)).toEqual({ first: 0n, head: 2n })
       })
 
-      it.each([
+      const starts = [
         { start: 'first', read: ['a', 'b', 'c', 'later'] },
         { start: 'last', read: ['c', 'later'] },
         { start: 'next', read: ['later'] },
-      ] as const)('start $start reads $read', async ({ start, read }) => {
-        const { there, client } = await filled(['a', 'b', 'c'])
-        const from = await client.resolve(0, start)
-        await there.append(0, ['later'])
-        const { reader } = reading(client, there, from)
-        expect((await take(reader, read.length)).map(({ value }) => value)).toEqual(read)
-      })
+      ] as const
+      for (const { start, read } of starts)
+        it(`start ${start} reads ${read}`, async () => {
+          const { there, client } = await filled(['a', 'b', 'c'])
+          const from = await client.resolve(0, start)
+          await there.append(0, ['later'])
+          const { reader } = reading(client, there, from)
+          expect((await take(reader, read.length)).map(({ value }) => value)).toEqual(read)
+        })
 
       it('an offset starts exactly there, and outside of the log it is refused', async () => {
         const { there, client } = await filled(['a', 'b', 'c'])
@@ -378,7 +392,7 @@ export function sourceContract(kind: string, open: () => Promise<SourceHarness>,
 
       it('comes as it is in the log where the source is connected for bytes', async () => {
         const { there } = await poisoned()
-        const context = { log: silentLog(), signal: new AbortController().signal, values: 'bytes' as const }
+        const context = { log: silent, signal: new AbortController().signal, values: 'bytes' as const }
         const client = await there.source(picky).connect(context)
         cleanUp.push(() => client.close())
         const { reader } = reading(client, there, await client.resolve(0, 'first'))

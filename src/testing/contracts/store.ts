@@ -1,17 +1,34 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { OffsetStoreClient } from '../../src/ports/index.js'
+import type { OffsetStoreClient } from '../../ports/index.js'
+import type { TestFramework } from './framework.js'
+import type { StoreHarness } from './store-harness.js'
+import { storeResetSuite } from './store-reset.js'
 
-/** What a kind of offset store brings to be tested. */
-export interface StoreHarness {
-  /** A client with connections of its own. */
-  connect(): Promise<OffsetStoreClient>
-  /** Leaves the store as a newer Tidemark would, whose changes this one can't work with. Absent where nothing outlives a process. */
-  changeByNewerTidemark?(): Promise<void>
-  close(): Promise<void>
+/**
+ * The suites of an offset store: a position never goes back and only its owner moves it; people move positions, and look at everything. They
+ * define their tests when this is called.
+ *
+ * @param framework `{ describe, it, expect, beforeAll, afterAll, beforeEach, afterEach }`
+ * @param kind names the store in the tests' titles
+ * @param options.lasting whether what is stored outlives a client. Default true
+ */
+export function verifyStore(
+  framework: TestFramework,
+  kind: string,
+  open: () => Promise<StoreHarness>,
+  options: { readonly lasting?: boolean } = {},
+): void {
+  storeSuite(framework, kind, open, options)
+  storeResetSuite(framework, kind, open)
 }
 
 /** The suite that makes an OffsetStoreClient one: a position never goes back, and only its owner moves it. */
-export function storeContract(kind: string, open: () => Promise<StoreHarness>, { lasting = true } = {}): void {
+export function storeSuite(
+  framework: TestFramework,
+  kind: string,
+  open: () => Promise<StoreHarness>,
+  { lasting = true } = {},
+): void {
+  const { describe, it, expect, beforeEach, afterEach } = framework
   describe(`${kind} offset store`, () => {
     let harness: StoreHarness
     let store: OffsetStoreClient
