@@ -28,6 +28,7 @@ import { partsOf } from './parts.js'
 import { chunkFields, name } from './schema.js'
 import { start } from './start.js'
 import { commit } from './strategy.js'
+import { type TemporalSettings, temporalSchema, temporalSettings } from './temporal.js'
 import { givenVersion, versionOf } from './version.js'
 
 /** A config that has been checked: what the rest of Tidemark works with. */
@@ -62,13 +63,6 @@ export interface DedupeRule {
   /** Null: this message is never left out. */
   readonly key: (message: Message) => string | Uint8Array | null
   readonly retentionMs: number
-}
-
-export interface TemporalSettings {
-  readonly address: string
-  readonly namespace: string
-  readonly tls?: boolean | { cert?: Buffer; key?: Buffer; ca?: Buffer; serverName?: string }
-  readonly apiKey?: string
 }
 
 const has = (value: unknown, ...methods: string[]): boolean =>
@@ -143,10 +137,6 @@ const consumerSchema = z.strictObject({
     .prefault({}),
 })
 
-const pem = z.instanceof(Buffer, { error: 'must be a Buffer with PEM text' }).optional()
-const filled = z.string({ error: 'must be text' }).min(1, 'must not be empty')
-const tlsForms = 'must be true, false or { cert, key, ca, serverName }'
-
 /** One store, or the one that decides and the mirrors that follow it. */
 const stores = z
   .union([store, z.array(store).min(1, 'must have at least one store')], { error: `${aStore}, or a list of them` })
@@ -161,18 +151,7 @@ const configSchema = z.strictObject({
   consumers: z
     .array(z.unknown(), { error: 'must be a list of consumer({...})' })
     .min(1, 'must have at least one consumer'),
-  temporal: z
-    .strictObject({
-      address: filled.regex(/^[^\s/@]+$/, "must be 'host:port', like '127.0.0.1:7233'").optional(),
-      namespace: filled.optional(),
-      tls: z
-        .union([z.boolean(), z.strictObject({ cert: pem, key: pem, ca: pem, serverName: filled.optional() })], {
-          error: tlsForms,
-        })
-        .optional(),
-      apiKey: filled.optional(),
-    })
-    .prefault({}),
+  temporal: temporalSchema,
   taskQueue: name('task queue').default('tidemark'),
   memory: size('32MB', 1024 ** 2),
   connectTimeout: duration('60s', 1, { leastNumber: 1000 }),
@@ -193,28 +172,23 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
     )
   const parsed = configSchema.safeParse(config.options)
   if (!parsed.success) throw invalid(parsed.error, configSchema, '', 'the config')
-  const { temporal, ...options } = parsed.data
+  const { temporal: given, ...options } = parsed.data
   const consumers = options.consumers.map((one, index) => parseConsumer(one, index, options))
   refuseTwins(consumers)
   const mirrors = 'mirrors' in options.store ? options.store.mirrors : []
-  const apiKey = temporal.apiKey ?? env.TEMPORAL_API_KEY
+  const temporal = temporalSettings(given, env)
   return {
     store: options.store.primary,
     ...('mirrors' in options.store ? { mirrors } : {}),
     consumers,
-    temporal: {
-      address: temporal.address ?? env.TEMPORAL_ADDRESS ?? '127.0.0.1:7233',
-      namespace: temporal.namespace ?? env.TEMPORAL_NAMESPACE ?? 'default',
-      ...(temporal.tls === undefined ? {} : { tls: temporal.tls as NonNullable<TemporalSettings['tls']> }),
-      ...(apiKey ? { apiKey } : {}),
-    },
+    temporal,
     taskQueue: options.taskQueue,
     memoryBytes: options.memory,
     connectTimeoutMs: options.connectTimeout,
     shutdownTimeoutMs: options.shutdownTimeout,
     secrets: [
       ...partsOf({ store: options.store.primary, mirrors, consumers }).flatMap((part) => secretsOf(part)),
-      ...(apiKey ? [apiKey] : []),
+      ...(temporal.apiKey ? [temporal.apiKey] : []),
     ],
   }
 }

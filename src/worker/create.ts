@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events'
-import { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
 import type { Story } from '../../activities/index.js'
 import { placeOf } from '../client/deadline.js'
@@ -9,7 +8,7 @@ import { TidemarkError } from '../model/errors.js'
 import type { Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
 import { TemporalCluster } from '../temporal/cluster.js'
-import { connectionOptions, requireNamespace, temporalError } from '../temporal/connection.js'
+import { clientOf, connectionOptions, requireNamespace, temporalError } from '../temporal/connection.js'
 import { askWithin, connectWithin } from './connect.js'
 import { Listeners } from './listeners.js'
 import { createLog } from './log.js'
@@ -75,7 +74,7 @@ export async function createWorker(config: TidemarkConfig, context: WorkerContex
       ),
     )
     connection = await connectTemporal(parsed, log, signal)
-    const client = new Client({ connection, namespace: parsed.temporal.namespace })
+    const client = clientOf(connection, parsed.temporal)
     requireWanted(signal)
     const stories: Story[] = []
     const tells = (story: Story) => void stories.push(story)

@@ -17,6 +17,7 @@ import type { PartitionObserver } from '../model/partition-events.js'
 import { batchQueue, type Queues, queuesOf } from '../model/revision.js'
 import type { Log } from '../ports/index.js'
 import type { TemporalCluster } from '../temporal/cluster.js'
+import { dataConverterOf } from '../temporal/codec.js'
 import { workflowGeneration } from '../temporal/generation.js'
 import { SharedBudget } from './budget.js'
 import { workflowBundle } from './bundle.js'
@@ -58,6 +59,8 @@ export async function createSdkWorkers(
   const common = {
     connection,
     namespace: config.temporal.namespace,
+    dataConverter: dataConverterOf(config.temporal),
+    interceptors: { activity: [...(config.temporal.interceptors?.activity ?? [])] },
     identity,
     shutdownGraceTime: config.shutdownTimeoutMs + shutdownMargin,
     shutdownForceTime: config.shutdownTimeoutMs + 2 * shutdownMargin,

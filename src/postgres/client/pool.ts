@@ -2,8 +2,10 @@ import type pg from 'pg'
 import { messageOf } from '../../model/errors.js'
 import {
   accessDenied,
+  isTlsRefusal,
   isUntrustedCertificate,
   streamNotFound,
+  tlsRefused,
   unreachable,
   untrustedCertificate,
 } from '../../model/peer-errors.js'
@@ -119,6 +121,7 @@ const noDatabase = '3D000'
 
 /** What a failed first connection means, in words that say what to do. A wrong password is one that waiting does not mend. */
 export function connectError(error: unknown, settings: PostgresSettings): unknown {
+  if (isTlsRefusal(error)) return tlsRefused({ where: serverOf(settings), cause: error })
   if (isUntrustedCertificate(error)) return untrustedCertificate({ where: serverOf(settings), cause: error })
   if (!isLoginRefused(error)) return postgresError(error, settings)
   return accessDenied(`this user (${messageOf(error)})`, {
