@@ -3,7 +3,7 @@ import type { HandlerKind } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import { TidemarkError } from '../model/errors.js'
 import { problemOfSynchronous } from '../model/functions.js'
-import { mostSlices } from '../model/partition.js'
+import { groupWorkflowId, mostSlices } from '../model/partition.js'
 import { secretsOf } from '../model/secrets.js'
 import type { ConsumerSettings } from '../model/settings.js'
 import { checked, invalid } from '../options/checked.js'
@@ -20,12 +20,12 @@ import {
 import { synchronous } from '../options/functions.js'
 import { guess } from '../options/spelling.js'
 import type { Message, OffsetStore, Source } from '../ports/index.js'
-import { disagreements, sameTwice } from './agreement.js'
+import { disagreements, longNames, sameTwice } from './agreement.js'
 import type { TidemarkConfig } from './define.js'
 import { handler } from './handlers.js'
 import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
 import { partsOf } from './parts.js'
-import { chunkFields, name } from './schema.js'
+import { chunkFields, name, taskQueue } from './schema.js'
 import { start } from './start.js'
 import { commit } from './strategy.js'
 import { type TemporalSettings, temporalSchema, temporalSettings } from './temporal.js'
@@ -152,7 +152,7 @@ const configSchema = z.strictObject({
     .array(z.unknown(), { error: 'must be a list of consumer({...})' })
     .min(1, 'must have at least one consumer'),
   temporal: temporalSchema,
-  taskQueue: name('task queue').default('tidemark'),
+  taskQueue,
   memory: size('32MB', 1024 ** 2),
   connectTimeout: duration('60s', 1, { leastNumber: 1000 }),
   shutdownTimeout: duration('30s', 1, { leastNumber: 1000 }),
@@ -196,7 +196,12 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
 function parseConsumer(
   value: unknown,
   index: number,
-  { store: where, errors, memory }: Pick<z.infer<typeof configSchema>, 'store' | 'errors' | 'memory'>,
+  {
+    store: where,
+    errors,
+    memory,
+    taskQueue,
+  }: Pick<z.infer<typeof configSchema>, 'store' | 'errors' | 'memory' | 'taskQueue'>,
 ): ParsedConsumer {
   const written = value as { kind?: unknown; options?: { group?: unknown } } | null
   if (typeof written !== 'object' || written?.kind !== 'consumer')
@@ -253,7 +258,9 @@ function parseConsumer(
     },
     errors: data.errors ?? errors,
   }
-  const { source, handler, until } = data
+  const { source, handler, until, version } = data
+  const tooLong = longNames(settings, taskQueue, version)
+  if (tooLong !== null) throw new TidemarkError('CONFIG_INVALID', `consumers[${index}]${group}: ${tooLong}`)
   const mirrors = 'mirrors' in where ? where.mirrors : undefined
   const whole = { settings, source, handler, until, dedupe, output, store: where.primary, mirrors }
   return {
@@ -263,7 +270,7 @@ function parseConsumer(
     ...(dedupe && { dedupe }),
     ...(output && { output }),
     ...(data.until && { until: data.until }),
-    version: data.version ?? versionOf(whole),
+    version: version ?? versionOf(whole),
   }
 }
 
@@ -271,13 +278,13 @@ function refuseTwins(consumers: readonly ParsedConsumer[]): void {
   const seen = new Map<string, number>()
   for (const [index, { settings }] of consumers.entries()) {
     const { group, stream } = settings
-    const twin = seen.get(`${group}/${stream}`)
+    const twin = seen.get(groupWorkflowId(group, stream))
     if (twin !== undefined)
       throw new TidemarkError(
         'CONFIG_INVALID',
         `consumers[${twin}] and consumers[${index}] are the same group '${group}' on the same stream '${stream}'; ` +
           'give one of them another group, or do the work of both in one handler',
       )
-    seen.set(`${group}/${stream}`, index)
+    seen.set(groupWorkflowId(group, stream), index)
   }
 }
