@@ -11,6 +11,7 @@ import {
 import { failureType } from './driver.js'
 import { codeName, readerMeaningOf } from './error-codes.js'
 import type { KafkaSettings } from './options.js'
+import { TokenRefused } from './token-login.js'
 
 /** What errors tell of a cluster. Without a topic they speak of the cluster alone. */
 type Where = Pick<KafkaSettings, 'brokers' | 'sasl'> & { readonly topic?: string }
@@ -74,6 +75,13 @@ export function codeError(
 
 function refused(settings: Where, cause?: unknown): TidemarkError {
   const { sasl, topic } = settings
+  if (cause instanceof TokenRefused)
+    return accessDenied(`the token of sasl.oauthBearerProvider (${cause.message})`, {
+      where: whereOf(settings),
+      toDo: 'check that it has not expired, and that the broker accepts its issuer, audience and scope',
+      cause,
+      place: placeOf(settings),
+    })
   const right = topic === undefined ? '' : `, and the right to read topic '${topic}'`
   return accessDenied(sasl ? `the ${sasl.mechanism} login` : 'this client', {
     where: whereOf(settings),
