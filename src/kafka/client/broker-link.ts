@@ -1,4 +1,4 @@
-import { addressText } from './address.js'
+import { addressText } from '../../model/address.js'
 import { type Address, type Connector, ownRequest, type RequestName, request, speaks, type Wire } from './driver.js'
 import { connectionError } from './failures.js'
 import {

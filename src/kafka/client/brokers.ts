@@ -1,5 +1,5 @@
+import { addressText, hostAndPort } from '../../model/address.js'
 import { TidemarkError } from '../../model/errors.js'
-import { addressText, hostAndPort } from './address.js'
 import type { BrokerLink } from './broker-link.js'
 import type { Address } from './driver.js'
 import { kafkaError, passing } from './failures.js'

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { addressText } from './address.js'
+import { addressText } from '../../model/address.js'
 import { BrokerLink } from './broker-link.js'
 import type { Address, Connector } from './driver.js'
 

@@ -1,5 +1,5 @@
+import { addressText } from '../../model/address.js'
 import type { Log } from '../../ports/index.js'
-import { addressText } from '../client/address.js'
 import type { Address, Connector } from '../client/driver.js'
 import type { KafkaSettings } from '../client/options.js'
 import { BrokerFetches } from './broker-fetches.js'

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { addressText } from '../../model/address.js'
 import { messageOf } from '../../model/errors.js'
 import {
   accessDenied,
@@ -177,7 +178,7 @@ function placeOf(settings: PostgresSettings): string {
 
 function serverOf(settings: PostgresSettings): string {
   const { host, port } = describePostgres(settings)
-  return `Postgres at ${host}:${port}`
+  return `Postgres at ${addressText({ host: String(host), port: Number(port) })}`
 }
 
 function userOf({ connectionString }: PostgresSettings): string {

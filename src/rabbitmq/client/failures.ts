@@ -1,3 +1,4 @@
+import { addressText } from '../../model/address.js'
 import { type ErrorPlace, TidemarkError } from '../../model/errors.js'
 import {
   accessDenied,
@@ -79,6 +80,6 @@ export function notFound(settings: RabbitmqSettings, partition?: number): Tidema
 }
 
 /** `RabbitMQ at broker:5552`. */
-export function whereOf({ host, port }: RabbitmqSettings): string {
-  return `RabbitMQ at ${host}:${port}`
+export function whereOf(settings: RabbitmqSettings): string {
+  return `RabbitMQ at ${addressText(settings)}`
 }
