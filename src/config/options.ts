@@ -3,6 +3,7 @@ import type { Until } from '../handlers/until.js'
 import type { Duration, Size } from '../model/units.js'
 import type { Message, OffsetStore, Output, Source } from '../ports/index.js'
 import type { CommitOption } from './strategy.js'
+import type { TemporalOptions } from './temporal.js'
 
 /** One consumer: a group that reads a stream. Options left out have the default named here. */
 export interface ConsumerOptions<V = unknown> {
@@ -128,19 +129,8 @@ export interface TidemarkOptions {
   readonly store: OffsetStore | readonly [OffsetStore, ...OffsetStore[]]
   /** What this worker runs: `consumer({...})`, one for each group and stream. */
   readonly consumers: readonly Consumer[]
-  /** How Temporal is reached. */
-  readonly temporal?: {
-    /** `host:port`. Default: `TEMPORAL_ADDRESS`, else `127.0.0.1:7233`. */
-    readonly address?: string
-    /** The namespace that holds the workflows. It must exist. Default: `TEMPORAL_NAMESPACE`, else `default`. */
-    readonly namespace?: string
-    /** `true`, or certificates (PEM) for mutual TLS. */
-    readonly tls?:
-      | boolean
-      | { readonly cert?: Buffer; readonly key?: Buffer; readonly ca?: Buffer; readonly serverName?: string }
-    /** For Temporal Cloud and servers that ask for one. It turns TLS on. Default: `TEMPORAL_API_KEY`. */
-    readonly apiKey?: string
-  }
+  /** How Temporal is reached, and what becomes of the data that goes there. */
+  readonly temporal?: TemporalOptions
   /** Names the deployment: its task queues begin with it. Versions of Tidemark that run side by side may share one. Default `tidemark`. */
   readonly taskQueue?: string
   /** Memory for messages, over all partitions of a worker. Default 32MB. */

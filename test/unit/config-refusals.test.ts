@@ -220,6 +220,26 @@ describe('a value', () => {
     [{}, "shutdownTimeout: 30 is 30 milliseconds; did you mean '30s'?", { shutdownTimeout: 30 }],
     [{}, "connectTimeout: '30 seconds' is not a duration", { connectTimeout: '30 seconds' }],
     [{}, 'memory: Infinity is not a size', { memory: Number.POSITIVE_INFINITY }],
+    [
+      {},
+      "temporal.dataConverter.payloadConverterPath: can't be used (all that Tidemark keeps in Temporal is plain JSON); encrypt or compress with payloadCodecs: Tidemark's workflows are bundled when it is built",
+      { temporal: { dataConverter: { payloadConverterPath: '/converter.js' } } },
+    ],
+    [
+      {},
+      "temporal.interceptors.workflowModules: can't be used: Tidemark's workflows are bundled when it is built",
+      { temporal: { interceptors: { workflowModules: ['/interceptors.js'] } } },
+    ],
+    [
+      {},
+      'temporal.dataConverter.payloadCodecs[0]: must be a payload codec: an object with the functions encode and decode',
+      { temporal: { dataConverter: { payloadCodecs: [class {}] } } },
+    ],
+    [
+      {},
+      'temporal.dataConverter.failureConverterPath: must be an absolute path',
+      { temporal: { dataConverter: { failureConverterPath: './failures.js' } } },
+    ],
     [{}, 'temporal.namespace: must not be empty', { temporal: { namespace: '' } }],
     [{}, "temporal.address: must be 'host:port'", { temporal: { address: 'http://b:7233' } }],
     [

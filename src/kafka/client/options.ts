@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { SASLOptions } from 'kafkajs'
 import { z } from 'zod'
+import { hostAndPort } from '../../model/address.js'
 import { withSecrets } from '../../model/secrets.js'
 import type { Duration } from '../../model/units.js'
 import { withWhereabouts } from '../../model/whereabouts.js'
@@ -10,7 +11,7 @@ import { flag, instead, listed, serverTime } from '../../options/fields.js'
 import { guess } from '../../options/spelling.js'
 import { tls, tlsSecrets } from '../../options/tls.js'
 import { type DecodeOptions, valueOption } from '../../reading/value.js'
-import { brokerAddress, hostAndPort } from './address.js'
+import { isBrokerAddress } from './address.js'
 
 /** A Kafka topic, as users write it. */
 export interface KafkaOptions<V> extends DecodeOptions<V> {
@@ -99,7 +100,7 @@ export const connectionFields = {
     .array(
       z
         .string({ error: "must be 'host:port'" })
-        .regex(brokerAddress, "must be 'host:port', for example '127.0.0.1:9092' or '[::1]:9092'"),
+        .refine(isBrokerAddress, "must be 'host:port', for example '127.0.0.1:9092' or '[::1]:9092'"),
       {
         error: "must be a list like ['127.0.0.1:9092']",
       },

@@ -70,7 +70,11 @@ export interface RabbitmqSettings {
 }
 
 const text = (what: string) => z.string({ error: `must be ${what}` }).min(1, 'must not be empty')
-const streamName = text('the name of a stream').max(255, 'must have at most 255 characters').optional()
+/** AMQP's limit for names of queues and exchanges. */
+const longestName = 255
+const streamName = text('the name of a stream')
+  .refine((name) => Buffer.byteLength(name) <= longestName, `must not be longer than ${longestName} bytes`)
+  .optional()
 const standardKeys = ['message-id', 'correlation-id', 'group-id', 'subject'] as const
 
 /** How a broker is reached, whatever for. */
