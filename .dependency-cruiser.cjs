@@ -170,7 +170,10 @@ module.exports = {
       'client-talks-to-temporal',
       'The client starts and commands groups from outside: it runs no handler and reads no log.',
       '^src/client/',
-      ['^src/(client|temporal|config|handlers|model|ports)/', ...npm('@temporalio/client', '@temporalio/common')],
+      [
+        '^src/(client|temporal|config|handlers|model|options|ports)/',
+        ...npm('@temporalio/client', '@temporalio/common'),
+      ],
     ),
     onlyAndNode(
       'temporal-knows-the-model',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Handler, type HandlerKind, type TransactionalHandler, transactional } from '../handlers/handler.js'
-import { isGenerator } from '../model/functions.js'
+import { whyNeverRun } from '../model/functions.js'
 import { shown } from '../model/shown.js'
 import { unknownOption } from '../options/checked.js'
 
@@ -33,8 +33,8 @@ function problemOfFunction(value: unknown, where: string): string | null {
   if (value instanceof Promise)
     return `${allowed}; ${where}this is a promise: await it, or leave out the call that made it`
   if (typeof value !== 'function') return `${allowed}; ${where}this is ${shown(value)}`
-  if (isGenerator(value)) return `${allowed}; ${where}this is a generator, whose body would never run`
-  return null
+  const never = whyNeverRun(value)
+  return never === null ? null : `${allowed}; ${where}this is ${never}`
 }
 
 function isTransactional(value: unknown): value is TransactionalHandler {

@@ -22,6 +22,7 @@ import { guess } from '../options/spelling.js'
 import type { Message, OffsetStore, Source } from '../ports/index.js'
 import { disagreements, longNames, sameTwice } from './agreement.js'
 import type { TidemarkConfig } from './define.js'
+import { temporalEnvironment } from './environment.js'
 import { handler } from './handlers.js'
 import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
 import { partsOf } from './parts.js'
@@ -164,7 +165,8 @@ export const configSchema = z.strictObject({
  *
  * @throws TidemarkError CONFIG_INVALID, naming every wrong field, what stands there and what is allowed
  */
-export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = process.env): ParsedConfig {
+export function parseConfig(config: TidemarkConfig, environment: NodeJS.ProcessEnv = process.env): ParsedConfig {
+  const env = temporalEnvironment(environment)
   if (typeof config !== 'object' || config === null || config.kind !== 'tidemark-config')
     throw new TidemarkError(
       'CONFIG_INVALID',

@@ -41,6 +41,14 @@ describe('a function of a consumer', () => {
       '.handler: must be a function, or transactional(function); in transactional(...) this is a generator',
     ],
     [
+      { handler: class Billing {} },
+      '.handler: must be a function, or transactional(function); this is a class, which can only be called with new',
+    ],
+    [
+      { until: class Last {} },
+      ".until: must be 'head', or a function that returns true for the last message; this is a class",
+    ],
+    [
       { handler: transactional(inTransaction, { databse: database } as never) },
       ".handler: transactional(..., options): unknown option 'databse'; did you mean 'database'?",
     ],
@@ -81,6 +89,31 @@ describe('a misspelled option', () => {
         ".start: must be 'first', 'last', 'next', { offset } or { timestamp }, not 'frist'; did you mean 'first'?",
       ),
     ],
+    [
+      { start: 'earliest' },
+      ofConsumer(
+        ".start: must be 'first', 'last', 'next', { offset } or { timestamp }, not 'earliest'; did you mean 'first'?",
+      ),
+    ],
+    [
+      { start: 'latest' },
+      ofConsumer(
+        ".start: must be 'first', 'last', 'next', { offset } or { timestamp }, not 'latest'; did you mean 'next'?",
+      ),
+    ],
+    [
+      { start: 1400 },
+      ofConsumer(
+        ".start: must be 'first', 'last', 'next', { offset } or { timestamp }, not 1400; did you mean { offset: 1400 }?",
+      ),
+    ],
+    [
+      { start: '2026-07-01' },
+      ofConsumer(
+        ".start: must be 'first', 'last', 'next', { offset } or { timestamp }, not '2026-07-01'; did you mean { timestamp: '2026-07-01' }?",
+      ),
+    ],
+    [{}, 'temporal: must be an object with options, not text', { temporal: 'localhost:7233' }],
     [
       { commit: 'afterbatch' },
       ofConsumer(
