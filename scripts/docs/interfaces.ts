@@ -66,9 +66,16 @@ function memberOf(source: ts.SourceFile, member: ts.TypeElement, prefix: string)
   }
   if (ts.isTypeLiteralNode(type))
     return [own, ...type.members.flatMap((inner) => memberOf(source, inner, `${name}.`))].map(asObject(own))
-  const inner = ts.isTypeReferenceNode(type) ? localInterface(source, type.typeName.getText(source)) : undefined
+  const referred = ts.isTypeReferenceNode(type) ? type.typeName.getText(source) : ''
+  const home = isOptions(source, referred) ? parsed(importedFrom(source, referred)) : source
+  const inner = localInterface(home, referred)
   if (!inner) return [own]
-  return [own, ...inner.members.flatMap((one) => memberOf(source, one, `${name}.`))].map(asObject(own))
+  return [own, ...inner.members.flatMap((one) => memberOf(home, one, `${name}.`))].map(asObject(own))
+}
+
+/** Whether the name is that of an interface of options in another file of ours. Others that are imported are described where they are. */
+function isOptions(source: ts.SourceFile, name: string): boolean {
+  return name.endsWith('Options') && (importsOf(source).get(name)?.startsWith('.') ?? false)
 }
 
 /** Whose fields have rows of their own, does not list them again. */

@@ -45,7 +45,7 @@ it('the costs in docs/temporal-cloud.md are those that `tidemark cost` computes'
   }
 })
 
-it('docs/cli.md names the environment variables that Tidemark reads', () => {
+it('docs/cli.md, and docs/testing.md for tests, name the environment variables that Tidemark reads', () => {
   const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter(
     // src/local starts servers for development.
     (file) => file.endsWith('.ts') && !file.startsWith('local'),
@@ -53,7 +53,7 @@ it('docs/cli.md names the environment variables that Tidemark reads', () => {
   const names = files.flatMap((file) => [...read(`src/${file}`).matchAll(/\benv\.([A-Z_]+)/g)].map(([, name]) => name!))
   expect(names).toContain('TEMPORAL_ADDRESS')
   const usual = ['TERM', 'USER']
-  const page = read('docs/cli.md')
+  const page = read('docs/cli.md') + read('docs/testing.md')
   expect(names.filter((name) => !usual.includes(name) && !page.includes(`\`${name}\``))).toEqual([])
 })
 
