@@ -153,12 +153,27 @@ module.exports = {
       '^src/(config|handlers|model|options)/',
       '^src/ports/',
       ...npm('zod'),
+      // Types of what users give for Temporal. Their names are on no other door.
+      ...npm('@temporalio/client', '@temporalio/common', '@temporalio/worker'),
     ]),
+    {
+      name: 'config-only-names-temporal',
+      comment: "Types of the SDK describe what users give for Temporal; the config runs none of the SDK's code.",
+      severity: 'error',
+      from: { path: '^src/config/' },
+      to: {
+        path: npm('@temporalio/client', '@temporalio/common', '@temporalio/worker'),
+        dependencyTypesNot: ['type-only'],
+      },
+    },
     onlyAndNode(
       'client-talks-to-temporal',
       'The client starts and commands groups from outside: it runs no handler and reads no log.',
       '^src/client/',
-      ['^src/(client|temporal|config|handlers|model|ports)/', ...npm('@temporalio/client', '@temporalio/common')],
+      [
+        '^src/(client|temporal|config|handlers|model|options|ports)/',
+        ...npm('@temporalio/client', '@temporalio/common'),
+      ],
     ),
     onlyAndNode(
       'temporal-knows-the-model',

@@ -1,20 +1,18 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow'
 import type { BatchActivities, BatchInput, BatchResult, ControlActivities } from '../src/model/batch.js'
 import { batchQueue, type Revision } from '../src/model/revision.js'
-import { brief } from './markdown.js'
+import { shortSummary } from '../src/model/summary.js'
 
 /** Temporal takes the batch from a worker that is gone after the heartbeat timeout; nothing else limits a slow handler. */
 const longest = '24 hours'
 /** A batch that no worker takes within this time has no worker with its config version left. */
 const untaken = '30 seconds'
-/** Servers may refuse a summary of more than 400 bytes. */
-const longestSummary = 130
 
 /** Control activities are short. They retry forever: the workflow could do nothing with their failure. */
 export function control({ queues, timing }: Revision, summary: string): ControlActivities {
   return proxyActivities<ControlActivities>({
     taskQueue: queues.control,
-    summary: brief(summary, longestSummary),
+    summary: shortSummary(summary),
     startToCloseTimeout: '5 minutes',
     heartbeatTimeout: timing.heartbeatTimeoutMs,
     retry: { initialInterval: '200 ms', maximumInterval: '10 seconds' },
@@ -25,7 +23,7 @@ export function control({ queues, timing }: Revision, summary: string): ControlA
 export function waiting({ queues, timing }: Revision, summary: string): Pick<ControlActivities, 'poll'> {
   return proxyActivities<ControlActivities>({
     taskQueue: queues.control,
-    summary: brief(summary, longestSummary),
+    summary: shortSummary(summary),
     startToCloseTimeout: longest,
     heartbeatTimeout: timing.heartbeatTimeoutMs,
     retry: { initialInterval: '200 ms', maximumInterval: '10 seconds' },
@@ -50,7 +48,7 @@ export function process(
 ): Promise<BatchResult> {
   const { process } = proxyActivities<BatchActivities>({
     taskQueue: batchQueue(queues, version),
-    summary: brief(summary, longestSummary),
+    summary: shortSummary(summary),
     activityId: id,
     startToCloseTimeout: longest,
     scheduleToStartTimeout: untaken,

@@ -3,6 +3,8 @@
  * so both are made here.
  */
 
+import { brief } from '../src/model/summary.js'
+
 /** Spaces that Markdown does not trim: a wide one between columns, and a line of its own. */
 const gap = '\u2002'
 const emptyLine = '\u00a0'
@@ -38,12 +40,6 @@ function line(cells: readonly string[]): string {
 /** Text as it was written, on one line: no part of it is taken for Markdown or HTML. */
 export function plain(text: string): string {
   return brief(text, longestText).replace(/[\\`*_<>|~$]|\](?=\()/g, '\\$&')
-}
-
-/** The text on one line, cut where it is longer. */
-export function brief(text: string, longest: number): string {
-  const flat = text.replace(/\s+/g, ' ').trim()
-  return flat.length > longest ? `${flat.slice(0, longest - 1)}…` : flat
 }
 
 /** `2026-07-01 08:00:00 UTC`, of an ISO time. */

@@ -1,6 +1,7 @@
 import { messageOf } from '../../src/model/errors.js'
 import { type GroupName, sliceWorkflowId } from '../../src/model/partition.js'
 import type { Cluster, ConsumerRuntime, WorkflowLook } from '../runtime.js'
+import { silenceBegan, silenceEnded } from './outage.js'
 
 /**
  * How often a batch looks at its own workflow for commands, ms. A look costs nothing. Heartbeats are billed, so they are rare, and a
@@ -44,13 +45,13 @@ export class Orders {
     const workflowId = sliceWorkflowId(this.name, this.slice)
     try {
       this.#last = await this.cluster.look(workflowId)
-      if (!this.#heard) this.log.info({ ...this.name, slice: this.slice }, 'Temporal answers again')
+      if (silenceEnded(this.cluster, this)) this.log.info({}, 'Temporal answers again')
       this.#heard = true
     } catch (error) {
-      if (this.#heard && !this.#over)
+      if (!this.#over && silenceBegan(this.cluster, this))
         this.log.warn(
-          { ...this.name, slice: this.slice, error: messageOf(error) },
-          'Temporal does not answer: the batch that is open goes on, and commands reach it when Temporal answers again',
+          { error: messageOf(error) },
+          'Temporal does not answer: open batches go on and commit by themselves; commands reach them when Temporal answers again',
         )
       this.#heard = false
       return
@@ -83,6 +84,7 @@ export class Orders {
 
   stop(): void {
     this.#over = true
+    silenceEnded(this.cluster, this)
     clearTimeout(this.#timer)
   }
 }

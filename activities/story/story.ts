@@ -118,7 +118,8 @@ export class Story implements WorkObserver {
     // With the ID, since one that status shows is to be found here.
     if (this.#isNew(`blocked ${partition} ${offset} ${code} ${told?.errorId}`, stoppedAgain)) {
       const place = { group, stream, partition, ...(offset !== null && { offset: String(offset) }), code }
-      const what = told?.namesPlace ? message : `${describePartition(event)}: ${message}`
+      const namesPlace = told?.namesPlace ?? message.includes(describePartition(event))
+      const what = namesPlace ? message : `${describePartition(event)}: ${message}`
       this.log.error({ ...place, ...told?.details }, `blocked: ${what}`)
     }
     this.listeners.blocked(event)
@@ -193,7 +194,7 @@ export class Story implements WorkObserver {
     for (const { partition, to } of reset.length > mostAlike ? [] : reset)
       this.log.info({ ...this.#name, partition, offset: to }, `reset: ${this.#describe(partition)} goes on at ${to}`)
     const many = reset.length > mostAlike ? reset.map(({ partition }) => partition) : []
-    this.#say(many, `reset: ${some(many)} go on elsewhere`)
+    this.#say(many, `reset: ${some(many)} continue from another position`)
     for (const [kind, partitions] of this.#alike) {
       const more = partitions.slice(mostAlike)
       if (more.length === 0) continue

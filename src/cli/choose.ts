@@ -37,6 +37,9 @@ export const dryRunOption = () => new Option('-n, --dry-run', 'show what would c
 export const onePartitionOption = () =>
   new Option('-p, --partition <index>', 'the partition').argParser(partitionIndex).makeOptionMandatory()
 
+/** Both names, since people know `--reason` from pause and skip. */
+export const whyOption = () => new Option('--reason, --why <text>', 'why, for the history')
+
 export const offsetOption = (what: string) => new Option('-o, --offset <offset>', what).argParser(offsetOf)
 
 function offsetOf(text: string): bigint {

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { type ParsedConfig, parseConfig } from '../config/parse.js'
 import { serversOf } from '../config/parts.js'
 import type { DevServer } from '../local/dev.js'
+import { hostAndPort } from '../model/address.js'
 import { configOption, loadConfig } from './config.js'
 import { table } from './table.js'
 
@@ -50,10 +51,9 @@ Examples:
 
 function neededBy(config: ParsedConfig) {
   const { address, namespace } = config.temporal
-  const colon = address.lastIndexOf(':')
   const temporal = {
     server: 'temporal',
-    addresses: [{ host: address.slice(0, colon), port: Number(address.slice(colon + 1)) }],
+    addresses: [hostAndPort(address)],
     namespace,
     secured: config.temporal.tls !== undefined || config.temporal.apiKey !== undefined,
   } as const

@@ -26,6 +26,13 @@ export function migrateCommand(): Command {
         await client.close()
       }
       if (options.json) process.stdout.write(`${JSON.stringify({ store: store.kind, ...store.describe })}\n`)
-      else process.stdout.write(`the tables of ${store.kind} ${JSON.stringify(store.describe)} are up to date\n`)
+      else process.stdout.write(`up to date: ${store.kind} store, ${described(store.describe)}\n`)
     })
+}
+
+/** `host 127.0.0.1, port 5432, database app, schema tidemark` */
+function described(describe: object): string {
+  return Object.entries(describe)
+    .map(([what, value]) => `${what} ${Array.isArray(value) ? value.join(' and ') : value}`)
+    .join(', ')
 }

@@ -5,7 +5,7 @@ import { text } from '../client/partition-line.js'
 import type { Move, PositionPlan } from '../client/plan.js'
 import { inSession, type Session } from '../client/session.js'
 import { describePartition } from '../model/partition.js'
-import { dryRunOption, jsonOption, partitionOption, yesOption } from './choose.js'
+import { dryRunOption, jsonOption, partitionOption, whyOption, yesOption } from './choose.js'
 import { loadConfig } from './config.js'
 import { confirmed, requireConfirmable } from './confirm.js'
 import { counted } from './format.js'
@@ -27,7 +27,7 @@ export interface MoveOptions {
 export function withMoveOptions(command: Command): Command {
   return command
     .addOption(partitionOption())
-    .option('--why <text>', 'for the history')
+    .addOption(whyOption())
     .addOption(dryRunOption())
     .addOption(yesOption())
     .addOption(jsonOption('a JSON object'))

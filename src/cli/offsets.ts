@@ -11,6 +11,7 @@ import {
   groupOption,
   jsonOption,
   streamOption,
+  whyOption,
   yesOption,
 } from './choose.js'
 import { configOption, loadConfig } from './config.js'
@@ -63,7 +64,7 @@ function importCommand(): Command {
     .requiredOption('-f, --file <file>', "offsets as 'tidemark offsets export' or kafka-consumer-groups writes them")
     .addOption(groupOption())
     .addOption(streamOption())
-    .option('--why <text>', 'for the history')
+    .addOption(whyOption())
     .addOption(dryRunOption())
     .addOption(yesOption())
     .addOption(jsonOption('a JSON array of groups'))

@@ -5,7 +5,7 @@ import { inSession } from '../client/session.js'
 import type { Resliced } from '../model/commands.js'
 import { mostSlices } from '../model/partition.js'
 import { neverStarted } from '../temporal/answers.js'
-import { jsonOption, oneGroupCommand } from './choose.js'
+import { jsonOption, oneGroupCommand, whyOption } from './choose.js'
 import { loadConfig } from './config.js'
 import { confirmed, requireConfirmable } from './confirm.js'
 import { counted } from './format.js'
@@ -26,7 +26,7 @@ export function resliceCommand(): Command {
     .addOption(
       new Option('--slices <count>', `how many, from 1 to ${mostSlices}`).argParser(countOf).makeOptionMandatory(),
     )
-    .option('--why <text>', 'for the history')
+    .addOption(whyOption())
     .option('-y, --yes', 'do not ask')
     .addOption(jsonOption('a JSON object'))
     .addHelpText(

@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { planSkipIn } from '../client/skip.js'
 import { dryRunOption, jsonOption, offsetOption, oneGroupCommand, onePartitionOption, yesOption } from './choose.js'
 import { type MoveOptions, move } from './move.js'
@@ -13,7 +13,7 @@ export function skipCommand(): Command {
   return oneGroupCommand('skip', 'Let a group go on behind the one message that a partition stands at.')
     .addOption(onePartitionOption())
     .addOption(offsetOption('the offset that the partition stands at').makeOptionMandatory())
-    .requiredOption('-r, --reason <text>', 'why, for the history')
+    .addOption(new Option('-r, --reason <text>', 'why, for the history').argParser(filledReason).makeOptionMandatory())
     .addOption(dryRunOption())
     .addOption(yesOption())
     .addOption(jsonOption('a JSON object'))
@@ -38,4 +38,10 @@ Examples:
         (session) => planSkipIn(session, { ...wanted, partition, offset }),
       )
     })
+}
+
+/** A skipped message is gone for this group: whoever looks for it has only this text. */
+function filledReason(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('say why the message may be left out')
+  return text
 }

@@ -2,6 +2,7 @@ import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'
 import { ranges } from '../model/partition.js'
 import { noSuchPartition } from '../model/refusals.js'
+import { missingGroup } from './missing-group.js'
 
 export interface Wanted {
   readonly group?: string
@@ -18,9 +19,12 @@ export function findConsumers({ consumers }: ParsedConfig, { group, stream }: Wa
     ({ settings }) => (group ?? settings.group) === settings.group && (stream ?? settings.stream) === settings.stream,
   )
   if (found.length > 0) return found
-  throw new TidemarkError('UNKNOWN_CONSUMER', `the config has no such group; it has ${listed(consumers)}`, {
-    place: { ...(group === undefined ? {} : { group }), ...(stream === undefined ? {} : { stream }) },
-  })
+  const place = { ...(group === undefined ? {} : { group }), ...(stream === undefined ? {} : { stream }) }
+  const missing = missingGroup(
+    place,
+    consumers.map(({ settings }) => settings),
+  )
+  throw new TidemarkError('UNKNOWN_CONSUMER', `the config has ${missing}; it has ${listed(consumers)}`, { place })
 }
 
 /**

@@ -2,6 +2,7 @@ import type { ParsedConfig } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'
 import type { GroupName } from '../model/partition.js'
 import type { Wanted } from './find.js'
+import { missingGroup } from './missing-group.js'
 
 /** The groups of a config, each with its stream. */
 export function namesIn({ consumers }: ParsedConfig): GroupName[] {
@@ -22,10 +23,9 @@ export function matches({ group, stream }: Wanted, name: GroupName): boolean {
 export function requireMatch(wanted: Wanted, names: readonly GroupName[]): void {
   if (names.some((name) => matches(wanted, name))) return
   const list = names.map(({ group, stream }) => `${group} on ${stream}`).join(', ') || 'nothing yet'
-  throw new TidemarkError('UNKNOWN_CONSUMER', `there is no such group or stream; there is ${list}`, {
-    place: {
-      ...(wanted.group === undefined ? {} : { group: wanted.group }),
-      ...(wanted.stream === undefined ? {} : { stream: wanted.stream }),
-    },
-  })
+  const place = {
+    ...(wanted.group === undefined ? {} : { group: wanted.group }),
+    ...(wanted.stream === undefined ? {} : { stream: wanted.stream }),
+  }
+  throw new TidemarkError('UNKNOWN_CONSUMER', `there is ${missingGroup(place, names)}; there is ${list}`, { place })
 }

@@ -6,6 +6,7 @@ import { type GroupInput, names, workflowTypes } from '../model/commands.js'
 import { TidemarkError } from '../model/errors.js'
 import { type GroupName, groupWorkflowId } from '../model/partition.js'
 import { deploymentOf, type Queues, queuesOf, type Revision } from '../model/revision.js'
+import { shortSummary } from '../model/summary.js'
 import { stopText } from '../ports/stop-text.js'
 import { ensureSearchAttributes } from '../temporal/attributes.js'
 import { temporalError } from '../temporal/connection.js'
@@ -117,7 +118,7 @@ async function workflowOf(deployment: string, consumer: ParsedConsumer, searchAt
     workflowId: groupWorkflowId(group, stream),
     taskQueue: revision.queues.workflows,
     args: [input],
-    staticSummary: `${group} reads ${stream}`,
+    staticSummary: shortSummary(`${group} reads ${stream}`),
     staticDetails: `The consumer group ${group} of the stream ${stream}: gives its partitions to slices, waits for messages on behalf of those that are at rest, and hands commands on.`,
   }
 }

@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
-import { type ParsedConfig, type ParsedConsumer, parseConfig, type TemporalSettings } from '../config/parse.js'
+import { type ParsedConfig, type ParsedConsumer, parseConfig } from '../config/parse.js'
+import type { TemporalSettings } from '../config/temporal.js'
 import type { Database, DatabaseClient, OffsetStoreClient, SourceClient } from '../ports/index.js'
 import { connectClient } from '../temporal/connection.js'
 import { closeSoon, openDatabase, openSource, openStore } from './open-parts.js'

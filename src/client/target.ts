@@ -2,10 +2,12 @@ import { TidemarkError } from '../model/errors.js'
 import type { StartSpec } from '../model/start.js'
 import { isIsoTime } from '../model/times.js'
 import { parseDuration } from '../model/units.js'
+import { guess, placeNamed } from '../options/spelling.js'
 
 /** Where a position is put: as a consumer's start, or so many offsets from where it is. */
 export type ResetTarget = StartSpec | { readonly by: bigint }
 
+const words = ['first', 'last', 'next']
 const forms =
   'first, last, next, an offset (1400), a time (2026-07-01T08:00:00Z), a time before now (-1h or PT1H), or +n or -n offsets from where it is'
 /** Clocks differ by so much at times, ms. */
@@ -22,7 +24,11 @@ export function parseTarget(text: string, now = Date.now()): ResetTarget {
   if (/^\d+$/.test(written)) return { offset: BigInt(written) }
   if (/^[+-]\d+$/.test(written)) return { by: BigInt(written.replace('+', '')) }
   const timestamp = timeOf(written) ?? timeBefore(written, now)
-  if (timestamp === null) throw new TidemarkError('CONFIG_INVALID', `'${text}' is no position: use ${forms}`)
+  if (timestamp === null)
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      `'${text}' is no position: use ${forms}${guess(placeNamed(written), words)}`,
+    )
   // Kafka has other meanings for them: -1 is the head.
   if (timestamp < 0) throw new TidemarkError('CONFIG_INVALID', `${text} lies before 1970: say first`)
   // Everything up to now would be skipped, which is what `next` says.

@@ -1,3 +1,5 @@
+import { describePartition, type GroupName, mostSlices, sliceWorkflowId } from '../model/partition.js'
+import { batchQueue, queuesOf } from '../model/revision.js'
 import type { OffsetStore } from '../ports/index.js'
 
 /** Options of a consumer that have to fit each other. Undefined where one was left out and its default adapts. */
@@ -34,6 +36,27 @@ export function disagreements({ batch, chunk, chunkTimeout, retry }: Given, memo
       `chunkTimeout: ${chunkTimeout} ms is not longer than chunk.targetDuration, ${chunk.targetDuration} ms, which chunks grow to take: each would be ended; raise it, or lower the other`,
   ]
   return found.filter((one) => one !== false)
+}
+
+/** Temporal's limit for workflow IDs, activity IDs and names of task queues, in bytes. `limit.maxIDLength` */
+const longestId = 1_000
+
+/**
+ * Says where Temporal's IDs would be too long, all of which hold the names of the group and its stream; null where they are not.
+ *
+ * @param version the one that is given; others have 8 letters
+ */
+export function longNames({ group, stream }: GroupName, taskQueue: string, version = 'a'.repeat(8)): string | null {
+  const name = { group, stream }
+  const ids = [
+    sliceWorkflowId(name, mostSlices),
+    batchQueue(queuesOf(taskQueue, 'a'.repeat(12), name), version),
+    // Epoch and batch are counted.
+    `${describePartition({ stream, partition: 99_999 })} epoch ${'9'.repeat(20)} batch ${'9'.repeat(20)}`,
+  ]
+  const longest = Math.max(...ids.map((id) => Buffer.byteLength(id)))
+  if (longest <= longestId) return null
+  return `the names of the group, its stream and the taskQueue are too long together: Temporal takes IDs of ${longestId} bytes, and theirs would have ${longest}. Shorten the group's name`
 }
 
 /** Says which two of a list of stores are the same; null where each is another one. */

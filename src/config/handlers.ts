@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Handler, type HandlerKind, type TransactionalHandler, transactional } from '../handlers/handler.js'
-import { isGenerator } from '../model/functions.js'
+import { whyNeverRun } from '../model/functions.js'
 import { shown } from '../model/shown.js'
 import { unknownOption } from '../options/checked.js'
 
@@ -9,17 +9,20 @@ export const handler = z
   .custom<Handler>((value) => problemOf(value) === null, { error: ({ input }) => problemOf(input) ?? '' })
   .transform((given): HandlerKind => (typeof given === 'function' ? { kind: 'chunk', handle: given } : given))
 
+/** What `transactional(handler, options)` takes. */
+export const transactionalFields = ['database'] as const
+
 const allowed = 'must be a function, or transactional(function)'
 
 function problemOf(value: unknown): string | null {
   if (!isTransactional(value)) return problemOfFunction(value, '')
   const problem = problemOfFunction(value.handle, 'in transactional(...) ')
   if (problem !== null) return problem
-  const foreign = Object.keys(value).filter((key) => !['kind', 'handle', 'database'].includes(key))
+  const foreign = Object.keys(value).filter((key) => !['kind', 'handle', ...transactionalFields].includes(key))
   if (typeof Reflect.get(value, 'connect') === 'function')
     return 'transactional(..., options) was given a database itself: write transactional(..., { database })'
   if (foreign.length > 0)
-    return foreign.map((key) => `transactional(..., options): ${unknownOption(key, ['database'])}`).join('\n')
+    return foreign.map((key) => `transactional(..., options): ${unknownOption(key, transactionalFields)}`).join('\n')
   const database: unknown = value.database
   if (database === undefined || (isObject(database) && typeof database.connect === 'function')) return null
   return 'transactional(..., { database }) must be given a database, for example postgresDatabase({ connectionString }) from tidemark/postgres'
@@ -30,8 +33,8 @@ function problemOfFunction(value: unknown, where: string): string | null {
   if (value instanceof Promise)
     return `${allowed}; ${where}this is a promise: await it, or leave out the call that made it`
   if (typeof value !== 'function') return `${allowed}; ${where}this is ${shown(value)}`
-  if (isGenerator(value)) return `${allowed}; ${where}this is a generator, whose body would never run`
-  return null
+  const never = whyNeverRun(value)
+  return never === null ? null : `${allowed}; ${where}this is ${never}`
 }
 
 function isTransactional(value: unknown): value is TransactionalHandler {

@@ -3,6 +3,7 @@ import type { Until } from '../handlers/until.js'
 import type { Duration, Size } from '../model/units.js'
 import type { Message, OffsetStore, Output, Source } from '../ports/index.js'
 import type { CommitOption } from './strategy.js'
+import type { TemporalOptions } from './temporal.js'
 
 /** One consumer: a group that reads a stream. Options left out have the default named here. */
 export interface ConsumerOptions<V = unknown> {
@@ -48,9 +49,9 @@ export interface ConsumerOptions<V = unknown> {
   readonly dedupe?: DedupeOption<V>
   /** What closes a batch. The consumer offset is committed after each batch, and when a partition is idle. */
   readonly batch?: {
-    /** Default 1,000,000. */
+    /** Messages of one partition after which the batch of its whole slice ends. Default 1,000,000. */
     readonly maxMessages?: number
-    /** Default 30s. */
+    /** How old a batch becomes, from its first message on. Default 30s. */
     readonly maxDuration?: Duration
     /** Commits a partition's offset when no message came for so long; its batch stays open. Default 2s. */
     readonly idleGap?: Duration
@@ -93,9 +94,9 @@ export interface ConsumerOptions<V = unknown> {
   readonly errors?: 'message' | 'private'
   /** Pauses between tries of a failing batch. Tries go on until one works. */
   readonly retry?: {
-    /** Default 1s. */
+    /** The first pause. Default 1s. */
     readonly initialInterval?: Duration
-    /** Default 1m, or `initialInterval` where that is longer. */
+    /** The longest pause. Default 1m, or `initialInterval` where that is longer. */
     readonly maximumInterval?: Duration
     /** Factor from one pause to the next. Default 2. */
     readonly backoff?: number
@@ -126,19 +127,10 @@ export interface TidemarkOptions {
    * the same. Without a list, offsets of Kafka topics are also shown as the group's own in Kafka; `[postgresStore(...)]` does without.
    */
   readonly store: OffsetStore | readonly [OffsetStore, ...OffsetStore[]]
+  /** What this worker runs: `consumer({...})`, one for each group and stream. */
   readonly consumers: readonly Consumer[]
-  readonly temporal?: {
-    /** Default: TEMPORAL_ADDRESS, else 127.0.0.1:7233. */
-    readonly address?: string
-    /** Default: TEMPORAL_NAMESPACE, else `default`. */
-    readonly namespace?: string
-    /** `true`, or certificates (PEM) for mutual TLS. */
-    readonly tls?:
-      | boolean
-      | { readonly cert?: Buffer; readonly key?: Buffer; readonly ca?: Buffer; readonly serverName?: string }
-    /** Default: TEMPORAL_API_KEY. */
-    readonly apiKey?: string
-  }
+  /** How Temporal is reached, and what becomes of the data that goes there. */
+  readonly temporal?: TemporalOptions
   /** Names the deployment: its task queues begin with it. Versions of Tidemark that run side by side may share one. Default `tidemark`. */
   readonly taskQueue?: string
   /** Memory for messages, over all partitions of a worker. Default 32MB. */

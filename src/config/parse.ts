@@ -3,7 +3,7 @@ import type { HandlerKind } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import { TidemarkError } from '../model/errors.js'
 import { problemOfSynchronous } from '../model/functions.js'
-import { mostSlices } from '../model/partition.js'
+import { groupWorkflowId, mostSlices } from '../model/partition.js'
 import { secretsOf } from '../model/secrets.js'
 import type { ConsumerSettings } from '../model/settings.js'
 import { checked, invalid } from '../options/checked.js'
@@ -20,14 +20,16 @@ import {
 import { synchronous } from '../options/functions.js'
 import { guess } from '../options/spelling.js'
 import type { Message, OffsetStore, Source } from '../ports/index.js'
-import { disagreements, sameTwice } from './agreement.js'
+import { disagreements, longNames, sameTwice } from './agreement.js'
 import type { TidemarkConfig } from './define.js'
+import { temporalEnvironment } from './environment.js'
 import { handler } from './handlers.js'
 import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
 import { partsOf } from './parts.js'
-import { chunkFields, name } from './schema.js'
+import { chunkFields, name, taskQueue } from './schema.js'
 import { start } from './start.js'
 import { commit } from './strategy.js'
+import { type TemporalSettings, temporalSchema, temporalSettings } from './temporal.js'
 import { givenVersion, versionOf } from './version.js'
 
 /** A config that has been checked: what the rest of Tidemark works with. */
@@ -64,13 +66,6 @@ export interface DedupeRule {
   readonly retentionMs: number
 }
 
-export interface TemporalSettings {
-  readonly address: string
-  readonly namespace: string
-  readonly tls?: boolean | { cert?: Buffer; key?: Buffer; ca?: Buffer; serverName?: string }
-  readonly apiKey?: string
-}
-
 const has = (value: unknown, ...methods: string[]): boolean =>
   typeof value === 'object' &&
   value !== null &&
@@ -95,7 +90,7 @@ const until = z.custom<Until>((value) => value === 'head' || problemOfSynchronou
 
 const errors = oneOf(['message', 'private'])
 
-const consumerSchema = z.strictObject({
+export const consumerSchema = z.strictObject({
   group: name('group'),
   source,
   handler,
@@ -143,10 +138,6 @@ const consumerSchema = z.strictObject({
     .prefault({}),
 })
 
-const pem = z.instanceof(Buffer, { error: 'must be a Buffer with PEM text' }).optional()
-const filled = z.string({ error: 'must be text' }).min(1, 'must not be empty')
-const tlsForms = 'must be true, false or { cert, key, ca, serverName }'
-
 /** One store, or the one that decides and the mirrors that follow it. */
 const stores = z
   .union([store, z.array(store).min(1, 'must have at least one store')], { error: `${aStore}, or a list of them` })
@@ -156,24 +147,13 @@ const stores = z
   })
   .transform((given) => (Array.isArray(given) ? { primary: given[0]!, mirrors: given.slice(1) } : { primary: given }))
 
-const configSchema = z.strictObject({
+export const configSchema = z.strictObject({
   store: stores,
   consumers: z
     .array(z.unknown(), { error: 'must be a list of consumer({...})' })
     .min(1, 'must have at least one consumer'),
-  temporal: z
-    .strictObject({
-      address: filled.regex(/^[^\s/@]+$/, "must be 'host:port', like '127.0.0.1:7233'").optional(),
-      namespace: filled.optional(),
-      tls: z
-        .union([z.boolean(), z.strictObject({ cert: pem, key: pem, ca: pem, serverName: filled.optional() })], {
-          error: tlsForms,
-        })
-        .optional(),
-      apiKey: filled.optional(),
-    })
-    .prefault({}),
-  taskQueue: name('task queue').default('tidemark'),
+  temporal: temporalSchema,
+  taskQueue,
   memory: size('32MB', 1024 ** 2),
   connectTimeout: duration('60s', 1, { leastNumber: 1000 }),
   shutdownTimeout: duration('30s', 1, { leastNumber: 1000 }),
@@ -185,7 +165,8 @@ const configSchema = z.strictObject({
  *
  * @throws TidemarkError CONFIG_INVALID, naming every wrong field, what stands there and what is allowed
  */
-export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = process.env): ParsedConfig {
+export function parseConfig(config: TidemarkConfig, environment: NodeJS.ProcessEnv = process.env): ParsedConfig {
+  const env = temporalEnvironment(environment)
   if (typeof config !== 'object' || config === null || config.kind !== 'tidemark-config')
     throw new TidemarkError(
       'CONFIG_INVALID',
@@ -193,28 +174,23 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
     )
   const parsed = configSchema.safeParse(config.options)
   if (!parsed.success) throw invalid(parsed.error, configSchema, '', 'the config')
-  const { temporal, ...options } = parsed.data
+  const { temporal: given, ...options } = parsed.data
   const consumers = options.consumers.map((one, index) => parseConsumer(one, index, options))
   refuseTwins(consumers)
   const mirrors = 'mirrors' in options.store ? options.store.mirrors : []
-  const apiKey = temporal.apiKey ?? env.TEMPORAL_API_KEY
+  const temporal = temporalSettings(given, env)
   return {
     store: options.store.primary,
     ...('mirrors' in options.store ? { mirrors } : {}),
     consumers,
-    temporal: {
-      address: temporal.address ?? env.TEMPORAL_ADDRESS ?? '127.0.0.1:7233',
-      namespace: temporal.namespace ?? env.TEMPORAL_NAMESPACE ?? 'default',
-      ...(temporal.tls === undefined ? {} : { tls: temporal.tls as NonNullable<TemporalSettings['tls']> }),
-      ...(apiKey ? { apiKey } : {}),
-    },
+    temporal,
     taskQueue: options.taskQueue,
     memoryBytes: options.memory,
     connectTimeoutMs: options.connectTimeout,
     shutdownTimeoutMs: options.shutdownTimeout,
     secrets: [
       ...partsOf({ store: options.store.primary, mirrors, consumers }).flatMap((part) => secretsOf(part)),
-      ...(apiKey ? [apiKey] : []),
+      ...(temporal.apiKey ? [temporal.apiKey] : []),
     ],
   }
 }
@@ -222,7 +198,12 @@ export function parseConfig(config: TidemarkConfig, env: NodeJS.ProcessEnv = pro
 function parseConsumer(
   value: unknown,
   index: number,
-  { store: where, errors, memory }: Pick<z.infer<typeof configSchema>, 'store' | 'errors' | 'memory'>,
+  {
+    store: where,
+    errors,
+    memory,
+    taskQueue,
+  }: Pick<z.infer<typeof configSchema>, 'store' | 'errors' | 'memory' | 'taskQueue'>,
 ): ParsedConsumer {
   const written = value as { kind?: unknown; options?: { group?: unknown } } | null
   if (typeof written !== 'object' || written?.kind !== 'consumer')
@@ -279,7 +260,9 @@ function parseConsumer(
     },
     errors: data.errors ?? errors,
   }
-  const { source, handler, until } = data
+  const { source, handler, until, version } = data
+  const tooLong = longNames(settings, taskQueue, version)
+  if (tooLong !== null) throw new TidemarkError('CONFIG_INVALID', `consumers[${index}]${group}: ${tooLong}`)
   const mirrors = 'mirrors' in where ? where.mirrors : undefined
   const whole = { settings, source, handler, until, dedupe, output, store: where.primary, mirrors }
   return {
@@ -289,7 +272,7 @@ function parseConsumer(
     ...(dedupe && { dedupe }),
     ...(output && { output }),
     ...(data.until && { until: data.until }),
-    version: data.version ?? versionOf(whole),
+    version: version ?? versionOf(whole),
   }
 }
 
@@ -297,13 +280,13 @@ function refuseTwins(consumers: readonly ParsedConsumer[]): void {
   const seen = new Map<string, number>()
   for (const [index, { settings }] of consumers.entries()) {
     const { group, stream } = settings
-    const twin = seen.get(`${group}/${stream}`)
+    const twin = seen.get(groupWorkflowId(group, stream))
     if (twin !== undefined)
       throw new TidemarkError(
         'CONFIG_INVALID',
         `consumers[${twin}] and consumers[${index}] are the same group '${group}' on the same stream '${stream}'; ` +
           'give one of them another group, or do the work of both in one handler',
       )
-    seen.set(`${group}/${stream}`, index)
+    seen.set(groupWorkflowId(group, stream), index)
   }
 }

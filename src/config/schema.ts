@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { durationOrOff, instead, optionalSize, wholeNumber } from '../options/fields.js'
+import { durationOrOff, optionalSize, wholeNumber } from '../options/fields.js'
+import { printable } from '../options/names.js'
 
 /** What a handler gets in one call. */
 export const chunkFields = z.strictObject({
@@ -9,11 +10,14 @@ export const chunkFields = z.strictObject({
   fetchBytes: optionalSize(1024, 1024 ** 3),
 })
 
-/** Names become parts of workflow IDs and task queues, where `/` separates them. */
+/** Groups and streams: what Kafka, RabbitMQ and Postgres call them. How long they may be depends on each other: see `tooLong`. */
 export function name(what: string) {
-  return z
-    .string({ error: instead(`must be text: the name of the ${what}`) })
-    .min(1, 'must not be empty')
-    .max(200, 'must not be longer than 200 characters')
-    .regex(/^[^/\p{Cc}]*$/u, "must not contain '/' or control characters")
+  return printable(`must be text: the name of the ${what}`).min(1, 'must not be empty')
 }
+
+/** Task queues begin with it, and end with parts that `/` separates. */
+export const taskQueue = printable('must be text: the name of the task queue')
+  .min(1, 'must not be empty')
+  .max(200, 'must not be longer than 200 characters')
+  .regex(/^[^/]*$/, "must not contain '/'")
+  .default('tidemark')

@@ -3,7 +3,7 @@ import { shown } from '../model/shown.js'
 import type { StartSpec } from '../model/start.js'
 import { isIsoTime } from '../model/times.js'
 import { unknownOption } from '../options/checked.js'
-import { guess } from '../options/spelling.js'
+import { guess, placeNamed } from '../options/spelling.js'
 
 const words = ['first', 'last', 'next'] as const
 const forms = "must be 'first', 'last', 'next', { offset } or { timestamp }"
@@ -29,13 +29,22 @@ export const start = z
 function parse(value: unknown): StartSpec | string {
   if (words.some((word) => word === value)) return value as 'first'
   if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Date)
-    return `${forms}, not ${shown(value)}${guess(value, words)}`
+    return `${forms}, not ${shown(value)}${meantBy(value)}`
   const keys = Object.keys(value)
   const fields = ['offset', 'timestamp']
   const foreign = keys.find((key) => !fields.includes(key))
   if (foreign !== undefined) return unknownOption(foreign, fields)
   if (keys.length !== 1) return `${forms}: ${keys.length === 0 ? 'this is an object without either' : 'not both'}`
   return 'offset' in value ? offsetOf(value.offset) : timeOf(Reflect.get(value, 'timestamp'))
+}
+
+/** A bare number is an offset as a rule, since times are longer; other clients have other words. */
+function meantBy(value: unknown): string {
+  const isOffset = (typeof value === 'number' && Number.isInteger(value)) || typeof value === 'bigint'
+  if (isOffset && value >= 0) return `; did you mean { offset: ${value} }?`
+  if (value instanceof Date || (typeof value === 'string' && isIsoTime(value)))
+    return `; did you mean { timestamp: ${shown(value)} }?`
+  return guess(placeNamed(value) ?? value, words)
 }
 
 function offsetOf(value: unknown): StartSpec | string {

@@ -25,6 +25,7 @@ export {
   type PlainHandler,
   type TransactionalFunction,
   type TransactionalHandler,
+  type TransactionalOptions,
   type TransactionContext,
   transactional,
 } from '../handlers/handler.js'

@@ -97,15 +97,18 @@ export interface ChunkHandler<V = unknown> {
 /** A handler by its kind, which decides how it gets its chunks. */
 export type HandlerKind<V = unknown> = ChunkHandler<V> | TransactionalHandler<V>
 
+export interface TransactionalOptions {
+  /** Where the handler writes, if not to the store's database: `postgresDatabase({ connectionString })`. Tidemark keeps its progress table there. */
+  readonly database?: Database
+}
+
 /**
  * Makes effects happen once. The handler's writes through `tx` and Tidemark's progress are one transaction, which commits only
  * while this worker still owns the partition.
- *
- * @param options.database where the handler writes, if not to the store's database. Tidemark keeps its progress table there.
  */
 export function transactional<V = unknown>(
   handle: TransactionalFunction<V>,
-  options: { readonly database?: Database } = {},
+  options: TransactionalOptions = {},
 ): TransactionalHandler<V> {
   return { ...options, kind: 'transactional', handle }
 }

@@ -25,6 +25,10 @@ export interface KafkaOptions {
   readonly port?: number
   /** More broker settings, by Kafka's own names; they win. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>
+  /** More listeners, beside the one without encryption or login that the broker is asked at whether it is ready. */
+  readonly listeners?: readonly KafkaListener[]
+  /** Users for SCRAM, as Kafka's storage tool takes them: `SCRAM-SHA-256=[name=ada,password=secret]`. */
+  readonly scram?: readonly string[]
   /** The port of 127.0.0.1 that clients are sent to, where that is another one than the broker's own: of a proxy, for example. */
   readonly advertised?: (port: number) => Promise<number>
   /** Its number in its cluster. Default 1. */
@@ -35,6 +39,14 @@ export interface KafkaOptions {
   readonly memory?: string
   /** More environment variables of the broker's process. */
   readonly env?: Readonly<Record<string, string>>
+}
+
+export interface KafkaListener {
+  /** Capital letters and underscores; settings of it begin with `listener.name.` and its name in small letters. */
+  readonly name: string
+  /** `127.0.0.1:9093` */
+  readonly address: string
+  readonly protocol: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
 }
 
 /** Starts a broker that is its own controller (KRaft), or one more of a cluster; resolves when it answers as a part of it. */
@@ -69,6 +81,7 @@ function kafkaServer({ java, home }: KafkaProgram, cluster: string, options: Kaf
       const advertised = (await options.advertised?.(port!)) ?? port!
       await writeFile(settings, properties(folder, port!, controllerPort!, advertised, options))
       const format = ['kafka.tools.StorageTool', 'format', '--ignore-formatted', '-t', cluster, '-c', settings]
+      for (const user of options.scram ?? []) format.push('--add-scram', user)
       await run(java, [...quick, ...classes, ...format], { cwd: folder })
       return {
         command: java,
@@ -98,15 +111,21 @@ function properties(
 ): string {
   const { joins } = options
   const node = nodeOf(options)
-  const listener = `PLAINTEXT://127.0.0.1:${port}`
+  const { listeners = [] } = options
+  const more = listeners.map(({ name, address }) => `${name}://${address}`)
+  const listener = [`PLAINTEXT://127.0.0.1:${port}`, ...more].join()
   const settings = {
     'process.roles': joins ? 'broker' : 'broker,controller',
     'node.id': node,
     'controller.quorum.voters': joins?.controller ?? `${node}@127.0.0.1:${controllerPort}`,
     listeners: joins ? listener : `${listener},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${advertised}`,
+    'advertised.listeners': [`PLAINTEXT://127.0.0.1:${advertised}`, ...more].join(),
     'controller.listener.names': 'CONTROLLER',
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'listener.security.protocol.map': [
+      'PLAINTEXT:PLAINTEXT',
+      'CONTROLLER:PLAINTEXT',
+      ...listeners.map(({ name, protocol }) => `${name}:${protocol}`),
+    ].join(),
     'log.dirs': join(folder, 'logs'),
     'auto.create.topics.enable': false,
     'default.replication.factor': 1,

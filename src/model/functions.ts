@@ -15,7 +15,20 @@ export function problemOfSynchronous(value: unknown, allowed: string): string | 
 /** The same for a function whose answer may be a promise. */
 export function problemOfFunction(value: unknown, allowed: string): string | null {
   if (typeof value !== 'function') return value === undefined ? allowed : `${allowed}, not ${shown(value)}`
-  return isGenerator(value) ? `${allowed}; this is a generator, whose body would never run` : null
+  const never = whyNeverRun(value)
+  return never === null ? null : `${allowed}; this is ${never}`
+}
+
+/** Says what a function is whose body a call would never run; null of every other one. */
+export function whyNeverRun(value: unknown): string | null {
+  if (isGenerator(value)) return 'a generator, whose body would never run'
+  if (isClass(value)) return 'a class, which can only be called with new: give one of its methods, bound to an instance'
+  return null
+}
+
+/** Older compilers turn classes into functions, which are not told from others. */
+function isClass(value: unknown): boolean {
+  return typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value))
 }
 
 /** An async generator is one, too. */

@@ -15,14 +15,22 @@ export function describePartition(key: Pick<PartitionKey, 'stream' | 'partition'
   return `${key.stream}[${key.partition}]`
 }
 
+/**
+ * A name as a part of an ID, where `/` separates the parts. A percent sign changes only where it would be taken for what stands for
+ * another one: names without slashes look as they are, as a rule.
+ */
+export function idPart(name: string): string {
+  return name.replace(/\/|%(?=2F|25)/g, (found) => (found === '/' ? '%2F' : '%25'))
+}
+
 /** Names a consumer of a stream in Temporal: the group workflow's ID. */
 export function groupWorkflowId(group: string, stream: string): string {
-  return `tidemark/${group}/${stream}`
+  return `tidemark/${idPart(group)}/${idPart(stream)}`
 }
 
 /** Names one consumer's partition everywhere: a transactional ID in Kafka, for example. */
 export function partitionPath({ group, stream, partition }: PartitionKey): string {
-  return `tidemark/${group}/${stream}/${partition}`
+  return `${groupWorkflowId(group, stream)}/${partition}`
 }
 
 /** The slice workflow's ID. Temporal runs one workflow of an ID at a time, so a partition has one owner. */
@@ -69,5 +77,5 @@ export function ranges(numbers: readonly number[]): string {
  * reset (which grows `replay`) does not.
  */
 export function idempotencyKey(key: PartitionKey, offset: bigint, replay: number): string {
-  return `${key.group}/${key.stream}/${key.partition}/${offset}/${replay}`
+  return `${idPart(key.group)}/${idPart(key.stream)}/${key.partition}/${offset}/${replay}`
 }

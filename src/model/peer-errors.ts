@@ -22,12 +22,23 @@ export function accessDenied(whom: string, { where, toDo, ...options }: Said): T
   return new TidemarkError('AUTH_FAILED', `${where} refused ${whom}: ${toDo}`, options)
 }
 
+/** Whether the other side has ended a TLS connection with an alert, as it does where it wants a certificate of its clients. */
+export function isTlsRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^ERR_SSL_.*ALERT/.test(String(error.code))
+}
+
+export function tlsRefused({ where, ...options }: Omit<Said, 'toDo'>): TidemarkError {
+  const code = (options.cause as { code?: unknown } | undefined)?.code
+  const text = `${where} has ended the TLS connection (${code}): check 'ssl' in the config, and its 'cert' and 'key' where the server wants to know its clients`
+  return new TidemarkError('AUTH_FAILED', text, options)
+}
+
 /** Node's codes for a certificate that it does not trust. */
 const untrusted = /CERT|UNABLE_TO_|SELF_SIGNED|SIGNATURE|CRL_/
 
 /** Whether a TLS connection failed because this side does not trust the certificate of the other one. */
 export function isUntrustedCertificate(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && untrusted.test(String(error.code))
+  return error instanceof Error && 'code' in error && untrusted.test(String(error.code)) && !isTlsRefusal(error)
 }
 
 export function untrustedCertificate({ where, ...options }: Omit<Said, 'toDo'>): TidemarkError {

@@ -1,4 +1,4 @@
-import type { GroupName } from './partition.js'
+import { type GroupName, idPart } from './partition.js'
 
 /**
  * What a group's workflows know of the config in force. The config itself (handlers, connections, limits) stays in the
@@ -42,7 +42,7 @@ export interface Timing {
 
 /** Queue names of a consumer of the deployment `base`, for workers with this generation of the workflows. */
 export function queuesOf(base: string, generation: string, { group, stream }: GroupName): Queues {
-  const consumer = `${base}/${group}/${stream}`
+  const consumer = `${base}/${idPart(group)}/${idPart(stream)}`
   return {
     workflows: `${base}/workflows@${generation}`,
     control: `${consumer}/control@${generation}`,

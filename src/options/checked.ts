@@ -26,11 +26,28 @@ export function invalid(error: z.ZodError, schema: z.ZodType, what: string, whol
   const lines = error.issues.flatMap(specific).flatMap((issue) => {
     const path = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
     const where = `${what}${path}`.replace(/^\./, '')
-    if (issue.code !== 'unrecognized_keys') return [`${path ? where : whole}: ${issue.message}`]
+    if (issue.code !== 'unrecognized_keys') return [`${path ? where : whole}: ${inPlainWords(issue)}`]
     const fields = fieldsAt(schema, issue.path)
     return issue.keys.map((key) => `${where || whole}: ${unknownOption(key, fields)}`)
   })
   return new TidemarkError('CONFIG_INVALID', lines.join('\n'))
+}
+
+/** Zod's words for a missing object of options are replaced. The value is not shown: a connection string may have been given instead. */
+function inPlainWords(issue: z.core.$ZodIssue): string {
+  const { message } = issue
+  if (issue.code !== 'invalid_type' || issue.expected !== 'object' || !message.startsWith('Invalid input'))
+    return message
+  const received = /received (\w+)$/.exec(message)?.[1] ?? ''
+  return `must be an object with options${received === 'undefined' ? '' : `, not ${kinds[received] ?? received}`}`
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  boolean: 'true or false',
+  array: 'a list',
+  function: 'a function',
 }
 
 /**

@@ -109,7 +109,9 @@ export const optionalSize = (least = 1, most = largestSize) =>
 function bytes(value: Size, { least, most }: Record<'least' | 'most', number>, context: z.RefinementCtx): number {
   const parsed = parseSize(value)
   if (parsed === undefined)
-    context.addIssue(`${shown(value)} is not a size; use '512KB', '8MB', '1GB' or a number of bytes`)
+    context.addIssue(
+      `${shown(value)} is not a size; use '512KB', '8MB', '1GB' or a number of bytes${guessedSize(value)}`,
+    )
   else if (parsed < least) context.addIssue(`${shown(value)} is too small: must be at least ${sizeText(least)}`)
   else if (parsed > most) context.addIssue(`${shown(value)} is too large: must be at most ${sizeText(most)}`)
   return parsed ?? z.NEVER
@@ -146,6 +148,12 @@ export function instead(allowed: string): (issue: { readonly input?: unknown }) 
 /** A value that `fits` says is of the right kind. */
 export function given<T>(allowed: string, fits: (value: unknown) => value is T) {
   return z.custom<T>(fits, { error: instead(allowed) })
+}
+
+/** `'512m'` and `'32MiB'` are how other programs write `'512MB'` and `'32MB'`. */
+function guessedSize(value: Size): string {
+  const [, amount, letter] = /^\s*(\d{1,15})\s*([kmg])(i?b)?\s*$/.exec(String(value).slice(0, 40).toLowerCase()) ?? []
+  return amount === undefined || letter === undefined ? '' : `; did you mean '${amount}${letter.toUpperCase()}B'?`
 }
 
 function durationText(ms: number): string {

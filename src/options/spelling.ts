@@ -4,6 +4,19 @@ export function guess(given: unknown, allowed: readonly string[]): string {
   return meant === undefined ? '' : `; did you mean '${meant}'?`
 }
 
+/** What the words of Kafka's and RabbitMQ's clients are here. Their `latest` is the end of the log: behind its last message. */
+const elsewhere: Readonly<Record<string, string>> = {
+  earliest: 'first',
+  beginning: 'first',
+  latest: 'next',
+  end: 'next',
+}
+
+/** The word for a place in a log that is meant by another client's one. */
+export function placeNamed(given: unknown): string | undefined {
+  return typeof given === 'string' ? elsewhere[given.trim().toLowerCase()] : undefined
+}
+
 /** The word that was probably meant: a third of its letters may be wrong, or its end may be missing. */
 export function nearest(given: string, allowed: readonly string[]): string | undefined {
   const word = given.toLowerCase()

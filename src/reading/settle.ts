@@ -18,7 +18,7 @@ export function settle<V>(chunk: Chunk<V>, decoding: Decoding<V>, signal: AbortS
 
 /** A message whose value is late. */
 interface LateMessage<V> {
-  readonly message: { value: V; readonly keyBytes: Buffer | null }
+  readonly message: { value: V; readonly keyBytes: Buffer | null; readonly timestamp: number }
   /** Among all messages of the chunk. */
   readonly index: number
   readonly late: LateValue<V>
@@ -134,6 +134,7 @@ class Settling<V> {
       error: undecodable(this.decoding.codec, raw, info, thrown),
       raw: { key: message.keyBytes, value },
       next: info.offset + 1n,
+      timestamp: message.timestamp,
     }
     return { from, next: info.offset, messages: messages.slice(0, index), bytes, head, release, poison }
   }

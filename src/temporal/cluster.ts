@@ -35,6 +35,7 @@ export class TemporalCluster implements Cluster {
         const described = await setBack.look(workflowId, () => this.client.workflow.getHandle(workflowId).describe())
         const { status, memo, raw, taskQueue, runId } = described
         const pending = raw.pendingActivities ?? []
+        const batches = await batchesAmong(described, this.client.options.loadedDataConverter)
         return {
           status: await this.#statusOf(status.name, workflowId, runId),
           taskQueue,
@@ -43,9 +44,7 @@ export class TemporalCluster implements Cluster {
           cancelled: new Set(
             pending.filter(({ state }) => state === cancelRequested).map(({ activityId }) => activityId ?? ''),
           ),
-          batches: new Map(
-            batchesAmong(described).map((activity) => [activity.activityId ?? '', troubleOf(activity)] as const),
-          ),
+          batches: new Map(batches.map((activity) => [activity.activityId ?? '', troubleOf(activity)] as const)),
         }
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return null

@@ -1,6 +1,7 @@
-import { Client, Connection } from '@temporalio/client'
-import type { TemporalSettings } from '../config/parse.js'
+import { Client, type ClientOptions, Connection } from '@temporalio/client'
+import type { TemporalSettings } from '../config/temporal.js'
 import { messageOf, TidemarkError } from '../model/errors.js'
+import { dataConverterOf } from './codec.js'
 
 /** gRPC's UNAUTHENTICATED and PERMISSION_DENIED. */
 const refused = new Set([16, 7])
@@ -29,10 +30,34 @@ export function connectionOptions({ address, tls, apiKey }: TemporalSettings) {
 export async function connectClient(settings: TemporalSettings): Promise<Client> {
   try {
     const connection = await Connection.connect({ ...connectionOptions(settings), connectTimeout: '5 s' })
-    await requireNamespace(connection, settings)
-    return new Client({ connection, namespace: settings.namespace })
+    try {
+      await requireNamespace(connection, settings)
+      return clientOf(connection, settings)
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
   } catch (error) {
     throw temporalError(error, settings)
+  }
+}
+
+/**
+ * A client over a connection that is there, with the config's codecs and interceptors.
+ *
+ * @throws TidemarkError CONFIG_INVALID where the module of the failure converter is none
+ */
+export function clientOf(connection: NonNullable<ClientOptions['connection']>, settings: TemporalSettings): Client {
+  const { namespace, interceptors } = settings
+  try {
+    return new Client({
+      connection,
+      namespace,
+      dataConverter: dataConverterOf(settings),
+      ...(interceptors?.client && { interceptors: interceptors.client }),
+    })
+  } catch (cause) {
+    throw new TidemarkError('CONFIG_INVALID', `temporal.dataConverter: ${messageOf(cause)}`, { cause })
   }
 }
 

@@ -1,7 +1,9 @@
 import { type Client, defaultPayloadConverter, type WorkflowExecutionDescription } from '@temporalio/client'
+import type { LoadedDataConverter } from '@temporalio/common'
 import type { BatchProgress, BatchTrouble } from '../model/batch.js'
 import { held, letGo } from '../model/commands.js'
 import { dateOf } from '../model/times.js'
+import { decoded } from './codec.js'
 import { lastEvents } from './last-events.js'
 
 /** A batch that is under way, or between two tries. */
@@ -24,9 +26,32 @@ type Time = NonNullable<NonNullable<PendingActivity['pauseInfo']>['pauseTime']>
 /** temporal.api.enums.v1.PendingActivityState */
 const [scheduled, paused] = [1, 4]
 
-/** The activities of a slice that are batches. */
-export function batchesAmong({ raw }: Pick<WorkflowExecutionDescription, 'raw'>): PendingActivity[] {
-  return (raw.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === 'process')
+/** The activities of a slice that are batches, with what they say decoded. */
+export function batchesAmong(
+  { raw }: Pick<WorkflowExecutionDescription, 'raw'>,
+  converter: LoadedDataConverter,
+): Promise<PendingActivity[]> {
+  const batches = (raw.pendingActivities ?? []).filter(({ activityType }) => activityType?.name === 'process')
+  return Promise.all(batches.map((batch) => readable(batch, converter)))
+}
+
+/** The SDK hands heartbeats and failures of pending activities out as they came. */
+async function readable(batch: PendingActivity, converter: LoadedDataConverter): Promise<PendingActivity> {
+  const { heartbeatDetails, lastFailure } = batch
+  const { payloadCodecs, payloadConverter, failureConverter } = converter
+  const payloads = heartbeatDetails?.payloads
+  const encoded = lastFailure?.encodedAttributes
+  if (!payloads?.length && !encoded) return batch
+  const [progress, attributes] = await Promise.all([
+    decoded(payloads ?? [], payloadCodecs),
+    decoded(encoded ? [encoded] : [], payloadCodecs),
+  ])
+  const failure = attributes.length > 0 && {
+    ...lastFailure,
+    message: failureConverter.failureToError({ ...lastFailure, encodedAttributes: attributes[0]! }, payloadConverter)
+      .message,
+  }
+  return { ...batch, heartbeatDetails: { payloads: progress }, ...(failure && { lastFailure: failure }) }
 }
 
 /** What is wrong with a batch. A worker that is gone, or that lets go of it, says nothing about the handler. */
@@ -57,7 +82,7 @@ export function longChunksOf({ state, heartbeatDetails }: PendingActivity): Read
   return new Map(Object.entries(inChunkSince ?? {}).map(([partition, since]) => [Number(partition), since]))
 }
 
-/** A heartbeat may say nothing, come from another build, or be encrypted: then nothing is known of its chunks. */
+/** A heartbeat may say nothing, or come from another build: then nothing is known of its chunks. */
 function progressIn(payload: Parameters<typeof defaultPayloadConverter.fromPayload>[0]): Partial<BatchProgress> {
   try {
     return defaultPayloadConverter.fromPayload<Partial<BatchProgress> | null | undefined>(payload) ?? {}
@@ -68,7 +93,8 @@ function progressIn(payload: Parameters<typeof defaultPayloadConverter.fromPaylo
 
 /** A slice's batches, as Temporal sees them. */
 export async function pendingBatches(client: Client, workflowId: string): Promise<PendingBatch[]> {
-  const batches = batchesAmong(await client.workflow.getHandle(workflowId).describe())
+  const described = await client.workflow.getHandle(workflowId).describe()
+  const batches = await batchesAmong(described, client.options.loadedDataConverter)
   return Promise.all(
     batches.map(async (activity) => {
       const { activityId, pauseInfo } = activity

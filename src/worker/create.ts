@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { Client } from '@temporalio/client'
+import type { Client } from '@temporalio/client'
 import { NativeConnection } from '@temporalio/worker'
 import type { Story } from '../../activities/index.js'
 import { placeOf } from '../client/deadline.js'
@@ -9,7 +9,7 @@ import { TidemarkError } from '../model/errors.js'
 import type { Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
 import { TemporalCluster } from '../temporal/cluster.js'
-import { connectionOptions, requireNamespace, temporalError } from '../temporal/connection.js'
+import { clientOf, connectionOptions, requireNamespace, temporalError } from '../temporal/connection.js'
 import { askWithin, connectWithin } from './connect.js'
 import { Listeners } from './listeners.js'
 import { createLog } from './log.js'
@@ -143,8 +143,8 @@ export async function createWorkerOf(
   }
 }
 
-function temporalOf(connection: NativeConnection, { temporal: { namespace } }: ParsedConfig) {
-  return { connection, client: new Client({ connection, namespace }) }
+function temporalOf(connection: NativeConnection, { temporal }: ParsedConfig) {
+  return { connection, client: clientOf(connection, temporal) }
 }
 
 /** What the worker can do nothing without, and how that is asked whether it is there. */

@@ -21,6 +21,7 @@ import { countedActivities, countedSignals } from '../monitoring/counted.js'
 import type { Meters } from '../monitoring/metrics.js'
 import type { Log } from '../ports/index.js'
 import type { TemporalCluster } from '../temporal/cluster.js'
+import { dataConverterOf } from '../temporal/codec.js'
 import { workflowGeneration } from '../temporal/generation.js'
 import { SharedBudget } from './budget.js'
 import { workflowBundle } from './bundle.js'
@@ -84,6 +85,8 @@ export async function createSdkWorkers(
   const common = {
     connection,
     namespace: config.temporal.namespace,
+    dataConverter: dataConverterOf(config.temporal),
+    interceptors: { activity: [...(config.temporal.interceptors?.activity ?? [])] },
     identity,
     shutdownGraceTime: config.shutdownTimeoutMs + shutdownMargin,
     shutdownForceTime: config.shutdownTimeoutMs + 2 * shutdownMargin,

@@ -8,6 +8,7 @@ import {
   postgresStream,
 } from '../../src/entry/postgres.js'
 import { claimFrom } from '../support/claim.js'
+import { docBlocks } from '../support/doc-blocks.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
@@ -15,6 +16,7 @@ import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
 
 const context = () => ({ log: silentLog(), signal: new AbortController().signal })
+const documented = docBlocks('sql').find(({ page }) => page === 'docs/postgres.md')!.text
 const key = { group: 'bank', stream: 'orders', partition: 0 }
 const token = { epoch: 1, batch: 1, attempt: 1 }
 const start = { from: 0n, replay: 0 }
@@ -53,11 +55,7 @@ describeWith(['postgres'], "a worker's user of Postgres", () => {
   }
 
   /** What docs/postgres.md says. */
-  const grant = () =>
-    admin.query(`
-      grant usage on schema tidemark to ${role};
-      grant select, insert, update, delete on all tables in schema tidemark to ${role};
-    `)
+  const grant = () => admin.query(documented.replaceAll(/\bworker\b/g, role))
   const database = (connectionString: string) => postgresDatabase({ connectionString }).connect(context())
   const migrated = async () => {
     await createStream(fresh.connectionString, { stream: 'orders', partitions: 1 })

@@ -312,7 +312,7 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
     const [change] = await json<Change[]>('history', '--group', 'audit', '--limit', '1')
     expect(change).toMatchObject({ ...audit, kind: 'deleted', why: 'not needed' })
     const again = await project.ask(['groups', 'delete', 'audit', '--yes'])
-    expect(again.stderr).toMatch(/there is no such group or stream; there is billing on /)
+    expect(again.stderr).toMatch(/there is no group 'audit'; there is billing on /)
     refused(again, 1)
   })
 
@@ -360,7 +360,7 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
     ['no Temporal', () => to('100'), /Temporal at 127\.0\.0\.1:1 can't be reached/, 1, { TEMPORAL_ADDRESS: nowhere }],
     ['no Postgres', () => to('100'), /Postgres at 127\.0\.0\.1:1 can't be reached/, 1, noPostgres],
     ['no Postgres to look at', () => ['lag'], /Postgres at 127\.0\.0\.1:1 can't be reached/, 1, noPostgres],
-    ['groups of an unknown stream', () => ['groups', '-s', 'x'], /no such group or stream; there is /, 1],
+    ['groups of an unknown stream', () => ['groups', '-s', 'x'], /there is no group on stream 'x'; there is /, 1],
     [
       'the history of an unknown partition',
       () => ['history', ...billing, '-p', '9'],

@@ -73,7 +73,9 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group, seen and steered from 
     await waitFor(async () => (await statusOf(project)).length === 3, { what: 'three partitions', timeout: 60_000 })
 
     const stranger = await project.ask(['pause', '--group', 'banc'])
-    expect(stranger.stderr).toBe(`tidemark: the config has no such group; it has bank on ${other}\n`)
+    expect(stranger.stderr).toBe(
+      `tidemark: the config has no group 'banc' (did you mean 'bank'?); it has bank on ${other}\n`,
+    )
     refused(stranger, 1)
     for (const command of ['pause', 'resume']) {
       const beyond = await project.ask([command, '--partition', '7'])

@@ -31,19 +31,10 @@ const drivers = {
 }
 
 let packed: Packed
-/** What came of importing these before their drivers were installed. */
-const withoutDrivers = new Map<string, string>()
 
 beforeAll(async () => {
-  packed = await Packed.install()
-  for (const entry of Object.keys(drivers))
-    withoutDrivers.set(
-      entry,
-      await packed.evaluate(`await import('${entry}').catch((error) => console.log(error.code, error.message))`),
-    )
-  await packed.addDrivers()
+  packed = await Packed.shared()
 })
-afterAll(() => packed.remove())
 
 describe('the package', () => {
   it.each(Object.entries(entries))('%s can be imported', async (entry, name) => {
@@ -55,9 +46,9 @@ describe('the package', () => {
     expect((await packed.run(process.execPath, '--input-type=commonjs', '--eval', code)).trim()).toBe('true')
   })
 
-  it.each(Object.entries(drivers))('%s says how to install its driver', (entry, line) => {
+  it.each(Object.entries(drivers))('%s says how to install its driver', async (entry, line) => {
     const driver = line.split(' ').at(-1)!.split('@')[0]
-    expect(withoutDrivers.get(entry)).toBe(`CONFIG_INVALID ${entry} needs the package ${driver}: ${line}`)
+    expect((await packed.withoutDrivers())[entry]).toBe(`CONFIG_INVALID ${entry} needs the package ${driver}: ${line}`)
   })
 
   it('loads no driver until one is asked for', async () => {

@@ -337,6 +337,20 @@ describeWith(['postgres'], 'Postgres store and progress', () => {
       expect(rows).toEqual([{ offset: '4', position: '5' }])
     })
 
+    test("by a user who is named like Tidemark's schema, with a warning: Postgres makes that user's tables there", async () => {
+      const { connectionString } = database
+      const schema = new URL(connectionString).username
+      const warned = async (settings: { readonly schema?: string }) => {
+        const warnings: string[] = []
+        const log = { ...silentLog(), warn: (_: object, text: string) => void warnings.push(text) }
+        const store = await postgresStore({ connectionString, poolSize: 3, ...settings }).connect({ ...context(), log })
+        await store.close()
+        return warnings
+      }
+      expect(await warned({ schema })).toEqual([expect.stringContaining(`is named like Tidemark's schema '${schema}'`)])
+      expect(await warned({ schema: `${schema}2` })).toEqual([])
+    })
+
     test('by a role that may create nothing but tables in a schema made for it', async () => {
       const role = new URL(database.connectionString).pathname.slice(1)
       await admin.query(`create role ${role} login password 'pw'`)

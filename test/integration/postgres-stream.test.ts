@@ -388,6 +388,28 @@ describeWith(['postgres'], 'a Postgres event stream', () => {
     await client.close()
   })
 
+  test('growing a stream that has events says that keys have moved, and growing an empty one does not', async () => {
+    const warnings: (Error & { code?: string })[] = []
+    const note = (warning: Error) => void warnings.push(warning)
+    process.on('warning', note)
+    try {
+      const made = await createStream(pool, { stream, partitions: 1 })
+      const grown = await createStream(pool, { stream, partitions: 2 })
+      expect([made, grown]).toEqual([
+        { partitions: 1, before: null, keysMoved: null },
+        { partitions: 2, before: 1, keysMoved: null },
+      ])
+      await appendEvents(pool, stream, one(1))
+      expect(await createStream(pool, { stream, partitions: 2 })).toMatchObject({ keysMoved: null })
+      const { keysMoved } = await createStream(pool, { stream, partitions: 8 })
+      expect(keysMoved).toContain(`stream '${stream}' has grown from 2 to 8 partitions, which moves keys`)
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(warnings.map(({ code, message }) => [code, message])).toEqual([['TIDEMARK_KEYS_MOVED', keysMoved]])
+    } finally {
+      process.off('warning', note)
+    }
+  })
+
   test('positions beyond 32 bits: an append is held back across the border', async () => {
     await createStream(pool, { stream, partitions: 1 })
     const reader = follow(await connect())

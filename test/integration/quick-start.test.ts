@@ -76,8 +76,7 @@ describeWith(['kafka', 'postgres', 'temporal'], "README's quick start", () => {
   const folders: string[] = []
 
   beforeAll(async () => {
-    packed = await Packed.install()
-    await packed.addDrivers()
+    packed = await Packed.shared()
   })
   afterAll(async () => {
     for (const worker of running) {
@@ -86,7 +85,6 @@ describeWith(['kafka', 'postgres', 'temporal'], "README's quick start", () => {
       await waitFor(() => worker.ended, { what: 'a worker to end', timeout: 10_000 })
     }
     for (const folder of folders) await rm(folder, { recursive: true, force: true })
-    await packed.remove()
   })
 
   /** An environment with a database of its own. */

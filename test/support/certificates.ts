@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-/** Files in PEM format: an authority nobody else knows, and what it has signed for 127.0.0.1. */
+/** Files in PEM format: an authority nobody else knows, and what it has signed for 127.0.0.1, ::1 and localhost. */
 export interface Certificates {
   readonly ca: string
   readonly cert: string
@@ -17,7 +17,7 @@ export async function makeCertificates(): Promise<Certificates> {
   const at = (name: string) => join(folder, name)
   const openssl = (...args: string[]) => promisify(execFile)('openssl', args, { cwd: folder })
   const keyOf = (name: string) => ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', name]
-  await writeFile(at('names'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n')
+  await writeFile(at('names'), 'subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost\n')
   await openssl('req', '-x509', ...keyOf('ca.key'), '-out', 'ca.pem', '-days', '2', '-subj', '/CN=Test authority')
   await openssl('req', ...keyOf('server.key'), '-out', 'server.csr', '-subj', '/CN=localhost')
   const authority = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial']

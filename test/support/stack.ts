@@ -2,6 +2,7 @@ import type { TestProject } from 'vitest/node'
 import { kafkaProgram } from '../../src/local/kafka-program.js'
 import { type Stack, type StackOptions, startStack } from '../../src/local/stack.js'
 import { isTidemarkError, messageOf } from '../../src/model/errors.js'
+import { removePacked } from './packed.js'
 import type { PartName, PartOf, Provided, ProvidedStack } from './provided.js'
 
 /** What the tests of each kind use. A project not named here gets everything. */
@@ -53,6 +54,7 @@ async function release(shared: Shared): Promise<void> {
   const stacks = await Promise.allSettled(shared.parts.values())
   shared.parts.clear()
   await Promise.all(stacks.map((stack) => (stack.status === 'fulfilled' ? stack.value.stop() : undefined)))
+  await removePacked()
 }
 
 async function provide(shared: Shared, wanted: readonly PartName[], project: string): Promise<ProvidedStack> {

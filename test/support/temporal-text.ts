@@ -4,20 +4,26 @@ import type { Client } from '@temporalio/client'
 export async function temporalText(client: Client, workflowIds: readonly string[]): Promise<string> {
   const texts = workflowIds.map(async (id) => {
     const handle = client.workflow.getHandle(id)
-    const known = await Promise.all([
-      handle.fetchHistory(),
-      handle.describe().then(({ raw }) => raw),
-      handle.query('__temporal_workflow_metadata'),
-    ])
-    return JSON.stringify(known, asText)
+    return `${await storedText(client, id)}\n${textOf(await handle.query('__temporal_workflow_metadata'))}`
   })
   return (await Promise.all(texts)).join('\n')
 }
 
-/** Bytes as the text that they mostly are. */
-function asText(_: string, value: unknown): unknown {
+/** The same without the pages' texts, which a worker tells. */
+export async function storedText(client: Client, workflowId: string): Promise<string> {
+  const { namespace } = client.options
+  const known = await Promise.all([
+    client.workflow.getHandle(workflowId).fetchHistory(),
+    client.workflowService.describeWorkflowExecution({ namespace, execution: { workflowId } }),
+  ])
+  return textOf(known)
+}
+
+/** Every value in it, a line each; bytes as the text that they mostly are. JSON would make base64 of them, which hides what it holds. */
+function textOf(value: unknown): string {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1')
-  const buffer = value as { type?: unknown; data?: readonly number[] } | null
-  if (buffer?.type === 'Buffer' && Array.isArray(buffer.data)) return Buffer.from(buffer.data).toString('latin1')
-  return typeof value === 'bigint' ? String(value) : value
+  if (typeof value !== 'object' || value === null) return String(value)
+  return Object.entries(value)
+    .map(([name, part]) => `${name} ${textOf(part)}`)
+    .join('\n')
 }

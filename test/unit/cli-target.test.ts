@@ -48,6 +48,13 @@ it.each([
   expect(() => parseTarget(text, now)).toThrow(`'${text}' is no position: use first, last, next, an offset (1400)`)
 })
 
+it.each([
+  ['earliest', 'first'],
+  ['latest', 'next'],
+])("takes '%s' of other clients for a misspelled '%s'", (text, meant) => {
+  expect(() => parseTarget(text, now)).toThrow(`did you mean '${meant}'?`)
+})
+
 it('refuses a time before 1970, which logs have other meanings for', () => {
   expect(() => parseTarget('1969-12-31T23:59:59.999Z', now)).toThrow('lies before 1970: say first')
 })

@@ -41,6 +41,14 @@ describe('a function of a consumer', () => {
       '.handler: must be a function, or transactional(function); in transactional(...) this is a generator',
     ],
     [
+      { handler: class Billing {} },
+      '.handler: must be a function, or transactional(function); this is a class, which can only be called with new',
+    ],
+    [
+      { until: class Last {} },
+      ".until: must be 'head', or a function that returns true for the last message; this is a class",
+    ],
+    [
       { handler: transactional(inTransaction, { databse: database } as never) },
       ".handler: transactional(..., options): unknown option 'databse'; did you mean 'database'?",
     ],
@@ -81,6 +89,31 @@ describe('a misspelled option', () => {
         ".start: must be 'first', 'last', 'next', { offset } or { timestamp }, not 'frist'; did you mean 'first'?",
       ),
     ],
+    [
+      { start: 'earliest' },
+      ofConsumer(
+        ".start: must be 'first', 'last', 'next', { offset } or { timestamp }, not 'earliest'; did you mean 'first'?",
+      ),
+    ],
+    [
+      { start: 'latest' },
+      ofConsumer(
+        ".start: must be 'first', 'last', 'next', { offset } or { timestamp }, not 'latest'; did you mean 'next'?",
+      ),
+    ],
+    [
+      { start: 1400 },
+      ofConsumer(
+        ".start: must be 'first', 'last', 'next', { offset } or { timestamp }, not 1400; did you mean { offset: 1400 }?",
+      ),
+    ],
+    [
+      { start: '2026-07-01' },
+      ofConsumer(
+        ".start: must be 'first', 'last', 'next', { offset } or { timestamp }, not '2026-07-01'; did you mean { timestamp: '2026-07-01' }?",
+      ),
+    ],
+    [{}, 'temporal: must be an object with options, not text', { temporal: 'localhost:7233' }],
     [
       { commit: 'afterbatch' },
       ofConsumer(
@@ -220,6 +253,26 @@ describe('a value', () => {
     [{}, "shutdownTimeout: 30 is 30 milliseconds; did you mean '30s'?", { shutdownTimeout: 30 }],
     [{}, "connectTimeout: '30 seconds' is not a duration", { connectTimeout: '30 seconds' }],
     [{}, 'memory: Infinity is not a size', { memory: Number.POSITIVE_INFINITY }],
+    [
+      {},
+      "temporal.dataConverter.payloadConverterPath: can't be used (all that Tidemark keeps in Temporal is plain JSON); encrypt or compress with payloadCodecs: Tidemark's workflows are bundled when it is built",
+      { temporal: { dataConverter: { payloadConverterPath: '/converter.js' } } },
+    ],
+    [
+      {},
+      "temporal.interceptors.workflowModules: can't be used: Tidemark's workflows are bundled when it is built",
+      { temporal: { interceptors: { workflowModules: ['/interceptors.js'] } } },
+    ],
+    [
+      {},
+      'temporal.dataConverter.payloadCodecs[0]: must be a payload codec: an object with the functions encode and decode',
+      { temporal: { dataConverter: { payloadCodecs: [class {}] } } },
+    ],
+    [
+      {},
+      'temporal.dataConverter.failureConverterPath: must be an absolute path',
+      { temporal: { dataConverter: { failureConverterPath: './failures.js' } } },
+    ],
     [{}, 'temporal.namespace: must not be empty', { temporal: { namespace: '' } }],
     [{}, "temporal.address: must be 'host:port'", { temporal: { address: 'http://b:7233' } }],
     [

@@ -193,7 +193,7 @@ describe('a config', () => {
     [{ start: { timestamp: Number.NaN } }, 'start: '],
     [{ start: { timestamp: -1 } }, "start: timestamp -1 lies before 1970; say 'first'"],
     [{ start: { timestamp: new Date(Number.NaN) } }, 'start'],
-    [{ group: 'a/b' }, "consumers[0] (group 'a/b').group: must not contain '/'"],
+    [{ group: 'a\tb' }, "consumers[0] (group 'a\tb').group: must not contain control characters"],
     [{ group: '' }, "consumers[0] (group '').group: must not be empty"],
     [
       { commit: 'sometimes' },

@@ -125,7 +125,7 @@ describe('deleting a group', () => {
 
   it('knows what a group is that is not there', async () => {
     await expect(planDeletionIn(session, { group: 'billing', stream: 'payments' })).rejects.toThrow(
-      'there is no such group or stream; there is billing on orders',
+      "there is no group 'billing' on stream 'payments'; there is billing on orders",
     )
   })
 })

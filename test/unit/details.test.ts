@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { GroupStatus, PartitionRecord, SliceInput } from '../../src/model/commands.js'
 import type { Revision } from '../../src/model/revision.js'
+import { brief } from '../../src/model/summary.js'
 import { detailsOf, groupDetailsOf } from '../../workflows/details.js'
-import { brief, plain, table } from '../../workflows/markdown.js'
+import { plain, table } from '../../workflows/markdown.js'
 import { Partition } from '../../workflows/slice/partition.js'
 
 const since = '2026-07-01T08:00:00.000Z'

@@ -17,3 +17,11 @@ it('code blocks of the docs that name a file are that file', async () => {
     }
   expect(found).toBeGreaterThan(4)
 })
+
+it("the README's first files are those that `tidemark init` writes", async () => {
+  const readme = await readFile('README.md', 'utf8')
+  for (const path of ['common/billing.ts', 'kafka/tidemark.config.ts']) {
+    const text = await readFile(`templates/${path}`, 'utf8')
+    expect(readme).toContain(`\`\`\`ts\n// ${path.split('/')[1]}\n${text}\`\`\``)
+  }
+})

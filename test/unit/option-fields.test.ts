@@ -56,6 +56,8 @@ describe('an option', () => {
     [{ kept: 999 }, "part().kept: 999 is too short: must be at least 1s; did you mean '999s'?"],
     [{ memory: '1023B' }, "part().memory: '1023B' is too small: must be at least 1KB"],
     [{ memory: 'lots' }, "part().memory: 'lots' is not a size; use '512KB', '8MB', '1GB' or a number of bytes"],
+    [{ memory: '512m' }, "number of bytes; did you mean '512MB'?"],
+    [{ memory: '32 MiB' }, "number of bytes; did you mean '32MB'?"],
     [{ memory: null }, "part().memory: must be a size like '8MB', or a number of bytes, not null"],
     [{ many: 0 }, 'part().many: must be at least 1, not 0'],
     [{ many: 1.5 }, 'part().many: must be a whole number, not 1.5'],
@@ -87,5 +89,6 @@ describe('an option', () => {
     ])
   })
 
-  it('is missed where there are no options at all', () => expect(problem(undefined)).toContain('part().options: '))
+  it('is missed where there are no options at all', () =>
+    expect(problem(undefined)).toBe('part().options: must be an object with options'))
 })

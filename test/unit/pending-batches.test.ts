@@ -1,4 +1,5 @@
 import { defaultPayloadConverter, type WorkflowExecutionDescription } from '@temporalio/client'
+import { defaultDataConverter } from '@temporalio/common'
 import { describe, expect, it } from 'vitest'
 import { held, letGo } from '../../src/model/commands.js'
 import { batchesAmong, longChunksOf, mayBeInHand, troubleOf } from '../../src/temporal/pending.js'
@@ -10,9 +11,10 @@ const failedWith = (type: string, attempt = 2): Activity => ({
   lastFailure: { message: 'no such account', applicationFailureInfo: { type } },
 })
 
-it('takes only batches for batches', () => {
+it('takes only batches for batches', async () => {
   const raw = { pendingActivities: [{ activityType: { name: 'open' } }, { activityType: { name: 'process' } }] }
-  expect(batchesAmong({ raw } as unknown as WorkflowExecutionDescription)).toEqual([raw.pendingActivities[1]])
+  const described = { raw } as unknown as WorkflowExecutionDescription
+  expect(await batchesAmong(described, defaultDataConverter)).toEqual([raw.pendingActivities[1]])
 })
 
 describe('a batch', () => {

@@ -10,6 +10,7 @@ import {
 import { type PartitionStart, type SliceInput, workflowTypes } from '../../src/model/commands.js'
 import { bySlice, type GroupName, ranges, sliceWorkflowId } from '../../src/model/partition.js'
 import type { Revision } from '../../src/model/revision.js'
+import { shortSummary } from '../../src/model/summary.js'
 import { control } from '../activities.js'
 import { statesOf } from '../details.js'
 import { sliceAttributes } from '../search-attributes.js'
@@ -89,7 +90,7 @@ export class Fleet {
         cancellationType: ChildWorkflowCancellationType.ABANDON,
         // A worker that dies during a workflow task is noticed as soon as one that dies during a batch.
         workflowTaskTimeout: Math.min(revision.timing.heartbeatTimeoutMs, 10_000),
-        staticSummary: `slice ${slice} of ${name.stream} for ${name.group}`,
+        staticSummary: shortSummary(`slice ${slice} of ${name.stream} for ${name.group}`),
         staticDetails: `Owns the partitions ${which} of ${name.stream} for the group ${name.group}, and some of those that are added later: has their messages handled batch by batch, and commits the offsets after each batch.`,
         ...(searchAttributes ? { typedSearchAttributes: sliceAttributes(name, slice, statesOf(partitions)) } : {}),
       })

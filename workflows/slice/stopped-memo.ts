@@ -1,6 +1,6 @@
 import { upsertMemo, workflowInfo } from '@temporalio/workflow'
 import type { PartitionRecord, SliceMemo, StoppedPartition } from '../../src/model/commands.js'
-import { brief } from '../markdown.js'
+import { brief } from '../../src/model/summary.js'
 
 /*
  * The slice's memo names its blocked and fenced partitions, so that `tidemark status` can say why they stand where no worker runs. A

@@ -1,8 +1,11 @@
-/** A broker as users write it. An IPv6 address stands in brackets: its own colons would hide the port's. */
-export const brokerAddress = /^(\[[\da-fA-F:.]+(%[^\]\s]+)?\]|[^:\s[\]]+):\d{1,5}$/
+import { isIPv6 } from 'node:net'
+import { hostAndPort } from '../../model/address.js'
 
-/** @param address as `brokerAddress` allows it */
-export function hostAndPort(address: string): { readonly host: string; readonly port: number } {
-  const colon = address.lastIndexOf(':')
-  return { host: address.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(address.slice(colon + 1)) }
+const highestPort = 65_535
+
+/** Whether users may write a broker so: `host:port`, with an IPv6 address in brackets. */
+export function isBrokerAddress(text: string): boolean {
+  if (!/^(\[[^\s[\]]+\]|[^:\s[\]/@]+):\d{1,5}$/.test(text)) return false
+  const { host, port } = hostAndPort(text)
+  return port >= 1 && port <= highestPort && (!text.startsWith('[') || isIPv6(host))
 }

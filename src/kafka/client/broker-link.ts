@@ -1,3 +1,4 @@
+import { addressText } from '../../model/address.js'
 import { type Address, type Connector, ownRequest, type RequestName, request, speaks, type Wire } from './driver.js'
 import { connectionError } from './failures.js'
 import {
@@ -68,7 +69,7 @@ export class BrokerLink {
    */
   static async open(connector: Connector, address: Address, signal: AbortSignal): Promise<BrokerLink> {
     const { settings } = connector
-    const name = `${address.host}:${address.port}`
+    const name = addressText(address)
     const link = new BrokerLink(await connector.wire(address), settings, name)
     signal.throwIfAborted()
     const most = settings.connectionTimeoutMs * 2

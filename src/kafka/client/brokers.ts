@@ -1,8 +1,8 @@
+import { addressText, hostAndPort } from '../../model/address.js'
 import { TidemarkError } from '../../model/errors.js'
-import { hostAndPort } from './address.js'
 import type { BrokerLink } from './broker-link.js'
 import type { Address } from './driver.js'
-import { kafkaError } from './failures.js'
+import { kafkaError, passing } from './failures.js'
 import type { Links } from './link-pool.js'
 import type { KafkaSettings } from './options.js'
 
@@ -28,10 +28,10 @@ export class Brokers {
    */
   async ask<T>(work: (link: BrokerLink) => Promise<T>): Promise<T> {
     const addresses = new Map<string, Address>()
-    for (const address of this.#known) addresses.set(`${address.host}:${address.port}`, address)
+    for (const address of this.#known) addresses.set(addressText(address), address)
     for (const broker of this.settings.brokers) {
       const address = hostAndPort(broker)
-      const id = `${address.host}:${address.port}`
+      const id = addressText(address)
       if (!addresses.has(id)) addresses.set(id, address)
     }
     let failure: TidemarkError | null = null
@@ -40,8 +40,8 @@ export class Brokers {
         return await this.links.use(address, work)
       } catch (error) {
         failure = kafkaError(error, this.settings)
-        // The next broker would refuse the same login.
-        if (failure.code === 'AUTH_FAILED' || this.links.signal.aborted) break
+        // The next broker would refuse the same login. It may show another certificate.
+        if (passing(failure).code === 'AUTH_FAILED' || this.links.signal.aborted) break
       }
     }
     throw failure ?? new TidemarkError('UNREACHABLE', 'the source was closed')

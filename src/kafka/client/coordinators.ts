@@ -3,7 +3,7 @@ import { pause } from '../../reading/backoff.js'
 import type { Brokers } from './brokers.js'
 import type { Address, RequestName } from './driver.js'
 import { codeName, groupDenied, groupMeaningOf } from './error-codes.js'
-import { kafkaError, whereOf } from './failures.js'
+import { kafkaError, passing, whereOf } from './failures.js'
 import type { Links } from './link-pool.js'
 import type { KafkaSettings } from './options.js'
 
@@ -66,7 +66,7 @@ export class Coordinators {
         if (code === undefined) return answer
         failure = this.#refused(code, what)
       } catch (error) {
-        failure = kafkaError(error, this.settings)
+        failure = passing(kafkaError(error, this.settings))
         if (!(error instanceof TidemarkError)) most = patienceUnanswered
       }
       forget()

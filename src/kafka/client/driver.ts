@@ -3,6 +3,7 @@ import tls from 'node:tls'
 import type { Log } from '../../ports/index.js'
 import { apiKeys, BrokerClass, connectionPoolBuilder, kafkajs, loggers, protocol } from './kafkajs.js'
 import type { KafkaSettings } from './options.js'
+import { loginOf } from './token-login.js'
 
 /*
  * kafkajs makes the connections, negotiates versions and authenticates. It offers no manual assignment and decodes fetched
@@ -72,7 +73,7 @@ export class Connector {
       brokers: [...settings.brokers],
       clientId: settings.clientId,
       ssl: settings.ssl,
-      sasl: settings.sasl,
+      sasl: settings.sasl && loginOf(settings.sasl),
       connectionTimeout: settings.connectionTimeoutMs,
       requestTimeout: settings.requestTimeoutMs,
       reauthenticationThreshold: 10_000,

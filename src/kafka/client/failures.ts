@@ -1,8 +1,17 @@
 import { type ErrorPlace, messageOf, TidemarkError } from '../../model/errors.js'
-import { accessDenied, streamNotFound, unreachable } from '../../model/peer-errors.js'
+import {
+  accessDenied,
+  isTlsRefusal,
+  isUntrustedCertificate,
+  streamNotFound,
+  tlsRefused,
+  unreachable,
+  untrustedCertificate,
+} from '../../model/peer-errors.js'
 import { failureType } from './driver.js'
 import { codeName, readerMeaningOf } from './error-codes.js'
 import type { KafkaSettings } from './options.js'
+import { TokenRefused } from './token-login.js'
 
 /** What errors tell of a cluster. Without a topic they speak of the cluster alone. */
 type Where = Pick<KafkaSettings, 'brokers' | 'sasl'> & { readonly topic?: string }
@@ -22,6 +31,10 @@ export function kafkaError(error: unknown, settings: Where): TidemarkError {
  * named it, perhaps by a name that means nothing here. Others may answer, so the address is what a person needs to know.
  */
 export function connectionError(error: unknown, address: string, settings: Where): unknown {
+  if (error instanceof TidemarkError) return error
+  const one = { where: `Kafka at ${address}`, cause: error, place: placeOf(settings) }
+  if (isTlsRefusal(error)) return tlsRefused(one)
+  if (isUntrustedCertificate(error)) return untrustedCertificate(one)
   if (settings.brokers.includes(address) || /SASL|AUTHENTICATION|AUTHORIZATION/i.test(failureType(error))) return error
   return unreachable({
     where: `the broker at ${address}, an address that ${whereOf(settings)} has named,`,
@@ -29,6 +42,16 @@ export function connectionError(error: unknown, address: string, settings: Where
     cause: error,
     place: placeOf(settings),
   })
+}
+
+/**
+ * What a failure means where the cluster has let this client in before. A certificate that is no longer trusted is being replaced, as a
+ * rule one broker after another, and that passes.
+ */
+export function passing(failure: TidemarkError): TidemarkError {
+  const { code, message, cause, place } = failure
+  if (code !== 'AUTH_FAILED' || !isUntrustedCertificate(cause)) return failure
+  return new TidemarkError('UNREACHABLE', message, { cause, place })
 }
 
 /** The same for an error code that a broker gave for the topic or one of its partitions. */
@@ -52,6 +75,13 @@ export function codeError(
 
 function refused(settings: Where, cause?: unknown): TidemarkError {
   const { sasl, topic } = settings
+  if (cause instanceof TokenRefused)
+    return accessDenied(`the token of sasl.oauthBearerProvider (${cause.message})`, {
+      where: whereOf(settings),
+      toDo: 'check that it has not expired, and that the broker accepts its issuer, audience and scope',
+      cause,
+      place: placeOf(settings),
+    })
   const right = topic === undefined ? '' : `, and the right to read topic '${topic}'`
   return accessDenied(sasl ? `the ${sasl.mechanism} login` : 'this client', {
     where: whereOf(settings),

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import { addressText } from '../../model/address.js'
 import { BrokerLink } from './broker-link.js'
 import type { Address, Connector } from './driver.js'
 
@@ -33,7 +34,7 @@ export class LinkPool implements Links {
     const link = this.#takeIdle(address) ?? (await this.#connect(address))
     try {
       const result = await work(link)
-      const name = nameOf(address)
+      const name = addressText(address)
       if (!this.signal.aborted) this.#idle.set(name, [...(this.#idle.get(name) ?? []), link])
       return result
     } catch (error) {
@@ -51,7 +52,7 @@ export class LinkPool implements Links {
   }
 
   #takeIdle(address: Address): BrokerLink | null {
-    const links = this.#idle.get(nameOf(address)) ?? []
+    const links = this.#idle.get(addressText(address)) ?? []
     for (let link = links.pop(); link; link = links.pop()) {
       if (!link.closed) return link
       this.#open.delete(link)
@@ -65,8 +66,4 @@ export class LinkPool implements Links {
     if (this.signal.aborted) await link.close()
     return link
   }
-}
-
-export function nameOf({ host, port }: Address): string {
-  return `${host}:${port}`
 }

@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { SASLOptions } from 'kafkajs'
 import { z } from 'zod'
+import { hostAndPort } from '../../model/address.js'
 import { withSecrets } from '../../model/secrets.js'
 import type { Duration } from '../../model/units.js'
 import { withWhereabouts } from '../../model/whereabouts.js'
@@ -10,18 +11,21 @@ import { flag, instead, listed, serverTime } from '../../options/fields.js'
 import { guess } from '../../options/spelling.js'
 import { tls, tlsSecrets } from '../../options/tls.js'
 import { type DecodeOptions, valueOption } from '../../reading/value.js'
-import { brokerAddress, hostAndPort } from './address.js'
+import { isBrokerAddress } from './address.js'
 
 /** A Kafka topic, as users write it. */
 export interface KafkaOptions<V> extends DecodeOptions<V> {
   /** `host:port` of one or more brokers; the others are found through them. */
   readonly brokers: readonly string[]
+  /** Name of the topic. It must exist. */
   readonly topic: string
   /** Name in the broker's logs and quotas. Default `tidemark`. */
   readonly clientId?: string
   /** Rack of this worker, so that brokers may let it read from the nearest replica. KIP-392. */
   readonly rackId?: string
+  /** TLS: true, or Node's options for a TLS socket. Default: none. */
   readonly ssl?: boolean | ConnectionOptions
+  /** The login: a `mechanism` (`plain`, `scram-sha-256`, `scram-sha-512`, `aws`, `oauthbearer`) and what it takes, as in kafkajs. */
   readonly sasl?: SASLOptions
   /** Deliver records of open and aborted transactions, too. Default false. */
   readonly readUncommitted?: boolean
@@ -32,7 +36,7 @@ export interface KafkaOptions<V> extends DecodeOptions<V> {
   readonly groupOffsets?: boolean
   /** How long a broker may hold a fetch open while there is nothing new. Default 500ms, at least 10ms. */
   readonly fetchMaxWait?: Duration
-  /** Default 3s. */
+  /** How long connecting to a broker may take. Default 3s. */
   readonly connectionTimeout?: Duration
   /** How long an answer may take. Default 30s. */
   readonly requestTimeout?: Duration
@@ -96,7 +100,7 @@ export const connectionFields = {
     .array(
       z
         .string({ error: "must be 'host:port'" })
-        .regex(brokerAddress, "must be 'host:port', for example '127.0.0.1:9092' or '[::1]:9092'"),
+        .refine(isBrokerAddress, "must be 'host:port', for example '127.0.0.1:9092' or '[::1]:9092'"),
       {
         error: "must be a list like ['127.0.0.1:9092']",
       },
@@ -112,7 +116,7 @@ export const connectionFields = {
   requestTimeout: serverTime('30s', 100),
 }
 
-const schema = z.strictObject({
+export const kafkaSchema = z.strictObject({
   ...connectionFields,
   topic: z
     .string({ error: instead('must be the name of a topic') })
@@ -166,7 +170,7 @@ export function parseKafka(options: unknown, name = 'kafka'): KafkaSettings {
     ssl,
     sasl,
     ...rest
-  } = checked(`${name}()`, schema, options)
+  } = checked(`${name}()`, kafkaSchema, options)
   return {
     ...rest,
     ...(ssl === undefined ? {} : { ssl }),

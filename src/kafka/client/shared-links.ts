@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events'
+import { addressText } from '../../model/address.js'
 import { BrokerLink } from './broker-link.js'
 import type { Address, Connector } from './driver.js'
-import { type Links, nameOf } from './link-pool.js'
+import type { Links } from './link-pool.js'
 
 interface Shared {
   readonly opening: Promise<BrokerLink>
@@ -28,7 +29,7 @@ export class SharedLinks implements Links {
 
   async use<T>(address: Address, work: (link: BrokerLink) => Promise<T>): Promise<T> {
     this.signal.throwIfAborted()
-    const name = nameOf(address)
+    const name = addressText(address)
     const known = this.#current.get(name)
     const shared = known && !known.link?.closed ? known : this.#connect(name, address)
     shared.users++
@@ -45,7 +46,7 @@ export class SharedLinks implements Links {
   }
 
   async keep(addresses: Iterable<Address>): Promise<void> {
-    const names = new Set([...addresses].map(nameOf))
+    const names = new Set([...addresses].map(addressText))
     for (const [name, shared] of this.#current) {
       if (names.has(name)) continue
       this.#current.delete(name)

@@ -4,7 +4,7 @@ import { pause } from '../../reading/backoff.js'
 import { Brokers } from '../client/brokers.js'
 import { type Address, Connector } from '../client/driver.js'
 import { codeName, producerHintOf, producerMeaningOf } from '../client/error-codes.js'
-import { kafkaError } from '../client/failures.js'
+import { kafkaError, passing } from '../client/failures.js'
 import { Leaders } from '../client/leaders.js'
 import { LinkPool } from '../client/link-pool.js'
 import type { OutputSettings } from './options.js'
@@ -95,7 +95,7 @@ export class Cluster {
         busy = answer.code === 51 || answer.code === 88
       } catch (error) {
         if (error instanceof Refused || this.signal.aborted) throw error
-        const known = kafkaError(error, this.settings.connection)
+        const known = passing(kafkaError(error, this.settings.connection))
         if (known.code === 'AUTH_FAILED') throw known
         problem = messageOf(error)
         lost()

@@ -11,7 +11,7 @@ export interface KafkaOutputOptions
     KafkaOptions<unknown>,
     'brokers' | 'clientId' | 'ssl' | 'sasl' | 'connectionTimeout' | 'requestTimeout'
   > {
-  /** Default `none`. */
+  /** How batches of messages are packed. Default `none`. */
   readonly compression?: Compression
   /** How long sending may take, with the tries again that leader changes need; then the chunk fails. Default 30s. */
   readonly deliveryTimeout?: Duration
@@ -29,7 +29,7 @@ export interface OutputSettings {
   readonly transactionTimeoutMs: number
 }
 
-const schema = z.strictObject(
+export const kafkaOutputSchema = z.strictObject(
   {
     ...connectionFields,
     topic: z.undefined({ error: 'is named by produce(topic, ...) instead; leave it out' }).optional(),
@@ -43,7 +43,11 @@ const schema = z.strictObject(
 
 /** @throws TidemarkError CONFIG_INVALID */
 export function parseKafkaOutput(options: KafkaOutputOptions): OutputSettings {
-  const { compression, deliveryTimeout, maxBuffered, transactionTimeout } = checked('kafkaOutput()', schema, options)
+  const { compression, deliveryTimeout, maxBuffered, transactionTimeout } = checked(
+    'kafkaOutput()',
+    kafkaOutputSchema,
+    options,
+  )
   const { brokers, clientId, ssl, sasl, connectionTimeout, requestTimeout } = options
   return {
     // A topic has to be named there; what is not about one does not look at it.

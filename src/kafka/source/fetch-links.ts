@@ -1,6 +1,6 @@
+import { addressText } from '../../model/address.js'
 import type { Log } from '../../ports/index.js'
 import type { Address, Connector } from '../client/driver.js'
-import { nameOf } from '../client/link-pool.js'
 import type { KafkaSettings } from '../client/options.js'
 import { BrokerFetches } from './broker-fetches.js'
 
@@ -18,7 +18,7 @@ export class FetchLinks {
   }
 
   to(address: Address): BrokerFetches {
-    const name = nameOf(address)
+    const name = addressText(address)
     const broker = this.#brokers.get(name) ?? new BrokerFetches(address, this.connector, this.log)
     this.#brokers.set(name, broker)
     return broker

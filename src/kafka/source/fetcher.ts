@@ -11,7 +11,7 @@ import {
 import type { ByteLoan, Log, ReadOptions } from '../../ports/index.js'
 import { Outage } from '../../reading/outage.js'
 import { readerMeaningOf } from '../client/error-codes.js'
-import { codeError } from '../client/failures.js'
+import { codeError, passing } from '../client/failures.js'
 import { noEpoch } from '../client/topic-metadata.js'
 import type { FetchedPartition } from './fetch.js'
 import { LeaderOutdated, LogCheck } from './log-check.js'
@@ -173,7 +173,7 @@ export class Fetcher {
     const { key } = this.options
     if (error instanceof DamagedBatch && ++tries.damaged > 1)
       return corruptData(key, error.baseOffset, { what: 'the record batch', why: error.message })
-    if (!(error instanceof TidemarkError) || error.effect !== 'stop') return null
+    if (!(error instanceof TidemarkError) || passing(error).effect !== 'stop') return null
     if (error.code !== 'OUT_OF_RANGE' && ++tries.final <= patience) return null
     return readingStopped(key, from, error)
   }

@@ -4,7 +4,7 @@ import type { Log } from '../../ports/index.js'
 import { pause } from '../../reading/backoff.js'
 import { Outage } from '../../reading/outage.js'
 import type { BrokerAddress } from '../client/driver.js'
-import { codeError, kafkaError } from '../client/failures.js'
+import { codeError, kafkaError, passing } from '../client/failures.js'
 import type { Leaders } from '../client/leaders.js'
 import type { Links } from '../client/link-pool.js'
 import type { KafkaSettings } from '../client/options.js'
@@ -158,7 +158,7 @@ export class Watcher {
   /** Tries again later, all of them together; lets them go when that has not helped for long. */
   #rest(waiters: readonly Waiter[], error: unknown): void {
     if (this.#end.signal.aborted || waiters.length === 0) return
-    const failure: TidemarkError = kafkaError(error, this.settings)
+    const failure: TidemarkError = passing(kafkaError(error, this.settings))
     // The pause is not the outage's: a partition that stays in trouble must not slow down the others.
     this.#outage.failed(failure)
     for (const waiter of waiters) {

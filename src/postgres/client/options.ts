@@ -3,6 +3,7 @@ import { withSecrets } from '../../model/secrets.js'
 import { withWhereabouts } from '../../model/whereabouts.js'
 import { checked } from '../../options/checked.js'
 import { count, instead, wholeNumber } from '../../options/fields.js'
+import { noLongerThan, printable } from '../../options/names.js'
 import { tls, tlsSecrets } from '../../options/tls.js'
 import { driver } from './driver.js'
 
@@ -46,10 +47,9 @@ export const postgresFields = {
 
 /** Fields of a stream that several functions take. */
 export const streamFields = {
-  stream: z
-    .string({ error: instead('must be the name of a stream') })
+  stream: printable('must be the name of a stream')
     .min(1, 'must not be empty')
-    .max(249, 'must not be longer than 249 characters'),
+    .refine(...noLongerThan(249)),
   partitions: wholeNumber(10_000),
   schema: postgresFields.schema,
 }

@@ -1,9 +1,12 @@
 import type pg from 'pg'
+import { addressText } from '../../model/address.js'
 import { messageOf } from '../../model/errors.js'
 import {
   accessDenied,
+  isTlsRefusal,
   isUntrustedCertificate,
   streamNotFound,
+  tlsRefused,
   unreachable,
   untrustedCertificate,
 } from '../../model/peer-errors.js'
@@ -119,6 +122,7 @@ const noDatabase = '3D000'
 
 /** What a failed first connection means, in words that say what to do. A wrong password is one that waiting does not mend. */
 export function connectError(error: unknown, settings: PostgresSettings): unknown {
+  if (isTlsRefusal(error)) return tlsRefused({ where: serverOf(settings), cause: error })
   if (isUntrustedCertificate(error)) return untrustedCertificate({ where: serverOf(settings), cause: error })
   if (!isLoginRefused(error)) return postgresError(error, settings)
   return accessDenied(`this user (${messageOf(error)})`, {
@@ -174,7 +178,7 @@ function placeOf(settings: PostgresSettings): string {
 
 function serverOf(settings: PostgresSettings): string {
   const { host, port } = describePostgres(settings)
-  return `Postgres at ${host}:${port}`
+  return `Postgres at ${addressText({ host: String(host), port: Number(port) })}`
 }
 
 function userOf({ connectionString }: PostgresSettings): string {

@@ -9,6 +9,7 @@ import { type PostgresOptions, type PostgresSettings, postgresFields, streamFiel
 
 /** An event stream in a Postgres, as users write it. */
 export interface PostgresStreamOptions<V = unknown> extends PostgresOptions, DecodeOptions<V> {
+  /** Name of the stream. */
   readonly stream: string
   /**
    * Creates the stream with so many partitions, or grows it to them. Left out, the stream must exist: see `createStream`.
@@ -27,7 +28,7 @@ export interface PostgresStreamSettings<V = unknown> extends PostgresSettings {
   readonly pollInterval: number
 }
 
-const streamOptions = z.strictObject({
+export const streamSchema = z.strictObject({
   ...postgresFields,
   ...streamFields,
   partitions: streamFields.partitions.optional(),
@@ -38,7 +39,7 @@ const streamOptions = z.strictObject({
 
 /** @throws TidemarkError CONFIG_INVALID */
 export function parseStream<V>(options: PostgresStreamOptions<V>): PostgresStreamSettings<V> {
-  const { value: _, decodeConcurrency, decodeTimeout, ...settings } = checked('postgresStream', streamOptions, options)
+  const { value: _, decodeConcurrency, decodeTimeout, ...settings } = checked('postgresStream', streamSchema, options)
   const decoding = decodingOf(options.value, { decodeConcurrency, decodeTimeoutMs: decodeTimeout })
   return { ...settings, decoding } as PostgresStreamSettings<V>
 }

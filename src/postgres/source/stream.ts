@@ -35,8 +35,10 @@ async function connect<V>(settings: PostgresStreamSettings<V>, context: ConnectC
   try {
     await migrate(postgres.pool, schema)
     const present = await postgres.pool.query(`select 1 from ${streams} where stream = $1`, [stream])
-    if (partitions !== undefined) await putStream(postgres.pool, { stream, partitions, schema })
-    else if (present.rows.length === 0) throw streamNotFound(settings)
+    if (partitions !== undefined) {
+      const { keysMoved } = await putStream(postgres.pool, { stream, partitions, schema })
+      if (keysMoved !== null) context.log.warn({ stream }, keysMoved)
+    } else if (present.rows.length === 0) throw streamNotFound(settings)
     const { rows } = await postgres.pool.query<{ channel: string }>(
       `select 'tidemark_' || $1::regclass::oid as channel`,
       [events],

@@ -1,4 +1,5 @@
 import { isIP, type Socket } from 'node:net'
+import { addressText } from '../../model/address.js'
 import { messageOf, TidemarkError } from '../../model/errors.js'
 import { checkVersion } from './broker-version.js'
 import { Refused } from './failures.js'
@@ -149,7 +150,7 @@ export class Wire {
     const what = settings.ssl ? 'no TLS connection' : 'no connection'
     await this.#within(settings.connectionTimeoutMs, this.#connected(), what)
     const peer = await this.#step(connection.exchangeProperties())
-    checkVersion(peer.properties, `the broker at ${settings.host}:${settings.port}`)
+    checkVersion(peer.properties, `the broker at ${addressText(settings)}`)
     const { username, password, vhost } = settings
     const tuning = connection.auth({ username, password, mechanism: 'PLAIN' })
     await this.#step(tuning).catch((error: Error) => {

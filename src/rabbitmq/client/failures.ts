@@ -1,8 +1,11 @@
+import { addressText } from '../../model/address.js'
 import { type ErrorPlace, TidemarkError } from '../../model/errors.js'
 import {
   accessDenied,
+  isTlsRefusal,
   isUntrustedCertificate,
   streamNotFound,
+  tlsRefused,
   unreachable,
   untrustedCertificate,
 } from '../../model/peer-errors.js'
@@ -56,11 +59,7 @@ export function rabbitmqError(error: unknown, settings: RabbitmqSettings, partit
   }
   if (error instanceof WrongPort)
     return new TidemarkError('CONFIG_INVALID', `${where} is no broker's stream port: ${error.message}`, options)
-  const tls = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (/^ERR_SSL_.*ALERT/.test(tls)) {
-    const text = `${where} has ended the TLS connection (${tls}): check 'ssl' in the config, and its 'cert' and 'key' where the broker wants to know its clients`
-    return new TidemarkError('AUTH_FAILED', text, options)
-  }
+  if (isTlsRefusal(error)) return tlsRefused({ where, ...options })
   if (isUntrustedCertificate(error)) return untrustedCertificate({ where, ...options })
   const toDo =
     error instanceof Refused
@@ -81,6 +80,6 @@ export function notFound(settings: RabbitmqSettings, partition?: number): Tidema
 }
 
 /** `RabbitMQ at broker:5552`. */
-export function whereOf({ host, port }: RabbitmqSettings): string {
-  return `RabbitMQ at ${host}:${port}`
+export function whereOf(settings: RabbitmqSettings): string {
+  return `RabbitMQ at ${addressText(settings)}`
 }

@@ -1,3 +1,4 @@
+import { addressText } from '../../model/address.js'
 import { TidemarkError } from '../../model/errors.js'
 import { type Address, type Chunks, requests, type StartAt, type StreamInfo } from './driver.js'
 import { notFound, Refused, rabbitmqError } from './failures.js'
@@ -87,7 +88,7 @@ export class Links {
     if (info.responseCode !== 1) throw new Refused(info.responseCode)
     const { leader, replicas = [] } = info
     for (const { host, port } of leader ? [leader, ...replicas] : replicas)
-      this.#heardOf.set(`${host}:${port}`, { host, port })
+      this.#heardOf.set(addressText({ host, port }), { host, port })
     const brokers = [...(at === 'leader' ? [] : replicas), ...(leader ? [leader] : [])]
     const [first] = brokers
     if (!first) throw new Error(`no broker ${at === 'leader' ? 'leads' : 'has'} stream '${stream}' now`)
@@ -99,7 +100,7 @@ export class Links {
   /** A connection with room for a subscription, perhaps one that somebody else is making. */
   #at({ host, port }: Address): Link {
     if (this.#closed) throw new Error('the client was closed')
-    const key = `${host}:${port}`
+    const key = addressText({ host, port })
     const links = (this.#links.get(key) ?? []).filter(({ alive }) => alive)
     let link = links.find(({ hasRoom }) => hasRoom)
     if (!link) {

@@ -18,27 +18,29 @@ export type KeyOption = 'message-id' | 'correlation-id' | 'group-id' | 'subject'
 export interface RabbitmqOptions<V> extends DecodeOptions<V> {
   /** `rabbitmq-stream://user:password@host:5552/vhost`; with `rabbitmq-stream+tls` as scheme for TLS. */
   readonly url?: string
-  /** Default `127.0.0.1`. */
+  /** The broker, where no `url` names it. Default `127.0.0.1`. */
   readonly host?: string
-  /** Default 5552, with TLS 5551. */
+  /** The port of the stream protocol, not that of AMQP. Default 5552, with TLS 5551. */
   readonly port?: number
-  /** Default `guest`. */
+  /** The login. Default `guest`. */
   readonly username?: string
-  /** Default `guest`. */
+  /** Its password. Default `guest`. */
   readonly password?: string
   /** Virtual host. Default `/`. */
   readonly vhost?: string
+  /** TLS: true, or Node's options for a TLS socket. Default: as the scheme of `url` says. */
   readonly ssl?: boolean | ConnectionOptions
+  /** Name of a single stream: one partition. */
   readonly stream?: string
   /** A stream of partitions, each a stream of its own. */
   readonly superStream?: string
-  /** Default `message-id`. */
+  /** What a message's key is taken from. Default `message-id`. */
   readonly key?: KeyOption
   /** False keeps Tidemark from showing its offsets in the stream's own tracking, and from writing anything there. Default true. */
   readonly groupOffsets?: boolean
   /** Name in the broker's list of connections. Default `tidemark`. */
   readonly connectionName?: string
-  /** Default 5s. */
+  /** How long connecting to a broker may take. Default 5s. */
   readonly connectionTimeout?: Duration
   /** How long an answer may take. Default 10s. */
   readonly requestTimeout?: Duration
@@ -68,7 +70,11 @@ export interface RabbitmqSettings {
 }
 
 const text = (what: string) => z.string({ error: `must be ${what}` }).min(1, 'must not be empty')
-const streamName = text('the name of a stream').max(255, 'must have at most 255 characters').optional()
+/** AMQP's limit for names of queues and exchanges. */
+const longestName = 255
+const streamName = text('the name of a stream')
+  .refine((name) => Buffer.byteLength(name) <= longestName, `must not be longer than ${longestName} bytes`)
+  .optional()
 const standardKeys = ['message-id', 'correlation-id', 'group-id', 'subject'] as const
 
 /** How a broker is reached, whatever for. */
@@ -90,7 +96,7 @@ export const connectionFields = {
   heartbeat: serverTime('10s', 1_000),
 }
 
-const schema = z.strictObject({
+export const rabbitmqSchema = z.strictObject({
   ...connectionFields,
   stream: streamName,
   superStream: streamName,
@@ -111,7 +117,7 @@ const schema = z.strictObject({
  */
 export function parseRabbitmq(options: unknown, name = 'rabbitmq'): RabbitmqSettings {
   const { url, stream, superStream, key, connectionTimeout, requestTimeout, heartbeat, decodeTimeout, ...rest } =
-    checked(`${name}()`, schema, options)
+    checked(`${name}()`, rabbitmqSchema, options)
   if ((stream === undefined) === (superStream === undefined)) refuse(name, "needs one of 'stream' and 'superStream'")
   const place = url === undefined ? {} : fromUrl(url, name)
   for (const field of ['host', 'port', 'username', 'password', 'vhost'] as const)

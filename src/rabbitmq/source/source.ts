@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { addressText } from '../../model/address.js'
 import { isTidemarkError } from '../../model/errors.js'
 import type { StartSpec } from '../../model/start.js'
 import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
@@ -29,7 +30,7 @@ export function rabbitmq<V = unknown>(options: RabbitmqOptions<V>): Source<V> {
       stream: name,
       decoding,
       describe: {
-        broker: `${host}:${port}`,
+        broker: addressText({ host, port }),
         vhost,
         username,
         ...(isSuper ? { superStream: name } : { stream: name }),

@@ -1,3 +1,4 @@
+import { addressText } from '../../model/address.js'
 import { secretsOf } from '../../model/secrets.js'
 import type { ConnectContext, OffsetStore } from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
@@ -18,7 +19,7 @@ import { Records } from './records.js'
 export function rabbitmqStore(options: RabbitmqStoreOptions): OffsetStore {
   const { connection, database } = parseRabbitmqStore(options)
   const { host, port, vhost, username, ssl } = connection
-  const broker = `${host}:${port}`
+  const broker = addressText({ host, port })
   return noted<OffsetStore>(
     {
       kind: 'rabbitmq',

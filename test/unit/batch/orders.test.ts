@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Listener, Orders } from '../../../activities/batch/orders.js'
-import type { WorkflowLook } from '../../../activities/runtime.js'
+import type { Cluster, WorkflowLook } from '../../../activities/runtime.js'
 import { running } from '../../support/fake-cluster.js'
 import { silentLog } from '../../support/silent-log.js'
 
@@ -23,6 +23,7 @@ describe('orders', () => {
   let looked: string[]
   let batch: Batch
   let orders: Orders
+  let cluster: Cluster
   const log = silentLog()
 
   beforeEach(() => {
@@ -35,7 +36,7 @@ describe('orders', () => {
       looked.push(id)
       return answer()
     }
-    const cluster = { look, signal: async () => {}, endStranded: async () => false }
+    cluster = { look, signal: async () => {}, endStranded: async () => false }
     orders = new Orders(cluster, log, name, 3, 'activity-7')
   })
   afterEach(() => {
@@ -106,6 +107,28 @@ describe('orders', () => {
     expect(orders.heard).toBe(false)
     expect(batch).toEqual({ ended: 0, released: [] })
     expect(log.lines.map(({ level }) => level)).toEqual(['warn'])
+  })
+
+  it('that wait for Temporal together say so once, and once when all of them hear again', async () => {
+    const other = new Orders(cluster, log, name, 4, 'activity-8')
+    answer = away
+    await Promise.all([orders.look(batch), other.look(batch)])
+    expect(log.lines.map(({ level }) => level)).toEqual(['warn'])
+    answer = () => running
+    await orders.look(batch)
+    expect(log.lines).toHaveLength(1)
+    await other.look(batch)
+    expect(log.lines.slice(1)).toMatchObject([{ level: 'info', message: 'Temporal answers again' }])
+  })
+
+  it('of a batch that is over are not waited for', async () => {
+    const other = new Orders(cluster, log, name, 4, 'activity-8')
+    answer = away
+    await Promise.all([orders.look(batch), other.look(batch)])
+    answer = () => running
+    other.stop()
+    await orders.look(batch)
+    expect(log.lines.at(-1)).toMatchObject({ message: 'Temporal answers again' })
   })
 
   it('are heard again when Temporal answers, and looked for all the time', async () => {

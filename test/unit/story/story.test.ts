@@ -175,6 +175,16 @@ describe('a partition that is blocked', () => {
     story.blocked(event, error)
     expect(log.lines).toHaveLength(2)
   })
+
+  it('is named once, by its reason or in front of it', () => {
+    const { story, lines } = told()
+    story.blocked(event)
+    story.blocked({ ...event, offset: 8n, message: 'it is no order' })
+    expect(lines()).toEqual([
+      'error: blocked: orders[3] offset 7 is no order',
+      'error: blocked: orders[3]: it is no order',
+    ])
+  })
 })
 
 describe('the partitions of a worker', () => {
@@ -224,7 +234,7 @@ describe('the partitions of a worker', () => {
     expect(lines()).toEqual([])
   })
 
-  it('are told to go on elsewhere after a reset', async () => {
+  it('are told to continue from another position after a reset', async () => {
     const { story, lines } = told()
     story.began([batch(0), batch(4)])
     await pass(second)
