@@ -97,7 +97,8 @@ export class TestServer {
   }
 }
 
-async function temporalTesting() {
+/** @throws TidemarkError CONFIG_INVALID where the package is not there */
+export async function temporalTesting() {
   try {
     return await import('@temporalio/testing')
   } catch (error) {

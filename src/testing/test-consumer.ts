@@ -8,6 +8,7 @@ import { LastLines } from './last-lines.js'
 import { TestStream } from './messages.js'
 import { parseTestOptions, type TestOptions, type TestSettings } from './options.js'
 import { randomFrom } from './random.js'
+import { temporalTesting } from './server.js'
 import { borrowServer, returnServer } from './servers.js'
 import { Work } from './work.js'
 import { runWorkflows } from './workers.js'
@@ -32,6 +33,8 @@ export async function testConsumer(config: TidemarkConfig, options: TestOptions 
   const settings = parseTestOptions(options)
   const parsed = parseConfig(config, {})
   const log = new LastLines(settings.log)
+  // First: the SDK's runtime, which the next step makes, would keep a process alive in which nothing uses it.
+  await temporalTesting()
   const { taskQueue } = parsed
   const closing: (() => unknown)[] = [await sendTemporalLogTo(log, { taskQueue, metrics: false })]
   const end = async () => {

