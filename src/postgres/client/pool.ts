@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { addressText } from '../../model/address.js'
-import { messageOf } from '../../model/errors.js'
+import { messageOf, TidemarkError } from '../../model/errors.js'
 import {
   accessDenied,
   isTlsRefusal,
@@ -124,6 +124,10 @@ const noDatabase = '3D000'
 export function connectError(error: unknown, settings: PostgresSettings): unknown {
   if (isTlsRefusal(error)) return tlsRefused({ where: serverOf(settings), cause: error })
   if (isUntrustedCertificate(error)) return untrustedCertificate({ where: serverOf(settings), cause: error })
+  if (/does not support SSL/.test(messageOf(error))) {
+    const text = `${serverOf(settings)} takes no TLS: switch it on there, or leave out 'ssl' in the config and 'sslmode' in the address`
+    return new TidemarkError('CONFIG_INVALID', text, { cause: error })
+  }
   if (!isLoginRefused(error)) return postgresError(error, settings)
   return accessDenied(`this user (${messageOf(error)})`, {
     where: placeOf(settings),
