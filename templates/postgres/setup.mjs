@@ -1,4 +1,5 @@
 // node setup.mjs: makes the stream and the table, and appends 1,000 orders. Each run appends 1,000 more.
+import { readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { appendEvents, createStream } from 'tidemark/postgres'
 
@@ -6,7 +7,7 @@ const { DATABASE_URL = 'postgres://app:app@127.0.0.1:5432/app' } = process.env
 
 const database = new pg.Client(DATABASE_URL)
 await database.connect()
-await database.query('create table if not exists invoices (order_id text primary key, amount int not null)')
+await database.query(await readFile('schema.sql', 'utf8'))
 
 await createStream(DATABASE_URL, { stream: 'orders', partitions: 4 })
 const now = Date.now()

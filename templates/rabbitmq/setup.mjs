@@ -1,4 +1,5 @@
 // node setup.mjs: makes the super stream and the table, and sends 1,000 orders. Each run sends 1,000 more.
+import { readFile } from 'node:fs/promises'
 import pg from 'pg'
 import { connect } from 'rabbitmq-stream-js-client'
 
@@ -9,7 +10,7 @@ const {
 
 const database = new pg.Client(DATABASE_URL)
 await database.connect()
-await database.query('create table if not exists invoices (order_id text primary key, amount int not null)')
+await database.query(await readFile('schema.sql', 'utf8'))
 await database.end()
 
 const { hostname, port, username, password } = new URL(RABBITMQ_URL.replace(/^rabbitmq-stream/, 'http'))

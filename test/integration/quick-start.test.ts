@@ -151,7 +151,7 @@ describeWith(['kafka', 'postgres', 'temporal'], "README's quick start", () => {
     await shell(`${commands[1]!.replace(' tidemark ', ` ${packed.tarball} `)} --prefer-offline --no-audit --no-fund`)
     const { stdout } = await shell(commands[2]!)
     for (const step of commands.slice(3)) expect(stdout).toContain(step)
-    for (const name of ['billing.ts', 'tidemark.config.ts']) {
+    for (const name of ['billing.ts', 'billing.test.ts', 'tidemark.config.ts']) {
       const block = readme.split(`\`\`\`ts\n// ${name}\n`)[1]!.split('```')[0]!
       expect(await readFile(join(cwd, name), 'utf8')).toBe(block)
     }

@@ -1,0 +1,1 @@
+create table if not exists invoices (order_id text primary key, amount int not null)
