@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Option } from 'commander'
 import type { TidemarkConfig } from '../config/define.js'
@@ -28,12 +28,19 @@ export async function loadConfig(file: string | undefined): Promise<TidemarkConf
       `no ${usualNames[0]} in ${process.cwd()}; write one, or name it with --config`,
     )
   if (!existsSync(path)) throw new TidemarkError('CONFIG_INVALID', `there is no config file ${path}`)
-  const loaded = await loadModule(path).catch((error: unknown) => {
+  if (statSync(path).isDirectory())
+    throw new TidemarkError('CONFIG_INVALID', `${path} is a folder: name the config file in it`)
+  // What a config imports is found from where the file is, not from a link to it: Node does the same.
+  const loaded = await loadModule(realpathSync(path)).catch((error: unknown) => {
     throw error instanceof Error && error.name === 'TidemarkError'
       ? error
-      : new TidemarkError('CONFIG_INVALID', `${path} does not load: ${messageOf(error).trim()}${lineIn(path, error)}`, {
-          cause: error,
-        })
+      : new TidemarkError(
+          'CONFIG_INVALID',
+          `${path} does not load: ${messageOf(error).trim()}${lineIn(realpathSync(path), error)}`,
+          {
+            cause: error,
+          },
+        )
   })
   const config = [loaded.default?.default, loaded.default, loaded].find(isConfig)
   if (!config)

@@ -21,6 +21,28 @@ it.each([
   )
 })
 
+it.each<[string, unknown, string]>([
+  ['nothing', null, 'appendEvents.events.1: must be an event like { key, value }, not null'],
+  ['a misspelled field', { key: 'a', valeu: 1 }, 'appendEvents.events.1.valeu: is no field of an event'],
+  ['a number as key', { key: 5, value: 1 }, 'appendEvents.events.1.key: must be text, not a number'],
+  ['a number as header', { value: 1, headers: { tries: 5 } }, 'appendEvents.events.1.headers.tries: must be text'],
+  [
+    'NaN',
+    { value: { amount: Number.NaN } },
+    'appendEvents.events.1.value: must be something that JSON can say: amount is NaN',
+  ],
+  ['a BigInt', { value: { id: 1n } }, 'appendEvents.events.1.value: must be something that JSON can say: '],
+])('refuses %s, which would be another event than was meant', (_, event, message) => {
+  expect(() => partsOf([{ value: 0 }, event as never])).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(message) }),
+  )
+})
+
+it('takes nulls, and refuses what is no list', () => {
+  expect(partsOf([{ key: null, value: { left: null } }])).toEqual([[['', '', '{"left":null}', '']]])
+  expect(() => partsOf('x' as never)).toThrow('appendEvents.events: must be a list of events')
+})
+
 it('takes texts that only look like that in JSON', () => {
   const value = { note: '\\u0000 \\ud800 \\\\u0000', pair: '\u{1f600}', line: '\u2028\u0001' }
   expect(JSON.parse(partsOf([{ value, headers: { a: '\\u0000' } }])[0]![0]![2])).toEqual(value)

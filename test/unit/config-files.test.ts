@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -88,6 +88,20 @@ describe('a config in TypeScript', () => {
       'apps/billing/tidemark.config.ts': configOf("import { one } from '@lib/one'", 'one'),
     }
     expect(await resultOf(files, 'apps/billing/tidemark.config.ts')).toBe(1)
+  })
+
+  it('that a link leads to finds its imports from where it is', async () => {
+    const folder = await project({
+      'app/tidemark.config.ts': configOf("import { result } from './result.js'", 'result'),
+      'app/result.ts': 'export const result = 1',
+    })
+    await symlink(join(folder, 'app', 'tidemark.config.ts'), join(folder, 'tidemark.config.ts'))
+    expect(parseConfig(await loadConfig(join(folder, 'tidemark.config.ts'))).consumers).toHaveLength(1)
+  })
+
+  it('is a file, and not a folder', async () => {
+    const folder = await project({ 'app/tidemark.config.ts': '' })
+    await expect(loadConfig(join(folder, 'app'))).rejects.toThrow('app is a folder: name the config file in it')
   })
 
   it('does without a tsconfig that extends what is not installed', async () => {

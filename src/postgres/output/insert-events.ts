@@ -2,6 +2,7 @@ import { TidemarkError } from '../../model/errors.js'
 import type { NewEvent } from '../../ports/index.js'
 import { isWellFormed } from '../../ports/text.js'
 import { type Connection, noStream, tablesIn, withoutTables } from '../tables/event-tables.js'
+import { asJson, problemOfForm } from './event-checks.js'
 
 export interface Appended {
   readonly count: number
@@ -20,7 +21,10 @@ export type Parts = readonly (readonly Columns[])[]
 /** U+0000 and lone surrogates as JSON writes them; behind a backslash of its own it is another text. */
 const unholdable = /(?<!\\)(?:\\\\)*\\u(0000|d[89a-f][\da-f]{2})/
 
-function columnsOf({ key, type, value, headers }: NewEvent, index: number): Columns {
+function columnsOf(event: NewEvent, index: number): Columns {
+  const problem = problemOfForm(event)
+  if (problem) throw refused(index, problem.field, problem.why)
+  const { key, type, value, headers } = event
   for (const [field, text] of Object.entries({ key, type })) {
     if (typeof text !== 'string') continue
     if (text.includes('\0')) throw refused(index, field, "Postgres can't hold U+0000 in a text")
@@ -32,8 +36,9 @@ function columnsOf({ key, type, value, headers }: NewEvent, index: number): Colu
           "write such bytes in another way, for example keyBytes.toString('hex')",
       )
   }
-  const data = value === undefined ? undefined : JSON.stringify(value)
-  if (data === undefined) throw refused(index, 'value', 'must be something that JSON can say')
+  const said = asJson(value)
+  if ('why' in said) throw refused(index, 'value', said.why)
+  const data = said.json
   const noted = headers ? JSON.stringify(headers) : ''
   for (const [field, json] of Object.entries({ value: data, headers: noted })) {
     const found = json.includes('\\u') ? unholdable.exec(json) : null
@@ -44,8 +49,11 @@ function columnsOf({ key, type, value, headers }: NewEvent, index: number): Colu
   return [orEmpty(key), orEmpty(type), data, noted]
 }
 
-function refused(index: number, field: string, why: string): TidemarkError {
-  return new TidemarkError('CONFIG_INVALID', `appendEvents.events.${index}.${field}: ${why}`)
+function refused(index: number, field: string | undefined, why: string): TidemarkError {
+  return new TidemarkError(
+    'CONFIG_INVALID',
+    `appendEvents.events.${index}${field === undefined ? '' : `.${field}`}: ${why}`,
+  )
 }
 
 function orEmpty(text: string | null | undefined): string {
@@ -58,7 +66,8 @@ function orEmpty(text: string | null | undefined): string {
  * @throws TidemarkError CONFIG_INVALID
  */
 export function partsOf(events: readonly NewEvent[]): Parts {
-  const rows = events.map(columnsOf)
+  if (!Array.isArray(events)) throw new TidemarkError('CONFIG_INVALID', 'appendEvents.events: must be a list of events')
+  const rows = (events as readonly NewEvent[]).map(columnsOf)
   const parts: Columns[][] = []
   for (let from = 0; from < rows.length; from += rowsPerStatement) parts.push(rows.slice(from, from + rowsPerStatement))
   return parts
