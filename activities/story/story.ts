@@ -250,6 +250,8 @@ export class Story implements WorkObserver {
   #sumUp(): void {
     const held = this.#holdings.active
     const { messages, perSecond, failures, lag } = this.#tally.take(held)
+    // At rest, or others have its partitions: that was said when it began.
+    if (messages + failures + held.length === 0) return
     const counts = [
       `${counted(messages, 'message')} (${perSecond}/s)`,
       counted(failures, 'failure'),

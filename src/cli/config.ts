@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { Option } from 'commander'
 import type { TidemarkConfig } from '../config/define.js'
 import { messageOf, TidemarkError } from '../model/errors.js'
+import { wrongUse } from './fail.js'
 import { loadModule } from './load-module.js'
 
 const usualNames = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs'].map((ending) => `tidemark.config.${ending}`)
@@ -30,8 +31,10 @@ export async function loadConfig(file: string | undefined): Promise<TidemarkConf
   if (!existsSync(path)) throw new TidemarkError('CONFIG_INVALID', `there is no config file ${path}`)
   if (statSync(path).isDirectory())
     throw new TidemarkError('CONFIG_INVALID', `${path} is a folder: name the config file in it`)
+  process.once('exit', endedWhileLoading)
   // What a config imports is found from where the file is, not from a link to it: Node does the same.
   const loaded = await loadModule(realpathSync(path)).catch((error: unknown) => {
+    process.off('exit', endedWhileLoading)
     throw error instanceof Error && error.name === 'TidemarkError'
       ? error
       : new TidemarkError(
@@ -42,6 +45,7 @@ export async function loadConfig(file: string | undefined): Promise<TidemarkConf
           },
         )
   })
+  process.off('exit', endedWhileLoading)
   const config = [loaded.default?.default, loaded.default, loaded].find(isConfig)
   if (!config)
     throw new TidemarkError(
@@ -49,6 +53,12 @@ export async function loadConfig(file: string | undefined): Promise<TidemarkConf
       `${path} must have defineConfig({...}) as its default export (module.exports in CommonJS)`,
     )
   return config
+}
+
+/** Nobody else would say so: the process ends by itself where nothing is left that a promise could wait for. */
+function endedWhileLoading(): void {
+  process.stderr.write('tidemark: the config has ended the process, or awaits at its top level what never comes\n')
+  process.exitCode = wrongUse
 }
 
 function isConfig(value: unknown): value is TidemarkConfig {

@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
+import { messageOf, TidemarkError } from '../model/errors.js'
 import { composeOf } from './compose.js'
 
 const sources = ['kafka', 'rabbitmq', 'postgres'] as const
@@ -55,12 +56,17 @@ Examples:
 
 async function writeProject(folder: string, source: SourceName) {
   const files = await filesFor(source, basename(folder))
-  await mkdir(folder, { recursive: true })
+  await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    throw new TidemarkError('CONFIG_INVALID', `can't make the folder ${folder}: ${messageOf(error)}`, { cause: error })
+  })
   const written: string[] = []
   const kept: string[] = []
   for (const [name, text] of files) {
     const isThere = existsSync(join(folder, name))
-    if (!isThere) await writeFile(join(folder, name), text, { flag: 'wx' })
+    if (!isThere)
+      await writeFile(join(folder, name), text, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+        throw new TidemarkError('CONFIG_INVALID', `can't write into ${folder}: ${messageOf(error)}`, { cause: error })
+      })
     ;(isThere ? kept : written).push(name)
   }
   return { written, kept }

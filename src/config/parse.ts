@@ -26,7 +26,7 @@ import { temporalEnvironment } from './environment.js'
 import { handler } from './handlers.js'
 import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
 import { partsOf } from './parts.js'
-import { chunkFields, name, taskQueue } from './schema.js'
+import { chunkFields, group, name, taskQueue } from './schema.js'
 import { start } from './start.js'
 import { commit } from './strategy.js'
 import { type TemporalSettings, temporalSchema, temporalSettings } from './temporal.js'
@@ -91,7 +91,7 @@ const until = z.custom<Until>((value) => value === 'head' || problemOfSynchronou
 const errors = oneOf(['message', 'private'])
 
 export const consumerSchema = z.strictObject({
-  group: name('group'),
+  group,
   source,
   handler,
   version: givenVersion,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { durationOrOff, optionalSize, wholeNumber } from '../options/fields.js'
-import { printable } from '../options/names.js'
+import { filledIn, printable } from '../options/names.js'
 
 /** What a handler gets in one call. */
 export const chunkFields = z.strictObject({
@@ -14,6 +14,10 @@ export const chunkFields = z.strictObject({
 export function name(what: string) {
   return printable(`must be text: the name of the ${what}`).min(1, 'must not be empty')
 }
+
+export const group = name('group')
+  .refine((text) => text.trim() === text, 'must not begin or end with a space')
+  .refine(...filledIn)
 
 /** Task queues begin with it, and end with parts that `/` separates. */
 export const taskQueue = printable('must be text: the name of the task queue')

@@ -114,6 +114,7 @@ export async function createWorkerOf(
     )
     const watchdog = createWatchdog(parsed.consumers, {
       client,
+      temporal: parsed.temporal,
       deployment: taskQueue,
       records: resources.of(parsed.consumers[0]!).records,
       log,

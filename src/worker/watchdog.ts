@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client'
 import { startAgain } from '../client/groups.js'
 import { recordStop } from '../client/stopped.js'
 import type { ParsedConsumer } from '../config/parse.js'
+import type { TemporalSettings } from '../config/temporal.js'
 import { messageOf } from '../model/errors.js'
 import { type GroupName, groupWorkflowId } from '../model/partition.js'
 import { pauseFor } from '../model/pause.js'
@@ -9,6 +10,7 @@ import { queuesOf } from '../model/revision.js'
 import type { GroupRecord, GroupRecords, Log } from '../ports/index.js'
 import { stopText } from '../ports/stop-text.js'
 import { Outage } from '../reading/outage.js'
+import { temporalError } from '../temporal/connection.js'
 import { workflowGeneration } from '../temporal/generation.js'
 import { type GroupWorkflow, lookAtGroup } from '../temporal/group-workflow.js'
 import type { StrandedWorkflows } from '../temporal/stranded.js'
@@ -182,6 +184,7 @@ export function createWatchdog(
   consumers: readonly ParsedConsumer[],
   parts: {
     readonly client: Client
+    readonly temporal: TemporalSettings
     /** The config's `taskQueue`. */
     readonly deployment: string
     readonly records: GroupRecords
@@ -190,13 +193,16 @@ export function createWatchdog(
     readonly stranded: StrandedWorkflows
   },
 ): Watchdog {
-  const { client, deployment, records, log, signal, stranded } = parts
+  const { client, temporal, deployment, records, log, signal, stranded } = parts
   const ask = <T>(question: () => Promise<T>) =>
     client.withAbortSignal(signal, () => client.withDeadline(Date.now() + patience, question))
   return new Watchdog(consumers, {
     records,
     log,
-    look: (name) => ask(() => lookAtGroup(client, name)),
+    look: (name) =>
+      ask(() => lookAtGroup(client, name)).catch((error) => {
+        throw temporalError(error, temporal)
+      }),
     stop: (name, workflow) => ask(() => recordStop(client, records, name, workflow)),
     start: (consumer) => ask(() => startAgain(client, deployment, consumer)),
     endStranded: async (name) => {

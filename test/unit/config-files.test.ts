@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/cli/config.js'
 import { parseConfig } from '../../src/config/parse.js'
@@ -97,6 +99,19 @@ describe('a config in TypeScript', () => {
     })
     await symlink(join(folder, 'app', 'tidemark.config.ts'), join(folder, 'tidemark.config.ts'))
     expect(parseConfig(await loadConfig(join(folder, 'tidemark.config.ts'))).consumers).toHaveLength(1)
+  })
+
+  it.each([
+    ['awaits what never comes', 'await new Promise(() => {})'],
+    ['ends the process', 'process.exit(0)'],
+  ])('that %s while it is loaded is named as the reason for the end', async (_, statement) => {
+    const folder = await project({ 'tidemark.config.mts': `${statement}\nexport default {}` })
+    const args = ['--import', 'tsx', '--conditions=tidemark-source', 'src/cli/main.ts', 'lag', '--config']
+    const ran = promisify(execFile)(process.execPath, [...args, join(folder, 'tidemark.config.mts')])
+    await expect(ran).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('the config has ended the process'),
+    })
   })
 
   it('is a file, and not a folder', async () => {

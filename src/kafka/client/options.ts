@@ -8,6 +8,7 @@ import { withWhereabouts } from '../../model/whereabouts.js'
 import { checked, unknownOption } from '../../options/checked.js'
 import { decodeFields } from '../../options/decode-fields.js'
 import { flag, instead, listed, serverTime } from '../../options/fields.js'
+import { filledIn } from '../../options/names.js'
 import { guess } from '../../options/spelling.js'
 import { tls, tlsSecrets } from '../../options/tls.js'
 import { type DecodeOptions, valueOption } from '../../reading/value.js'
@@ -100,7 +101,8 @@ export const connectionFields = {
     .array(
       z
         .string({ error: "must be 'host:port'" })
-        .refine(isBrokerAddress, "must be 'host:port', for example '127.0.0.1:9092' or '[::1]:9092'"),
+        .refine(isBrokerAddress, "must be 'host:port', for example '127.0.0.1:9092' or '[::1]:9092'")
+        .refine(...filledIn),
       {
         error: "must be a list like ['127.0.0.1:9092']",
       },

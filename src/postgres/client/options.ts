@@ -3,7 +3,7 @@ import { withSecrets } from '../../model/secrets.js'
 import { withWhereabouts } from '../../model/whereabouts.js'
 import { checked } from '../../options/checked.js'
 import { count, instead, wholeNumber } from '../../options/fields.js'
-import { noLongerThan, printable } from '../../options/names.js'
+import { filledIn, noLongerThan, printable } from '../../options/names.js'
 import { tls, tlsSecrets } from '../../options/tls.js'
 import { driver } from './driver.js'
 
@@ -33,6 +33,7 @@ export const postgresFields = {
   connectionString: z
     .string({ error: 'must be a Postgres URL; is DATABASE_URL set?' })
     .regex(/^postgres(ql)?:\/\//, "must begin with 'postgres://'")
+    .refine(...filledIn)
     .refine(readable, 'can not be read as a Postgres URL: encode special characters of the password, like %40 for @'),
   // The schema's name stands inside of function bodies and literals, too.
   schema: z

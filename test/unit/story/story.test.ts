@@ -296,3 +296,11 @@ it('once a minute, what was handled is one line, with rate, failures, partitions
   await pass(60 * second)
   expect(lines()).toEqual([])
 })
+
+it('a minute in which nothing was handled, failed or held is not mentioned', async () => {
+  const { story, lines } = told()
+  story.begin()
+  await pass(120 * second)
+  expect(lines()).toEqual([])
+  story.end()
+})
