@@ -530,8 +530,8 @@ describeWith(['postgres'], "a handler's database client", () => {
       await chunk((client) => insert(client, 2))
       expect(await effects()).toEqual([1, 2])
       expect(await position()).toBe(20n)
-      const { rows } = await pool.query('select what from public.seen order by what')
-      expect(rows[0].what).toBe(`${role} ""`)
+      const { rows } = await pool.query('select what from public.seen')
+      expect(rows.map(({ what }) => what)).toContain(`${role} ""`)
     } finally {
       await pool.query(`drop owned by ${role}; drop role ${role}`)
     }

@@ -332,8 +332,18 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
   })
 
   it.each<[what: string, args: () => string[], said: RegExp, code: number, env?: NodeJS.ProcessEnv]>([
-    ['an unknown group', () => to('1', { group: 'bil' }), /no such group; it has billing on \S+, audit on /, 1],
-    ['an unknown stream', () => to('1', { stream: 'orders' }), /no such group; it has billing on /, 1],
+    [
+      'an unknown group',
+      () => to('1', { group: 'bil' }),
+      /the config has no group 'bil'.*; it has billing on \S+, audit on /,
+      1,
+    ],
+    [
+      'an unknown stream',
+      () => to('1', { stream: 'orders' }),
+      /the config has no group .*on stream 'orders'.*; it has billing on /,
+      1,
+    ],
     [
       'several streams',
       () => ['reset', '-g', 'billing', '--to', '1', '--yes'],
