@@ -21,7 +21,8 @@ function problemOfHeaders(headers: unknown): { readonly field: string; readonly 
   if (typeof headers !== 'object' || Array.isArray(headers))
     return { field: 'headers', why: 'must be an object of texts by name' }
   for (const [name, text] of Object.entries(headers))
-    if (typeof text !== 'string') return { field: `headers.${name}`, why: `must be text, not ${kindOf(text)}` }
+    if (typeof text !== 'string' && text !== null)
+      return { field: `headers.${name}`, why: `must be text or null, not ${kindOf(text)}` }
   return null
 }
 
