@@ -132,7 +132,8 @@ class Scene {
 
   async started(build: 'before' | 'after'): Promise<CliProcess> {
     const worker = this.projects[build].start(['start'])
-    await worker.said('running: group')
+    // A build without workers is waited for, for half a minute of a quiet machine.
+    await worker.said('running: group', 120_000)
     return worker
   }
 

@@ -115,8 +115,8 @@ export class CliProcess {
   }
 
   /** Waits until it has said `text` on standard error. */
-  async said(text: string): Promise<void> {
-    await waitFor(() => this.stderr.includes(text) || this.ended, { what: `'${text}'`, timeout: 60_000 })
+  async said(text: string, timeout = 60_000): Promise<void> {
+    await waitFor(() => this.stderr.includes(text) || this.ended, { what: `'${text}'`, timeout })
     if (!this.stderr.includes(text)) throw new Error(`it ended without saying '${text}': ${this.stderr}`)
   }
 
