@@ -11,7 +11,7 @@ import { pollLifetimeMs, prefix } from '../temporal/stranded.js'
 import { answerWithin, placeOf } from './deadline.js'
 import type { Wanted } from './find.js'
 import { distinct, matches, requireMatch } from './group-names.js'
-import { groupPolls, groupQueues } from './group-workers.js'
+import { groupPolls, groupQueues, waitingFor } from './group-workers.js'
 import { patience } from './open-parts.js'
 import { operatorName } from './operator.js'
 import { inSession, type Session } from './session.js'
@@ -89,7 +89,7 @@ export async function planDeletionIn(
  * Deletes a group: ends its workflows, and forgets progress, offsets and record. It may be repeated where it did not come to its end. What
  * the handlers have written stays, and so does the history.
  *
- * @throws TidemarkError UNREACHABLE; GROUP_ACTIVE where other consumers hold offsets at the log itself
+ * @throws TidemarkError UNREACHABLE; GROUP_ACTIVE where workers have come meanwhile, or other consumers hold offsets at the log itself
  */
 export async function deleteGroup(config: TidemarkConfig, plan: DeletionPlan, options: DeletionOptions = {}) {
   return inSession(config, (session) => deleteGroupIn(session, plan, options))
@@ -97,18 +97,22 @@ export async function deleteGroup(config: TidemarkConfig, plan: DeletionPlan, op
 
 export async function deleteGroupIn(
   session: Session,
-  { workflows, ...plan }: DeletionPlan,
+  plan: Pick<DeletionPlan, 'group' | 'stream'>,
   { mirrored = false, by = operatorName(), why = '' }: DeletionOptions = {},
 ): Promise<void> {
   const name = { group: plan.group, stream: plan.stream }
   const client = await session.temporal()
+  const { groups } = await session.database()
+  // Anew: a person may have thought about the plan for an hour, in which a worker was started.
+  const record = (await groups.list({})).find((one) => matches(name, one)) ?? null
+  const workflows = await workflowsOf(session, client, name, record)
   // The group's workflow first: it starts slices that are gone.
   for (const workflowId of workflows) await end(client, workflowId, `${prefix}the group was deleted by ${by}`)
   for (const { progress } of await progressDatabases(session, name)) await progress.delete(name)
   await (await session.store()).delete!(name.group, name.stream)
   if (mirrored) await (await mirrorOf(session, name))?.mirror?.delete?.(name.group, name.stream)
   // Last: by the record, what was interrupted is found again.
-  await (await session.database()).groups.delete(name, { by, why })
+  await groups.delete(name, { by, why })
 }
 
 /** @throws TidemarkError GROUP_ACTIVE while workers have it */
@@ -122,7 +126,12 @@ async function workflowsOf(
     const workflow = await lookAtGroup(client, name)
     const polls = await groupPolls(client, await groupQueues(session.config, name, workflow))
     const now = Date.now()
-    const workers = [...polls].filter(([, at]) => now - at < pollLifetimeMs)
+    // A worker's poll is in hand whatever the clocks say: with this machine's ahead of Temporal's, all workers would look gone.
+    const waiting = await waitingFor(client, name)
+    const workers = [
+      ...[...polls].filter(([identity, at]) => now - at < pollLifetimeMs && !waiting.includes(identity)),
+      ...waiting.map((identity) => [identity, polls.get(identity) ?? now] as const),
+    ]
     if (workers.length > 0) throw worked(name, workers, now)
     const slices = record ? [...bySlice(record.partitions, record.slices).keys()] : []
     const ids = slices.map((slice) => sliceWorkflowId(name, slice))

@@ -1,4 +1,4 @@
-import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client'
+import type { Client } from '@temporalio/client'
 import type { TidemarkConfig } from '../config/define.js'
 import { names as commands, type GroupStatus, type SliceStatus } from '../model/commands.js'
 import { eachOf } from '../model/each-of.js'
@@ -9,7 +9,7 @@ import { lookAtGroup } from '../temporal/group-workflow.js'
 import { lastPolls, pollLifetimeMs } from '../temporal/stranded.js'
 import type { Wanted } from './find.js'
 import { distinct, matches, namesIn, requireMatch } from './group-names.js'
-import { groupPolls, groupQueues } from './group-workers.js'
+import { described, groupPolls, groupQueues, pendingIn, waitingFor } from './group-workers.js'
 import { patience } from './open-parts.js'
 import { inSession, type Session } from './session.js'
 
@@ -36,8 +36,6 @@ export interface GroupMembers extends GroupName {
 }
 
 const lanes = 16
-/** temporal.api.enums.v1.PendingActivityState: a worker has it. */
-const inHand = new Set([2, 3])
 
 /**
  * The workers of groups, those of the config where none is named: who is there, and who has what in hand at this moment. By what Temporal
@@ -146,10 +144,6 @@ async function versionsOf(
   return new Map(found.flat())
 }
 
-async function waitingFor(client: Client, { group, stream }: GroupName): Promise<readonly string[]> {
-  return pendingIn(await described(client, groupWorkflowId(group, stream)), 'poll').map(({ identity }) => identity)
-}
-
 async function heldIn(
   client: Client,
   name: GroupName,
@@ -168,23 +162,6 @@ async function heldIn(
     const together = status?.partitions.filter(({ place }) => place === 'slice').map(({ partition }) => partition)
     return { identity, slice, partitions: own === undefined ? (together ?? partitions) : [own] }
   })
-}
-
-function pendingIn(description: WorkflowExecutionDescription | null, type: string) {
-  return (description?.raw.pendingActivities ?? [])
-    .filter(({ activityType, state }) => activityType?.name === type && inHand.has(state ?? 0))
-    .map(({ lastWorkerIdentity, activityId }) => ({ identity: lastWorkerIdentity ?? '', id: activityId ?? '' }))
-    .filter(({ identity }) => identity !== '')
-}
-
-async function described(client: Client, workflowId: string): Promise<WorkflowExecutionDescription | null> {
-  try {
-    const description = await client.workflow.getHandle(workflowId).describe()
-    return description.status.name === 'RUNNING' ? description : null
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return null
-    throw error
-  }
 }
 
 /** Null where no worker answers soon. */

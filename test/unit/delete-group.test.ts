@@ -17,6 +17,8 @@ describe('deleting a group', () => {
   let ended: [id: string, reason: string][]
   /** When workers have asked for work, ms since 1970. */
   let polls: { readonly identity: string; readonly at: number }[]
+  /** Workers that wait for messages on behalf of the group. */
+  let waiting: string[]
   let mirrored: number[]
   let session: Session
 
@@ -24,6 +26,7 @@ describe('deleting a group', () => {
     running = new Set(['tidemark/billing/orders', 'tidemark/billing/orders/1'])
     ended = []
     polls = []
+    waiting = []
     mirrored = [0, 1]
     const mirror: Pick<OffsetMirror, 'read' | 'delete'> = {
       read: async () => mirrored.map((partition) => ({ partition, position: 7n })),
@@ -51,8 +54,19 @@ describe('deleting a group', () => {
   function temporal(): Client {
     const getHandle = (id: string) => ({
       describe: async () => {
+        const polling = id === 'tidemark/billing/orders' ? waiting : []
+        const pendingActivities = polling.map((lastWorkerIdentity) => ({
+          activityType: { name: 'poll' },
+          state: 2,
+          lastWorkerIdentity,
+        }))
         if (!running.has(id)) throw new WorkflowNotFoundError('gone', id, undefined)
-        return { status: { name: 'RUNNING' }, runId: 'r', taskQueue: 'tidemark/workflows@g', raw: {} }
+        return {
+          status: { name: 'RUNNING' },
+          runId: 'r',
+          taskQueue: 'tidemark/workflows@g',
+          raw: { pendingActivities },
+        }
       },
       terminate: async (reason: string) => {
         if (!running.delete(id)) throw new WorkflowNotFoundError('gone', id, undefined)
@@ -100,6 +114,23 @@ describe('deleting a group', () => {
     const [plan] = await planDeletionIn(session, name)
     await deleteGroupIn(session, plan!, { ...ann, mirrored: true })
     expect(mirrored).toEqual([])
+  })
+
+  it("is refused while a worker waits for the group, with a clock ahead of Temporal's by however much", async () => {
+    polls = [{ identity: '7@host', at: Date.now() - 3_600_000 }]
+    waiting = ['7@host']
+    await expect(planDeletionIn(session, name)).rejects.toMatchObject({
+      code: 'GROUP_ACTIVE',
+      message: expect.stringContaining('7@host'),
+    })
+  })
+
+  it('is refused where a worker was started while the plan was looked at', async () => {
+    const [plan] = await planDeletionIn(session, name)
+    polls = [{ identity: '7@host', at: Date.now() }]
+    await expect(deleteGroupIn(session, plan!, ann)).rejects.toMatchObject({ code: 'GROUP_ACTIVE' })
+    expect(ended).toEqual([])
+    expect(await (await session.database()).groups.read(name)).not.toBeNull()
   })
 
   it('does not mind workflows that have ended meanwhile', async () => {
