@@ -2,7 +2,7 @@ import { existsSync, realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Option } from 'commander'
 import type { TidemarkConfig } from '../config/define.js'
-import { messageOf, TidemarkError } from '../model/errors.js'
+import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
 import { wrongUse } from './fail.js'
 import { loadModule } from './load-module.js'
 
@@ -21,8 +21,8 @@ export function configOption(): Option {
  *
  * @throws TidemarkError CONFIG_INVALID when there is no such file, it does not load, or it exports no config
  */
-export async function loadConfig(file: string | undefined): Promise<TidemarkConfig> {
-  const path = file ? resolve(file) : usualNames.map((name) => resolve(name)).find((name) => existsSync(name))
+export async function loadConfig(named: string | undefined): Promise<TidemarkConfig> {
+  const path = named ? resolve(named) : usualNames.map((name) => resolve(name)).find((name) => existsSync(name))
   if (!path)
     throw new TidemarkError(
       'CONFIG_INVALID',
@@ -31,21 +31,16 @@ export async function loadConfig(file: string | undefined): Promise<TidemarkConf
   if (!existsSync(path)) throw new TidemarkError('CONFIG_INVALID', `there is no config file ${path}`)
   if (statSync(path).isDirectory())
     throw new TidemarkError('CONFIG_INVALID', `${path} is a folder: name the config file in it`)
-  process.once('exit', endedWhileLoading)
   // What a config imports is found from where the file is, not from a link to it: Node does the same.
-  const loaded = await loadModule(realpathSync(path)).catch((error: unknown) => {
-    process.off('exit', endedWhileLoading)
-    throw error instanceof Error && error.name === 'TidemarkError'
-      ? error
-      : new TidemarkError(
-          'CONFIG_INVALID',
-          `${path} does not load: ${messageOf(error).trim()}${lineIn(realpathSync(path), error)}`,
-          {
-            cause: error,
-          },
-        )
-  })
-  process.off('exit', endedWhileLoading)
+  const file = realpathSync(path)
+  process.once('exit', endedWhileLoading)
+  const loaded = await loadModule(file)
+    .finally(() => process.off('exit', endedWhileLoading))
+    .catch((error: unknown) => {
+      if (isTidemarkError(error)) throw error
+      const why = `${messageOf(error).trim()}${lineIn(file, error)}`
+      throw new TidemarkError('CONFIG_INVALID', `${path} does not load: ${why}`, { cause: error })
+    })
   const config = [loaded.default?.default, loaded.default, loaded].find(isConfig)
   if (!config)
     throw new TidemarkError(

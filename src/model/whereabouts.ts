@@ -1,7 +1,9 @@
+import type { HostAndPort } from './address.js'
+
 /** Where a server is that a part of a config needs, with the login. */
 export interface Whereabouts {
   readonly server: 'kafka' | 'postgres' | 'rabbitmq'
-  readonly addresses: readonly { readonly host: string; readonly port: number }[]
+  readonly addresses: readonly HostAndPort[]
   readonly login?: { readonly user: string; readonly password: string }
   readonly database?: string
   /** Something that only a server with certificates of its own, or with users that somebody has made there, can do. */

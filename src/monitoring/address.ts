@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net'
+import { addressText } from '../model/address.js'
 import { TidemarkError } from '../model/errors.js'
 
 export interface ListenAddress {
@@ -30,6 +31,6 @@ export function parseListenAddress(value: number | string, option: string): List
   return { host, port }
 }
 
-export function describeAddress({ host, port }: ListenAddress): string {
-  return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`
+export function describeAddress(address: ListenAddress): string {
+  return `http://${addressText(address)}`
 }

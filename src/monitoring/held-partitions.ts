@@ -45,7 +45,7 @@ interface Held {
  *   worked   a batch has it                              shown as long as that lasts
  *   between  its batch has ended, with more to come      shown for 5 s: by then it has a batch here, or another worker shows it
  *   retrying its batch has failed                        the same, after the pause before the next try
- *   stopped  blocked or fenced                           shown until its slice says otherwise (see `StoppedLooks`)
+ *   stopped  blocked or fenced                           shown until its slice says otherwise (see `BackgroundLooks`)
  *   gone     let go, or finished                         not shown
  *
  * And where the group's poll is here: the partitions that rest, and those that are stopped, of all slices.

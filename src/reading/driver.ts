@@ -18,19 +18,15 @@ export function driverModule<T>(name: string, path: string, needs: string): T {
     const { code, message } = error as NodeJS.ErrnoException
     const isMissing = code === 'MODULE_NOT_FOUND' && message.startsWith(`Cannot find module '${path}'`)
     if (!isMissing) throw error
-    throw new TidemarkError(
-      'CONFIG_INVALID',
-      `${needs} needs the package ${name}: npm install ${name}${versionOf(name)}`,
-      {
-        cause: error,
-      },
-    )
+    throw new TidemarkError('CONFIG_INVALID', `${needs} needs the package ${name}: npm install ${installable(name)}`, {
+      cause: error,
+    })
   }
 }
 
-/** The version that this package works with: of some drivers only one, since Tidemark reaches beneath their public face. */
-function versionOf(name: string): string {
+/** A driver as npm is told to install it: with its version where only one will do, since Tidemark reaches beneath its public face. */
+export function installable(name: string): string {
   const { peerDependencies } = requirePackage('tidemark/package.json') as { peerDependencies: Record<string, string> }
   const version = peerDependencies[name]
-  return version === undefined || !/^\d/.test(version) ? '' : `@${version}`
+  return version === undefined || !/^\d/.test(version) ? name : `${name}@${version}`
 }

@@ -73,8 +73,6 @@ export class Watchdog {
   readonly #groups: readonly Watched[]
   /** Of Temporal, or of the store's database: while it lasts, nobody else may notice. */
   readonly #outage: Outage
-  /** The worker stops, which ends its questions. */
-  #ended = false
 
   constructor(
     consumers: readonly ParsedConsumer[],
@@ -96,23 +94,23 @@ export class Watchdog {
 
   /** Looks again and again until the signal aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const end = () => {
-      this.#ended = true
-    }
-    signal.addEventListener('abort', end, { once: true })
     for (let pause = firstLook; ; pause = lookEvery) {
       await pauseFor(pause, signal)
       if (signal.aborted) return
-      await this.look()
+      await this.look(signal)
     }
   }
 
-  /** Looks at every group once. Never rejects: what can't be asked now is asked at the next look. */
-  async look(): Promise<void> {
+  /**
+   * Looks at every group once. Never rejects: what can't be asked now is asked at the next look.
+   *
+   * @param signal ends the questions with the worker, which is no outage
+   */
+  async look(signal?: AbortSignal): Promise<void> {
     const looks = await Promise.allSettled(this.#groups.map((one) => this.#look(one)))
     const failed = looks.find((look) => look.status === 'rejected')
     if (!failed) this.#outage.worked()
-    else if (!this.#ended) this.#outage.failed(failed.reason)
+    else if (!signal?.aborted) this.#outage.failed(failed.reason)
   }
 
   async #look(one: Watched): Promise<void> {
