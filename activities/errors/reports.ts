@@ -55,7 +55,7 @@ export class ErrorReports {
 
   /**
    * What a failure of user code ends as. The thrown thing is no cause of it: causes may reach Temporal. What the log gets of it is kept until
-   * somebody reports the error.
+   * the error is reported.
    */
   failed({ code, place, thrown, describe }: UserFailure): TidemarkError {
     const told = this.#tell(thrown, describe, place.partition)

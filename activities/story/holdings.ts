@@ -24,7 +24,7 @@ export interface Changes {
   readonly taken: number[]
   readonly given: number[]
   readonly rested: number[]
-  /** Partitions whose position somebody has changed, and where they go on. */
+  /** Partitions that were reset, and where each continues. */
   readonly reset: { readonly partition: number; readonly to: string }[]
 }
 

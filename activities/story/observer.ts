@@ -12,7 +12,7 @@ export type WatchedSlice = Pick<SliceMemo, 'rest' | 'stopped'>
  * keep nothing of a chunk: called once a chunk, so they must be cheap.
  */
 export interface WorkObserver extends PartitionObserver {
-  /** A batch has begun to work partitions. */
+  /** A batch has started on these partitions. */
   began(partitions: readonly PartitionBatch[]): void
   /** A partition has left its batch. Null: the batch has failed as a whole, and is tried again. */
   left(partition: number, end: PartitionOutcome['end'] | null): void

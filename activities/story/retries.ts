@@ -20,7 +20,7 @@ export type Mention = { readonly again: boolean; readonly tries: number; readonl
 
 /**
  * How often the failures of partitions are mentioned: the first one at once, then after 1, 2, 4 ... minutes, an hour at the most. Another
- * kind of error is mentioned at once, and so is an ID that somebody may look for.
+ * kind of error is mentioned at once, and so is an ID that people may search the log for.
  */
 export class Retries {
   readonly #troubles = new Map<number, Trouble>()

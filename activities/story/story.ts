@@ -28,7 +28,7 @@ type Settings = Pick<ConsumerSettings, 'group' | 'stream' | 'retry'>
 
 /**
  * What a worker's log tells of the partitions of one consumer: taken and given away, retrying, recovered, blocked, fenced, reset, caught up,
- * and once a minute how much was handled. It decides what is said and how often. Whoever listens to the worker hears all events.
+ * and once a minute how much was handled. It decides what is said and how often. The worker's listeners hear every event.
  */
 export class Story implements WorkObserver {
   readonly #name: GroupName
