@@ -1,4 +1,5 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow'
+import { activityPauses } from '../src/model/activity-pauses.js'
 import type { BatchActivities, BatchInput, BatchResult, ControlActivities } from '../src/model/batch.js'
 import { batchQueue, type Revision } from '../src/model/revision.js'
 import { shortSummary } from '../src/model/summary.js'
@@ -15,7 +16,7 @@ export function control({ queues, timing }: Revision, summary: string): ControlA
     summary: shortSummary(summary),
     startToCloseTimeout: '5 minutes',
     heartbeatTimeout: timing.heartbeatTimeoutMs,
-    retry: { initialInterval: '200 ms', maximumInterval: '10 seconds' },
+    retry: pausesOf('control'),
   })
 }
 
@@ -26,7 +27,7 @@ export function waiting({ queues, timing }: Revision, summary: string): Pick<Con
     summary: shortSummary(summary),
     startToCloseTimeout: longest,
     heartbeatTimeout: timing.heartbeatTimeoutMs,
-    retry: { initialInterval: '200 ms', maximumInterval: '10 seconds' },
+    retry: pausesOf('control'),
   })
 }
 
@@ -57,7 +58,12 @@ export function process(
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     // For a batch whose worker is gone: another worker tries at once, however often this happens. A batch that fails sets its
     // own delay, from the consumer's retry option.
-    retry: { initialInterval: '100 ms', maximumInterval: '1 second' },
+    retry: pausesOf('process'),
   })
   return process(input)
+}
+
+function pausesOf(activity: keyof typeof activityPauses) {
+  const { first, longest } = activityPauses[activity]
+  return { initialInterval: first, maximumInterval: longest }
 }

@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { activityPauses } from '../model/activity-pauses.js'
 import { letGo } from '../model/commands.js'
 import type { GroupName } from '../model/partition.js'
 import type { TestClock } from './clock.js'
@@ -17,12 +18,6 @@ interface Waiting {
 interface Input {
   readonly name: GroupName
   readonly partitions?: readonly { readonly partition: number }[]
-}
-
-/** Temporal's pauses between the tries of an activity that names none itself (workflows/activities.ts), ms. */
-const pauses: Record<string, { readonly first: number; readonly longest: number }> = {
-  process: { first: 100, longest: 1_000 },
-  control: { first: 200, longest: 10_000 },
 }
 
 /** What the kit's workers are doing, and what waits for its next try. */
@@ -102,6 +97,6 @@ function pauseAfter(activity: string, attempt: number, error: unknown): number |
     if (error.nonRetryable) return null
     if (error.nextRetryDelay !== undefined && error.nextRetryDelay !== null) return Number(error.nextRetryDelay)
   }
-  const { first, longest } = pauses[activity] ?? pauses.control!
+  const { first, longest } = activityPauses[activity === 'process' ? activity : 'control']
   return Math.min(longest, first * 2 ** (attempt - 1))
 }
