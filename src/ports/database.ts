@@ -1,7 +1,9 @@
 import type { ConnectContext } from './context.js'
 import type { GroupRecords } from './groups.js'
+import type { DeadLetters } from './letters.js'
 import type { HistoryEntry, OffsetChange, OffsetFilter, StoredOffset } from './offsets.js'
 import type { SqlProgressLog } from './progress.js'
+import type { TroubleLog } from './trouble.js'
 
 /* Progress lives in the database that handlers write to, so that it moves in the same transaction. */
 
@@ -15,6 +17,10 @@ export interface Database {
 
 export interface DatabaseClient {
   readonly progress: SqlProgressLog
+  /** What partitions can't get past. */
+  readonly troubles: TroubleLog
+  /** Messages that were set aside. */
+  readonly letters: DeadLetters
   /** The groups' records. Only those in the store's own database count. */
   readonly groups: GroupRecords
   /** The history of groups and positions. `add` is for stores that keep their offsets elsewhere. */

@@ -114,6 +114,11 @@ export interface SourceClient<V = unknown> {
   readonly groupOffsets?: OffsetMirror
   /** Starts reading at `from`. Opens nothing until the first `next`. */
   read(from: bigint, options: ReadOptions): Reader<V>
+  /**
+   * Makes of a message that was kept raw what `read` would have made of it, as a chunk of one message: undecodable, it is the chunk's
+   * `poison`; with an asynchronous decoder, the chunk has a `settle`. A value of null is the log's own tombstone.
+   */
+  restore(raw: RawMessage, origin: PartitionKey & { readonly replay: number }): Chunk<V>
   close(): Promise<void>
 }
 
@@ -185,6 +190,12 @@ export interface Chunk<V = unknown> {
    * a new one reads from there. Call it once.
    */
   readonly settle?: (signal: AbortSignal) => Promise<Chunk<V> | null>
+  /**
+   * One of the chunk's messages as it is in the log, until `release`. Its buffers may be parts of larger ones.
+   *
+   * @param message one of `messages`, undecoded or not
+   */
+  raw(message: Message<V>): RawMessage
   /** Gives the chunk's bytes back to the budget; call it once its messages are handled. Safe to call twice. */
   release(): void
 }
@@ -195,9 +206,9 @@ export interface Poison {
   readonly error: TidemarkError
   /**
    * The message's bytes; null where the log's own data is damaged. Where the format around key and value can't be read, the value is
-   * the whole message and the key is null.
+   * the whole message, the key is null and there are no headers.
    */
-  readonly raw: RawContent | null
+  readonly raw: RawMessage | null
   /** When it was written, as `Message.timestamp`. Absent where that can't be read either. */
   readonly timestamp?: number
   /**
@@ -210,6 +221,15 @@ export interface Poison {
 export interface RawContent {
   readonly key: Buffer | null
   readonly value: Buffer | null
+}
+
+/** A message as it is in the log, before any decoding. */
+export interface RawMessage extends RawContent {
+  readonly offset: bigint
+  /** As `Message.timestamp`. */
+  readonly timestamp: number
+  /** In their order. */
+  readonly headers: readonly (readonly [name: string, value: Buffer | null])[]
 }
 
 /** Memory shared by all partitions of a worker. */

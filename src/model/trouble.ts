@@ -1,0 +1,44 @@
+/*
+ * What is known of the message that a partition can't get past. It is kept beside progress, in the database that the handlers write to,
+ * so that a deploy, a crash or another worker uses up none of the message's tries. It is about one position of one replay: where progress
+ * is elsewhere by now, it is over.
+ *
+ * Times are Temporal's, in milliseconds since 1970: workers' clocks need not agree.
+ */
+
+/** A message that its handler fails at, when it gets that message alone. */
+export interface Failing {
+  /** Decimal. */
+  readonly position: string
+  /** Times that the handler was given the message and failed. */
+  readonly tries: number
+  /** Workers that were lost while they had the message alone in hand. They count as tries. */
+  readonly crashes: number
+  readonly firstAt: number
+  readonly lastAt: number
+  /** The last failure. */
+  readonly code: string
+  /** What may be shown of the first and of the last failure; at most 1,000 characters. */
+  readonly first: string
+  readonly last: string
+}
+
+/** A stretch in which workers were lost. Its chunks are noted before the handler gets them, until it is behind. */
+export interface Suspect {
+  /** Decimal: the position behind the stretch. */
+  readonly until: string
+  /** The chunk in hand, from its first message to the position behind its last one; absent where none is. Decimal. */
+  readonly inHand?: readonly [from: string, to: string]
+  /** Workers that were lost with the chunk in hand, or a greater one that holds it. */
+  readonly crashes: number
+}
+
+export interface Trouble {
+  readonly replay: number
+  readonly failing?: Failing
+  readonly suspect?: Suspect
+  /** Messages behind the failing one that are done already, in order: `[from, to)`, decimal. */
+  readonly done?: readonly (readonly [from: string, to: string])[]
+  /** How many messages in a row came to their last try, with none handled between them. */
+  readonly inARow?: number
+}
