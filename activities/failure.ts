@@ -9,12 +9,16 @@ import type { ErrorReports } from './errors/reports.js'
  *
  * @param retryAfterMs pause before the next try, ms; Temporal's own policy when absent
  */
-export async function reporting<T>(errors: ErrorReports, body: () => Promise<T>, retryAfterMs?: number): Promise<T> {
+export async function reporting<T>(
+  errors: ErrorReports,
+  body: () => Promise<T>,
+  retryAfterMs?: (error: unknown) => number,
+): Promise<T> {
   try {
     return await body()
   } catch (error) {
     if (error instanceof CancelledFailure || error instanceof ApplicationFailure) throw error
-    throw failure(error, errors, retryAfterMs)
+    throw failure(error, errors, retryAfterMs?.(error))
   }
 }
 

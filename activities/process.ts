@@ -3,6 +3,7 @@ import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import type { BatchInput, BatchResult, PartitionOutcome } from '../src/model/batch.js'
 import { held, letGo, names } from '../src/model/commands.js'
+import { isTidemarkError } from '../src/model/errors.js'
 import { sliceWorkflowId } from '../src/model/partition.js'
 import { BatchRun } from './batch/batch-run.js'
 import { CatchUp } from './batch/catch-up.js'
@@ -12,6 +13,8 @@ import { Orders } from './batch/orders.js'
 import { pauseBefore } from './batch/pause.js'
 import type { Reach } from './batch/reach.js'
 import { Readers } from './batch/readers.js'
+import { retryAfter as pauseOf } from './failing/retry-after.js'
+import { TemporalClock } from './failing/temporal-clock.js'
 import { reporting } from './failure.js'
 import { heartbeats } from './heartbeat.js'
 import { watchFreshRest } from './polling/fresh-rest.js'
@@ -19,6 +22,8 @@ import type { ConsumerRuntime } from './runtime.js'
 
 /** Pause before a slice is told for the second time that partitions have left its batch, ms. */
 const tellAgainMs = 1_000
+/** The longest pause before a part that can't be reached is tried again, ms. */
+const unreachableMs = 5_000
 /** Pause before Temporal is asked again whether it answers, ms. */
 const askAgainMs = 500
 
@@ -45,6 +50,7 @@ export function createProcess(runtime: ConsumerRuntime) {
       resources,
       attempt,
       reachOf(input, orders, () => batch),
+      new TemporalClock(context.info.currentAttemptScheduledTimestampMs),
     )
     const stopHeartbeats = heartbeats(settings.heartbeatTimeoutMs, () => batch.progress)
     const end = () => batch.end()
@@ -87,6 +93,9 @@ export function createProcess(runtime: ConsumerRuntime) {
       get heard() {
         return orders.heard
       },
+      get lost() {
+        return orders.lost
+      },
       answers: () => orders.answers(batch()),
       // What the slice can't be told now, the batch's result says.
       tell: (outcomes) =>
@@ -98,7 +107,12 @@ export function createProcess(runtime: ConsumerRuntime) {
 
   return (input: BatchInput): Promise<BatchResult> => {
     const { attempt } = Context.current().info
-    return reporting(runtime.errors, () => work(input), pauseBefore(attempt + 1, settings.retry)).catch((error) => {
+    const pauseAfter = (error: unknown) => {
+      const pause = pauseOf(error) ?? pauseBefore(attempt + 1, settings.retry)
+      // What is out of reach is tried again soon after it is back, however long it was away.
+      return isTidemarkError(error) && error.code === 'UNREACHABLE' ? Math.min(pause, unreachableMs) : pause
+    }
+    return reporting(runtime.errors, () => work(input), pauseAfter).catch((error) => {
       if (error instanceof CancelledFailure) throw ApplicationFailure.retryable('the batch was let go', letGo)
       throw error
     })

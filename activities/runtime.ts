@@ -1,3 +1,4 @@
+import type { ParsedFailing } from '../src/config/parse.js'
 import type { HandlerKind } from '../src/handlers/handler.js'
 import type { Until } from '../src/handlers/until.js'
 import type { BatchTrouble } from '../src/model/batch.js'
@@ -7,16 +8,20 @@ import type { Queues } from '../src/model/revision.js'
 import type { ConsumerSettings } from '../src/model/settings.js'
 import type {
   ByteBudget,
+  DeadLetters,
   GroupRecords,
   Log,
   OffsetStoreClient,
+  OutputClient,
   ProgressLog,
   SourceClient,
   SqlProgressLog,
+  TroubleLog,
 } from '../src/ports/index.js'
 import type { LoopMonitor } from './batch/loop-monitor.js'
 import type { Slots } from './batch/slots.js'
 import type { ErrorReports } from './errors/reports.js'
+import type { Circuits } from './failing/circuits.js'
 import type { Deduplicator } from './handling/dedupe.js'
 import type { RuntimeOutput } from './handling/outputs.js'
 import type { WorkObserver } from './story/observer.js'
@@ -39,6 +44,13 @@ export interface ConsumerRuntime {
   readonly progress: ProgressLog
   /** In the database that transactional handlers write to. */
   readonly sql: SqlProgressLog
+  /** What partitions can't get past, and messages that were set aside: in the same database. */
+  readonly troubles: TroubleLog
+  readonly letters: DeadLetters
+  /** What the user's code decides of failures. */
+  readonly failing: Pick<ParsedFailing, 'classify' | 'redact'>
+  /** Where dead letters are written to, where that is a topic and no part of a transaction. */
+  readonly letterTopic?: Pick<OutputClient, 'send'>
   readonly dedupe?: Deduplicator
   readonly output?: RuntimeOutput
   readonly until?: Until
@@ -47,6 +59,10 @@ export interface ConsumerRuntime {
   readonly slots: Slots
   /** Of the worker, for all its consumers. */
   readonly loop: LoopMonitor
+  /** What handlers need and is away, for all consumers of the worker. */
+  readonly circuits: Circuits
+  /** Chunks that workers may have been lost at, one at a time, for all consumers of the worker. */
+  readonly quarantine: Slots
   readonly cluster: Cluster
   /** What the log, the metrics and the program around the worker hear of partitions. */
   readonly story: WorkObserver
@@ -82,6 +98,8 @@ export interface WorkflowLook {
   readonly failing: boolean
   /** IDs of activities that the workflow has asked to end. */
   readonly cancelled: ReadonlySet<string>
+  /** IDs of batches whose last try ended because Temporal missed its worker. */
+  readonly lost: ReadonlySet<string>
   /** A slice's batches that are under way, between two tries, or held, by the IDs of their activities; null where nothing is wrong. */
   readonly batches: ReadonlyMap<string, BatchTrouble | null>
 }

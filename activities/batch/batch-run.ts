@@ -1,12 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BatchInput, BatchProgress, BatchResult, PartitionOutcome } from '../../src/model/batch.js'
+import { isTidemarkError } from '../../src/model/errors.js'
+import { nameOf } from '../failing/chunk-work.js'
+import { retryAfter } from '../failing/retry-after.js'
+import type { TemporalClock } from '../failing/temporal-clock.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { BatchClock } from './batch-clock.js'
 import { Closing, quickMs } from './closing.js'
 import { Departures } from './departures.js'
 import { Judge } from './judge.js'
 import type { Listener } from './orders.js'
-import { type BatchResources, PartitionRun } from './partition-run.js'
+import { type BatchResources, type Begun, PartitionRun } from './partition-run.js'
 import { pauseBefore } from './pause.js'
 import type { Reach } from './reach.js'
 import { hasSuccessor } from './successor.js'
@@ -39,9 +43,11 @@ export class BatchRun implements Listener {
     resources: BatchResources,
     private readonly attempt: number,
     private readonly reach: Reach,
+    clock: TemporalClock,
   ) {
+    const begun: Begun = { attempt, apart: input.apart === 'failed', lost: () => reach.lost, clock }
     const runs = input.partitions.map(
-      (batch) => new PartitionRun(runtime, resources, { ...input.name, partition: batch.partition }, batch, attempt),
+      (batch) => new PartitionRun(runtime, resources, { ...input.name, partition: batch.partition }, batch, begun),
     )
     this.#clock = new BatchClock(runtime.settings.batch, input)
     this.#closing = new Closing(runs)
@@ -59,7 +65,16 @@ export class BatchRun implements Listener {
       const ms = handlingSince === null ? 0 : now - handlingSince
       return ms < longChunkMs ? [] : [[key.partition, new Date(Date.now() - ms).toISOString()] as const]
     })
-    return { messages, positions, ...(long.length > 0 && { inChunkSince: Object.fromEntries(long) }) }
+    const waiting = runs.flatMap(({ key }) => {
+      const found = this.runtime.circuits.waitingOf(nameOf(key))
+      return found ? [[key.partition, { for: found.dependency, since: found.since.toISOString() }] as const] : []
+    })
+    return {
+      messages,
+      positions,
+      ...(long.length > 0 && { inChunkSince: Object.fromEntries(long) }),
+      ...(waiting.length > 0 && { waiting: Object.fromEntries(waiting) }),
+    }
   }
 
   /** @throws what failed in a way that concerns the whole batch: Temporal tries it again */
@@ -88,7 +103,9 @@ export class BatchRun implements Listener {
         return await this.#work(run)
       } catch (error) {
         if (await this.#isOut(run, error)) return
-        const pause = pauseBefore(this.attempt + tries + 1, this.runtime.settings.retry)
+        const pause =
+          retryAfter(error) ??
+          (isWaiting(error) ? 0 : pauseBefore(this.attempt + tries + 1, this.runtime.settings.retry))
         await this.#closing.wait(run, pause, () => 0)
         if (!this.#closing.letsGo(run)) continue
         if (this.#judge.mayBeWorkedElsewhere(run)) return this.#fail(run, error)
@@ -101,9 +118,29 @@ export class BatchRun implements Listener {
     if (run.opened) await run.again()
     else if (this.#wants(run) && (await run.open())) return this.#end(run, 'finished')
     for (;;) {
-      const end = (await this.#closing.boundaryOf(run)) ?? (await this.#step(run))
+      const end = (await this.#closing.boundaryOf(run)) ?? (await this.#next(run))
       if (end) return this.#end(run, end)
     }
+  }
+
+  async #next(run: PartitionRun): Promise<'finished' | null> {
+    const wait = this.runtime.circuits.waitOf(nameOf(run.key))
+    if (wait > 0) {
+      await this.#closing.wait(run, wait, () => 0)
+      await this.#consider(run)
+      return null
+    }
+    if (run.redriveIn <= 0) await this.#redrive(run)
+    if (this.#closing.stops(run)) return null
+    return this.#step(run)
+  }
+
+  /** Handles messages that were set aside and are due, between two chunks. */
+  async #redrive(run: PartitionRun): Promise<void> {
+    const handled = await run.redrive(() => this.#closing.stops(run))
+    if (!handled) return
+    this.#judge.succeeded(run)
+    this.#clock.handled()
   }
 
   /**
@@ -153,8 +190,11 @@ export class BatchRun implements Listener {
   }
 
   #due(run: PartitionRun): 'more' | 'rest' | null {
-    const isDecoding = [...this.#closing.live].some((one) => one.isDecoding)
-    return this.#clock.due(run.messages, this.#closing.isHandling || isDecoding)
+    const { circuits } = this.runtime
+    const isBusy = [...this.#closing.live].some(
+      (one) => one.isDecoding || one.redriveIn <= 0 || circuits.waitingOf(nameOf(one.key)) !== null,
+    )
+    return this.#clock.due(run.messages, this.#closing.isHandling || isBusy)
   }
 
   /** Closes once Temporal has answered. Partitions go on where that takes longer than a moment. */
@@ -225,4 +265,9 @@ export class BatchRun implements Listener {
     this.#judge.gone(run)
     this.#closing.remove(run)
   }
+}
+
+/** Something that the handler needs is away, and its circuit says when to try again. */
+function isWaiting(error: unknown): boolean {
+  return isTidemarkError(error) && error.code === 'UNAVAILABLE'
 }

@@ -68,6 +68,8 @@ export class Judge {
       return leaves(run.outcome('released'))
     }
     if (isTidemarkError(error) && error.effect === 'stop') return this.#stopped(run, error)
+    // Nothing is wrong with the partition: it waits, and its circuit says so.
+    if (isTidemarkError(error) && error.code === 'UNAVAILABLE') return { fate: 'again' }
     this.runtime.story.failed(run.key, error, { offset: run.position, attempt: this.attempt })
     // Without Temporal nothing would hear of the failure or retry the batch.
     if (!this.reach.heard) return { fate: 'again' }

@@ -40,6 +40,11 @@ export class Orders {
     return this.#heard
   }
 
+  /** Whether Temporal has missed the worker of the try before, as of the last look. */
+  get lost(): boolean {
+    return this.#last?.lost.has(this.activityId) ?? false
+  }
+
   /** Looks once, and tells the listener. Never rejects. */
   async look(listener: Listener): Promise<void> {
     const workflowId = sliceWorkflowId(this.name, this.slice)

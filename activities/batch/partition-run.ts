@@ -8,7 +8,10 @@ import type { Chunk, Claimed } from '../../src/ports/index.js'
 import { type Commits, commitsOf } from '../committing/commits.js'
 import { hasLostProgress } from '../committing/lost-progress.js'
 import type { StoredOffsets } from '../committing/stored-offsets.js'
-import { type DeliverChunk, delivererOf } from '../handling/deliverer.js'
+import { ChunkWork } from '../failing/chunk-work.js'
+import { Redrive } from '../failing/redrive.js'
+import type { TemporalClock } from '../failing/temporal-clock.js'
+import { delivererOf } from '../handling/deliverer.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import type { CatchUp } from './catch-up.js'
 import type { ChunkSize } from './chunk-size.js'
@@ -28,6 +31,16 @@ export interface BatchResources {
   readonly manual: ManualOffsets
   readonly catchUp: CatchUp
   readonly chunkSize: ChunkSize
+}
+
+/** How a partition's batch began. */
+export interface Begun {
+  readonly attempt: number
+  /** The batch has this partition alone, because it is in trouble. */
+  readonly apart: boolean
+  /** Temporal has missed the worker of the try before. */
+  readonly lost: () => boolean
+  readonly clock: TemporalClock
 }
 
 /**
@@ -61,7 +74,10 @@ export class PartitionRun {
   /** Gives back the slot of the chunk in hand. */
   #slot: (() => void) | null = null
   #commits: Commits | undefined
-  #deliver: DeliverChunk | undefined
+  #work: ChunkWork | undefined
+  #redrive: Redrive | undefined
+  /** Of the message before the position, where it is known. */
+  #witness: string | undefined
   #bound: RunEnd | null = null
   /** What the handler had stored before a failure, under the strategy `manual`: only that is done then. */
   #forgotten: StoredOffsets | undefined
@@ -71,7 +87,7 @@ export class PartitionRun {
     private readonly resources: BatchResources,
     readonly key: PartitionKey,
     readonly batch: PartitionBatch,
-    private readonly attempt: number,
+    private readonly begun: Begun,
   ) {
     this.position = BigInt(batch.from)
     this.#head = this.position
@@ -79,7 +95,7 @@ export class PartitionRun {
 
   get token(): FencingToken {
     const { epoch, batch } = this.batch
-    return { epoch, batch, attempt: this.attempt, owner: this.#owner }
+    return { epoch, batch, attempt: this.begun.attempt, owner: this.#owner }
   }
 
   /**
@@ -104,8 +120,12 @@ export class PartitionRun {
     this.position = stored?.read ?? claimed
     this.#begin(stored, this.position === claimed ? witness : null)
     this.#commits = commitsOf(runtime, { key, epoch, replay }, this.position, stored)
-    this.#bound = runEnd(runtime, key, batch, this.attempt)
-    const reached = (await this.#bound?.reached(this.position)) ?? false
+    this.#bound = runEnd(runtime, key, batch, this.begun.attempt)
+    const { attempt, apart, lost } = this.begun
+    const [reached = false] = await Promise.all([
+      this.#bound?.reached(this.position),
+      this.#work!.begin(this.position, { first: attempt === 1, apart, lost: lost() }),
+    ])
     this.opened = true
     return reached
   }
@@ -122,6 +142,27 @@ export class PartitionRun {
     const stored = this.resources.manual.take(key, token, batch, progress?.position ?? this.position)
     if (stored) this.position = stored.read
     this.#begin(stored, progress?.position === this.position ? progress.witness : null)
+    await this.#work!.begin(this.position, { first: false, apart: false, lost: false })
+  }
+
+  /** Milliseconds until a message that was set aside is to be handled. */
+  get redriveIn(): number {
+    return this.#redrive?.dueIn ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Handles messages that were set aside and are due. Returns how many; null where no slot was free before something interrupted the wait. */
+  async redrive(stops: () => boolean): Promise<number | null> {
+    this.#slot = await this.runtime.slots.take(this.interrupt)
+    if (!this.#slot) return null
+    try {
+      this.handlingSince = performance.now()
+      const witness = this.#witness
+      const standing = { position: this.position, head: this.#head, ...(witness !== undefined && { witness }) }
+      return await this.#redrive!.some(standing, { stops })
+    } finally {
+      this.handlingSince = null
+      this.#giveBackSlot()
+    }
   }
 
   /** An asynchronous decoder is at work on its next chunk. */
@@ -133,7 +174,7 @@ export class PartitionRun {
   async next(most: number, waitMs: number): Promise<Chunk | null> {
     const { slots } = this.runtime
     const commits = this.#commits!
-    const wait = Math.max(0, Math.min(waitMs, commits.dueIn, this.#idleIn, this.#lookIn))
+    const wait = Math.max(0, Math.min(waitMs, commits.dueIn, this.#idleIn, this.#lookIn, this.redriveIn))
     const lease = this.#lease!
     if (!(await lease.arrived(wait, this.interrupt))) return null
     // Messages are decoded for a slot that is free: those that wait for one take no more memory than their bytes.
@@ -163,6 +204,7 @@ export class PartitionRun {
       return null
     }
     let last = false
+    let all = true
     try {
       const cut = this.#bound?.cut(whole)
       const chunk = cut?.chunk ?? whole
@@ -171,16 +213,21 @@ export class PartitionRun {
       this.runtime.story.took(this.key, chunk)
       this.handlingSince = performance.now()
       this.#watched = this.runtime.loop.begin(this.key)
-      if (chunk.next > chunk.from) await this.#deliver!(chunk)
-      const ms = performance.now() - this.handlingSince
-      this.#measure(chunk, ms)
-      this.position = chunk.next
-      this.messages += chunk.messages.length
-      this.runtime.story.handled(this.key, chunk, ms)
-      this.#idleSince = this.#lookedAt = performance.now()
-      this.#committedIdle = false
-      await this.#commits!.done(chunk.next, chunk.messages.length)
-      if (this.resources.catchUp.handled(this.batch, chunk))
+      const began = this.handlingSince
+      let pieces = 0
+      let since = began
+      const done = async (piece: Chunk) => {
+        const now = performance.now()
+        pieces++
+        this.#came(piece)
+        this.runtime.story.handled(this.key, piece, now - since)
+        since = now
+        await this.#commits!.done(piece.next, piece.messages.length)
+      }
+      if (chunk.next > chunk.from) all = await this.#work!.handle(chunk, { stops, done, interrupt: this.interrupt })
+      else await done(chunk)
+      if (pieces === 1) this.#measure(chunk, performance.now() - began)
+      if (all && this.resources.catchUp.handled(this.batch, chunk))
         this.runtime.story.caughtUp({ ...this.key, position: chunk.next })
     } finally {
       this.handlingSince = null
@@ -188,9 +235,30 @@ export class PartitionRun {
       this.#giveBackSlot()
       whole.release()
     }
+    // What was not begun is read again.
+    if (!all) return this.#readFromHere()
+    if (!whole.poison || last) return last
     // Everything before it is done now, so that the message the partition stops at is the first one not handled.
-    if (whole.poison && !last) throw whole.poison.error
-    return last
+    if (!(await this.#work!.undecodable(whole.poison, this.position, whole.head))) throw whole.poison.error
+    this.position = whole.poison.next
+    await this.#commits!.done(this.position, 0)
+    return this.#readFromHere()
+  }
+
+  /** Everything up to the end of the piece is done. */
+  #came({ next, messages, witness }: Chunk): void {
+    this.position = next
+    this.messages += messages.length
+    this.#witness = witness
+    this.#idleSince = this.#lookedAt = performance.now()
+    this.#committedIdle = false
+  }
+
+  /** The reader is elsewhere. Another one begins at the position. */
+  async #readFromHere(): Promise<false> {
+    await this.#lease!.close()
+    this.#lease = this.resources.readers.take(this.key, this.#place, null)
+    return false
   }
 
   /**
@@ -252,7 +320,14 @@ export class PartitionRun {
       ...(this.#committed === undefined ? {} : { committed: String(this.#committed) }),
       end,
       ...(reason === undefined ? {} : { reason }),
+      ...this.#dueAt,
     } as PartitionOutcome
+  }
+
+  /** When a message that was set aside comes back. */
+  get #dueAt(): { dueAt?: string } {
+    const at = this.#work?.parked.nextDue ?? null
+    return at === null ? {} : { dueAt: new Date(at).toISOString() }
   }
 
   /** Milliseconds until progress is to be looked at. */
@@ -310,7 +385,11 @@ export class PartitionRun {
     const { replay } = batch
     const timeoutMs = runtime.settings.chunkTimeoutMs
     const ran = (ms: number) => this.#watched?.ran(ms)
-    this.#deliver = delivererOf(runtime, { key, token, replay, timeoutMs, ran, ...(stored && { stored }) })
+    const deliver = delivererOf(runtime, { key, token, replay, timeoutMs, ran, ...(stored && { stored }) })
+    const worked = { key, token, replay, clock: this.begun.clock }
+    this.#work = new ChunkWork(runtime, worked, deliver)
+    this.#redrive = new Redrive(runtime, worked, this.#work.parked, deliver)
+    this.#witness = witness ?? undefined
     this.#lease = this.resources.readers.take(key, this.#place, witness)
   }
 

@@ -6,6 +6,8 @@ export interface Reach {
   tell(outcomes: readonly PartitionOutcome[]): Promise<void>
   /** Whether Temporal has answered the last time. Where it does not, the end of a batch would not be followed by another one. */
   readonly heard: boolean
+  /** Temporal has missed the worker of the try before. */
+  readonly lost: boolean
   /** Asks whether Temporal answers now: the last time may be some seconds ago. Never rejects. */
   answers(): Promise<boolean>
 }

@@ -13,15 +13,19 @@ export function outputsDeliverer(
 ): DeliverChunk {
   const run = handlerRunner(runtime, delivery)
   const { key, token } = delivery
-  return async (chunk) => {
+  return async (chunk, aside) => {
     const { from, next, messages, witness } = chunk
-    if (messages.length === 0) return progress.advance(key, token, from, next, witness)
-    const work = (tx: OutputTransaction) =>
-      run(
-        chunk,
-        (context) => handle(messages, context),
-        (records) => tx.send(records),
-      )
+    const records = aside?.records ?? []
+    if (messages.length === 0 && records.length === 0) return progress.advance(key, token, from, next, witness)
+    const work = async (tx: OutputTransaction) => {
+      if (messages.length > 0)
+        await run(
+          chunk,
+          (context) => handle(messages, context),
+          (sent) => tx.send(sent),
+        )
+      if (records.length > 0) await tx.send(records)
+    }
     await progress.transact(key, token, from, next, work, witness)
   }
 }

@@ -2,7 +2,7 @@ import type { TransactionalHandler } from '../../src/handlers/handler.js'
 import { isTidemarkError } from '../../src/model/errors.js'
 import type { Chunk, Transaction } from '../../src/ports/index.js'
 import type { ConsumerRuntime } from '../runtime.js'
-import type { DeliverChunk, Delivery } from './delivery.js'
+import type { Aside, DeliverChunk, Delivery } from './delivery.js'
 import { handlerFailed } from './handler-failed.js'
 import { outboxOf } from './outbox.js'
 import { handlerRunner } from './run-handler.js'
@@ -19,7 +19,12 @@ export function transactionalDeliverer(
   const stop = stopOf(runtime, delivery)
   const run = handlerRunner(runtime, delivery)
 
-  async function handle(chunk: Chunk, tx: Transaction): Promise<void> {
+  async function handle(chunk: Chunk, tx: Transaction, aside: Aside | undefined): Promise<void> {
+    if (chunk.messages.length > 0) await give(chunk, tx)
+    await aside?.sql?.(tx)
+  }
+
+  async function give(chunk: Chunk, tx: Transaction): Promise<void> {
     const { messages: all } = chunk
     const messages = dedupe ? await untilStopped(dedupe.admit(tx, { ...key, replay }, all), stop) : all
     if (messages.length === 0) return
@@ -27,19 +32,21 @@ export function transactionalDeliverer(
     await run(chunk, (context) => handler.handle(messages, { ...context, tx, outbox }))
   }
 
-  const transact = (chunk: Chunk, from: bigint, to: bigint | (() => bigint), witness?: string) =>
-    progress.transact(key, token, from, to, (tx) => handle(chunk, tx), witness)
+  return async (chunk, aside) => {
+    const transact = (from: bigint, to: bigint | (() => bigint), witness?: string) =>
+      progress.transact(key, token, from, to, (tx) => handle(chunk, tx, aside), witness)
 
-  return async (chunk) => {
     stored?.hand(chunk)
     const { from, next, witness } = chunk
-    if (chunk.messages.length === 0) return stored ? undefined : progress.advance(key, token, from, next, witness)
+    if (chunk.messages.length === 0 && !aside?.sql)
+      return stored ? undefined : progress.advance(key, token, from, next, witness)
     try {
-      if (stored) await stored.transact((done, to) => transact(chunk, done, to))
-      else await transact(chunk, from, next, witness)
+      if (stored) await stored.transact((done, to) => transact(done, to))
+      else await transact(from, next, witness)
     } catch (error) {
       // A constraint checked at commit, a lost connection: not thrown by the handler, but about the same messages.
-      throw isTidemarkError(error) ? error : handlerFailed(error, key, chunk)
+      if (isTidemarkError(error) || chunk.messages.length === 0) throw error
+      throw handlerFailed(error, key, chunk)
     }
   }
 }

@@ -7,6 +7,16 @@ import type { Chunk } from '../../src/ports/index.js'
 /** What the group's poll knows of a slice: the partitions that wait for messages, and those that are stopped. */
 export type WatchedSlice = Pick<SliceMemo, 'rest' | 'stopped'>
 
+/** What has become of a message after its last try. */
+export interface SetAside {
+  readonly offset: bigint
+  /** `set aside`, `skipped` and so on. */
+  readonly how: string
+  readonly tries: number
+  /** What may be shown of its error. */
+  readonly reason: string
+}
+
 /**
  * Hears what this worker does with the partitions of one consumer. Its methods never throw, nobody waits for what they begin, and they
  * keep nothing of a chunk: called once a chunk, so they must be cheap.
@@ -24,6 +34,10 @@ export interface WorkObserver extends PartitionObserver {
   committed(key: PartitionKey): void
   /** A partition could not go on at `offset`, and is tried again. */
   failed(key: PartitionKey, error: unknown, at: { readonly offset: bigint | null; readonly attempt: number }): void
+  /** A message has no try left, and does not stop its partition. */
+  setAside(key: PartitionKey, message: SetAside): void
+  /** So many messages that were set aside are handled. */
+  redriven(key: PartitionKey, messages: number): void
   /** The group's poll is on this worker, and has seen a slice. Null: it watches the slice no more. */
   watched(slice: number, seen: WatchedSlice | null): void
 }
@@ -42,6 +56,8 @@ export function telling(observers: readonly WorkObserver[]): WorkObserver {
     blocked: (event, error) => observers.forEach((one) => void one.blocked(event, error)),
     fenced: (event) => observers.forEach((one) => void one.fenced(event)),
     caughtUp: (event) => observers.forEach((one) => void one.caughtUp(event)),
+    setAside: (key, message) => observers.forEach((one) => void one.setAside(key, message)),
+    redriven: (key, messages) => observers.forEach((one) => void one.redriven(key, messages)),
     watched: (slice, seen) => observers.forEach((one) => void one.watched(slice, seen)),
   }
 }

@@ -11,7 +11,7 @@ import type { ConsumerSettings } from '../../src/model/settings.js'
 import type { Chunk, Log } from '../../src/ports/index.js'
 import type { ErrorReports } from '../errors/reports.js'
 import { betweenBatches, Holdings } from './holdings.js'
-import type { WorkObserver } from './observer.js'
+import type { SetAside, WorkObserver } from './observer.js'
 import { Retries } from './retries.js'
 import { TallySheet } from './tally.js'
 import { counted, duration, listed, some } from './wording.js'
@@ -23,6 +23,8 @@ const mostAlike = 3
 /** The same of one partition is not said again within this time: that it has caught up, and that it is blocked or fenced, ms. */
 const [caughtUpAgain, stoppedAgain] = [600_000, 60_000]
 const everyMs = 60_000
+/** Messages set aside within a minute that have a line of their own. */
+const mostAside = 20
 
 type Settings = Pick<ConsumerSettings, 'group' | 'stream' | 'retry'>
 
@@ -41,6 +43,9 @@ export class Story implements WorkObserver {
   readonly #alike = new Map<string, number[]>()
   /** When something was said, by what and of which partition. */
   readonly #said = new Map<string, number>()
+  /** When messages were set aside lately, by `performance.now()`. */
+  #aside: number[] = []
+  readonly #redriven = new Map<number, number>()
   #timer: NodeJS.Timeout | undefined
   #dueAt = Number.POSITIVE_INFINITY
   #minute: NodeJS.Timeout | undefined
@@ -145,6 +150,24 @@ export class Story implements WorkObserver {
     this.listeners.caughtUp(event)
   }
 
+  setAside(key: PartitionKey, { offset, how, tries, reason }: SetAside): void {
+    const { group, stream, partition } = key
+    const recent = this.#aside.filter((at) => performance.now() - at < everyMs)
+    this.#aside = [...recent, performance.now()].slice(-mostAside)
+    // A topic of poison would fill the log: the minute's line counts them.
+    if (recent.length >= mostAside) return
+    const place = { group, stream, partition, offset: String(offset), tries }
+    this.log.warn(
+      place,
+      `${how}: ${describePartition(key)} offset ${offset} after ${counted(tries, 'try', 'tries')}: ${reason}`,
+    )
+  }
+
+  redriven(key: PartitionKey, messages: number): void {
+    this.#redriven.set(key.partition, (this.#redriven.get(key.partition) ?? 0) + messages)
+    this.#tellIn(gathering)
+  }
+
   /** Nor are commits. */
   committed(): void {}
 
@@ -203,6 +226,7 @@ export class Story implements WorkObserver {
     }
     this.#alike.clear()
     this.#tellRecovered(this.#recovered.splice(0))
+    this.#tellRedriven()
     this.#tellCaughtUp(this.#caughtUp.splice(0))
     this.#say(rested, `at rest for long, and free for any worker: ${some(rested)}; holds ${held.length}`)
     this.#say(given, `gave away ${some(given)}; holds ${held.length}`)
@@ -227,6 +251,17 @@ export class Story implements WorkObserver {
         `recovered ${after} at the most: ${some(partitions)}`,
       )
     }
+  }
+
+  #tellRedriven(): void {
+    if (this.#redriven.size === 0) return
+    const partitions = [...this.#redriven.keys()]
+    const messages = [...this.#redriven.values()].reduce((sum, one) => sum + one, 0)
+    this.#redriven.clear()
+    this.log.info(
+      { ...this.#name, partitions: listed(partitions), messages },
+      `redriven: ${counted(messages, 'message')} of ${some(partitions)}`,
+    )
   }
 
   #tellCaughtUp(caughtUp: readonly { partition: number; position: bigint }[]): void {

@@ -2,6 +2,7 @@ import type { Handler } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import type { Duration, Size } from '../model/units.js'
 import type { Message, OffsetStore, Output, Source } from '../ports/index.js'
+import type { AfterLastTryOption, ErrorClass } from './failures.js'
 import type { CommitOption } from './strategy.js'
 import type { TemporalOptions } from './temporal.js'
 
@@ -92,8 +93,19 @@ export interface ConsumerOptions<V = unknown> {
   readonly heartbeatTimeout?: Duration
   /** What of an error in user code is shown in Temporal, where this consumer differs from the config's `errors`. */
   readonly errors?: 'message' | 'private'
-  /** Pauses between tries of a failing batch. Tries go on until one works. */
+  /** How a message that fails is tried again, and how often. */
   readonly retry?: {
+    /**
+     * Tries of one message, counted in the database beside progress: deploys, crashes and outages use up none. Default: no end. After the
+     * last one, `afterLastTry` says what becomes of it.
+     */
+    readonly attempts?: number
+    /** Tries of a chunk at once and in its place, after a deadlock or a serialization failure. They don't count. Default 2. */
+    readonly immediate?: number
+    /** By how much of itself a pause is made longer or shorter by chance, 0 to 1. Default 0. */
+    readonly jitter?: number
+    /** Workers that may be lost at one message (it ends the process, or blocks it for good) before it counts as its last try. Default 3. */
+    readonly crashes?: number
     /** The first pause. Default 1s. */
     readonly initialInterval?: Duration
     /** The longest pause. Default 1m, or `initialInterval` where that is longer. */
@@ -101,6 +113,28 @@ export interface ConsumerOptions<V = unknown> {
     /** Factor from one pause to the next. Default 2. */
     readonly backoff?: number
   }
+  /**
+   * Finds the message that fails, by halving its chunk: those before it are committed, and those behind it wait. Default: true for
+   * `transactional(...)` and `transactional: 'kafka'`. For a plain handler, halving runs effects again, so it is false; it can throw
+   * `PartialFailure` instead.
+   */
+  readonly isolate?: boolean
+  /**
+   * Says what kind of failure an error is: `'retryable'` uses up a try, `'transient'` none, `'poison'` is the last try at once, and a
+   * `DownstreamUnavailable` waits for what is away. Undefined: as Tidemark sees it. It must not return a promise; where it throws, the
+   * error counts as retryable. See docs/failures.md.
+   */
+  readonly classify?: (error: unknown) => ErrorClass | undefined
+  /**
+   * What becomes of a message after its last try, and of one that can't be decoded. Default `'block'`: its partition stops in front of
+   * it. `deadLetter()`, `retryLater('10m', ...)`, `deadLetterTopic({ topic })`, `'pause'`, `'skip'`. See docs/failures.md.
+   */
+  readonly afterLastTry?: AfterLastTryOption
+  /**
+   * When so many different messages of a partition come to their last try, one after the other and with none handled between them, that
+   * is taken for an outage: the partition stops and says so. Default 5; `false`: never.
+   */
+  readonly outageAfter?: number | false
 }
 
 export interface DedupeOption<V = unknown> {

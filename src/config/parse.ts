@@ -19,10 +19,11 @@ import {
 } from '../options/fields.js'
 import { synchronous } from '../options/functions.js'
 import { guess } from '../options/spelling.js'
-import type { Message, OffsetStore, Source } from '../ports/index.js'
+import type { Message, OffsetStore, Output, Source } from '../ports/index.js'
 import { disagreements, longNames, sameTwice } from './agreement.js'
 import type { TidemarkConfig } from './define.js'
 import { temporalEnvironment } from './environment.js'
+import { type ErrorClass, failureDisagreements, failureFields, failureSettings, retryFields } from './failures.js'
 import { handler } from './handlers.js'
 import { outputFields, type ParsedOutput, parseOutput } from './outputs.js'
 import { partsOf } from './parts.js'
@@ -55,8 +56,17 @@ export interface ParsedConsumer {
   readonly output?: ParsedOutput
   /** Where a bounded run ends. */
   readonly until?: Until
+  /** What the user's code decides of failures. */
+  readonly failing: ParsedFailing
   /** Names this consumer's config: equal in every worker that was started with the same config. */
   readonly version: string
+}
+
+export interface ParsedFailing {
+  readonly classify?: (error: unknown) => ErrorClass | undefined
+  readonly redact?: (text: string) => string
+  /** Where the topic of dead letters is. */
+  readonly output?: Output
 }
 
 /** How a consumer tells messages that say the same thing. */
@@ -110,6 +120,7 @@ export const consumerSchema = z.strictObject({
     )
     .optional(),
   ...outputFields,
+  ...failureFields,
   batch: z
     .strictObject({
       maxMessages: count(1_000_000),
@@ -134,6 +145,7 @@ export const consumerSchema = z.strictObject({
         .min(1, { error: instead('must be at least 1') })
         .max(1000, { error: instead('must be at most 1,000') })
         .default(2),
+      ...retryFields,
     })
     .prefault({}),
 })
@@ -212,7 +224,7 @@ function parseConsumer(
   const group = typeof written.options?.group === 'string' ? ` (group '${written.options.group}')` : ''
   if (!parsed.success) throw invalid(parsed.error, consumerSchema, `consumers[${index}]${group}`)
   const { data } = parsed
-  const problems = disagreements(data, memory)
+  const problems = [...disagreements(data, memory), ...failureDisagreements(data)]
   if (problems.length > 0)
     throw new TidemarkError(
       'CONFIG_INVALID',
@@ -258,21 +270,36 @@ function parseConsumer(
       maximumIntervalMs: data.retry.maximumInterval ?? Math.max(60_000, data.retry.initialInterval),
       backoff: data.retry.backoff,
     },
+    failures: failureSettings(data, data.handler.kind === 'transactional' || data.transactional === 'kafka'),
     errors: data.errors ?? errors,
   }
   const { source, handler, until, version } = data
   const tooLong = longNames(settings, taskQueue, version)
   if (tooLong !== null) throw new TidemarkError('CONFIG_INVALID', `consumers[${index}]${group}: ${tooLong}`)
   const mirrors = 'mirrors' in where ? where.mirrors : undefined
-  const whole = { settings, source, handler, until, dedupe, output, store: where.primary, mirrors }
+  const failing = parsedFailing(data)
+  const whole = { settings, failing, source, handler, until, dedupe, output, store: where.primary, mirrors }
   return {
     settings,
     source: data.source,
     handler: data.handler,
+    failing,
     ...(dedupe && { dedupe }),
     ...(output && { output }),
     ...(data.until && { until: data.until }),
     version: version ?? versionOf(whole),
+  }
+}
+
+function parsedFailing({
+  classify,
+  afterLastTry,
+}: Pick<z.infer<typeof consumerSchema>, 'classify' | 'afterLastTry'>): ParsedFailing {
+  const { redact, output } = typeof afterLastTry === 'string' ? {} : afterLastTry
+  return {
+    ...(classify && { classify: classify as NonNullable<ParsedFailing['classify']> }),
+    ...(redact && { redact }),
+    ...(output && { output }),
   }
 }
 

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { HandlerKind } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import type { ConsumerSettings } from '../model/settings.js'
-import type { OffsetStore, Source } from '../ports/index.js'
+import type { OffsetStore, Output, Source } from '../ports/index.js'
 import type { TidemarkConfig } from './define.js'
 import type { ParsedOutput } from './outputs.js'
 
@@ -34,6 +34,11 @@ export interface Versioned {
     | { readonly key: (...message: never[]) => string | Uint8Array | null; readonly retentionMs: number }
     | undefined
   readonly until: Until | undefined
+  readonly failing: {
+    readonly classify?: (error: unknown) => unknown
+    readonly redact?: (text: string) => string
+    readonly output?: Output
+  }
 }
 
 /**
@@ -41,7 +46,7 @@ export interface Versioned {
  * another one. Passwords are no part of it. Nor is code that the handler calls: see the `version` option.
  */
 export function versionOf(config: Versioned, tidemark: string = packageVersion): string {
-  const { settings, source, handler, store, mirrors, output, dedupe, until } = config
+  const { settings, source, handler, store, mirrors, output, dedupe, until, failing } = config
   const database = handler.kind === 'transactional' ? handler.database : undefined
   const parts = {
     tidemark,
@@ -54,6 +59,11 @@ export function versionOf(config: Versioned, tidemark: string = packageVersion):
     output: output && [output.to && placeOf(output.to), output.transactional],
     dedupe: dedupe && [String(dedupe.key), dedupe.retentionMs],
     until: until && String(until),
+    failing: [
+      failing.classify && String(failing.classify),
+      failing.redact && String(failing.redact),
+      failing.output && placeOf(failing.output),
+    ],
   }
   const text = JSON.stringify(parts, (_, value) => (typeof value === 'bigint' ? String(value) : value))
   return createHash('sha256').update(text).digest('hex').slice(0, 8)

@@ -17,6 +17,16 @@ export { planSkip, type SkipOptions } from '../client/skip.js'
 export { parseTarget, type ResetTarget } from '../client/target.js'
 export { type ConsumerView, viewGroups } from '../client/view.js'
 export { consumer, defineConfig, type TidemarkConfig } from '../config/define.js'
+export {
+  type AfterLastTryOption,
+  type DeadLetterOptions,
+  type DeadLetterTopicOptions,
+  deadLetter,
+  deadLetterTopic,
+  type ErrorClass,
+  type FailurePolicy,
+  retryLater,
+} from '../config/failures.js'
 export type { Consumer, ConsumerOptions, DedupeOption, StartOption, TidemarkOptions } from '../config/options.js'
 export { type CommitOption, everyN, manual, periodic } from '../config/strategy.js'
 export {
@@ -31,6 +41,7 @@ export {
 } from '../handlers/handler.js'
 export type { GroupStatus, PartitionStatus } from '../model/commands.js'
 export { type ErrorCode, isTidemarkError, TidemarkError } from '../model/errors.js'
+export { DownstreamUnavailable, PartialFailure, Poison } from '../model/handler-errors.js'
 export type { PartitionBlocked, PartitionCaughtUp, PartitionFenced } from '../model/partition-events.js'
 export type { FencingToken } from '../model/token.js'
 export { Undecodable } from '../model/undecodable.js'

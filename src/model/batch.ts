@@ -144,6 +144,8 @@ export interface BatchProgress {
   readonly positions: Readonly<Record<string, string>>
   /** ISO times, by partition: since when its handler has been at a chunk, where that takes long. */
   readonly inChunkSince?: Readonly<Record<string, string>>
+  /** By partition: what its handler needs and is away, and an ISO time. */
+  readonly waiting?: Readonly<Record<string, { readonly for: string; readonly since: string }>>
 }
 
 /** What Temporal shows of a batch that is not just worked. */
@@ -173,6 +175,8 @@ export type PartitionOutcome = {
   readonly head: string
   /** What the batch has committed itself, decimal, where it has left nothing to commit. */
   readonly committed?: string
+  /** When a message of it that was set aside is to be handled, ISO time; absent where none is. */
+  readonly dueAt?: string
 } & (
   | {
       /**

@@ -20,6 +20,8 @@ export const names = {
   reslice: 'reslice',
   /** Signal to a group or slice: the stored positions of partitions were changed by a person. */
   reopen: 'reopen',
+  /** Signal to a group or slice: a person has asked for messages of partitions that were set aside. */
+  redrive: 'redrive',
   /** Signal to a slice: end the workflow, once the chunks in hand are done. */
   finish: 'finish',
   /** Signal to a slice: partitions that it owns from now on. */
@@ -61,6 +63,11 @@ export interface WakeCommand {
   /** One of the partitions that they are in, and where. */
   readonly partition?: number
   readonly position?: string
+}
+
+/** Messages that were set aside are to be handled, or discarded, by the owners of these partitions. */
+export interface RedriveCommand {
+  readonly partitions: readonly number[]
 }
 
 export interface PauseCommand {
@@ -192,6 +199,8 @@ export interface PartitionRecord extends PartitionReport {
   readonly apartFor?: number
   /** Present once a bounded run has begun. */
   readonly run?: Run
+  /** When a message of it that was set aside comes back, ISO time. */
+  readonly dueAt?: string
 }
 
 export interface PartitionStatus extends PartitionReport {

@@ -26,6 +26,10 @@ const effects = {
   HANDLER_FAILED: 'retry',
   HANDLER_MISTAKEN: 'stop',
   CHUNK_TIMEOUT: 'retry',
+  UNAVAILABLE: 'retry',
+  WORKER_LOST: 'retry',
+  POISON: 'stop',
+  OUTAGE_SUSPECTED: 'stop',
   OUTPUT_FAILED: 'retry',
   PROGRESS_LOST: 'stop',
   POSITION_CHANGED: 'reopen',
@@ -74,6 +78,7 @@ export class UserFailure extends TidemarkError {
   /**
    * @param what what has failed where: what is shown of the thrown thing follows behind a colon
    * @param toDo a sentence that comes last
+   * @param describe the whole text, where it is another one
    */
   constructor(
     code: ErrorCode,
@@ -82,14 +87,15 @@ export class UserFailure extends TidemarkError {
       toDo,
       thrown,
       place,
+      describe = (shown) => `${what}${shown && `: ${shown}`}${toDo ? `. ${toDo}` : ''}`,
     }: {
       readonly what: string
       readonly toDo?: string
       readonly thrown: unknown
       readonly place: ErrorPlace
+      readonly describe?: (shown: string) => string
     },
   ) {
-    const describe = (shown: string) => `${what}${shown && `: ${shown}`}${toDo ? `. ${toDo}` : ''}`
     super(code, describe(''), { place })
     this.thrown = thrown
     this.describe = describe

@@ -1,3 +1,4 @@
+import type { FailureSettings } from './policy.js'
 import type { StartSpec } from './start.js'
 import type { CommitStrategy } from './strategy.js'
 
@@ -20,6 +21,8 @@ export interface ConsumerSettings {
   /** A worker that is silent for so long loses its batch to another one. */
   readonly heartbeatTimeoutMs: number
   readonly retry: RetrySettings
+  /** What becomes of messages that fail. */
+  readonly failures: FailureSettings
   /** What of the errors of the user's code is shown in Temporal. */
   readonly errors: ErrorTexts
   /**

@@ -27,10 +27,14 @@ export interface Failing {
 export interface Suspect {
   /** Decimal: the position behind the stretch. */
   readonly until: string
-  /** The chunk in hand, from its first message to the position behind its last one; absent where none is. Decimal. */
-  readonly inHand?: readonly [from: string, to: string]
-  /** Workers that were lost with the chunk in hand, or a greater one that holds it. */
+  /** The chunk in hand, positions in decimal; absent where none is. */
+  readonly inHand?: { readonly from: string; readonly to: string; readonly messages: number }
+  /** Workers that were lost with a chunk of the stretch in hand. */
   readonly crashes: number
+  /** Chunks of the stretch that took longer than `chunkTimeout`. */
+  readonly timeouts?: number
+  /** Most messages of a chunk in the stretch. */
+  readonly size?: number
 }
 
 export interface Trouble {
@@ -41,4 +45,6 @@ export interface Trouble {
   readonly done?: readonly (readonly [from: string, to: string])[]
   /** How many messages in a row came to their last try, with none handled between them. */
   readonly inARow?: number
+  /** The message among them that the partition has stopped at. Decimal. */
+  readonly stoppedAt?: string
 }

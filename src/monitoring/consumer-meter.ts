@@ -24,7 +24,15 @@ export class ConsumerMeter implements WorkObserver {
     this.name = { group, stream }
     this.held = new HeldPartitions(retry)
     // A rate needs the counter before its first event.
-    for (const counter of [metrics.messages, metrics.bytes, metrics.commits, metrics.fences]) counter.inc(this.name, 0)
+    for (const counter of [
+      metrics.messages,
+      metrics.bytes,
+      metrics.commits,
+      metrics.fences,
+      metrics.setAside,
+      metrics.redriven,
+    ])
+      counter.inc(this.name, 0)
     for (const action of ['activity', 'signal'] as const) this.acted(action, 0)
   }
 
@@ -78,6 +86,14 @@ export class ConsumerMeter implements WorkObserver {
 
   /** Position and head say as much. */
   caughtUp(): void {}
+
+  setAside(): void {
+    this.metrics.setAside.inc(this.name)
+  }
+
+  redriven(_key: PartitionKey, messages: number): void {
+    this.metrics.redriven.inc(this.name, messages)
+  }
 
   watched(slice: number, seen: WatchedSlice | null): void {
     this.held.watched(slice, seen)

@@ -42,6 +42,18 @@ export function defineMetrics(registry: Registry) {
       labelNames: [...consumer, 'code'] as const,
       registers,
     }),
+    setAside: new Counter({
+      name: 'tidemark_set_aside_total',
+      help: 'Messages without a try left that did not stop their partition: dead letters, in a table or a topic, and skipped ones. Those that only came behind one are not counted.',
+      labelNames: consumer,
+      registers,
+    }),
+    redriven: new Counter({
+      name: 'tidemark_redriven_total',
+      help: 'Messages that were set aside and are handled now.',
+      labelNames: consumer,
+      registers,
+    }),
     commits: new Counter({
       name: 'tidemark_commits_total',
       help: 'Offsets of partitions that the store has taken.',

@@ -68,6 +68,8 @@ export interface Letter extends LetterFailure {
   /** Who asked last what became of it, and why; null where nobody has. */
   readonly by: string | null
   readonly reason: string | null
+  /** How often it has come back by itself, or at a person's request, and failed again. */
+  readonly returns: number
   /** A person has replaced the value. */
   readonly corrected: boolean
 }

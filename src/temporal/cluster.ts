@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { type Client, WorkflowNotFoundError } from '@temporalio/client'
 import type { Cluster, WorkflowLook } from '../../activities/index.js'
-import { batchesAmong, troubleOf } from './pending.js'
+import { batchesAmong, troubleOf, wasLost } from './pending.js'
 import { isFailing, ownReason, pollersOf, StrandedWorkflows } from './stranded.js'
 
 /** How long Temporal may take to answer, ms. The caller has to know soon whether it answers at all. */
@@ -44,6 +44,7 @@ export class TemporalCluster implements Cluster {
           cancelled: new Set(
             pending.filter(({ state }) => state === cancelRequested).map(({ activityId }) => activityId ?? ''),
           ),
+          lost: new Set(batches.filter(wasLost).map(({ activityId }) => activityId ?? '')),
           batches: new Map(batches.map((activity) => [activity.activityId ?? '', troubleOf(activity)] as const)),
         }
       } catch (error) {

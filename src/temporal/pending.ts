@@ -25,6 +25,8 @@ type Time = NonNullable<NonNullable<PendingActivity['pauseInfo']>['pauseTime']>
 
 /** temporal.api.enums.v1.PendingActivityState */
 const [scheduled, paused] = [1, 4]
+/** temporal.api.enums.v1.TimeoutType */
+const heartbeat = 4
 
 /** The activities of a slice that are batches, with what they say decoded. */
 export function batchesAmong(
@@ -72,6 +74,11 @@ export function troubleOf({ state, attempt, lastFailure, pauseInfo }: PendingAct
 export function mayBeInHand({ state, attempt, lastFailure }: PendingActivity): boolean {
   const waits = state === scheduled || state === paused
   return !waits || Number(attempt) < 2 || !lastFailure || !!lastFailure.timeoutFailureInfo
+}
+
+/** Whether its last try ended because no heartbeat came: its worker is gone, or stands still, or is cut off. */
+export function wasLost({ lastFailure }: PendingActivity): boolean {
+  return lastFailure?.timeoutFailureInfo?.timeoutType === heartbeat
 }
 
 /** What the batch's last heartbeat says of chunks that take long. A batch between two tries has none in hand. */

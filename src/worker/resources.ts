@@ -7,11 +7,14 @@ import type {
   ConnectContext,
   Database,
   DatabaseClient,
+  DeadLetters,
   GroupRecords,
   OffsetStoreClient,
+  OutputClient,
   ProgressLog,
   SourceClient,
   SqlProgressLog,
+  TroubleLog,
 } from '../ports/index.js'
 import { askWithin, connectWithin } from './connect.js'
 import { MirroredStore } from './mirrored-store.js'
@@ -29,6 +32,11 @@ export interface Resources {
     /** Where the consumer's progress lives: there, or in the log of its output. */
     readonly progress: ProgressLog
     readonly output?: RuntimeOutput
+    /** In the same database as `sql`. */
+    readonly troubles: TroubleLog
+    readonly letters: DeadLetters
+    /** Where a topic of dead letters is, unless it is part of a transaction. */
+    readonly letterTopic?: OutputClient
     /** The store, and the mirrors that follow it. */
     readonly store: MirroredStore
     /** The groups' records, in the store's own database. */
@@ -100,6 +108,17 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
         outputs.set(consumer, { client, maxBufferedBytes: to.maxBufferedBytes, ...(transactions && { transactions }) })
       }),
     )
+    const topics = new Map<ParsedConsumer, OutputClient>()
+    await Promise.all(
+      config.consumers.map(async (consumer) => {
+        if (consumer.settings.failures.afterLastTry.policy !== 'topic') return
+        const { output } = consumer.failing
+        const client = output
+          ? await open({ ...about(output), connect: () => output.connect(context) })
+          : outputs.get(consumer)!.client
+        topics.set(consumer, client)
+      }),
+    )
     const mirrors = await Promise.all(
       (config.mirrors ?? []).map((mirror) => open({ ...about(mirror), connect: () => mirror.connect(context) })),
     )
@@ -118,7 +137,8 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
       store: storeClient,
       of: (consumer) => {
         const output = outputs.get(consumer)
-        const { progress: sql } = databases.get(databaseOf(config, consumer))!
+        const { progress: sql, troubles, letters } = databases.get(databaseOf(config, consumer))!
+        const letterTopic = topics.get(consumer)
         return {
           source: sources.get(consumer)!,
           store: stores.get(consumer)!,
@@ -126,6 +146,9 @@ export async function openResources(config: ParsedConfig, context: ConnectContex
           sql,
           progress: output?.transactions ?? sql,
           ...(output && { output }),
+          troubles,
+          letters,
+          ...(letterTopic && { letterTopic }),
         }
       },
       close,

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
 import {
   batchActivities,
+  Circuits,
   type ConsumerRuntime,
   controlActivities,
   Deduplicator,
@@ -104,6 +105,8 @@ export async function createSdkWorkers(
   const budget = new SharedBudget(config.memoryBytes)
   life.metrics?.buffer(budget)
   const loop = new LoopMonitor(life.log)
+  const circuits = new Circuits(life.log)
+  const quarantine = new Slots(1)
   const generation = await workflowGeneration()
   const queues = config.consumers.map(({ settings }) => queuesOf(config.taskQueue, generation, settings))
   try {
@@ -128,6 +131,8 @@ export async function createSdkWorkers(
         ...runtimeOf(consumer, queues[index]!, resources, life),
         budget,
         loop,
+        circuits,
+        quarantine,
         cluster: meter ? countedSignals(cluster, meter) : cluster,
         errors,
         story: telling(meter ? [story, meter] : [story]),
@@ -179,9 +184,9 @@ function runtimeOf(
   queues: Queues,
   resources: Resources,
   life: Life,
-): Omit<ConsumerRuntime, 'budget' | 'loop' | 'cluster' | 'errors' | 'story' | keyof Life> {
+): Omit<ConsumerRuntime, 'budget' | 'loop' | 'circuits' | 'quarantine' | 'cluster' | 'errors' | 'story' | keyof Life> {
   const { settings, handler, version, dedupe, until } = consumer
-  const { source, sql, progress, store, output, records } = resources.of(consumer)
+  const { source, sql, progress, store, output, records, troubles, letters, letterTopic } = resources.of(consumer)
   return {
     settings,
     version,
@@ -201,6 +206,10 @@ function runtimeOf(
         .catch((error) => life.log.debug({ ...key, error: messageOf(error) }, 'could not show the offset again')),
     sql,
     progress,
+    troubles,
+    letters,
+    failing: consumer.failing,
+    ...(letterTopic && { letterTopic }),
     ...(output && { output }),
     ...(until && { until }),
     ...(dedupe && { dedupe: new Deduplicator(dedupe, sql, life.log, life.draining) }),

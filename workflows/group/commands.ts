@@ -4,12 +4,13 @@ import {
   type GroupStatus,
   names,
   type PauseCommand,
+  type RedriveCommand,
   type ReopenCommand,
   type ResumeCommand,
 } from '../../src/model/commands.js'
 import type { Revision } from '../../src/model/revision.js'
 import { now } from '../clock.js'
-import { pauseSignal, reopenSignal, reportSignal, resumeSignal } from '../slice/slice-state.js'
+import { pauseSignal, redriveSignal, reopenSignal, reportSignal, resumeSignal } from '../slice/slice-state.js'
 import type { Group } from './group-state.js'
 import { type Reslicing, resliceUpdate } from './reslicing.js'
 
@@ -17,6 +18,7 @@ const pauseUpdate = defineUpdate<GroupStatus, [PauseCommand]>(names.pause)
 const resumeUpdate = defineUpdate<GroupStatus, [ResumeCommand]>(names.resume)
 const statusQuery = defineQuery<GroupStatus | null>(names.status)
 const reopenGroup = defineSignal<[ReopenCommand]>(names.reopen)
+const redriveGroup = defineSignal<[RedriveCommand]>(names.redrive)
 const fallbackGroup = defineSignal<[FallbackCommand]>(names.fallback)
 const configureGroup = defineSignal<[Revision]>(names.configure)
 
@@ -36,6 +38,10 @@ export function listen(group: Group, reslicing: Reslicing, quiet: () => boolean)
   setHandler(reopenGroup, async ({ partitions }) => {
     await group.known()
     await group.fleet.tell(partitions, reopenSignal, (theirs) => [{ partitions: theirs }])
+  })
+  setHandler(redriveGroup, async ({ partitions }) => {
+    await group.known()
+    await group.fleet.tell(partitions, redriveSignal, (theirs) => [{ partitions: theirs }])
   })
   setHandler(
     pauseUpdate,

@@ -34,6 +34,7 @@ export class Partition {
   #apartFor: number
   #run: Run | undefined
   #uncommitted: boolean
+  #dueAt: string | undefined
 
   constructor(record: PartitionRecord) {
     this.index = record.partition
@@ -50,6 +51,7 @@ export class Partition {
     this.#apartFor = record.apartFor ?? 0
     this.#run = record.run
     this.#uncommitted = record.uncommitted ?? false
+    this.#dueAt = record.dueAt
   }
 
   static begin({ partition, added, paused }: PartitionStart): Partition {
@@ -83,6 +85,11 @@ export class Partition {
   /** It waits for messages, and nothing else keeps a batch from taking it. */
   get resting(): boolean {
     return this.#resting && this.#workable
+  }
+
+  /** When it is to be woken, because a message that was set aside comes back, ms since 1970; null: it is not. */
+  get alarm(): number | null {
+    return this.resting && this.#dueAt !== undefined ? Date.parse(this.#dueAt) : null
   }
 
   /** A batch can take it now. */
@@ -224,6 +231,7 @@ export class Partition {
     // A batch that says what it has committed has left nothing to commit, even if it read further.
     this.#uncommitted = committed === undefined && to !== this.#progress.committed
     this.#follows = outcome.end !== 'finished'
+    this.#dueAt = outcome.dueAt
     this.#resting = outcome.end === 'rest' && to !== this.#waited
     if (outcome.end === 'failed') this.change('troubled', outcome.reason)
     else if (outcome.end === 'slow') this.#apartFor = slowFor
@@ -266,6 +274,7 @@ export class Partition {
       ...(this.#apartFor > 0 ? { apartFor: this.#apartFor } : {}),
       ...(this.#run ? { run: this.#run } : {}),
       ...(this.#uncommitted ? { uncommitted: true } : {}),
+      ...(this.#dueAt === undefined ? {} : { dueAt: this.#dueAt }),
     }
   }
 }

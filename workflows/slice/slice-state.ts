@@ -15,6 +15,7 @@ import {
   names,
   type PartitionStart,
   type PartitionStatus,
+  type RedriveCommand,
   type ReopenCommand,
   type SliceInput,
   type SliceMemo,
@@ -27,6 +28,7 @@ import { groupWorkflowId } from '../../src/model/partition.js'
 import type { Revision } from '../../src/model/revision.js'
 import { detailsOf, statesOf } from '../details.js'
 import { showStates } from '../search-attributes.js'
+import { Alarm } from './alarm.js'
 import { Partition } from './partition.js'
 import { showStopped } from './stopped-memo.js'
 
@@ -40,6 +42,7 @@ export const ownSignal = defineSignal<[{ generation: number; partitions: readonl
 export const pauseSignal = defineSignal<[Which & { note: PauseNote }]>(names.pause)
 export const resumeSignal = defineSignal<[Which]>(names.resume)
 export const reopenSignal = defineSignal<[ReopenCommand]>(names.reopen)
+export const redriveSignal = defineSignal<[RedriveCommand]>(names.redrive)
 export const fallbackSignal = defineSignal<[FallbackCommand]>(names.fallback)
 export const finishSignal = defineSignal(names.finish)
 export const reportSignal = defineSignal<[SliceReport]>(names.report)
@@ -88,6 +91,7 @@ export class SliceState {
   #reported = workflowInfo().continuedFromExecutionRunId ? '' : nothingWrong
   #shown: string
   #published = ''
+  readonly #alarm = new Alarm()
 
   constructor(input: SliceInput) {
     this.input = input
@@ -114,6 +118,12 @@ export class SliceState {
     setHandler(reopenSignal, ({ partitions }) => {
       const which = this.#those(partitions)
       for (const partition of which) partition.reopen()
+      underWay.release(which)
+    })
+    setHandler(redriveSignal, ({ partitions }) => {
+      const which = this.#those(partitions)
+      for (const partition of which) partition.wake()
+      // The next batch looks for what was asked.
       underWay.release(which)
     })
     setHandler(fallbackSignal, (command) => this.#fallBack(command))
@@ -185,6 +195,15 @@ export class SliceState {
     this.#showRest(partitions)
     showStopped(partitions.map((partition) => partition.record()))
     this.#report(partitions)
+    this.#setAlarm(partitions)
+  }
+
+  #setAlarm(partitions: readonly Partition[]): void {
+    const alarms = partitions.flatMap(({ alarm }) => alarm ?? [])
+    this.#alarm.set(alarms.length > 0 ? Math.min(...alarms) : null, () => {
+      for (const partition of partitions)
+        if (partition.alarm !== null && partition.alarm <= Date.now()) partition.wake()
+    })
   }
 
   get #troubled(): readonly TroubledBatch[] {

@@ -1,0 +1,354 @@
+import { isTidemarkError, TidemarkError, UserFailure } from '../../src/model/errors.js'
+import { isNamed, type PartialFailure } from '../../src/model/handler-errors.js'
+import { describePartition, type PartitionKey } from '../../src/model/partition.js'
+import { unlessItThrows } from '../../src/model/thrown.js'
+import type { FencingToken } from '../../src/model/token.js'
+import type { Failing, Suspect } from '../../src/model/trouble.js'
+import type { Chunk, Message, NewLetter, Poison } from '../../src/ports/index.js'
+import type { Interrupt } from '../batch/interrupt.js'
+import type { Aside, DeliverChunk } from '../handling/delivery.js'
+import type { ConsumerRuntime } from '../runtime.js'
+import { type Fault, faultOf } from './classify.js'
+import { type Destiny, LastTry } from './last-try.js'
+import { follower } from './new-letter.js'
+import { ParkedKeys } from './parked.js'
+import { Pieces } from './pieces.js'
+import { pauseAfter, retryAfter, retryIn } from './retry-after.js'
+import { afterLoss, mark, narrow, unmark } from './suspects.js'
+import type { TemporalClock } from './temporal-clock.js'
+import { Troubles } from './troubles.js'
+
+/** A retry that is due so soon is waited for in its place, ms. */
+const soonMs = 50
+
+/** Whose chunks they are. */
+export interface Worked {
+  readonly key: PartitionKey
+  readonly token: FencingToken
+  readonly replay: number
+  readonly clock: TemporalClock
+}
+
+/** How a chunk's partition goes along with it. */
+export interface Along {
+  /** The batch wants no other piece to be begun. */
+  stops(): boolean
+  /** Everything before the end of the piece is done. */
+  done(piece: Chunk): Promise<void>
+  readonly interrupt: Interrupt
+}
+
+/**
+ * Brings chunks through, whatever fails: finds the message that makes its chunk fail, counts its tries beside progress, and does with it what the consumer's
+ * options say once they are used up. As long as nothing fails, it gives each chunk to the handler as it is.
+ */
+export class ChunkWork {
+  readonly troubles: Troubles
+  readonly parked: ParkedKeys
+  readonly #lastTry: LastTry
+  #loaded: Promise<unknown>
+  readonly #name: string
+
+  constructor(
+    private readonly runtime: ConsumerRuntime,
+    private readonly worked: Worked,
+    private readonly deliver: DeliverChunk,
+  ) {
+    const { key } = worked
+    const { afterLastTry } = runtime.settings.failures
+    this.troubles = new Troubles(runtime.troubles, worked)
+    this.parked = new ParkedKeys(runtime.letters, key, afterLastTry.policy === 'dead-letter' ? afterLastTry : null)
+    this.#lastTry = new LastTry(runtime, worked, this.troubles, this.parked, deliver)
+    this.#name = nameOf(key)
+    this.#loaded = Promise.all([this.troubles.load(), this.parked.load()])
+    this.#loaded.catch(() => {})
+  }
+
+  /**
+   * Knows what was known before. To be called before the first chunk.
+   *
+   * @param begun how the partition's batch began: apart from its neighbours, for the how many-th time, and whether Temporal has missed the
+   *   worker of the time before
+   * @throws what the partition is to be tried again with, later
+   */
+  async begin(
+    position: bigint,
+    begun: { readonly first: boolean; readonly apart: boolean; readonly lost: boolean },
+  ): Promise<void> {
+    await this.#loaded
+    const { settings } = this.runtime
+    const { key, clock } = this.worked
+    if (begun.lost) {
+      const lost = await afterLoss(settings, key, position, this.troubles, clock.now())
+      if (lost) throw lost
+    }
+    // Temporal waits between two tries, where people see the error and when the next one is. It needs a failure for that.
+    const { failing } = this.troubles
+    if (!failing || !begun.apart || !begun.first) return
+    const left = failing.lastAt + pauseAfter(failing.tries, settings.retry, { jitter: 0 }) - clock.now()
+    if (left > soonMs)
+      throw retryIn(
+        new TidemarkError('HANDLER_FAILED', failing.last, { place: { ...key, offset: failing.position } }),
+        left,
+      )
+  }
+
+  /**
+   * Handles a chunk, in as many pieces as it takes.
+   *
+   * @returns whether all of it is done; else the batch wants to end, and `along.done` has heard how far it came
+   * @throws what the partition is to be tried again with, or stops at. Everything before the message that failed is done
+   */
+  async handle(chunk: Chunk, along: Along): Promise<boolean> {
+    const suspect = this.troubles.suspectAt(chunk.from)
+    const first = chunk.messages[0]
+    const isFailing = first !== undefined && this.troubles.failingAt(first.offset) !== undefined
+    const pieces = new Pieces(chunk, { ...(isFailing && { first: 1 }), ...(suspect?.size && { size: suspect.size }) })
+    let immediate = 0
+    for (let begun = false, next = pieces.next(); next; begun = true, next = pieces.next()) {
+      if (begun && along.stops()) return false
+      const { chunk: piece } = next
+      const error = 'failed' in next ? next.failed : await this.#try(piece, along)
+      if (error === undefined) {
+        immediate = 0
+        this.runtime.circuits.handled(this.#name)
+        if (this.troubles.any) await this.troubles.past(piece.next)
+        await along.done(piece)
+        continue
+      }
+      if (!this.#isOfUser(error)) {
+        this.runtime.circuits.left(this.#name)
+        throw error
+      }
+      const fault = this.#faultOf(error)
+      if (fault.class === 'unavailable') throw this.#unavailable(fault.dependency, error)
+      this.runtime.circuits.left(this.#name)
+      if (fault.class === 'transient') {
+        if (immediate++ >= this.runtime.settings.failures.immediate) throw this.#told(error)
+        pieces.again()
+        continue
+      }
+      const named = this.#named(error, piece)
+      if (named && !('failed' in next)) {
+        await this.#keepDone(piece, named)
+        pieces.isolate(named, this.#isAtomic ? undefined : error)
+        continue
+      }
+      const { free } = this.#divided(piece)
+      if (free.length > 1 && this.#mayHalve(error)) {
+        pieces.split()
+        continue
+      }
+      if (error.code === 'CHUNK_TIMEOUT' && free.length > 1) {
+        await narrow(this.troubles, piece, free.length)
+        throw error
+      }
+      await this.#failed(piece, free, error, fault)
+      await along.done(piece)
+    }
+    return true
+  }
+
+  /** A message that can't be decoded, at the end of what could be. Returns whether reading goes on behind it. */
+  async undecodable(poison: Poison, position: bigint, head: bigint): Promise<boolean> {
+    if (poison.raw === null || poison.error.code !== 'UNDECODABLE') return false
+    return this.#lastTry.undecodable(poison, position, head)
+  }
+
+  /** Gives the piece to the handler, without what is not for it. Returns what failed. */
+  async #try(piece: Chunk, { interrupt }: Along): Promise<unknown> {
+    const suspect = this.troubles.suspectAt(piece.from)
+    if (suspect) return this.#tryWatched(piece, suspect, interrupt)
+    return this.#give(piece)
+  }
+
+  /** In a stretch in which workers were lost. */
+  async #tryWatched(piece: Chunk, suspect: Suspect, interrupt: Interrupt): Promise<unknown> {
+    const { failures } = this.runtime.settings
+    const { free } = this.#divided(piece)
+    const [only] = free
+    const failing = only && this.troubles.failingAt(only.offset)
+    const used =
+      failing &&
+      (failing.crashes >= failures.crashes || failing.tries >= (failures.attempts ?? Number.POSITIVE_INFINITY))
+    if (free.length === 1 && used && failing.code === 'WORKER_LOST')
+      return new UserFailure('WORKER_LOST', {
+        what: failing.last,
+        thrown: new CrashesUsedUp(`workers were lost at it ${failing.crashes} times`),
+        place: { ...this.worked.key, offset: String(only!.offset) },
+      })
+    // One suspect chunk at a time: what is in hand beside it would be suspected with it.
+    const alone = suspect.crashes > 0 ? await this.runtime.quarantine.take(interrupt) : () => {}
+    if (!alone)
+      return new TidemarkError('WORKER_LOST', 'let go of before it was tried again', { place: this.worked.key })
+    try {
+      await mark(this.troubles, suspect, { ...piece, messages: free })
+      const error = await this.#give(piece)
+      if (error !== undefined) await unmark(this.troubles, piece.from)
+      return error
+    } finally {
+      alone()
+    }
+  }
+
+  async #give(piece: Chunk): Promise<unknown> {
+    const { free, behind } = this.#divided(piece)
+    const letters = this.#behind(piece, behind)
+    if (letters.length > 0) await this.#lastTry.requireRoom(letters)
+    try {
+      await this.deliver(
+        free.length === piece.messages.length ? piece : { ...piece, messages: free },
+        this.#aside(letters),
+      )
+      this.parked.added(letters)
+      return undefined
+    } catch (error) {
+      return error ?? new Error(`the handler threw ${error}`)
+    }
+  }
+
+  #divided(piece: Chunk): { readonly free: readonly Message[]; readonly behind: readonly Message[] } {
+    const { free, behind } = this.parked.divide(piece.messages)
+    if (this.troubles.done.length === 0) return { free, behind }
+    return { free: free.filter(({ offset }) => !this.troubles.isDone(offset)), behind }
+  }
+
+  #behind(piece: Chunk, messages: readonly Message[]): NewLetter[] {
+    const { afterLastTry } = this.runtime.settings.failures
+    const settings = afterLastTry.policy === 'dead-letter' ? afterLastTry : null
+    return messages.map((message) =>
+      follower(piece.raw(message), this.worked.replay, this.parked.queueOf(message), settings),
+    )
+  }
+
+  #aside(letters: readonly NewLetter[]): Aside | undefined {
+    if (letters.length === 0) return undefined
+    return { sql: (tx) => this.runtime.letters.add(tx, this.worked.key, letters) }
+  }
+
+  /**
+   * The message has failed alone; or its chunk has, and nobody can tell which message it was. Returns where it was set aside.
+   */
+  async #failed(
+    piece: Chunk,
+    free: readonly Message[],
+    error: UserFailure | TidemarkError,
+    fault: Fault,
+  ): Promise<void> {
+    const [message] = free
+    if (!message) throw this.#told(error)
+    const { settings, errors } = this.runtime
+    const { failures, retry } = settings
+    const { key, clock } = this.worked
+    const now = clock.now()
+    const before = this.troubles.failingAt(message.offset)
+    const isCrash = error.code === 'WORKER_LOST'
+    const tries = (before?.tries ?? 0) + (isCrash ? 0 : 1)
+    const { text } = errors.told(error, key.partition)
+    const failing: Failing = {
+      position: String(message.offset),
+      tries,
+      crashes: before?.crashes ?? 0,
+      firstAt: before?.firstAt ?? now,
+      lastAt: now,
+      code: codeOf(error),
+      first: before?.first ?? text.slice(0, 1_000),
+      last: text.slice(0, 1_000),
+    }
+    const isLast = isCrash || fault.class === 'poison' || (failures.attempts !== null && tries >= failures.attempts)
+    if (!isLast) {
+      await this.troubles.note({ failing })
+      throw retryIn(this.#told(error, tries), pauseAfter(tries, retry, failures))
+    }
+    const destiny: Destiny = { class: isCrash ? 'crash' : 'poison', failing, told: this.#told(error, tries) }
+    if (free.length > 1) throw await this.#lastTry.cannotTell(free, destiny)
+    await this.#lastTry.come(piece, message, this.#behind(piece, this.parked.divide(piece.messages).behind), destiny)
+  }
+
+  /** Which messages of the piece a `PartialFailure` names. */
+  #named(error: unknown, { messages }: Chunk): ReadonlySet<bigint> | null {
+    if (!(error instanceof UserFailure) || !isNamed(error.thrown, 'PartialFailure')) return null
+    const named = unlessItThrows(() => [...(error.thrown as PartialFailure).messages].map(({ offset }) => offset)) ?? []
+    const known = new Set(messages.map(({ offset }) => offset))
+    const offsets = new Set(named.filter((offset) => known.has(offset)))
+    return offsets.size === 0 || this.runtime.settings.commit.after === 'manual' ? null : offsets
+  }
+
+  /** What a plain handler has done beside the messages that it names is not done again. */
+  async #keepDone({ messages }: Chunk, failed: ReadonlySet<bigint>): Promise<void> {
+    if (this.#isAtomic) return
+    const ranges: [bigint, bigint][] = []
+    for (const { offset } of messages) {
+      if (failed.has(offset)) continue
+      const last = ranges.at(-1)
+      if (last?.[1] === offset) last[1] = offset + 1n
+      else ranges.push([offset, offset + 1n])
+    }
+    const done = ranges.map(([from, to]) => [String(from), String(to)] as const)
+    if (done.length > 0) await this.troubles.note({ done: [...this.troubles.done, ...done] })
+  }
+
+  get #isAtomic(): boolean {
+    return this.runtime.handler.kind === 'transactional' || this.runtime.output?.transactions !== undefined
+  }
+
+  #mayHalve(error: UserFailure | TidemarkError): boolean {
+    const { failures, commit } = this.runtime.settings
+    return error instanceof UserFailure && failures.isolate && commit.after !== 'manual'
+  }
+
+  /** Failures of the user's code, and a call that took too long; nothing that concerns ownership, the log, or a worker that stops. */
+  #isOfUser(error: unknown): error is UserFailure | TidemarkError {
+    if (this.runtime.stopped.aborted) return false
+    return error instanceof UserFailure || (isTidemarkError(error) && error.code === 'CHUNK_TIMEOUT')
+  }
+
+  #faultOf(error: UserFailure | TidemarkError): Fault {
+    if (!(error instanceof UserFailure)) return { class: 'retryable' }
+    const { classify } = this.runtime.failing
+    return faultOf(error.thrown, classify, (what) => {
+      const { text } = this.runtime.errors.told(what, this.worked.key.partition)
+      this.runtime.log.warn(this.worked.key, `'classify' failed, so the error counts as retryable: ${text}`)
+    })
+  }
+
+  #unavailable(dependency: string, error: UserFailure | TidemarkError): TidemarkError {
+    const { key } = this.worked
+    const { text } = this.runtime.errors.told(error, key.partition)
+    this.runtime.circuits.failed(this.#name, dependency)
+    return new TidemarkError('UNAVAILABLE', `${describePartition(key)} waits for ${dependency}: ${text}`, {
+      place: error.place,
+    })
+  }
+
+  /** What Temporal and the log are told of it. */
+  #told(error: UserFailure | TidemarkError, tries?: number): TidemarkError {
+    if (!(error instanceof UserFailure)) return error
+    const { attempts } = this.runtime.settings.failures
+    const count = tries === undefined ? '' : `. Try ${tries}${attempts === null ? '' : ` of ${attempts}`}`
+    const { code, place, thrown, describe } = error
+    const told = this.runtime.errors.failed(
+      new UserFailure(code, { what: '', thrown, place, describe: (shown) => `${describe(shown)}${count}` }),
+    )
+    const pause = retryAfter(error)
+    return pause === undefined ? told : retryIn(told, pause)
+  }
+}
+
+/** Stands in a letter for what nobody could catch. */
+class CrashesUsedUp extends Error {
+  override readonly name = 'WorkerLost'
+}
+
+/** A partition among all of a worker's. */
+export function nameOf({ group, stream, partition }: PartitionKey): string {
+  return `${group}\n${stream}\n${partition}`
+}
+
+function codeOf(error: UserFailure | TidemarkError): string {
+  if (!(error instanceof UserFailure)) return error.code
+  const code = unlessItThrows((): unknown => Reflect.get(Object(error.thrown), 'code'))
+  if (typeof code === 'string' || typeof code === 'number') return String(code).slice(0, 80)
+  const name = unlessItThrows((): unknown => Reflect.get(Object(error.thrown), 'name'))
+  return typeof name === 'string' && name !== '' ? name.slice(0, 80) : error.code
+}

@@ -1,0 +1,218 @@
+import { isTidemarkError, TidemarkError, UserFailure } from '../../src/model/errors.js'
+import { describePartition } from '../../src/model/partition.js'
+import type { Chunk, FullLetter, LetterFailure, Message } from '../../src/ports/index.js'
+import type { Aside, DeliverChunk } from '../handling/delivery.js'
+import type { ConsumerRuntime } from '../runtime.js'
+import { type Along, nameOf, type Worked } from './chunk-work.js'
+import { faultOf } from './classify.js'
+import { redacted } from './new-letter.js'
+import type { ParkedKeys } from './parked.js'
+import { readAgain } from './read-again.js'
+
+/** Letters that are handled in one transaction. */
+const mostAtOnce = 100
+
+/** Where the partition stands meanwhile. */
+export interface Standing {
+  readonly position: bigint
+  readonly head: bigint
+  /** Of the message before the position. */
+  readonly witness?: string
+}
+
+/**
+ * Handles messages that were set aside, when a person has asked for it or their time has come: the work of the partition's owner, with its token,
+ * between its chunks. What a handler does with a letter and the letter's end are one transaction.
+ */
+export class Redrive {
+  /** A person has asked for a rate. By `performance.now()`. */
+  #notBefore = 0
+
+  constructor(
+    private readonly runtime: ConsumerRuntime,
+    private readonly worked: Worked,
+    private readonly parked: ParkedKeys,
+    private readonly deliver: DeliverChunk,
+  ) {}
+
+  /** Milliseconds until there is a letter to handle. */
+  get dueIn(): number {
+    const { nextDue } = this.parked
+    if (nextDue === null || this.runtime.settings.commit.after === 'manual') return Number.POSITIVE_INFINITY
+    return Math.max(0, nextDue - this.worked.clock.now(), this.#notBefore - performance.now())
+  }
+
+  /** Handles the next letters that are due. Returns how many messages were handled. */
+  async some(standing: Standing, along: Pick<Along, 'stops'>): Promise<number> {
+    const { key, clock } = this.worked
+    const { letters, perSecond } = await this.runtime.letters.due(key, { now: clock.now(), limit: mostAtOnce })
+    const now = perSecond === null ? letters : letters.slice(0, Math.max(1, Math.min(perSecond, mostAtOnce)))
+    let handled = 0
+    try {
+      const leaving = now.filter(({ state }) => state === 'leaving')
+      if (leaving.length > 0) await this.#deliver(standing, [], this.#end(leaving))
+      const due = now.filter(({ state }) => state !== 'leaving')
+      for (const group of this.#groups(due)) {
+        if (along.stops()) break
+        handled += await this.#handle(standing, group, along)
+      }
+    } finally {
+      if (perSecond !== null) this.#notBefore = performance.now() + (now.length * 1000) / perSecond
+      await this.parked.load()
+    }
+    return handled
+  }
+
+  /** What a failure would run again without undoing it goes alone. */
+  #groups(letters: readonly FullLetter[]): (readonly FullLetter[])[] {
+    if (letters.length === 0) return []
+    return this.runtime.settings.failures.isolate ? [letters] : letters.map((one) => [one])
+  }
+
+  async #handle(standing: Standing, letters: readonly FullLetter[], along: Pick<Along, 'stops'>): Promise<number> {
+    const messages: Message[] = []
+    const sound: FullLetter[] = []
+    /** Keys that a letter of has failed in this round: what is behind it has to wait. */
+    const failed = new Set<string>()
+    for (const letter of letters) {
+      if (letter.queue !== null && failed.has(letter.queue)) continue
+      const read = await this.#read(letter)
+      if ('message' in read) {
+        messages.push(read.message)
+        sound.push(letter)
+        continue
+      }
+      if (letter.queue !== null) failed.add(letter.queue)
+      await this.#failed(standing, letter, read.failure)
+    }
+    if (sound.length === 0) return 0
+    try {
+      await this.#deliver(standing, messages, this.#end(sound))
+      this.runtime.circuits.handled(nameOf(this.worked.key))
+      this.runtime.story.redriven(this.worked.key, sound.length)
+      return sound.length
+    } catch (error) {
+      if (!(error instanceof UserFailure) && !(isTidemarkError(error) && error.code === 'CHUNK_TIMEOUT')) throw error
+      if (this.runtime.stopped.aborted) throw error
+      this.#throwIfAway(error)
+      if (sound.length > 1) return await this.#oneByOne(standing, sound, along)
+      await this.#failed(standing, sound[0]!, this.#failureOf(sound[0]!, error))
+      return 0
+    }
+  }
+
+  async #oneByOne(standing: Standing, letters: readonly FullLetter[], along: Pick<Along, 'stops'>): Promise<number> {
+    const stopped = new Set<string>()
+    let handled = 0
+    for (const letter of letters) {
+      if (along.stops()) break
+      if (letter.queue !== null && stopped.has(letter.queue)) continue
+      const one = await this.#handle(standing, [letter], along)
+      handled += one
+      if (one === 0 && letter.queue !== null) stopped.add(letter.queue)
+    }
+    return handled
+  }
+
+  /** The letter's message, decoded anew: the decoder may have been mended. */
+  async #read(letter: FullLetter): Promise<{ readonly message: Message } | { readonly failure: LetterFailure }> {
+    const { source, draining } = this.runtime
+    const { key } = this.worked
+    const failure = (error: unknown) => ({ failure: this.#failureOf(letter, error) })
+    try {
+      const chunk: Chunk | null =
+        letter.message === null
+          ? await readAgain(this.runtime, key, letter)
+          : source.restore(letter.message, { ...key, replay: letter.replay })
+      const settled = chunk?.settle ? await chunk.settle(draining) : chunk
+      const [message] = settled?.messages ?? []
+      if (message?.offset === letter.offset) return { message }
+      if (settled?.poison) return failure(settled.poison.error)
+    } catch (error) {
+      if (!isTidemarkError(error) || error.code === 'DECODER_FAILED' || draining.aborted) throw error
+      return failure(error)
+    }
+    if (draining.aborted) throw new Error('the worker stopped before a letter was decoded')
+    return failure(
+      new TidemarkError('OUT_OF_RANGE', `the log has ${describePartition(key)} offset ${letter.offset} no more`, {
+        place: key,
+      }),
+    )
+  }
+
+  #end(letters: readonly FullLetter[]): Aside {
+    const ids = letters.map(({ id }) => id)
+    return {
+      sql: async (tx) => {
+        await this.runtime.letters.done(tx, this.worked.key, ids)
+      },
+    }
+  }
+
+  #deliver({ position, head, witness }: Standing, messages: readonly Message[], aside: Aside): Promise<void> {
+    const chunk: Chunk = {
+      from: position,
+      next: position,
+      messages,
+      bytes: 0,
+      head,
+      ...(witness !== undefined && { witness }),
+      raw: () => {
+        throw new Error('a message that was set aside is there raw')
+      },
+      release: () => {},
+    }
+    return this.deliver(chunk, aside)
+  }
+
+  async #failed(standing: Standing, letter: FullLetter, failure: LetterFailure): Promise<void> {
+    const { runtime, worked } = this
+    const { key, clock } = worked
+    const { afterLastTry } = runtime.settings.failures
+    const delay =
+      letter.class === 'later' && afterLastTry.policy === 'dead-letter'
+        ? afterLastTry.delaysMs[letter.returns + 1]
+        : undefined
+    const dueAt = delay === undefined ? undefined : clock.now() + delay
+    const said: LetterFailure = { ...failure, class: dueAt === undefined ? failure.class : 'later' }
+    await this.#deliver(standing, [], {
+      sql: (tx) => runtime.letters.failed(tx, key, letter.id, said, dueAt),
+    })
+    runtime.story.setAside(key, {
+      offset: letter.offset,
+      how: 'set aside again',
+      tries: failure.tries,
+      reason: failure.error,
+    })
+  }
+
+  #failureOf(letter: FullLetter, error: unknown): LetterFailure {
+    const { errors, failing } = this.runtime
+    const now = this.worked.clock.now()
+    const told = error instanceof UserFailure ? errors.failed(error) : error
+    const { text } = errors.told(told, this.worked.key.partition)
+    const isUndecodable = isTidemarkError(error) && error.code === 'UNDECODABLE'
+    return {
+      class: isUndecodable ? 'undecodable' : 'poison',
+      code: isTidemarkError(error) ? error.code : null,
+      error: redacted(text, failing.redact),
+      tries: letter.tries + 1,
+      firstAt: letter.firstAt ?? now,
+      lastAt: now,
+    }
+  }
+
+  /** Something that the handler needs is away: letters wait like any other message. */
+  #throwIfAway(error: UserFailure | TidemarkError): void {
+    if (!(error instanceof UserFailure)) return
+    const { failing, errors, circuits } = this.runtime
+    const { key } = this.worked
+    const fault = faultOf(error.thrown, failing.classify, () => {})
+    if (fault.class !== 'unavailable') return
+    circuits.failed(nameOf(key), fault.dependency)
+    const { text } = errors.told(error, key.partition)
+    throw new TidemarkError('UNAVAILABLE', `${describePartition(key)} waits for ${fault.dependency}: ${text}`, {
+      place: error.place,
+    })
+  }
+}

@@ -1,0 +1,26 @@
+import type { FailureSettings } from '../../src/model/policy.js'
+import type { RetrySettings } from '../../src/model/settings.js'
+
+const pauses = new WeakMap<object, number>()
+
+/** Notes when what has failed is to be tried again, ms from now. */
+export function retryIn<E extends object>(error: E, ms: number): E {
+  pauses.set(error, Math.max(0, Math.round(ms)))
+  return error
+}
+
+/** What `retryIn` noted; undefined where nothing was. */
+export function retryAfter(error: unknown): number | undefined {
+  return typeof error === 'object' && error !== null ? pauses.get(error) : undefined
+}
+
+/** The pause after a message's try, ms. */
+export function pauseAfter(
+  tries: number,
+  retry: RetrySettings,
+  { jitter }: Pick<FailureSettings, 'jitter'>,
+  random: () => number = Math.random,
+): number {
+  const pause = Math.min(retry.initialIntervalMs * retry.backoff ** (tries - 1), retry.maximumIntervalMs)
+  return pause * (1 + jitter * (2 * random() - 1))
+}

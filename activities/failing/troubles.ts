@@ -1,0 +1,84 @@
+import type { PartitionKey } from '../../src/model/partition.js'
+import type { FencingToken } from '../../src/model/token.js'
+import type { Failing, Suspect, Trouble } from '../../src/model/trouble.js'
+import type { TroubleLog } from '../../src/ports/index.js'
+
+/** What is known of one partition's trouble while a batch has it. Only what concerns its replay counts. */
+export class Troubles {
+  #now: Trouble | null = null
+
+  constructor(
+    private readonly log: TroubleLog,
+    private readonly owner: { readonly key: PartitionKey; readonly token: FencingToken; readonly replay: number },
+  ) {}
+
+  async load(): Promise<void> {
+    const known = await this.log.read(this.owner.key)
+    this.#now = known?.replay === this.owner.replay ? known : null
+  }
+
+  get any(): boolean {
+    return this.#now !== null
+  }
+
+  get inARow(): number {
+    return this.#now?.inARow ?? 0
+  }
+
+  /** What is known of the message at this offset. */
+  failingAt(offset: bigint): Failing | undefined {
+    const failing = this.#now?.failing
+    return failing && BigInt(failing.position) === offset ? failing : undefined
+  }
+
+  /** The message that the partition has stopped at, after its last try. */
+  get stoppedAt(): string | undefined {
+    return this.#now?.stoppedAt
+  }
+
+  get failing(): Failing | undefined {
+    return this.#now?.failing
+  }
+
+  /** The stretch in which workers were lost, where the position lies in it. */
+  suspectAt(position: bigint): Suspect | undefined {
+    const suspect = this.#now?.suspect
+    return suspect && position < BigInt(suspect.until) ? suspect : undefined
+  }
+
+  /** Whether the message was done already, though one before it failed. */
+  isDone(offset: bigint): boolean {
+    return this.#now?.done?.some(([from, to]) => offset >= BigInt(from) && offset < BigInt(to)) ?? false
+  }
+
+  get done(): NonNullable<Trouble['done']> {
+    return this.#now?.done ?? []
+  }
+
+  /** Changes some of it, here and in the database. */
+  async note(
+    change: { readonly [Fact in Exclude<keyof Trouble, 'replay'>]?: Trouble[Fact] | undefined },
+  ): Promise<void> {
+    const { key, token, replay } = this.owner
+    const facts = Object.entries({ ...this.#now, ...change }).filter(([, value]) => value !== undefined)
+    this.#now = { ...(Object.fromEntries(facts) as Omit<Trouble, 'replay'>), replay }
+    await this.log.write(key, token, this.#now)
+  }
+
+  /** A message was handled, and progress is at `position`: what lies before is over. */
+  async past(position: bigint): Promise<void> {
+    if (!this.#now) return
+    const { suspect, done } = this.#now
+    const stays = suspect && position < BigInt(suspect.until) ? suspect : undefined
+    const left = done?.filter(([, to]) => BigInt(to) > position) ?? []
+    const next: Trouble | null =
+      stays || left.length > 0
+        ? { replay: this.#now.replay, ...(stays && { suspect: stays }), ...(left.length > 0 && { done: left }) }
+        : null
+    // The marks of a stretch are written before each chunk, anyway.
+    const isSaid = next !== null && !this.#now.failing && this.#now.inARow === undefined
+    this.#now = next
+    const { key, token } = this.owner
+    if (!isSaid) await this.log.write(key, token, next)
+  }
+}
