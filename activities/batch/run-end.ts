@@ -136,6 +136,6 @@ function untilWaits(key: PartitionKey, offset: bigint): TidemarkError {
 const lookBackMs = 5_000
 
 /** What lies behind it, an undecodable message for instance, is not this run's affair. */
-function part({ from, bytes, head, release }: Chunk, messages: readonly Message[], next: bigint): Chunk {
-  return { from, next, messages, bytes, head, release }
+function part({ from, bytes, head, raw, release }: Chunk, messages: readonly Message[], next: bigint): Chunk {
+  return { from, next, messages, bytes, head, raw, release }
 }

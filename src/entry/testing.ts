@@ -3,13 +3,15 @@ export type { MemoryTransaction } from '../memory/store/progress.js'
 export { type MemoryStore, memoryStore } from '../memory/store/store.js'
 export type { TestClock } from '../testing/clock.js'
 export type { Expect, Expectations, TestFramework } from '../testing/contracts/framework.js'
-export {
-  type HarnessDetails,
-  type HarnessStream,
-  type SourceHarness,
-  type SourceTraits,
-  verifySource,
-} from '../testing/contracts/source.js'
+export { verifySource } from '../testing/contracts/source.js'
+export type {
+  HarnessContent,
+  HarnessDetails,
+  HarnessMessage,
+  HarnessStream,
+  SourceHarness,
+  SourceTraits,
+} from '../testing/contracts/source-harness.js'
 export { verifyStore } from '../testing/contracts/store.js'
 export type { StoreHarness } from '../testing/contracts/store-harness.js'
 export type { FailOptions, HandlerCall } from '../testing/handling.js'

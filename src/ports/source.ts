@@ -116,7 +116,8 @@ export interface SourceClient<V = unknown> {
   read(from: bigint, options: ReadOptions): Reader<V>
   /**
    * Makes of a message that was kept raw what `read` would have made of it, as a chunk of one message: undecodable, it is the chunk's
-   * `poison`; with an asynchronous decoder, the chunk has a `settle`. A value of null is the log's own tombstone.
+   * `poison`; with an asynchronous decoder, the chunk has a `settle`. A value of null is the log's own tombstone. Asks the log nothing:
+   * it may have deleted the message since.
    */
   restore(raw: RawMessage, origin: PartitionKey & { readonly replay: number }): Chunk<V>
   close(): Promise<void>
@@ -204,10 +205,7 @@ export interface Chunk<V = unknown> {
 export interface Poison {
   /** UNDECODABLE, or CORRUPT_DATA. It quotes nothing of the message. */
   readonly error: TidemarkError
-  /**
-   * The message's bytes; null where the log's own data is damaged. Where the format around key and value can't be read, the value is
-   * the whole message, the key is null and there are no headers.
-   */
+  /** The message's bytes; null where the log's own data is damaged, or packed in an unknown way. */
   readonly raw: RawMessage | null
   /** When it was written, as `Message.timestamp`. Absent where that can't be read either. */
   readonly timestamp?: number
@@ -230,6 +228,11 @@ export interface RawMessage extends RawContent {
   readonly timestamp: number
   /** In their order. */
   readonly headers: readonly (readonly [name: string, value: Buffer | null])[]
+  /**
+   * Set where the format around key and value can't be read: the value is the whole message then, the key is null and there are no
+   * headers. Who keeps raw messages keeps this, too: `restore` reads the message by it, instead of taking all of it for the value.
+   */
+  readonly whole?: true
 }
 
 /** Memory shared by all partitions of a worker. */

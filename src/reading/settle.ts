@@ -1,6 +1,6 @@
 import type { TidemarkError } from '../model/errors.js'
 import { isThenable } from '../model/functions.js'
-import type { Chunk } from '../ports/index.js'
+import type { Chunk, Message, Poison } from '../ports/index.js'
 import { decoderFailed, decoderSilent, isFinal, undecodable } from './decode-errors.js'
 import { type Decoding, LateValue } from './late-value.js'
 
@@ -18,7 +18,7 @@ export function settle<V>(chunk: Chunk<V>, decoding: Decoding<V>, signal: AbortS
 
 /** A message whose value is late. */
 interface LateMessage<V> {
-  readonly message: { value: V; readonly keyBytes: Buffer | null; readonly timestamp: number }
+  readonly message: Message<V> & { value: V }
   /** Among all messages of the chunk. */
   readonly index: number
   readonly late: LateValue<V>
@@ -126,17 +126,16 @@ class Settling<V> {
 
   /** What stands in front of the value that can't be decoded. The chunk's witness is of its end, and is left out. */
   #poisoned(thrown: unknown): Chunk<V> {
-    const { from, bytes, head, release, messages } = this.chunk
+    const { from, bytes, head, raw, release, messages } = this.chunk
     const { message, index, late } = this.#late[this.#end]!
-    const { raw, info } = late
-    const value = typeof raw === 'string' ? Buffer.from(raw) : raw
-    const poison = {
-      error: undecodable(this.decoding.codec, raw, info, thrown),
-      raw: { key: message.keyBytes, value },
+    const { info } = late
+    const poison: Poison = {
+      error: undecodable(this.decoding.codec, late.raw, info, thrown),
+      raw: raw(message),
       next: info.offset + 1n,
       timestamp: message.timestamp,
     }
-    return { from, next: info.offset, messages: messages.slice(0, index), bytes, head, release, poison }
+    return { from, next: info.offset, messages: messages.slice(0, index), bytes, head, raw, release, poison }
   }
 
   /** Nobody wants the chunk any more. */

@@ -1,7 +1,8 @@
-import { Kafka, logLevel } from 'kafkajs'
+import { CompressionTypes, type IHeaders, Kafka, logLevel } from 'kafkajs'
 import * as vitest from 'vitest'
 import { kafka } from '../../src/entry/kafka.js'
-import { type SourceHarness, verifySource } from '../../src/testing/contracts/source.js'
+import { verifySource } from '../../src/testing/contracts/source.js'
+import type { HarnessMessage, SourceHarness } from '../../src/testing/contracts/source-harness.js'
 import { makeTopics } from '../support/make-topics.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
@@ -32,6 +33,16 @@ describeWith(['kafka'], 'Kafka', () => {
             }))
             await producer.send({ topic, messages })
           },
+          // Compressed, half of them in one batch.
+          appendRaw: async (partition, messages) => {
+            const half = Math.ceil(messages.length / 2)
+            for (const some of [messages.slice(0, half), messages.slice(half)])
+              await producer.send({
+                topic,
+                compression: CompressionTypes.GZIP,
+                messages: some.map(({ key, value, headers }) => ({ partition, key, value, headers: byName(headers) })),
+              })
+          },
           drop: async () => {},
         }
       },
@@ -45,3 +56,10 @@ describeWith(['kafka'], 'Kafka', () => {
     }
   })
 })
+
+function byName(headers: HarnessMessage['headers']): IHeaders {
+  // Null is for a header without a value, which kafkajs writes though its types do not say so.
+  const found: Record<string, (Buffer | null)[]> = {}
+  for (const [name, value] of headers) found[name] = [...(found[name] ?? []), value]
+  return found as IHeaders
+}

@@ -26,6 +26,11 @@ verifySource(vitest, 'memory', async () => ({
         })
         log.append(partition, values.map(record))
       },
+      appendRaw: async (partition, messages) =>
+        void log.append(
+          partition,
+          messages.map((message) => ({ ...message, timestamp: Date.now() })),
+        ),
       drop: async () => log.drop(),
     }
   },

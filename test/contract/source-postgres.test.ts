@@ -1,7 +1,8 @@
 import pg from 'pg'
 import * as vitest from 'vitest'
 import { createStream, postgresStream } from '../../src/entry/postgres.js'
-import { type SourceHarness, verifySource } from '../../src/testing/contracts/source.js'
+import { verifySource } from '../../src/testing/contracts/source.js'
+import type { HarnessMessage, SourceHarness } from '../../src/testing/contracts/source-harness.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { unique } from '../support/unique.js'
@@ -32,6 +33,13 @@ describeWith(['postgres'], 'Postgres', () => {
               ],
             )
           },
+          appendRaw: async (partition, messages) => {
+            for (const { key, value, headers } of messages)
+              await pool.query(
+                'insert into tidemark.events (stream, partition, key, data, headers) values ($1, $2, $3, $4, $5)',
+                [stream, partition, key && String(key), String(value), headersOf(headers)],
+              )
+          },
           drop: async () => {
             await pool.query('delete from tidemark.events where stream = $1', [stream])
             await pool.query('delete from tidemark.streams where stream = $1', [stream])
@@ -47,5 +55,15 @@ describeWith(['postgres'], 'Postgres', () => {
       },
     }
   }
-  verifySource(vitest, 'Postgres', open, { contiguous: false })
+  verifySource(vitest, 'Postgres', open, {
+    contiguous: false,
+    cannotHold: ['binary key', 'null value', 'empty value', 'binary value', 'binary header'],
+  })
 })
+
+/** A header that occurs several times is a list. */
+function headersOf(headers: HarnessMessage['headers']): string | null {
+  const found: Record<string, (string | null)[]> = {}
+  for (const [name, value] of headers) found[name] = [...(found[name] ?? []), value && String(value)]
+  return headers.length === 0 ? null : JSON.stringify(found)
+}

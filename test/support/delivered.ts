@@ -9,6 +9,7 @@ import type { ErrorTexts } from '../../src/model/settings.js'
 import type { Chunk, Message, OutputProgressLog, OutputRecord } from '../../src/ports/index.js'
 import { LogHeaders } from '../../src/reading/message.js'
 import { claimFrom } from './claim.js'
+import { rawOf } from './raw-of.js'
 import { silentLog } from './silent-log.js'
 
 export const key = { group: 'billing', stream: 'orders', partition: 3 }
@@ -31,7 +32,7 @@ export const messageAt = (offset: bigint, value: unknown = { order: Number(offse
 export function chunkOf(values: readonly unknown[], gap = 0n): Chunk {
   const next = start + BigInt(values.length) + gap
   const messages = values.map((value, index) => messageAt(start + BigInt(index), value))
-  return { from: start, next, messages, bytes: 0, head: next, release: () => {} }
+  return { from: start, next, messages, bytes: 0, head: next, raw: rawOf, release: () => {} }
 }
 
 interface Given {

@@ -1,7 +1,17 @@
 import type { TidemarkError } from '../../src/model/errors.js'
 import { idempotencyKey } from '../../src/model/partition.js'
-import type { Bounds, Chunk, Message, Poison, Reader, ReadOptions, SourceClient } from '../../src/ports/index.js'
+import type {
+  Bounds,
+  Chunk,
+  Message,
+  Poison,
+  RawMessage,
+  Reader,
+  ReadOptions,
+  SourceClient,
+} from '../../src/ports/index.js'
 import { LogHeaders, type Origin } from '../../src/reading/message.js'
+import { rawOf } from './raw-of.js'
 
 type Limits = Parameters<Reader['next']>[0]
 
@@ -54,6 +64,7 @@ export class FakeLog {
     waitForData: (partition, position, signal) => this.#came(partition, position, Number.POSITIVE_INFINITY, signal),
     identity: async (partition) => this.identities.get(partition) ?? null,
     read: (from, options) => this.#reader(from, options),
+    restore: (raw, origin) => this.#restored(raw, origin),
     close: async () => {},
   }
 
@@ -93,17 +104,7 @@ export class FakeLog {
     const poisoned = bad && bad.at >= from && bad.at < most && bad.at < head
     const next = poisoned ? bad.at : stops.reduce((a, b) => (a < b ? a : b))
     const messages: Message[] = []
-    for (let offset = from; offset < next; offset++)
-      messages.push({
-        ...key,
-        offset,
-        key: null,
-        keyBytes: null,
-        value: Number(offset),
-        headers: new LogHeaders([]),
-        timestamp: 0,
-        idempotencyKey: idempotencyKey(key, offset, replay),
-      })
+    for (let offset = from; offset < next; offset++) messages.push(messageAt(offset, { ...key, replay }))
     this.lent++
     let lent = true
     const release = () => {
@@ -113,8 +114,21 @@ export class FakeLog {
     const poison: Poison | undefined = poisoned ? { error: bad.error, raw: null, next: bad.at + 1n } : undefined
     const witness = this.hasWitness && messages.length > 0 ? `behind ${next - 1n}` : undefined
     const more = { ...(poison && { poison }), ...(witness && { witness }) }
-    const chunk = { from, next, messages, bytes: messages.length, head, release, ...more }
+    const chunk = { from, next, messages, bytes: messages.length, head, raw: rawOf, release, ...more }
     const settle = this.#late.get(partition)
+    return settle ? { ...chunk, settle: (signal) => settle(chunk, signal) } : chunk
+  }
+
+  /** Its value as it was kept; poison where reading meets poison, too. */
+  #restored(raw: RawMessage, origin: Origin): Chunk {
+    const { offset: from, value } = raw
+    const next = from + 1n
+    const bad = this.#poisons.get(origin.partition)
+    const ends = { from, head: next, bytes: 1, raw: () => raw, release: () => {} }
+    if (bad?.at === from) return { ...ends, next: from, messages: [], poison: { error: bad.error, raw, next } }
+    const message = messageAt(from, origin, value === null ? null : JSON.parse(String(value)))
+    const chunk = { ...ends, next, messages: [message] }
+    const settle = this.#late.get(origin.partition)
     return settle ? { ...chunk, settle: (signal) => settle(chunk, signal) } : chunk
   }
 
@@ -137,5 +151,18 @@ export class FakeLog {
       this.#arrived.add(look)
       signal.addEventListener('abort', abort, { once: true })
     })
+  }
+}
+
+function messageAt(offset: bigint, { replay, ...key }: Origin, value: unknown = Number(offset)): Message {
+  return {
+    ...key,
+    offset,
+    key: null,
+    keyBytes: null,
+    value,
+    headers: new LogHeaders([]),
+    timestamp: 0,
+    idempotencyKey: idempotencyKey(key, offset, replay),
   }
 }

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { UserFailure } from '../../src/model/errors.js'
 import { Undecodable } from '../../src/model/undecodable.js'
-import type { Chunk } from '../../src/ports/index.js'
+import type { Chunk, Message } from '../../src/ports/index.js'
 import { chunkDecoder } from '../../src/reading/chunk-decoder.js'
 import { decodingOf } from '../../src/reading/late-value.js'
 import { ReadMessage } from '../../src/reading/message.js'
@@ -30,7 +30,11 @@ function read<V>(values: readonly string[], value: ValueOption<V>, decodeConcurr
   })
   const release = vi.fn()
   const next = 5n + BigInt(values.length)
-  const whole: Chunk<V> = { from: 5n, next, messages, bytes: 100, head: 99n, witness: 'behind it', release }
+  const raw = ({ offset, timestamp, keyBytes: key }: Message<V>) => {
+    const value = Buffer.from(values[Number(offset) - 5]!)
+    return { offset, timestamp, key, value, headers: [] }
+  }
+  const whole: Chunk<V> = { from: 5n, next, messages, bytes: 100, head: 99n, witness: 'behind it', raw, release }
   return { whole, chunk: decoder.finish(whole), release }
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { StoredOffsets } from '../../activities/committing/stored-offsets.js'
 import type { Chunk, CommitOutcome, Message } from '../../src/ports/index.js'
+import { rawOf } from '../support/raw-of.js'
 import { silentLog } from '../support/silent-log.js'
 
 const key = { group: 'g', stream: 's', partition: 0 }
@@ -12,6 +13,7 @@ const chunk = (from: bigint, to: bigint, next = to): Chunk => ({
   messages: Array.from({ length: Number(to - from) }, (_, n) => message(from + BigInt(n))),
   bytes: 0,
   head: next,
+  raw: rawOf,
   release: () => {},
 })
 

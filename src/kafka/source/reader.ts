@@ -13,7 +13,7 @@ import { Fetcher } from './fetcher.js'
 import type { PartitionLink } from './partition-link.js'
 import { Piece } from './piece.js'
 import type { RecordBatch } from './record-batch.js'
-import { type MessageBatch, RecordMessage } from './record-message.js'
+import { type MessageBatch, RecordMessage, rawOf } from './record-message.js'
 import type { RawRecord } from './records.js'
 
 /** Hands out one fetch in chunks, while the next one is under way. */
@@ -115,12 +115,12 @@ export class KafkaReader<V> implements Reader<V> {
           try {
             value = this.#decode(record, info)
           } catch (thrown) {
-            const { key, value: bytes } = record
+            const raw = rawOf(new RecordMessage(place, record, null))
             poison = {
-              error: undecodable(this.#decoder, bytes!, info, thrown),
-              raw: { key, value: bytes },
-              timestamp: record.timestamp,
-              next: record.offset + 1n,
+              error: undecodable(this.#decoder, raw.value!, info, thrown),
+              raw,
+              timestamp: raw.timestamp,
+              next: raw.offset + 1n,
             }
             break
           }
@@ -154,6 +154,7 @@ export class KafkaReader<V> implements Reader<V> {
       messages,
       bytes,
       head: piece.head,
+      raw: rawOf,
       release,
       ...(poison && { poison }),
       ...(witness && { witness }),

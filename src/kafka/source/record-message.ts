@@ -1,6 +1,7 @@
+import type { Message, RawMessage } from '../../ports/index.js'
 import { LogMessage, type Origin } from '../../reading/message.js'
 import type { RecordBatch } from './record-batch.js'
-import { offsetIn, type RawRecord, timestampIn } from './records.js'
+import { offsetIn, type RawRecord, timestampIn, valueBehindKey } from './records.js'
 
 /** What the messages of one record batch have in common. */
 export interface MessageBatch {
@@ -43,4 +44,17 @@ export class RecordMessage<V> extends LogMessage<V> {
   get keyBytes(): Buffer | null {
     return this.#keyEnd < 0 ? null : this.#in.batch.body.subarray(this.#keyStart, this.#keyEnd)
   }
+
+  /** Few messages are asked for it, so where the value lies is found then. */
+  get raw(): RawMessage {
+    const { offset, timestamp, keyBytes: key, rawHeaders: headers } = this
+    const value = valueBehindKey(this.#in.batch.body, this.#keyEnd < 0 ? this.#keyStart : this.#keyEnd)
+    return { offset, timestamp, key, value, headers }
+  }
+}
+
+/** `Chunk.raw` of all chunks. */
+export function rawOf(message: Message): RawMessage {
+  if (message instanceof RecordMessage) return message.raw
+  throw new TypeError(`the message at offset ${message.offset} is of no chunk of this log`)
 }

@@ -51,6 +51,23 @@ export function timestampIn(
 }
 
 /**
+ * The value of a record whose key ends here.
+ *
+ * @param at a varint stands there: the value's length, -1 for a tombstone
+ */
+export function valueBehindKey(body: Buffer, at: number): Buffer | null {
+  let zigzag = 0
+  let start = at
+  for (let shift = 0; ; shift += 7) {
+    const byte = body[start++]!
+    zigzag |= (byte & 0x7f) << shift
+    if (byte < 0x80) break
+  }
+  const length = (zigzag >>> 1) ^ -(zigzag & 1)
+  return length < 0 ? null : body.subarray(start, start + length)
+}
+
+/**
  * Walks the records of a batch. A hot loop: it allocates next to nothing, and varints are read in place.
  * https://kafka.apache.org/documentation/#record
  */

@@ -1,7 +1,19 @@
 import type { StartSpec } from '../../model/start.js'
-import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
+import type {
+  Bounds,
+  Chunk,
+  ConnectContext,
+  Log,
+  RawMessage,
+  Reader,
+  ReadOptions,
+  Source,
+  SourceClient,
+} from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
 import { type Decoding, decodingFor, decodingOf } from '../../reading/late-value.js'
+import type { Origin } from '../../reading/message.js'
+import { restored } from '../../reading/restored.js'
 import { Connector } from '../client/driver.js'
 import { codeError } from '../client/failures.js'
 import { Leaders } from '../client/leaders.js'
@@ -118,6 +130,10 @@ class KafkaClient<V> implements SourceClient<V> {
     const reader = new KafkaReader(from, options, link, this.decoding, this.log, closed, () => this.identity())
     if (!options.signal.aborted) this.#readers.add(reader)
     return reader
+  }
+
+  restore(raw: RawMessage, origin: Origin): Chunk<V> {
+    return restored(raw, origin, this.decoding)
   }
 
   async close(): Promise<void> {

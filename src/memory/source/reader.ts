@@ -1,6 +1,6 @@
 import { positionOutOfRange } from '../../model/refusals.js'
 import { joined } from '../../model/signals.js'
-import type { Chunk, Decoding, Message, Poison, Reader, ReadOptions } from '../../ports/index.js'
+import type { Chunk, Decoding, Message, Poison, RawMessage, Reader, ReadOptions } from '../../ports/index.js'
 import { type ChunkDecoder, chunkDecoder } from '../../reading/chunk-decoder.js'
 import { undecodable } from '../../reading/decode-errors.js'
 import { FetchAhead } from '../../reading/fetch-ahead.js'
@@ -86,7 +86,8 @@ export class MemoryReader<V> implements Reader<V> {
     const messages: Message<V>[] = []
     let bytes = 0
     let poison: Poison | undefined
-    for (const record of piece.take(Math.max(1, Math.min(most, this.cut(partition, most))))) {
+    const records = piece.take(Math.max(1, Math.min(most, this.cut(partition, most))))
+    for (const record of records) {
       const message = this.#decode(record)
       if (!(message instanceof ReadMessage)) {
         poison = message
@@ -109,12 +110,14 @@ export class MemoryReader<V> implements Reader<V> {
       messages,
       bytes,
       head,
+      raw: ({ offset }) => rawOf(records[Number(offset - from)]!, offset),
       release,
       ...(poison && { poison }),
     })
   }
 
-  #decode({ key, value, headers, timestamp }: MemoryRecord): ReadMessage<V> | Poison {
+  #decode(record: MemoryRecord): ReadMessage<V> | Poison {
+    const { key, value, headers, timestamp } = record
     const info = { ...this.options.key, offset: this.#position }
     try {
       const decoded = value === null ? null : this.#decoder.decode(value, info)
@@ -122,12 +125,16 @@ export class MemoryReader<V> implements Reader<V> {
     } catch (thrown) {
       return {
         error: undecodable(this.#decoder, value!, info, thrown),
-        raw: { key, value },
+        raw: rawOf(record, this.#position),
         next: this.#position + 1n,
         timestamp,
       }
     }
   }
+}
+
+function rawOf({ key, value, headers, timestamp }: MemoryRecord, offset: bigint): RawMessage {
+  return { offset, timestamp, key, value, headers }
 }
 
 /** What was fetched, handed out in chunks. */

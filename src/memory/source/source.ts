@@ -2,9 +2,20 @@ import { TidemarkError } from '../../model/errors.js'
 import { offsetOutOfRange } from '../../model/refusals.js'
 import { joined } from '../../model/signals.js'
 import type { StartSpec } from '../../model/start.js'
-import type { Bounds, Decoding, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
+import type {
+  Bounds,
+  Chunk,
+  Decoding,
+  RawMessage,
+  Reader,
+  ReadOptions,
+  Source,
+  SourceClient,
+} from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
 import { decodingFor } from '../../reading/late-value.js'
+import type { Origin } from '../../reading/message.js'
+import { restored } from '../../reading/restored.js'
 import type { Cut, MemoryLog } from './log.js'
 import { MemoryReader } from './reader.js'
 
@@ -79,6 +90,10 @@ class MemoryClient<V> implements SourceClient<V> {
 
   read(from: bigint, options: ReadOptions): Reader<V> {
     return new MemoryReader(this.log, from, options, this.decoding, this.cut, this.#closing.signal)
+  }
+
+  restore(raw: RawMessage, origin: Origin): Chunk<V> {
+    return restored(raw, origin, this.decoding)
   }
 
   async close(): Promise<void> {

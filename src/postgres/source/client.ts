@@ -1,8 +1,10 @@
 import { setMaxListeners } from 'node:events'
 import type { TidemarkError } from '../../model/errors.js'
 import type { StartSpec } from '../../model/start.js'
-import type { Bounds, ConnectContext, Reader, ReadOptions, SourceClient } from '../../ports/index.js'
+import type { Bounds, Chunk, ConnectContext, RawMessage, Reader, ReadOptions, SourceClient } from '../../ports/index.js'
+import type { Origin } from '../../reading/message.js'
 import { Outage } from '../../reading/outage.js'
+import { restored } from '../../reading/restored.js'
 import { inMs, ownTypes } from '../client/own-types.js'
 import { type PooledPostgres, postgresError } from '../client/pool.js'
 import { noStream, tablesIn } from '../tables/event-tables.js'
@@ -170,6 +172,10 @@ export class PostgresStreamClient<V> implements SourceClient<V> {
       from,
       options,
     )
+  }
+
+  restore(raw: RawMessage, origin: Origin): Chunk<V> {
+    return restored(raw, origin, this.settings.decoding, 'text')
   }
 
   async close(): Promise<void> {

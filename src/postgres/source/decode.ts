@@ -1,4 +1,4 @@
-import type { Message, Poison } from '../../ports/index.js'
+import type { Message, Poison, RawMessage } from '../../ports/index.js'
 import type { ChunkDecoder } from '../../reading/chunk-decoder.js'
 import { undecodable } from '../../reading/decode-errors.js'
 import { noHeaders, type Origin, type RawHeaders, ReadMessage } from '../../reading/message.js'
@@ -16,18 +16,36 @@ export function decodeRows<V>(rows: readonly Row[], origin: Origin, decoder: Chu
   const { group, stream, partition } = origin
   for (const row of rows) {
     const info = { group, stream, partition, offset: row.position }
-    const key = row.key === null ? null : Buffer.from(row.key)
     let value: V
     try {
       value = decoder.decode(row.data, info)
     } catch (thrown) {
-      const raw = { key, value: Buffer.from(row.data) }
       const error = undecodable(decoder, row.data, info, thrown)
-      return { messages, poison: { error, raw, next: row.position + 1n, timestamp: row.timestamp } }
+      return { messages, poison: { error, raw: rawOf(row), next: row.position + 1n, timestamp: row.timestamp } }
     }
-    messages.push(new ReadMessage(origin, row.position, row.timestamp, key, value, headersOf(row)))
+    messages.push(new ReadMessage(origin, row.position, row.timestamp, keyOf(row), value, headersOf(row)))
   }
   return { messages }
+}
+
+/** @param rows by position, one of them at this one */
+export function rawAt(rows: readonly Row[], position: bigint): RawMessage {
+  let [low, high] = [0, rows.length - 1]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (rows[middle]!.position < position) low = middle + 1
+    else high = middle
+  }
+  return rawOf(rows[low]!)
+}
+
+function rawOf(row: Row): RawMessage {
+  const { position: offset, timestamp, data } = row
+  return { offset, timestamp, key: keyOf(row), value: Buffer.from(data), headers: headersOf(row) }
+}
+
+function keyOf({ key }: Row): Buffer | null {
+  return key === null ? null : Buffer.from(key)
 }
 
 /** The event's type comes as the header `type`, in front of its own headers. */

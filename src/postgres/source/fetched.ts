@@ -1,7 +1,7 @@
 import type { ByteLoan, Chunk } from '../../ports/index.js'
 import type { ChunkDecoder } from '../../reading/chunk-decoder.js'
 import type { Origin } from '../../reading/message.js'
-import { decodeRows } from './decode.js'
+import { decodeRows, rawAt } from './decode.js'
 import { witnessOf } from './event-witness.js'
 import { bytesOf, type Row } from './fetch.js'
 
@@ -47,6 +47,7 @@ export class Fetched<V> {
       messages,
       bytes,
       head: this.head,
+      raw: ({ offset }) => rawAt(taken, offset),
       release,
       ...(witness && { witness }),
       ...(poison && { poison }),

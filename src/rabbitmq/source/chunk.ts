@@ -85,7 +85,7 @@ export function readChunk(bytes: Buffer): StreamChunk {
 }
 
 /** Where a message lies. Reused from message to message. */
-export class RawMessage {
+export class MessagePlace {
   offset = 0n
   bytes: Buffer = Buffer.alloc(0)
   start = 0
@@ -94,7 +94,7 @@ export class RawMessage {
 
 /** Walks the messages of a chunk from an offset on; packed batches are unpacked when it comes to them. */
 export class MessageCursor {
-  readonly message = new RawMessage()
+  readonly message = new MessagePlace()
   #at = 0
   #entriesLeft: number
   #index = 0

@@ -16,6 +16,12 @@ export class DecodedMessage {
     private readonly until: number,
   ) {}
 
+  /** The body; text as UTF-8. */
+  get bodyBytes(): Buffer | null {
+    const { body } = this
+    return typeof body === 'string' ? Buffer.from(body) : (body?.subarray(this.start, this.end) ?? null)
+  }
+
   /**
    * Message annotations `x-...`, which is where the broker keeps headers of AMQP 0.9.1 with such names; application properties;
    * the standard properties as `properties.message-id` and so on. Made when somebody asks.

@@ -1,29 +1,24 @@
-import { messageOf, TidemarkError } from '../../model/errors.js'
-import { describePartition, type PartitionKey } from '../../model/partition.js'
+import { messageOf, type TidemarkError } from '../../model/errors.js'
 import { corruptData } from '../../model/refusals.js'
 import type { Chunk, Log, Message, Poison, Reader, ReadOptions } from '../../ports/index.js'
 import { type ChunkDecoder, chunkDecoder } from '../../reading/chunk-decoder.js'
-import { undecodable } from '../../reading/decode-errors.js'
 import { FetchAhead } from '../../reading/fetch-ahead.js'
 import type { Decoding } from '../../reading/late-value.js'
 import { Lent } from '../../reading/lent.js'
-import type { Origin } from '../../reading/message.js'
 import type { Links } from '../client/links.js'
-import { DamagedChunk, MessageCursor, PackedOtherwise, type RawMessage } from './chunk.js'
+import { DamagedChunk, MessageCursor, type MessagePlace, PackedOtherwise } from './chunk.js'
 import { witnessIn, witnessOf } from './chunk-witness.js'
 import { type Fetched, Fetcher } from './fetcher.js'
 import type { Incarnations } from './incarnations.js'
-import { type DecodedMessage, decodeMessage } from './message.js'
+import { MessageDecoder, undecodableMessage } from './message-decoder.js'
 import type { Offsets } from './offsets.js'
-import { StreamMessage } from './stream-message.js'
+import { rawOf, StreamMessage } from './stream-message.js'
 
 /** Hands out the log's chunks, several at once or one in pieces, while the next ones are under way. */
 export class RabbitmqReader<V> implements Reader<V> {
   readonly #fetcher: Fetcher
-  readonly #origin: Origin
   readonly #decoder: ChunkDecoder<V>
-  /** Reused from message to message. */
-  readonly #info: PartitionKey & { offset: bigint }
+  readonly #messages: MessageDecoder<V>
   readonly #stop = new AbortController()
   #current: Piece | null = null
   readonly #ahead = new FetchAhead(() => this.#fetch())
@@ -35,7 +30,7 @@ export class RabbitmqReader<V> implements Reader<V> {
   constructor(
     from: bigint,
     private readonly options: ReadOptions,
-    private readonly links: Links,
+    links: Links,
     offsets: Offsets,
     incarnations: Incarnations,
     decoding: Decoding<V>,
@@ -44,9 +39,9 @@ export class RabbitmqReader<V> implements Reader<V> {
   ) {
     this.#position = from
     this.#witness = witnessIn(options.witness)
-    this.#info = { ...options.key, offset: from }
-    this.#origin = { ...options.key, replay: options.replay }
     this.#decoder = chunkDecoder(decoding)
+    const origin = { ...options.key, replay: options.replay }
+    this.#messages = new MessageDecoder(origin, this.#decoder, links.settings.keyHeader)
     this.#fetcher = new Fetcher(links, offsets, incarnations, { ...options, signal: this.#stop.signal }, log)
     if (options.signal.aborted) this.#onAbort()
     else options.signal.addEventListener('abort', this.#onAbort, { once: true })
@@ -111,6 +106,7 @@ export class RabbitmqReader<V> implements Reader<V> {
       messages,
       bytes,
       head,
+      raw: rawOf,
       release,
       ...(poison && { poison }),
       ...(witness !== null && { witness }),
@@ -132,16 +128,16 @@ export class RabbitmqReader<V> implements Reader<V> {
     let next = this.#position
     try {
       while (messages.length < most && piece.next()) {
-        const { raw } = piece
-        next = raw.offset
-        const message = this.#decode(raw, piece)
+        const { place } = piece
+        next = place.offset
+        const message = this.#messages.decode(place, piece.timestamp)
         if (!(message instanceof StreamMessage)) {
           poison = message
           break
         }
         messages.push(message)
-        bytes += raw.end - raw.start
-        next = raw.offset + 1n
+        bytes += place.end - place.start
+        next = place.offset + 1n
       }
     } catch (error) {
       if (error instanceof PackedOtherwise && error.offset > next) next = error.offset
@@ -161,62 +157,14 @@ export class RabbitmqReader<V> implements Reader<V> {
     this.#position = next
   }
 
-  #decode({ bytes, start, end, offset }: RawMessage, piece: Piece): StreamMessage<V> | Poison {
-    let decoded: DecodedMessage
-    try {
-      decoded = decodeMessage(bytes, start, end)
-    } catch (error) {
-      const why = `the message (${end - start} bytes) is no AMQP 1.0 (${(error as Error).message})`
-      const raw = { key: null, value: bytes.subarray(start, end) }
-      return { error: this.#undecodable(offset, why), raw, next: offset + 1n, timestamp: piece.timestamp }
-    }
-    const { body } = decoded
-    const info = this.#info
-    info.offset = offset
-    let value: V | null = null
-    try {
-      if (body !== null) {
-        if (typeof body !== 'string' && this.#decoder.decodePart)
-          value = this.#decoder.decodePart(body, decoded.start, decoded.end, info)
-        else
-          value = this.#decoder.decode(
-            typeof body === 'string' ? body : body.subarray(decoded.start, decoded.end),
-            info,
-          )
-      }
-    } catch (thrown) {
-      const raw = typeof body === 'string' ? Buffer.from(body) : body!.subarray(decoded.start, decoded.end)
-      const { keyBytes } = this.#message(decoded, offset, piece, null)
-      return {
-        error: undecodable(this.#decoder, raw, info, thrown),
-        raw: { key: keyBytes, value: raw },
-        timestamp: piece.timestamp,
-        next: offset + 1n,
-      }
-    }
-    return this.#message(decoded, offset, piece, value)
-  }
-
-  #message(decoded: DecodedMessage, offset: bigint, { timestamp }: Piece, value: V | null): StreamMessage<V> {
-    return new StreamMessage(this.#origin, offset, timestamp, value as V, decoded, this.links.settings.keyHeader)
-  }
-
   #unreadable(error: unknown, offset: bigint, next: bigint): TidemarkError {
     if (error instanceof PackedOtherwise)
-      return this.#undecodable(
+      return undecodableMessage(
+        this.options.key,
         offset,
         `${error.message}, which this version of Tidemark does not know: publish them plain, or with gzip, snappy, lz4 or zstd`,
       )
     return corruptData(this.options.key, offset, { what: 'the message', why: messageOf(error), next })
-  }
-
-  #undecodable(offset: bigint, what: string): TidemarkError {
-    const { key } = this.options
-    return new TidemarkError(
-      'UNDECODABLE',
-      `${describePartition(key)} offset ${offset}: ${what}. Group ${key.group} stops in front of it, and nothing is skipped`,
-      { place: { ...key, offset: String(offset) } },
-    )
   }
 }
 
@@ -232,7 +180,7 @@ class Piece extends Lent {
   readonly witness: string
   readonly nextOffset: bigint
   readonly timestamp: number
-  readonly raw: RawMessage
+  readonly place: MessagePlace
   readonly #cursor: MessageCursor
 
   constructor({ chunk, head, loan }: Fetched, from: bigint) {
@@ -243,7 +191,7 @@ class Piece extends Lent {
     this.nextOffset = chunk.next
     this.timestamp = chunk.timestamp
     this.#cursor = new MessageCursor(chunk, from)
-    this.raw = this.#cursor.message
+    this.place = this.#cursor.message
   }
 
   next(): boolean {

@@ -2,9 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { addressText } from '../../model/address.js'
 import { isTidemarkError } from '../../model/errors.js'
 import type { StartSpec } from '../../model/start.js'
-import type { Bounds, ConnectContext, Log, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
+import type {
+  Bounds,
+  Chunk,
+  ConnectContext,
+  Log,
+  RawMessage,
+  Reader,
+  ReadOptions,
+  Source,
+  SourceClient,
+} from '../../ports/index.js'
 import { connected } from '../../reading/connected.js'
 import { type Decoding, decodingFor, decodingOf } from '../../reading/late-value.js'
+import type { Origin } from '../../reading/message.js'
 import { rabbitmqError } from '../client/failures.js'
 import { Links } from '../client/links.js'
 import { noted, parseRabbitmq, type RabbitmqOptions } from '../client/options.js'
@@ -13,6 +24,7 @@ import { Tracking } from '../store/tracking.js'
 import { Incarnations } from './incarnations.js'
 import { Offsets } from './offsets.js'
 import { RabbitmqReader } from './reader.js'
+import { restoredMessage } from './restored-message.js'
 import { Watcher } from './watcher.js'
 
 /**
@@ -130,6 +142,10 @@ class RabbitmqClient<V> implements SourceClient<V> {
     )
     if (!options.signal.aborted) this.#readers.add(reader)
     return reader
+  }
+
+  restore(raw: RawMessage, origin: Origin): Chunk<V> {
+    return restoredMessage(raw, origin, this.decoding, this.links.settings.keyHeader)
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { MessageHeaders } from '../../ports/index.js'
+import type { Message, MessageHeaders, RawMessage } from '../../ports/index.js'
 import { LogHeaders, LogMessage, noHeaders, type Origin } from '../../reading/message.js'
 import type { DecodedMessage } from './message.js'
 
@@ -23,4 +23,15 @@ export class StreamMessage<V> extends LogMessage<V> {
   override get headers(): MessageHeaders {
     return new LogHeaders(this.decoded.headers)
   }
+
+  get raw(): RawMessage {
+    const { offset, timestamp, keyBytes: key, decoded } = this
+    return { offset, timestamp, key, value: decoded.bodyBytes, headers: decoded.headers }
+  }
+}
+
+/** `Chunk.raw` of all chunks. */
+export function rawOf(message: Message): RawMessage {
+  if (message instanceof StreamMessage) return message.raw
+  throw new TypeError(`the message at offset ${message.offset} is of no chunk of this log`)
 }

@@ -1,51 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isTidemarkError } from '../../model/errors.js'
 import { Undecodable } from '../../model/undecodable.js'
-import type { Chunk, Message, Reader, ReadOptions, Source, SourceClient } from '../../ports/index.js'
-import { json, type ValueOption } from '../../reading/value.js'
+import type { ReadOptions, Source, SourceClient } from '../../ports/index.js'
+import { json } from '../../reading/value.js'
 import { SharedBudget } from '../../worker/budget.js'
+import { follow, nextChunk, soon, take } from './chunks.js'
 import { hooksOf, type TestFramework } from './framework.js'
+import { verifyRawMessages } from './raw-messages.js'
+import type { HarnessStream, SourceHarness, SourceTraits } from './source-harness.js'
 import { waitFor } from './wait-for.js'
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
-/** What a kind of source brings to be tested. */
-export interface SourceHarness {
-  /** A new, empty stream. */
-  createStream(partitions: number): Promise<HarnessStream>
-  /** A source whose server is there and whose stream is not. */
-  unknownStream(): Source
-  /** A source whose server is not there. */
-  unreachable(): Source
-  close?(): Promise<void>
-}
-
-export interface HarnessStream {
-  readonly name: string
-  source<V = unknown>(value?: ValueOption<V>): Source<V>
-  /** Writes one message per value, in this order, and resolves when they can be read. */
-  append(partition: number, values: readonly unknown[], details?: HarnessDetails): Promise<void>
-  drop(): Promise<void>
-}
-
-export interface HarnessDetails {
-  readonly key?: string
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-/** What a kind of source may do otherwise than the others. */
-export interface SourceTraits {
-  /** Messages carry the key given to `append`. Default true. */
-  readonly keys?: boolean
-  /** Messages carry the headers given to `append`. Default true. */
-  readonly headers?: boolean
-  /** Offsets of a partition have no gaps and begin with 0. Default true. */
-  readonly contiguous?: boolean
-}
-
 const fetchBytes = 64 * 1024
-/** Long enough for a source to answer on a busy machine. */
-const soon = 20_000
 
 /**
  * The suite that makes a SourceClient one: what the worker relies on, whatever the log. It defines its tests when it is called.
@@ -501,6 +468,8 @@ export function verifySource(
       })
     })
 
+    verifyRawMessages({ describe, it, expect }, traits, { stream, connected, reading })
+
     describe('ending a reader', () => {
       it('a pending next resolves with null when the reader closes', async () => {
         const { there, client } = await filled([])
@@ -613,39 +582,6 @@ export function verifySource(
       })
     })
   })
-}
-
-type Limits = { readonly maxMessages?: number; readonly waitMs?: number }
-
-/** The next chunk; an error when none comes. */
-async function nextChunk<V>(reader: Reader<V>, { maxMessages = 1_000, waitMs = soon }: Limits = {}): Promise<Chunk<V>> {
-  const chunk = await reader.next({ maxMessages, waitMs })
-  if (!chunk) throw new Error(`no chunk came within ${waitMs} ms`)
-  return chunk
-}
-
-/** Reads until `count` messages came, or `until` says so, releasing each chunk. */
-async function follow<V>(
-  reader: Reader<V>,
-  count: number,
-  limits: Limits = {},
-  until: (chunk: Chunk<V>) => boolean = () => false,
-): Promise<{ messages: Message<V>[]; chunks: Chunk<V>[] }> {
-  const messages: Message<V>[] = []
-  const chunks: Chunk<V>[] = []
-  while (messages.length < count) {
-    const chunk = await nextChunk(reader, limits)
-    for (const message of chunk.messages) messages.push(message)
-    chunks.push(chunk)
-    chunk.release()
-    if (until(chunk)) break
-    if (chunk.poison) throw chunk.poison.error
-  }
-  return { messages, chunks }
-}
-
-async function take<V>(reader: Reader<V>, count: number): Promise<Message<V>[]> {
-  return (await follow(reader, count)).messages
 }
 
 /** The value once it has stopped changing. */

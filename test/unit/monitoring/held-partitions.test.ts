@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { HeldPartitions } from '../../../src/monitoring/held-partitions.js'
 import type { Chunk, Message } from '../../../src/ports/index.js'
+import { rawOf } from '../../support/raw-of.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
 beforeEach(virtualTime.begin)
@@ -26,6 +27,7 @@ function chunk(from: number, ages: readonly number[], head: number, change: Part
     messages: ages.map((age) => ({ timestamp: Date.now() - age }) as Message),
     bytes: 100,
     head: BigInt(head),
+    raw: rawOf,
     release: () => {},
     ...change,
   }

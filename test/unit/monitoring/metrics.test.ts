@@ -6,6 +6,7 @@ import { countedActivities, countedSignals } from '../../../src/monitoring/count
 import { defineMetrics } from '../../../src/monitoring/definitions.js'
 import { Meters } from '../../../src/monitoring/metrics.js'
 import type { Bounds, Chunk, Message } from '../../../src/ports/index.js'
+import { rawOf } from '../../support/raw-of.js'
 import { waitFor } from '../../support/wait-for.js'
 
 const name = { group: 'billing', stream: 'orders' }
@@ -21,6 +22,7 @@ function chunk(messages: number, head: number): Chunk {
     messages: Array(messages).fill(message),
     bytes: 10 * messages,
     head: BigInt(head),
+    raw: rawOf,
     release: () => {},
   }
 }
