@@ -36,7 +36,7 @@ create table :schema.dead_letters (
   -- What a person has asked for last.
   asked_by text,
   asked_reason text,
-  per_second double precision,
+  per_second numeric,
   -- Grows with each change: an owner that has read an older version may not be done with the letter.
   version int not null default 1,
   at timestamptz not null default now(),
