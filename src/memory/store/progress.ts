@@ -2,9 +2,9 @@ import { fenced, positionChanged } from '../../model/fenced.js'
 import type { GroupName, PartitionKey } from '../../model/partition.js'
 import { compareTokens, type FencingToken, isSameWriter } from '../../model/token.js'
 import type { Claimed, Progress, ProgressBeginning, SqlProgressLog, Transaction } from '../../ports/index.js'
-import type { LetterTable } from './letter-table.js'
+import { LetterTable } from './letter-table.js'
 import { MemoryChunk } from './transaction.js'
-import type { MemoryTroubles } from './troubles.js'
+import { MemoryTroubles } from './troubles.js'
 
 export interface ProgressRow extends Progress {
   /** The token was raised, and its writer has not claimed. A replay of -1 then stands for no position. */
@@ -18,8 +18,8 @@ export class MemoryProgress implements SqlProgressLog {
   constructor(
     private readonly rows: Map<string, ProgressRow>,
     private readonly written: unknown[],
-    private readonly letters: LetterTable,
-    private readonly troubles: MemoryTroubles,
+    private readonly letters = new LetterTable(),
+    private readonly troubles = new MemoryTroubles(),
   ) {}
 
   async read(key: PartitionKey): Promise<Progress | null> {
