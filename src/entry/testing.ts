@@ -1,5 +1,5 @@
 /** For tests of what is built on Tidemark. Nothing here outlives its process. */
-export type { MemoryTransaction } from '../memory/store/progress.js'
+export type { MemoryTransaction } from '../memory/store/transaction.js'
 export { type MemoryStore, memoryStore } from '../memory/store/store.js'
 export type { TestClock } from '../testing/clock.js'
 export type { Expect, Expectations, TestFramework } from '../testing/contracts/framework.js'

@@ -125,22 +125,27 @@ export interface DeadLetters {
    */
   add(tx: Transaction, key: PartitionKey, letters: readonly NewLetter[]): Promise<void>
   /**
-   * Letters to be worked now, with their content, by offset; of each queue from its first letter on and without a gap. Empty where there is
-   * nothing to do. Each may be handled before the next `perSecond` allows another one: the smallest such number of those returned.
+   * Letters to be worked now, with their content, by offset; of each queue from its first letter on and without a gap. Those that are to be
+   * discarded hold no place in their queue, and come whatever waits before them. Empty where there is nothing to do. Each may be handled
+   * before the next `perSecond` allows another one: the smallest such number of those returned.
+   *
+   * @param options.bytes of content, for all but the first letter; absent: as the database likes
    */
   due(
     key: PartitionKey,
-    options: { readonly now: number; readonly limit: number },
+    options: { readonly now: number; readonly limit: number; readonly bytes?: number },
   ): Promise<{ readonly letters: readonly FullLetter[]; readonly perSecond: number | null }>
   /**
-   * Letters were handled, or are to go: part of the transaction with the handler's effects. Their content goes. Throws where one is not
-   * there as expected: the transaction is rolled back then.
+   * Letters were handled, or are to go: part of the transaction with the handler's effects. Their content goes. Throws POSITION_CHANGED
+   * where a person has changed one since this client's `due` returned it, or it waits: the transaction is rolled back then.
    *
    * @returns the queues that are empty now
    */
   done(tx: Transaction, key: PartitionKey, ids: readonly string[]): Promise<readonly string[]>
+
   /**
-   * A letter has failed again: it waits for a person, with what is behind it, or until `dueAt`. Fenced by being part of a transaction of the owner.
+   * A letter has failed again: it waits for a person, or until `dueAt`, and so does its queue, except for what is to be discarded. Its tries
+   * count on, and it keeps the time of its first failure. Part of a transaction of the owner. Throws as `done`.
    */
   failed(tx: Transaction, key: PartitionKey, id: string, failure: LetterFailure, dueAt?: number): Promise<void>
 

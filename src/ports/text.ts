@@ -12,6 +12,17 @@ export function textOf(bytes: Buffer): string {
   return text.includes(replacement) && !isUtf8(bytes, text) ? escaped(bytes) : text
 }
 
+/** The bytes that `textOf` made this text of. */
+export function bytesOf(text: string): Buffer {
+  if (isWellFormed(text)) return Buffer.from(text)
+  return Buffer.concat(
+    [...text].map((one) => {
+      const byte = one.codePointAt(0)! - escapes
+      return byte >= 0x80 && byte <= 0xff ? Buffer.of(byte) : Buffer.from(one)
+    }),
+  )
+}
+
 export class NoUtf8 extends TypeError {}
 
 /**

@@ -2,11 +2,9 @@ import { fenced, positionChanged } from '../../model/fenced.js'
 import type { GroupName, PartitionKey } from '../../model/partition.js'
 import { compareTokens, type FencingToken, isSameWriter } from '../../model/token.js'
 import type { Claimed, Progress, ProgressBeginning, SqlProgressLog, Transaction } from '../../ports/index.js'
-
-/** What `tx.client` is in a transaction of a memory store: values written through it are kept when the transaction commits. */
-export interface MemoryTransaction {
-  write(value: unknown): void
-}
+import { LetterTable } from './letter-table.js'
+import { MemoryChunk } from './transaction.js'
+import { MemoryTroubles } from './troubles.js'
 
 export interface ProgressRow extends Progress {
   /** The token was raised, and its writer has not claimed. A replay of -1 then stands for no position. */
@@ -20,6 +18,8 @@ export class MemoryProgress implements SqlProgressLog {
   constructor(
     private readonly rows: Map<string, ProgressRow>,
     private readonly written: unknown[],
+    private readonly letters = new LetterTable(),
+    private readonly troubles = new MemoryTroubles(),
   ) {}
 
   async read(key: PartitionKey): Promise<Progress | null> {
@@ -60,6 +60,10 @@ export class MemoryProgress implements SqlProgressLog {
   }
 
   async advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint, witness?: string): Promise<void> {
+    this.#advance(key, token, from, to, witness)
+  }
+
+  #advance(key: PartitionKey, token: FencingToken, from: bigint, to: bigint, witness: string | undefined): void {
     const row = this.#own(key, token)
     if (row.position !== from) throw positionChanged(key, `has come to ${row.position} already`)
     this.rows.set(nameOf(key), { ...row, position: to, witness: witness ?? null })
@@ -73,15 +77,8 @@ export class MemoryProgress implements SqlProgressLog {
     work: (tx: Transaction) => Promise<void>,
     witness?: string,
   ): Promise<void> {
-    const staged: unknown[] = []
-    let over = false
+    const client = new MemoryChunk(this.letters)
     let failure: Error | undefined
-    const client: MemoryTransaction = {
-      write: (value) => {
-        if (over) throw new Error('the transaction of this chunk is over: write before the handler returns')
-        staged.push(value)
-      },
-    }
     const query = async (): Promise<never> => {
       // As in a database: whoever swallows it has nothing done.
       failure ??= new Error(
@@ -93,16 +90,19 @@ export class MemoryProgress implements SqlProgressLog {
     try {
       await work({ query, copy: query, client })
     } finally {
-      over = true
+      client.close()
     }
     if (failure) throw failure
-    await this.advance(key, token, from, typeof to === 'function' ? to() : to, witness)
-    this.written.push(...staged)
+    const commit = client.prepare()
+    this.#advance(key, token, from, typeof to === 'function' ? to() : to, witness)
+    commit(this.written)
   }
 
   async delete({ group, stream }: GroupName): Promise<void> {
     const theirs = nameOf({ group, stream, partition: 0 }).replace(/0\]$/, '')
     for (const name of this.rows.keys()) if (name.startsWith(theirs)) this.rows.delete(name)
+    this.troubles.deleteOf({ group, stream })
+    this.letters.deleteOf({ group, stream })
   }
 
   #own(key: PartitionKey, token: FencingToken): ProgressRow {

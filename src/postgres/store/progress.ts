@@ -34,6 +34,8 @@ import { ChunkTransaction, HandlerMistake, withinHandler } from './transaction.j
 const [fencedState, changedState] = ['TM001', 'TM002']
 /** A worker that starts opens at most so many connections for handlers in advance: others need the server's connections, too. */
 const mostPrepared = 4
+/** Rows of a group that is deleted. */
+const deletedAtOnce = 20_000
 
 /**
  * The table `consumer_progress`: the fence that every chunk of a transactional handler passes through. Only handlers'
@@ -170,11 +172,22 @@ export class PostgresProgress implements SqlProgressLog {
   }
 
   async delete({ group, stream }: GroupName): Promise<void> {
-    const text = `delete from ${this.#schema}.consumer_progress where "group" = $1 and stream = $2`
     try {
-      await ask(this.pools.control, text, [group, stream], { within: answerTimeout })
+      // Progress first: who has none writes no letters.
+      for (const table of ['consumer_progress', 'consumer_troubles', 'dead_letters', 'dead_letter_partitions'])
+        await this.#deleteFrom(`${this.#schema}.${table}`, [group, stream])
     } catch (error) {
       throw postgresError(error, this.settings)
+    }
+  }
+
+  /** In pieces: each is answered in time, however many letters there are. */
+  async #deleteFrom(table: string, names: readonly string[]): Promise<void> {
+    const text = `delete from ${table} where ctid = any (array(
+      select ctid from ${table} where "group" = $1 and stream = $2 limit ${deletedAtOnce})) returning true`
+    for (;;) {
+      const gone = await ask(this.pools.control, text, names, { within: answerTimeout, rowMode: 'array' })
+      if (gone.length < deletedAtOnce) return
     }
   }
 

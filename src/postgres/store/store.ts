@@ -8,12 +8,14 @@ import {
   parsePostgres,
 } from '../client/options.js'
 import { openPool, postgresError } from '../client/pool.js'
+import { PostgresLetters } from '../letters/letters.js'
 import { migrate } from '../tables/migrate.js'
 import { PostgresChanges } from './changes.js'
 import { PostgresGroups } from './groups.js'
 import { PostgresOffsets } from './offsets.js'
 import { PostgresPartitions } from './partitions.js'
 import { PostgresProgress } from './progress.js'
+import { PostgresTroubles } from './troubles.js'
 
 /**
  * Keeps consumer offsets in a Postgres. Handlers made with `transactional` write to the same database unless they name
@@ -64,6 +66,8 @@ function databaseOf(settings: PostgresSettings): Database {
           groups: new RuledGroupRecords(new PostgresGroups(control, settings)),
           changes: new PostgresChanges(control, settings),
           partitions: new PostgresPartitions(control, settings),
+          troubles: new PostgresTroubles(control, settings),
+          letters: new PostgresLetters({ pool, control }, settings),
           close,
         }
       },

@@ -1,3 +1,4 @@
+import { deadLetters } from './dead-letters.js'
 import { deletedGroups } from './deleted-groups.js'
 import { eventStreams } from './event-streams.js'
 import { groupsTable } from './groups-table.js'
@@ -8,6 +9,7 @@ import { offsetChangesIfSeen } from './offset-changes-if-seen.js'
 import { partitionsTable } from './partitions-table.js'
 import { raisedTokens } from './raised-tokens.js'
 import { setBack } from './set-back.js'
+import { troublesTable } from './troubles-table.js'
 
 /** One step of the schema. Steps are never changed once released, only added. */
 export interface Migration {
@@ -145,5 +147,17 @@ end $$;
     name: 'deleted groups',
     breaking: false,
     sql: deletedGroups,
+  },
+  {
+    id: 12,
+    name: 'troubles',
+    breaking: false,
+    sql: troublesTable,
+  },
+  {
+    id: 13,
+    name: 'dead letters',
+    breaking: false,
+    sql: deadLetters,
   },
 ]

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { TransactionalFunction } from '../../../src/handlers/handler.js'
-import type { MemoryTransaction } from '../../../src/memory/store/progress.js'
+import type { MemoryTransaction } from '../../../src/memory/store/transaction.js'
 import type { Transaction } from '../../../src/ports/index.js'
 import { chunkOf, delivered, start } from '../../support/delivered.js'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { PlainHandler, TransactionalFunction } from '../../../src/handlers/handler.js'
-import type { MemoryTransaction } from '../../../src/memory/store/progress.js'
+import type { MemoryTransaction } from '../../../src/memory/store/transaction.js'
 import { chunkOf, delivered, start } from '../../support/delivered.js'
 
 const rejecting = () => {

@@ -1,0 +1,24 @@
+import * as vitest from 'vitest'
+import { postgresDatabase } from '../../src/entry/postgres.js'
+import { type DatabaseHarness, verifyDatabase } from '../../src/testing/contracts/database.js'
+import { freshDatabase } from '../support/fresh-database.js'
+import { describeWith } from '../support/parts.js'
+import { silentLog } from '../support/silent-log.js'
+
+describeWith(['postgres'], 'Postgres', () => {
+  verifyDatabase(vitest, 'Postgres', async (): Promise<DatabaseHarness> => {
+    const { connectionString, drop } = await freshDatabase()
+    let clients = 0
+    return {
+      connect: () => {
+        // Clients with the same options share a pool; another application name keeps these apart, as processes are.
+        const own = `${connectionString}?application_name=client-${++clients}`
+        return postgresDatabase({ connectionString: own }).connect({
+          log: silentLog(),
+          signal: new AbortController().signal,
+        })
+      },
+      close: drop,
+    }
+  })
+})
