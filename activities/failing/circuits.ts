@@ -63,7 +63,7 @@ export class Circuits {
     const now = performance.now()
     if (circuit.trying?.by === partition) return 0
     if (circuit.trying && now - circuit.trying.since < patience) return lookEvery
-    if (now < circuit.tryAt) return Math.min(circuit.tryAt - now, lookEvery)
+    if (now < circuit.tryAt) return Math.ceil(Math.min(circuit.tryAt - now, lookEvery))
     circuit.trying = { by: partition, since: now }
     return 0
   }

@@ -174,7 +174,7 @@ export class Redrive {
         ? afterLastTry.delaysMs[letter.returns + 1]
         : undefined
     const dueAt = delay === undefined ? undefined : clock.now() + delay
-    const said: LetterFailure = { ...failure, class: dueAt === undefined ? failure.class : 'later' }
+    const said: LetterFailure = { ...failure, tries: 1, class: dueAt === undefined ? failure.class : 'later' }
     await this.#deliver(standing, [], {
       sql: (tx) => runtime.letters.failed(tx, key, letter.id, said, dueAt),
     })

@@ -7,6 +7,8 @@ import type { BatchResources } from '../../activities/batch/partition-run.js'
 import { Readers } from '../../activities/batch/readers.js'
 import { Slots } from '../../activities/batch/slots.js'
 import { ErrorReports } from '../../activities/errors/reports.js'
+import { Circuits } from '../../activities/failing/circuits.js'
+import { TemporalClock } from '../../activities/failing/temporal-clock.js'
 import type { ConsumerRuntime } from '../../activities/runtime.js'
 import { telling, type WorkObserver } from '../../activities/story/observer.js'
 import { Story } from '../../activities/story/story.js'
@@ -14,6 +16,7 @@ import type { HandlerContext } from '../../src/handlers/handler.js'
 import type { Until } from '../../src/handlers/until.js'
 import { memoryStore } from '../../src/memory/store/store.js'
 import type { BatchInput, BatchResult, PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
+import type { FailureSettings } from '../../src/model/policy.js'
 import type { PartitionObserver } from '../../src/model/partition-events.js'
 import type { BatchLimits, ConsumerSettings } from '../../src/model/settings.js'
 import type { Message } from '../../src/ports/index.js'
@@ -35,6 +38,22 @@ const deaf: WorkObserver = {
   blocked: nothing,
   fenced: nothing,
   caughtUp: nothing,
+  setAside: nothing,
+  redriven: nothing,
+}
+
+/** What becomes of failures where the options say nothing. */
+export function failureSettings(change: Partial<FailureSettings> = {}): FailureSettings {
+  return {
+    attempts: null,
+    immediate: 2,
+    jitter: 0,
+    isolate: false,
+    afterLastTry: { policy: 'block' },
+    outageAfter: 5,
+    crashes: 3,
+    ...change,
+  }
 }
 
 interface Given {
@@ -57,12 +76,14 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   const log = new FakeLog()
   const store = memoryStore()
   const context = { log: silentLog(), signal: new AbortController().signal }
-  const [offsets, { progress, groups }] = await Promise.all([store.connect(context), store.database.connect(context)])
+  const [offsets, { progress, groups, troubles, letters }] = await Promise.all([store.connect(context), store.database.connect(context)])
   const calls: Call[] = []
   const told: PartitionOutcome[] = []
   /** How batches reach their slice; tests may change whether Temporal answers. */
   const reach = {
     heard: true,
+    /** Temporal has missed the worker of the try before. */
+    lost: false,
     /** What an answer takes, ms; for ever where it never comes. */
     answersIn: 0,
     async answers() {
@@ -87,6 +108,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     concurrency: 100,
     heartbeatTimeoutMs: 10_000,
     retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
+    failures: failureSettings(),
     errors: 'message',
     ...settings,
   }
@@ -115,6 +137,11 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     keepOffset: async () => {},
     sql: progress,
     progress,
+    troubles,
+    letters,
+    failing: {},
+    circuits: new Circuits(context.log),
+    quarantine: new Slots(1),
     ...(until && { until }),
     budget: new SharedBudget(1_000_000),
     loop: new LoopMonitor(context.log),
@@ -151,7 +178,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     { attempt = 1, ...change }: Partial<BatchInput> & { readonly attempt?: number } = {},
   ): { readonly batch: BatchRun; readonly result: Promise<BatchResult> } {
     const input: BatchInput = { name, slice: 0, partitions, mayLeave: 4, ...change }
-    const batch = new BatchRun(runtime, input, resources, attempt, reach)
+    const batch = new BatchRun(runtime, input, resources, attempt, reach, new TemporalClock(Date.now()))
     const result = batch.run()
     // A test may look later.
     result.catch(() => {})

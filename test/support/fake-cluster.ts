@@ -11,6 +11,7 @@ export const running: WorkflowLook = {
   memo: {},
   failing: false,
   cancelled: new Set(),
+  lost: new Set(),
   batches: new Map(),
 }
 

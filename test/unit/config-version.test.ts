@@ -60,7 +60,7 @@ describe("a config's version", () => {
 
   it('changes with the version of Tidemark', () => {
     const { settings, source, handler } = parsedOf()
-    const rest = { mirrors: undefined, output: undefined, dedupe: undefined, until: undefined }
+    const rest = { mirrors: undefined, output: undefined, dedupe: undefined, until: undefined, failing: {} }
     const whole = { settings, source, handler, store: store('db'), ...rest }
     expect(versionOf(whole)).toBe(version())
     expect(versionOf(whole, '99.0.0')).not.toBe(version())

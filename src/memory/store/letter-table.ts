@@ -70,7 +70,7 @@ export class LetterTable {
       const row: LetterRow = {
         ...{ id: String(this.#next++), key: { group, stream, partition }, replay, offset: message.offset, queue },
         ...{ class: kind, code: letter.code === null ? null : shownText(letter.code), error: shownText(letter.error) },
-        ...{ tries, firstAt, lastAt, reference, corrected: false },
+        ...{ tries, firstAt, lastAt, reference, returns: 0, corrected: false },
         state: skipped ? 'skipped' : queued && before?.state !== 'waiting' ? 'due' : 'waiting',
         dueAt: skipped ? null : queued ? (before?.dueAt ?? null) : (letter.dueAt ?? null),
         bytes: (message.key?.length ?? 0) + (message.value?.length ?? 0),
@@ -116,7 +116,7 @@ export class LetterTable {
       else
         this.#change(row, {
           ...{ ...waits, perSecond: null, class: kind, code: code === null ? null : shownText(code), error: shownText(error) },
-          ...{ tries: row.tries + tries, firstAt: row.firstAt ?? firstAt, lastAt },
+          ...{ returns: row.returns + 1, tries: row.tries + tries, firstAt: row.firstAt ?? firstAt, lastAt },
         })
     }
   }

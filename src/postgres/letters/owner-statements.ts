@@ -60,7 +60,7 @@ export function failedStatement(letters: string): string {
     update ${letters} l set
       state = case when l.state = 'leaving' then l.state else 'waiting' end,
       due_at = case when l.state = 'leaving' then null else $6::bigint end,
-      per_second = null, version = l.version + 1,
+      per_second = null, version = l.version + 1, returns = l.returns + case when l.id = $4 then 1 else 0 end,
       class = case when l.id = $4 then $7 else l.class end,
       code = case when l.id = $4 then $8 else l.code end,
       error = case when l.id = $4 then $9 else l.error end,

@@ -4,7 +4,7 @@ import { inMs } from '../client/own-types.js'
 
 /** Columns of `dead_letters` that `letterOf` reads. */
 export const letterColumns = `id, "group", stream, partition, "offset", replay, queue, state, class, code, error, tries, first_at, last_at,
-  due_at, bytes, reference, corrected, asked_by, asked_reason, version, ${inMs('at')} as at_ms`
+  due_at, bytes, reference, returns, corrected, asked_by, asked_reason, version, ${inMs('at')} as at_ms`
 /** Those that `fullLetterOf` reads besides. Not as bytes: how these are written is up to the database. */
 export const contentColumns = `encode(key, 'base64') as key64, encode(value, 'base64') as value64, headers, "timestamp" as written_ms`
 
@@ -27,6 +27,7 @@ export interface LetterRow {
   readonly due_at: string | null
   readonly bytes: string
   readonly reference: boolean
+  readonly returns: number
   readonly corrected: boolean
   readonly asked_by: string | null
   readonly asked_reason: string | null
@@ -44,7 +45,7 @@ export interface FullLetterRow extends LetterRow {
 }
 
 export function letterOf(row: LetterRow): Letter {
-  const { id, group, stream, partition, replay, queue, state, code, error, tries, reference, corrected } = row
+  const { id, group, stream, partition, replay, queue, state, code, error, tries, reference, returns, corrected } = row
   return {
     id,
     key: { group, stream, partition },
@@ -61,6 +62,7 @@ export function letterOf(row: LetterRow): Letter {
     dueAt: numberOf(row.due_at),
     bytes: Number(row.bytes),
     reference,
+    returns,
     corrected,
     at: dateOf(Number(row.at_ms ?? 0)) ?? new Date(0),
     by: row.asked_by,

@@ -33,6 +33,8 @@ create table :schema.dead_letters (
   bytes bigint not null,
   reference boolean not null default false,
   corrected boolean not null default false,
+  -- How often it came back and failed again.
+  returns int not null default 0,
   -- What a person has asked for last.
   asked_by text,
   asked_reason text,

@@ -33,7 +33,7 @@ export function troublesSuite(framework: TestFramework, kind: string, open: () =
         ...{ position: '9007199254740993', tries: 3, crashes: 1, firstAt: 1_700_000_000_000, lastAt: 1_700_000_060_000 },
         ...{ code: 'TypeError', first: 'x is undefined', last: `it's "null"` },
       },
-      suspect: { until: '9007199254741993', inHand: ['9007199254740993', '9007199254740999'], crashes: 2 },
+      suspect: { until: '9007199254741993', inHand: { from: '9007199254740993', to: '9007199254740999', messages: 6 }, crashes: 2 },
       done: [['9007199254740994', '9007199254740996']],
       inARow: 4,
     }

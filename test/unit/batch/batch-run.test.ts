@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { BatchRun } from '../../../activities/batch/batch-run.js'
+import { TemporalClock } from '../../../activities/failing/temporal-clock.js'
 import { batchGround, byPartition, name } from '../../support/batch-ground.js'
 import { claimFrom } from '../../support/claim.js'
 import { virtualTime, working } from '../../support/virtual-time.js'
@@ -301,7 +302,7 @@ describe('a batch', () => {
       const { runtime, own, resources, reach, handled } = await batchGround()
       const [first] = await own({ 0: 3 })
       const input = { name, slice: 0, partitions: [first!], mayLeave: 4 }
-      const second = new BatchRun(runtime, input, resources, 2, reach)
+      const second = new BatchRun(runtime, input, resources, 2, reach, new TemporalClock(Date.now()))
       if (how === 'is to end') second.end()
       else second.release(() => true)
       expect(byPartition(await until(second.run()))[0]).toMatchObject({ end: 'released', to: '0' })
@@ -317,7 +318,7 @@ describe('a batch', () => {
     const { runtime, own, resources, reach } = await batchGround()
     const [first] = await own({ 0: 3 })
     vi.spyOn(runtime.progress, 'claim').mockRejectedValue(new Error('the database is away'))
-    const second = new BatchRun(runtime, { name, slice: 0, partitions: [first!], mayLeave: 4 }, resources, 2, reach)
+    const second = new BatchRun(runtime, { name, slice: 0, partitions: [first!], mayLeave: 4 }, resources, 2, reach, new TemporalClock(Date.now()))
     second.release(() => true)
     reach.heard = false
     const result = second.run()

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { PartitionRun } from '../../../activities/batch/partition-run.js'
+import { TemporalClock } from '../../../activities/failing/temporal-clock.js'
 import type { PartitionBatch } from '../../../src/model/batch.js'
 import { batchGround, name } from '../../support/batch-ground.js'
 import { claimFrom } from '../../support/claim.js'
@@ -12,11 +13,13 @@ const { pass } = virtualTime
 const key = { ...name, partition: 0 }
 const goesOn = () => false
 
+const begun = (attempt: number) => ({ attempt, apart: false, lost: () => false, clock: new TemporalClock(Date.now()) })
+
 async function ground(head: number, given: Parameters<typeof batchGround>[0] = {}) {
   const all = await batchGround(given)
   const [batch] = await all.own({ 0: head })
   const run = (change: Partial<PartitionBatch> = {}, attempt = 1) =>
-    new PartitionRun(all.runtime, all.resources, key, { ...batch!, ...change }, attempt)
+    new PartitionRun(all.runtime, all.resources, key, { ...batch!, ...change }, begun(attempt))
   return { ...all, run }
 }
 
