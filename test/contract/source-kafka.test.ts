@@ -8,7 +8,7 @@ import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
 
 describeWith(['kafka'], 'Kafka', () => {
-  verifySource(vitest, 'Kafka', async (): Promise<SourceHarness> => {
+  const open = async (): Promise<SourceHarness> => {
     const { brokers } = part('kafka')
     const client = new Kafka({ clientId: 'contract', brokers: [...brokers], logLevel: logLevel.NOTHING })
     const admin = client.admin()
@@ -54,12 +54,13 @@ describeWith(['kafka'], 'Kafka', () => {
         await Promise.all([admin.disconnect(), producer.disconnect()])
       },
     }
-  })
+  }
+  // kafkajs writes no header without a value; the unit tests of the reader do.
+  verifySource(vitest, 'Kafka', open, { cannotHold: ['null header'] })
 })
 
 function byName(headers: HarnessMessage['headers']): IHeaders {
-  // Null is for a header without a value, which kafkajs writes though its types do not say so.
-  const found: Record<string, (Buffer | null)[]> = {}
-  for (const [name, value] of headers) found[name] = [...(found[name] ?? []), value]
-  return found as IHeaders
+  const found: Record<string, Buffer[]> = {}
+  for (const [name, value] of headers) found[name] = [...(found[name] ?? []), value!]
+  return found
 }

@@ -18,7 +18,7 @@ export interface TestRecord {
   readonly key?: string | Buffer | null
   readonly value?: string | Buffer | null
   readonly timestamp?: number
-  readonly headers?: readonly (readonly [name: string, value: string | null])[]
+  readonly headers?: readonly (readonly [name: string, value: string | Buffer | null])[]
 }
 
 export interface BatchOptions {

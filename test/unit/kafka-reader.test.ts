@@ -123,6 +123,22 @@ describe('a Kafka reader', () => {
     expect(budget.used).toBe(1_000) // the fetch ahead
   })
 
+  it('tells each message as it is in the log, and so the one that can not be decoded', async () => {
+    const headers = [['h', 'ß']] as const
+    const written = ['ä', Buffer.from([0xff])].map((value, i) => ({
+      offset: 3 + i,
+      key: 'k',
+      value,
+      timestamp: i,
+      headers,
+    }))
+    const { next } = reading([{ records: batch(written, { codec: 'gzip' }) }])
+    const chunk = await next()
+    const raw = { key: Buffer.from('k'), headers: [['h', Buffer.from('ß')]] }
+    expect(chunk!.raw(chunk!.messages[0]!)).toEqual({ ...raw, offset: 3n, timestamp: 0, value: Buffer.from('ä') })
+    expect(chunk!.poison!.raw).toEqual({ ...raw, offset: 4n, timestamp: 1, value: Buffer.from([0xff]) })
+  })
+
   it('works off what stands in front of a damaged batch, asks again for it, and then stops', async () => {
     const damaged = Buffer.from(records(2, 1))
     damaged[30]! ^= 1

@@ -150,9 +150,10 @@ describe('values of an asynchronous decoder', () => {
       expect(cut).toMatchObject({
         from: 5n,
         next: 6n,
-        poison: { next: 7n, raw: { key: Buffer.from('k'), value: Buffer.from('b') } },
+        poison: { next: 7n, raw: { offset: 6n, key: Buffer.from('k'), value: Buffer.from('b') } },
       })
       expect(cut!.poison!.error).toMatchObject({ code: 'UNDECODABLE', place: { offset: '6' } })
+      expect(cut!.raw(cut!.messages[0]!)).toMatchObject({ offset: 5n, value: Buffer.from('a') })
       // The witness is of the whole chunk's end.
       expect(cut!.witness).toBeUndefined()
       expect(release).not.toHaveBeenCalled()
