@@ -18,7 +18,7 @@ interface DeleteOptions {
 
 export function deleteCommand(): Command {
   return new Command('delete')
-    .description('Forget a group: its offsets, progress, pauses and workflows, on all its streams.')
+    .description('Forget a group: its offsets, progress, dead letters, pauses and workflows, on all its streams.')
     .argument('<group>', 'a group that the store knows, whether the config has it or not')
     .addOption(configOption())
     .addOption(streamOption())
@@ -75,9 +75,10 @@ async function alsoMirrored(plans: readonly DeletionPlan[], { mirrored, yes }: D
 
 /** Exported for its test. */
 export function planText(plan: DeletionPlan): string {
-  const { group, stream, offsets, record, workflows, mirrored, left } = plan
+  const { group, stream, offsets, letters, record, workflows, mirrored, left } = plan
   const lines = [
     counted(offsets, 'committed offset'),
+    ...(letters > 0 ? [`${counted(letters, 'dead letter')} that nobody has handled, with what the messages say`] : []),
     ...(record ? ['its record: slices, pauses and stop'] : []),
     ...(workflows.length > 0 ? [`${counted(workflows.length, 'workflow')} without a worker, in Temporal`] : []),
     ...(mirrored?.canDelete ? [`${counted(mirrored.offsets, 'offset')} in ${mirrored.where}, if you say so`] : []),

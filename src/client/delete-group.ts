@@ -21,6 +21,8 @@ import { sourceFor } from './stored-groups.js'
 export interface DeletionPlan extends GroupName {
   /** Partitions with a stored offset. */
   readonly offsets: number
+  /** Dead letters that wait, or are to be handled: their messages are nowhere else once the log has let them go. */
+  readonly letters: number
   /** Whether the group has a record: its slices, pauses and stop. */
   readonly record: boolean
   /** Workflows that still run in Temporal, without a worker. */
@@ -77,6 +79,7 @@ export async function planDeletionIn(
         return {
           ...name,
           offsets: rows.filter((row) => matches(name, row)).length,
+          letters: await lettersOf(session, name),
           record: record !== null,
           workflows,
           ...(await atTheLog(session, name)),
@@ -86,7 +89,7 @@ export async function planDeletionIn(
 }
 
 /**
- * Deletes a group: ends its workflows, and forgets progress, offsets and record. It may be repeated where it did not come to its end. What
+ * Deletes a group: ends its workflows, and forgets progress, dead letters, offsets and record. It may be repeated where it did not come to its end. What
  * the handlers have written stays, and so does the history.
  *
  * @throws TidemarkError UNREACHABLE; GROUP_ACTIVE where workers have come meanwhile, or other consumers hold offsets at the log itself
@@ -171,6 +174,12 @@ async function end(client: Client, workflowId: string, reason: string): Promise<
     })
 }
 
+async function lettersOf(session: Session, name: GroupName): Promise<number> {
+  const databases = await progressDatabases(session, name)
+  const counts = await Promise.all(databases.map(({ letters }) => letters.count(name)))
+  return counts.reduce((sum, { letters }) => sum + letters, 0)
+}
+
 /** Where handlers of the group keep their progress, as far as the config says. */
 async function progressDatabases(session: Session, name: GroupName): Promise<readonly DatabaseClient[]> {
   const own = await session.database()
@@ -188,7 +197,7 @@ async function atTheLog(session: Session, name: GroupName): Promise<Pick<Deletio
     ...(consumerOf(session, name)
       ? []
       : [
-          'the progress of handlers that wrote to another database than that of the store: the config does not have the group',
+          'the progress, and dead letters, of handlers that wrote to another database than that of the store: the config does not have the group',
         ]),
     ...mirrors.map((mirror) => `what ${placeOf(mirror)} shows of the group, as a mirror of the store`),
   ]

@@ -24,6 +24,7 @@ export function onlyReference(id: string, key: PartitionKey, offset: string): Ti
 
 /** A person, or a newer owner, was faster. */
 export function letterChanged(key: PartitionKey, ids: readonly string[]): TidemarkError {
-  const named = ids.length === 1 ? `letter ${ids[0]} was` : `one of ${ids.length} letters (${ids[0]} to ${ids.at(-1)}) was`
+  const named =
+    ids.length === 1 ? `letter ${ids[0]} was` : `one of ${ids.length} letters (${ids[0]} to ${ids.at(-1)}) was`
   return positionChanged(key, `has changed letters: ${named} changed or ended by somebody else; nothing was written`)
 }

@@ -7,6 +7,7 @@ import {
   postgresStore,
   postgresStream,
 } from '../../src/entry/postgres.js'
+import { failedLetter } from '../../src/testing/contracts/letters-owner.js'
 import { claimFrom } from '../support/claim.js'
 import { docBlocks } from '../support/doc-blocks.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
@@ -68,7 +69,7 @@ describeWith(['postgres'], "a worker's user of Postgres", () => {
     const own = await database(url)
     const source = await postgresStream({ connectionString: url, stream: 'orders', partitions: 2 }).connect(context())
     try {
-      const { progress, groups, changes, partitions, close: _, ...rest } = own
+      const { progress, groups, changes, partitions, troubles, letters, close: _, ...rest } = own
       expect(Object.keys(rest)).toEqual([])
       await store.migrate()
       const { epoch } = await store.open(key, { above: 0, start: 0n })
@@ -77,9 +78,15 @@ describeWith(['postgres'], "a worker's user of Postgres", () => {
       await progress.transact(key, token, 0n, 1n, async (tx) => {
         await tx.query('select 1')
         await progress.outbox!.append(tx, 'orders', [{ key: 'a', value: 1 }])
+        await letters.add(tx, key, [failedLetter(0, 'a')])
       })
       await progress.advance(key, token, 1n, 2n)
       await progress.raise(key, { ...token, attempt: 9 })
+      await troubles.write(key, token, { replay: 0 })
+      const [letter] = await letters.list({}, { limit: 1 })
+      await letters.correct(letter!.id, null, 'ann', '')
+      await letters.request({}, { what: 'discard', by: 'ann', reason: '' })
+      expect([await letters.expire(0, 1), (await letters.parked(key)).nextDue]).toEqual([0, 0])
       await groups.list({})
       await changes.list({ limit: 1 })
       await partitions.note({ ...key, position: 1n, epoch: 1, replay: 0, identity: null })

@@ -25,11 +25,15 @@ export class FakeLog {
   hasWitness = false
   open = 0
   readonly identities = new Map<number, string>()
+  /** Messages that can't be decoded have bytes. */
+  rawPoison = false
   readonly #heads = new Map<number, bigint>()
   readonly #errors = new Map<number, { readonly at: bigint; readonly error: Error }>()
   readonly #poisons = new Map<number, { readonly at: bigint; readonly error: TidemarkError }>()
   readonly #late = new Map<number, (chunk: Chunk, signal: AbortSignal) => Promise<Chunk | null>>()
   readonly #arrived = new Set<() => void>()
+  /** The key of each message; null: it has none. */
+  keyOf: (offset: bigint) => string | null = () => null
 
   /** Adds messages to a partition, now. */
   append(partition: number, count = 1): void {
@@ -104,14 +108,14 @@ export class FakeLog {
     const poisoned = bad && bad.at >= from && bad.at < most && bad.at < head
     const next = poisoned ? bad.at : stops.reduce((a, b) => (a < b ? a : b))
     const messages: Message[] = []
-    for (let offset = from; offset < next; offset++) messages.push(messageAt(offset, { ...key, replay }))
+    for (let offset = from; offset < next; offset++) messages.push(messageAt(offset, { ...key, replay }, this.keyOf(offset)))
     this.lent++
     let lent = true
     const release = () => {
       if (lent) this.lent--
       lent = false
     }
-    const poison: Poison | undefined = poisoned ? { error: bad.error, raw: null, next: bad.at + 1n } : undefined
+    const poison: Poison | undefined = poisoned ? { error: bad.error, raw: this.rawPoison ? { offset: bad.at, timestamp: 0, key: null, value: Buffer.from('?'), headers: [] } : null, next: bad.at + 1n } : undefined
     const witness = this.hasWitness && messages.length > 0 ? `behind ${next - 1n}` : undefined
     const more = { ...(poison && { poison }), ...(witness && { witness }) }
     const chunk = { from, next, messages, bytes: messages.length, head, raw: rawOf, release, ...more }
@@ -126,7 +130,7 @@ export class FakeLog {
     const bad = this.#poisons.get(origin.partition)
     const ends = { from, head: next, bytes: 1, raw: () => raw, release: () => {} }
     if (bad?.at === from) return { ...ends, next: from, messages: [], poison: { error: bad.error, raw, next } }
-    const message = messageAt(from, origin, value === null ? null : JSON.parse(String(value)))
+    const message = messageAt(from, origin, this.keyOf(from), value === null ? null : JSON.parse(String(value)))
     const chunk = { ...ends, next, messages: [message] }
     const settle = this.#late.get(origin.partition)
     return settle ? { ...chunk, settle: (signal) => settle(chunk, signal) } : chunk
@@ -154,12 +158,17 @@ export class FakeLog {
   }
 }
 
-function messageAt(offset: bigint, { replay, ...key }: Origin, value: unknown = Number(offset)): Message {
+function messageAt(
+  offset: bigint,
+  { replay, ...key }: Origin,
+  text: string | null,
+  value: unknown = Number(offset),
+): Message {
   return {
     ...key,
     offset,
-    key: null,
-    keyBytes: null,
+    key: text,
+    keyBytes: text === null ? null : Buffer.from(text),
     value,
     headers: new LogHeaders([]),
     timestamp: 0,

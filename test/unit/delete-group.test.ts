@@ -6,6 +6,7 @@ import { consumer, defineConfig } from '../../src/config/define.js'
 import { parseConfig } from '../../src/config/parse.js'
 import { memoryStore } from '../../src/memory/store/store.js'
 import type { OffsetMirror, Source } from '../../src/ports/index.js'
+import { failedLetter } from '../../src/testing/contracts/letters-owner.js'
 
 const name = { group: 'billing', stream: 'orders' }
 const key = { ...name, partition: 0 }
@@ -89,6 +90,7 @@ describe('deleting a group', () => {
       {
         ...name,
         offsets: 1,
+        letters: 0,
         record: true,
         workflows: ['tidemark/billing/orders', 'tidemark/billing/orders/1'],
         mirrored: { where: 'kafka (brokers k:9092)', offsets: 2, canDelete: true },
@@ -108,6 +110,18 @@ describe('deleting a group', () => {
     expect([await groups.read(name), await progress.read(key)]).toEqual([null, null])
     expect(mirrored).toEqual([0, 1])
     expect(await store.history({ ...name, limit: 1 })).toMatchObject([{ kind: 'deleted', partition: null, ...ann }])
+  })
+
+  it('says how many dead letters go, and forgets them and the troubles of its partitions', async () => {
+    const { letters, progress, troubles } = await session.database()
+    const token = { epoch: 1, batch: 1, attempt: 1 }
+    await progress.claim(key, token, { from: 9n, replay: 1 })
+    await progress.transact(key, token, 9n, 10n, (tx) => letters.add(tx, key, [failedLetter(9, 'a')]))
+    await troubles.write(key, token, { replay: 1 })
+    const [plan] = await planDeletionIn(session, name)
+    expect(plan!.letters).toBe(1)
+    await deleteGroupIn(session, plan!, ann)
+    expect([await letters.list({}, { limit: 9 }), await troubles.read(key)]).toEqual([[], null])
   })
 
   it('deletes what the log shows where that is wanted', async () => {

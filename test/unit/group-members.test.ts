@@ -45,6 +45,7 @@ it('says what there is to delete, and what stays', () => {
     group: 'billing',
     stream: 'orders',
     offsets: 2,
+    letters: 3,
     record: true,
     workflows: ['a', 'b'],
     left: ['the rest'],
@@ -54,6 +55,7 @@ it('says what there is to delete, and what stays', () => {
     [
       'billing on orders',
       '  2 committed offsets',
+      '  3 dead letters that nobody has handled, with what the messages say',
       '  its record: slices, pauses and stop',
       '  2 workflows without a worker, in Temporal',
       '  2 offsets in kafka (brokers k:9092), if you say so',
@@ -64,4 +66,5 @@ it('says what there is to delete, and what stays', () => {
   expect(planText({ ...plan, mirrored: { ...mirrored, canDelete: false } })).toContain(
     '  stays: 2 offsets in kafka (brokers k:9092), which can not delete them\n',
   )
+  expect(planText({ ...plan, letters: 0, mirrored })).not.toContain('letter')
 })

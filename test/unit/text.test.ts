@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isWellFormed, textOf, utf8Of } from '../../src/ports/text.js'
+import { bytesOf, isWellFormed, textOf, utf8Of } from '../../src/ports/text.js'
 import { json, text } from '../../src/reading/value.js'
 
 /** Bytes around the edges of UTF-8, in any mixture. */
@@ -30,6 +30,14 @@ describe('bytes as text', () => {
         expect(utf8Of(encoded)).toBe(some)
         expect(isWellFormed(some)).toBe(true)
       }),
+    ))
+
+  it('are found again by their text', () =>
+    fc.assert(
+      fc.property(bytes, (some) => {
+        expect(bytesOf(textOf(some))).toEqual(some)
+      }),
+      { numRuns: 2_000 },
     ))
 
   it('are different texts where they are different', () =>

@@ -94,7 +94,11 @@ export class LetterTable {
   done(key: PartitionKey, letters: readonly KnownLetter[]): readonly string[] {
     const rows = letters.map((letter) => {
       const row = this.#known(key, letter)
-      if (!row || (row.state === 'waiting' && row.dueAt === null)) throw letterChanged(key, letters.map(({ id }) => id))
+      if (!row || (row.state === 'waiting' && row.dueAt === null))
+        throw letterChanged(
+          key,
+          letters.map(({ id }) => id),
+        )
       return row
     })
     for (const row of rows) {
@@ -102,7 +106,9 @@ export class LetterTable {
       this.#change(row, { state, doneAt: new Date(), message: null, dueAt: null })
     }
     const left = new Set(this.open(key).map(({ queue }) => queue))
-    return [...new Set(rows.map(({ queue }) => queue))].filter((queue) => queue !== null && !left.has(queue)) as string[]
+    return [...new Set(rows.map(({ queue }) => queue))].filter(
+      (queue) => queue !== null && !left.has(queue),
+    ) as string[]
   }
 
   failed(key: PartitionKey, letter: KnownLetter, failure: LetterFailure, dueAt: number | null): void {
@@ -115,18 +121,24 @@ export class LetterTable {
       if (row.id !== failed.id) this.#change(row, { ...waits, perSecond: null })
       else
         this.#change(row, {
-          ...{ ...waits, perSecond: null, class: kind, code: code === null ? null : shownText(code), error: shownText(error) },
+          ...{
+            ...waits,
+            perSecond: null,
+            class: kind,
+            code: code === null ? null : shownText(code),
+            error: shownText(error),
+          },
           ...{ returns: row.returns + 1, tries: row.tries + tries, firstAt: row.firstAt ?? firstAt, lastAt },
         })
     }
   }
 
   /** Returns the letters that are changed. */
-  request(filter: LetterFilter, { what, by, reason, perSecond = null, followers }: Request): readonly LetterRow[] {
+  request(filter: LetterFilter, { what, by, reason, perSecond, followers }: Request): readonly LetterRow[] {
     const meant = this.find(filter).filter(isOpen)
     const asked = { by: shownText(by), reason: shownText(reason), dueAt: null }
     const make = (rows: readonly LetterRow[], state: 'due' | 'leaving') =>
-      rows.map((row) => this.#change(row, { ...asked, state, perSecond: state === 'due' ? perSecond : null }))
+      rows.map((row) => this.#change(row, { ...asked, state, perSecond: state === 'due' ? (perSecond ?? null) : null }))
     if (what !== 'discard') {
       const all = [...new Set([...meant, ...this.#standing(meant)])]
       return make(what === 'now' ? all.filter(({ state, dueAt }) => state === 'waiting' && dueAt !== null) : all, 'due')
@@ -136,7 +148,8 @@ export class LetterTable {
     const [first] = waiting
     if (first && !followers)
       throw strandedLetters(waiting.length, new Set(waiting.map(queueName)).size, first.key, String(first.offset))
-    const others = followers === 'redrive' ? make(waiting, 'due') : followers === 'discard' ? make(behind, 'leaving') : []
+    const others =
+      followers === 'redrive' ? make(waiting, 'due') : followers === 'discard' ? make(behind, 'leaving') : []
     return [...make(meant, 'leaving'), ...others]
   }
 

@@ -1,5 +1,12 @@
 import type { PartitionKey } from '../../model/partition.js'
-import type { DeadLetters, LetterFailure, LetterFilter, NewLetter, ParkedQueues, Transaction } from '../../ports/index.js'
+import type {
+  DeadLetters,
+  LetterFailure,
+  LetterFilter,
+  NewLetter,
+  ParkedQueues,
+  Transaction,
+} from '../../ports/index.js'
 import { countOf, fullLetterOf, inOrder, isOpen, letterOf } from './letter-row.js'
 import type { KnownLetter, LetterTable } from './letter-table.js'
 import { MemoryChunk } from './transaction.js'
@@ -59,7 +66,10 @@ export class MemoryLetters implements DeadLetters {
     changeIn(tx, (table) => table.failed(key, letter, failure, dueAt))
   }
 
-  async list(filter: LetterFilter, { limit, after }: Parameters<DeadLetters['list']>[1]): ReturnType<DeadLetters['list']> {
+  async list(
+    filter: LetterFilter,
+    { limit, after }: Parameters<DeadLetters['list']>[1],
+  ): ReturnType<DeadLetters['list']> {
     const last = after === undefined ? undefined : this.table.read(after)
     if (after !== undefined && !last) return []
     const rows = this.table.find(filter).filter((row) => !last || inOrder(row, last) > 0)

@@ -6,7 +6,10 @@ import { shownTrouble } from '../../storing/shown-trouble.js'
 
 /** What partitions can't get past, in the memory of this process. All clients of a store share it. */
 export class MemoryTroubles implements TroubleLog {
-  readonly #rows = new Map<string, { readonly key: PartitionKey; readonly token: FencingToken; readonly text: string }>()
+  readonly #rows = new Map<
+    string,
+    { readonly key: PartitionKey; readonly token: FencingToken; readonly text: string }
+  >()
 
   async read(key: PartitionKey): Promise<Trouble | null> {
     const row = this.#rows.get(nameOf(key))

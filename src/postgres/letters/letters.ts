@@ -24,7 +24,7 @@ import { lockStatement } from './lock.js'
 import { addStatement, columnsOf, partsOf } from './new-letters.js'
 import { doneStatement, dueStatement, failedStatement } from './owner-statements.js'
 import { parkedStatement } from './parked.js'
-import { countColumns } from './request-statements.js'
+import { countStatement } from './request-statements.js'
 import { countOf, LetterRequests } from './requests.js'
 import { contentColumns, type FullLetterRow, fullLetterOf, type LetterRow, letterColumns, letterOf } from './rows.js'
 
@@ -125,7 +125,7 @@ export class PostgresLetters implements DeadLetters {
 
   async count(filter: LetterFilter): Promise<LetterCount> {
     const { where, values } = matchingLetters(filter)
-    const text = `select ${countColumns} from ${this.#letters} where ${where}`
+    const text = countStatement(`${this.#letters} where ${where}`)
     const [row] = await this.#ask<{ letters: string; queues: string; partitions: string; behind: string }>(text, values)
     return countOf(row!)
   }
@@ -160,7 +160,10 @@ export class PostgresLetters implements DeadLetters {
   async #within<T>(tx: Transaction, key: PartitionKey, work: (own: Own) => Promise<T>): Promise<T> {
     try {
       return await withinHandler(tx, async (own) => {
-        await own.query(lockStatement(this.#partitions), namesOf(key).map((name) => [name]))
+        await own.query(
+          lockStatement(this.#partitions),
+          namesOf(key).map((name) => [name]),
+        )
         return work(own)
       })
     } catch (error) {

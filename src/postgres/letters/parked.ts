@@ -1,5 +1,5 @@
-import { dateOf } from '../../model/times.js'
 import type { PartitionKey } from '../../model/partition.js'
+import { dateOf } from '../../model/times.js'
 import type { ParkedQueues } from '../../ports/index.js'
 import { inMs } from '../client/own-types.js'
 import { keyArrays, keyColumns, type StatementOfMany } from '../store/gathered-statement.js'
@@ -24,12 +24,10 @@ export function parkedStatement(
       from unnest(${keyArrays}) as asked (${keyColumns})
       cross join lateral (select from ${theirs} and done_at is null limit 1) there
       cross join lateral (
-        select count(*) as letters, ${inMs('min(at)')} as oldest_ms from ${theirs} and done_at is null
+        select sum(letters) as letters, ${inMs('min(oldest)')} as oldest_ms,
+          coalesce(json_agg(queue) filter (where queue is not null), '[]') as queues
+        from (select queue, count(*) as letters, min(at) as oldest from ${theirs} and done_at is null group by queue) one
       ) counted
-      cross join lateral (
-        select coalesce(json_agg(queue), '[]') as queues
-        from (select distinct queue from ${theirs} and done_at is null and queue is not null) named
-      ) named
       cross join lateral (
         select case when exists (select from ${theirs} and state in ('due', 'leaving')) then 0
           else (select min(due_at) from ${theirs} and state = 'waiting' and due_at is not null) end as next_due

@@ -70,11 +70,16 @@ export function requestStatement(letters: string, condition: LetterCondition, wh
       from affected where l.id = affected.id
       returning l."group", l.stream, l.partition, l.queue, l.class
     )
-    select ${countColumns}, (
+    select *, (
       select coalesce(json_agg(owner), '[]') from (select distinct ${keys} from changed order by ${keys}) owner
-    ) as owners from changed`
+    ) as owners from (${countStatement('changed')}) counted`
 }
 
-/** What `LetterCount` holds. Bigints are text. */
-export const countColumns = `count(*) as letters, count(distinct (${keys}, queue)) filter (where queue is not null) as queues,
-  count(distinct (${keys})) as partitions, count(*) filter (where class = 'behind') as behind`
+/** What `LetterCount` holds, of the rows of `from`. Bigints are text; a sum of nothing is null. */
+export function countStatement(from: string): string {
+  return `
+    select coalesce(sum(n), 0) as letters, count(queue) as queues, count(distinct (${keys})) as partitions, coalesce(sum(followers), 0) as behind
+    from (
+      select ${keys}, queue, count(*) as n, count(*) filter (where class = 'behind') as followers from ${from} group by ${keys}, queue
+    ) one`
+}

@@ -33,7 +33,11 @@ export class LetterRequests {
     return this.#transaction(async (query) => {
       const found = await query<PartitionKey>(meantPartitions(letters, condition), condition.values)
       if (found.length === 0) return { letters: 0, queues: 0, partitions: 0, behind: 0, owners: [] }
-      const keys = [found.map(({ group }) => group), found.map(({ stream }) => stream), found.map(({ partition }) => partition)]
+      const keys = [
+        found.map(({ group }) => group),
+        found.map(({ stream }) => stream),
+        found.map(({ partition }) => partition),
+      ]
       await query(lockStatement(partitions), keys)
       const values = [...condition.values, ...keys]
       if (request.what === 'discard' && !request.followers) {
@@ -98,7 +102,7 @@ export class LetterRequests {
   }
 }
 
-/** What a row of `countColumns` says. */
+/** What a row of `countStatement` says. */
 export function countOf({ letters, queues, partitions, behind }: CountRow): LetterCount {
   return {
     letters: Number(letters),

@@ -87,7 +87,7 @@ export function fullLetterOf(row: FullLetterRow): FullLetter {
 
 /** Headers as text. JSON escapes what no text in Postgres can hold. */
 export function headersText(headers: RawMessage['headers']): string {
-  return JSON.stringify(headers.map(([name, value]) => [name, value && value.toString('base64')]))
+  return JSON.stringify(headers.map(([name, value]) => [name, value?.toString('base64') ?? null]))
 }
 
 function headersOf(text: string): RawMessage['headers'] {

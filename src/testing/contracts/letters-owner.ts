@@ -25,12 +25,15 @@ export async function ownerOf({ progress, letters }: DatabaseClient, key: Partit
     done: async (...ended) => {
       let emptied: readonly string[] = []
       await transact(async (tx) => {
-        emptied = await letters.done(tx, key, ended.map(({ id }) => id))
+        emptied = await letters.done(
+          tx,
+          key,
+          ended.map(({ id }) => id),
+        )
       })
       return emptied
     },
-    failed: ({ id }, failure, dueAt) =>
-      transact((tx) => letters.failed(tx, key, id, { ...poison, ...failure }, dueAt)),
+    failed: ({ id }, failure, dueAt) => transact((tx) => letters.failed(tx, key, id, { ...poison, ...failure }, dueAt)),
     due: async (now = 0, limit = 1_000) => (await letters.due(key, { now, limit })).letters,
   }
 }

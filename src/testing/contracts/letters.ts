@@ -34,7 +34,11 @@ export function lettersSuite(framework: TestFramework, kind: string, open: () =>
       const none = { queues: [], letters: 0, oldest: null, nextDue: null }
       const keys = Array.from({ length: 64 }, (_, partition) => ({ ...owner.key, partition }))
       expect(await Promise.all(keys.map((key) => letters.parked(key)))).toEqual(keys.map(() => none))
-      expect([await owner.due(), await letters.read('1234567'), await letters.read('nonsense')]).toEqual([[], null, null])
+      expect([await owner.due(), await letters.read('1234567'), await letters.read('nonsense')]).toEqual([
+        [],
+        null,
+        null,
+      ])
     })
 
     it('keep a message byte for byte', async () => {
@@ -62,7 +66,11 @@ export function lettersSuite(framework: TestFramework, kind: string, open: () =>
     it('tell nothing from emptiness in a message', async () => {
       const empty = { key: Buffer.alloc(0), value: Buffer.alloc(0), headers: [] }
       const nothing = { key: null, value: null, headers: [] }
-      const messages = [empty, nothing].map((content, offset) => ({ ...content, offset: BigInt(offset), timestamp: -1 }))
+      const messages = [empty, nothing].map((content, offset) => ({
+        ...content,
+        offset: BigInt(offset),
+        timestamp: -1,
+      }))
       await owner.add(...messages.map((message, offset) => failedLetter(offset, null, { message })))
       await redrive()
       expect((await owner.due()).map(({ message }) => message)).toEqual(messages)
@@ -91,13 +99,22 @@ export function lettersSuite(framework: TestFramework, kind: string, open: () =>
     it('that are there stay as they are, whichever replay brings them again', async () => {
       await owner.add(failedLetter(1, 'a'), laterLetter(2, 'a'))
       const before = await listed()
-      await owner.add(failedLetter(1, 'a', { replay: 1, tries: 9 }), laterLetter(2, 'a', { replay: 1 }), laterLetter(3, 'a'))
+      await owner.add(
+        failedLetter(1, 'a', { replay: 1, tries: 9 }),
+        laterLetter(2, 'a', { replay: 1 }),
+        laterLetter(3, 'a'),
+      )
       expect((await listed()).slice(0, 2)).toEqual(before)
       expect(offsetsOf(await listed())).toEqual([1, 2, 3])
     })
 
     it('are counted with their queues and the time of the next one', async () => {
-      await owner.add(failedLetter(1, 'a'), laterLetter(2, 'a'), failedLetter(3, null), failedLetter(4, 'b', { class: 'later', dueAt: 500 }))
+      await owner.add(
+        failedLetter(1, 'a'),
+        laterLetter(2, 'a'),
+        failedLetter(3, null),
+        failedLetter(4, 'b', { class: 'later', dueAt: 500 }),
+      )
       const { queues, oldest, ...counts } = await letters.parked(owner.key)
       expect([[...queues].sort(), counts]).toEqual([['a', 'b'], { letters: 4, nextDue: 500 }])
       expect(Math.abs(oldest!.getTime() - Date.now())).toBeLessThan(60_000)
@@ -143,7 +160,10 @@ export function lettersSuite(framework: TestFramework, kind: string, open: () =>
       const large = (offset: number) => ({
         message: { ...failedLetter(offset, 'a').message, key: null, value: Buffer.alloc(1_000) },
       })
-      await owner.add(failedLetter(1, 'a', large(1)), ...[2, 3].map((offset) => laterLetter(offset, 'a', large(offset))))
+      await owner.add(
+        failedLetter(1, 'a', large(1)),
+        ...[2, 3].map((offset) => laterLetter(offset, 'a', large(offset))),
+      )
       await redrive()
       const within = async (bytes: number) =>
         offsetsOf((await letters.due(owner.key, { now: 0, limit: 9, bytes })).letters)
@@ -210,7 +230,15 @@ export function lettersSuite(framework: TestFramework, kind: string, open: () =>
       await owner.failed(due[2]!, { code: 'RangeError', error: 'again', tries: 2, firstAt: 7, lastAt: 8 })
       expect(offsetsOf(await owner.due(Date.now()))).toEqual([2])
       const [, third, fourth] = await listed()
-      expect(third).toMatchObject({ state: 'waiting', class: 'poison', code: 'RangeError', tries: 2, firstAt: 7, lastAt: 8, ...ann })
+      expect(third).toMatchObject({
+        state: 'waiting',
+        class: 'poison',
+        code: 'RangeError',
+        tries: 2,
+        firstAt: 7,
+        lastAt: 8,
+        ...ann,
+      })
       expect(fourth).toMatchObject({ state: 'waiting', class: 'behind', tries: 0, dueAt: null })
       await redrive()
       await owner.failed((await owner.due())[1]!, { tries: 1, firstAt: 9, lastAt: 10 })

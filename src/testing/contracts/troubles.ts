@@ -30,7 +30,13 @@ export function troublesSuite(framework: TestFramework, kind: string, open: () =
     const trouble: Trouble = {
       replay: 2,
       failing: {
-        ...{ position: '9007199254740993', tries: 3, crashes: 1, firstAt: 1_700_000_000_000, lastAt: 1_700_000_060_000 },
+        ...{
+          position: '9007199254740993',
+          tries: 3,
+          crashes: 1,
+          firstAt: 1_700_000_000_000,
+          lastAt: 1_700_000_060_000,
+        },
         ...{ code: 'TypeError', first: 'x is undefined', last: `it's "null"` },
       },
       suspect: { until: '9007199254741993', inHand: { from: '9007199254740993', to: '9007199254740999', messages: 6 }, crashes: 2 },
