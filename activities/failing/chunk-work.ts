@@ -102,7 +102,9 @@ export class ChunkWork {
   async handle(chunk: Chunk, along: Along): Promise<boolean> {
     const suspect = this.troubles.suspectAt(chunk.from)
     const first = chunk.messages[0]
-    const isFailing = first !== undefined && this.troubles.failingAt(first.offset) !== undefined
+    const failing = first && this.troubles.failingAt(first.offset)
+    // Alone, since it failed alone.
+    const isFailing = failing !== undefined && failing.among === undefined
     const pieces = new Pieces(chunk, { ...(isFailing && { first: 1 }), ...(suspect?.size && { size: suspect.size }) })
     let immediate = 0
     for (let begun = false, next = pieces.next(); next; begun = true, next = pieces.next()) {
@@ -247,6 +249,7 @@ export class ChunkWork {
     const { text } = errors.told(error, key.partition)
     const failing: Failing = {
       position: String(message.offset),
+      ...(free.length > 1 && { among: free.length }),
       tries,
       crashes: before?.crashes ?? 0,
       firstAt: before?.firstAt ?? now,

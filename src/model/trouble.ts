@@ -6,10 +6,12 @@
  * Times are Temporal's, in milliseconds since 1970: workers' clocks need not agree.
  */
 
-/** A message that its handler fails at, when it gets that message alone. */
+/** A message that its handler fails at. */
 export interface Failing {
   /** Decimal. */
   readonly position: string
+  /** Messages of the chunk that failed, where nobody knows which of them it is: this is its first one. Absent: the message was alone. */
+  readonly among?: number
   /** Times that the handler was given the message and failed. */
   readonly tries: number
   /** Workers that were lost while they had the message alone in hand. They count as tries. */

@@ -106,7 +106,7 @@ describe('the log of a worker tells', () => {
       await pass(2_000)
     }
     expect(lines.map(({ message }) => message)).toEqual([
-      'retrying: the handler of group billing failed at orders[0] offset 0: RangeError: no stock',
+      'retrying: the handler of group billing failed at orders[0] offset 0: RangeError: no stock. Try 1',
       'took partition 0; holds 1',
       'recovered after 3 tries, 6 s: orders[0]',
       'caught up: orders[0] at 1',
