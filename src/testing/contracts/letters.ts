@@ -76,6 +76,17 @@ export function lettersSuite(framework: TestFramework, kind: string, open: () =>
       expect((await owner.due()).map(({ message }) => message)).toEqual(messages)
     })
 
+    it('remember that a value is the whole of a message, until a person puts another one in its place', async () => {
+      const message = { offset: 1n, timestamp: 5, key: null, value: Buffer.from([0, 1]), headers: [], whole: true as const }
+      await owner.add(failedLetter(1, null, { message }))
+      await redrive()
+      const [letter] = await owner.due()
+      expect(letter!.message).toEqual(message)
+      await letters.correct(letter!.id, Buffer.from('{}'), 'ann', 'mended')
+      const { whole: _, ...plain } = message
+      expect((await letters.read(letter!.id))!.message).toEqual({ ...plain, value: Buffer.from('{}') })
+    })
+
     it('say why, in texts that every database can hold', async () => {
       const text = 'a\0b\ud800c'
       await owner.add(failedLetter(1, 'a', { code: text, error: `${text}${'é'.repeat(2_000)}` }), laterLetter(2, 'a'))
