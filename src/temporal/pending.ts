@@ -57,14 +57,32 @@ async function readable(batch: PendingActivity, converter: LoadedDataConverter):
 }
 
 /** What is wrong with a batch. A worker that is gone, or that lets go of it, says nothing about the handler. */
-export function troubleOf({ state, attempt, lastFailure, pauseInfo }: PendingActivity): BatchTrouble | null {
+export function troubleOf(activity: PendingActivity): BatchTrouble | null {
+  const { state, attempt, lastFailure, pauseInfo } = activity
   if (state === paused) {
     const { identity, reason } = pauseInfo?.manual ?? {}
     return { state: 'held', reason: `by ${identity || 'a person'} in Temporal${reason ? `: ${reason}` : ''}` }
   }
+  const waiting = waitingOf(activity)
+  if (waiting) return waiting
   const error = lastFailure?.applicationFailureInfo
   if (!error || error.type === letGo || error.type === held || Number(attempt) < 2) return null
   return { state: 'retrying', reason: lastFailure.message ?? '' }
+}
+
+/** What partitions of the batch wait for, as its last heartbeat says it; null where none does, or no worker has the batch. */
+function waitingOf({ state, heartbeatDetails }: PendingActivity): BatchTrouble | null {
+  const payload = heartbeatDetails?.payloads?.[0]
+  if (!payload || state === scheduled || state === paused) return null
+  const waiting = Object.entries(progressIn(payload).waiting ?? {})
+  if (waiting.length === 0) return null
+  const dependencies = [...new Set(waiting.map(([, one]) => one.for))].join(', ')
+  const since = waiting.map(([, one]) => one.since).sort()[0]
+  return {
+    state: 'waiting',
+    reason: `for ${dependencies} since ${since}`,
+    partitions: waiting.map(([partition]) => Number(partition)),
+  }
 }
 
 /**
