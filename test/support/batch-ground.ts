@@ -216,6 +216,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     own,
     handled,
     stored,
+    written: store.written,
     resources,
   }
 }
