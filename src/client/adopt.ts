@@ -62,7 +62,7 @@ export function planAdoptionIn(
     if (without)
       throw new TidemarkError(
         'UNKNOWN_CONSUMER',
-        `group '${other}' has no offset on partition ${without.partition} of ${name.stream}; it has some on ${ranges([...offsets.keys()].sort((a, b) => a - b))}`,
+        `group '${other}' has no offset on partition ${without.partition} of ${name.stream}; it has some on ${ranges(offsets.keys())}`,
         { place: { group: other, stream: name.stream, partition: without.partition } },
       )
     const moves = await planAll(places, async (place) => {

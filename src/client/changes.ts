@@ -36,7 +36,7 @@ async function requireHistory(session: Session, wanted: Wanted, partition: numbe
     partitions.map((known) => ({ group, stream, partition: known })),
   )
   const rows = [...offsets, ...recorded].filter((row) => matches(wanted, row))
-  const stored = [...new Set(rows.map((row) => row.partition))].sort((a, b) => a - b)
+  const stored = rows.map((row) => row.partition)
   if (stored.includes(partition)) return
   const of = [wanted.group, wanted.stream].filter((name) => name !== undefined).join(' on ') || 'it'
   throw new TidemarkError(

@@ -1,5 +1,6 @@
 import { MemoryLog, type MemoryRecord } from '../memory/source/log.js'
 import { TidemarkError } from '../model/errors.js'
+import { ranges } from '../model/partition.js'
 import { shown } from '../model/shown.js'
 import type { Decoding, OutputRecord } from '../ports/index.js'
 
@@ -59,7 +60,9 @@ export class TestStream {
     const { length } = this.log.partitions
     const partition = chosen ?? (record.key === null ? this.#turn++ % length : hashOf(record.key) % length)
     if (!this.log.partitions.includes(partition))
-      throw invalid(`${this.name} has no partition ${partition}; it has 0 to ${length - 1} (option \`partitions\`)`)
+      throw invalid(
+        `${this.name} has no partition ${partition}; it has ${ranges(this.log.partitions)} (option \`partitions\`)`,
+      )
     return { stream: this.name, partition, offset: this.log.append(partition, [record]) }
   }
 

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { moveOf } from '../../src/client/plan.js'
 import { parseTarget } from '../../src/client/target.js'
-import { ranges } from '../../src/model/partition.js'
+import { partitionsNamed, ranges } from '../../src/model/partition.js'
 
 const now = Date.parse('2026-07-01T12:00:00Z')
 
@@ -83,5 +83,8 @@ it.each([
 })
 
 it('names partitions in few words', () => {
-  expect([ranges([0, 1, 2, 3]), ranges([0, 2, 3, 7]), ranges([])]).toEqual(['0 to 3', '0, 2 to 3, 7', 'none'])
+  expect(ranges([0, 1, 2, 3])).toBe('0 to 3')
+  expect(ranges([3, 0, 1, 7, 8, 9, 1])).toBe('0, 1, 3, 7 to 9')
+  expect(ranges([])).toBe('none')
+  expect([partitionsNamed([3]), partitionsNamed([3, 4], 'Partition')]).toEqual(['partition 3', 'Partitions 3, 4'])
 })
