@@ -113,7 +113,7 @@ export interface DedupeOption<V = unknown> {
   readonly retention?: Duration
 }
 
-/** `first | last | next`, an offset, or the time of the first message wanted (a Date, ISO text, or ms since 1970). */
+/** `first | last | next`, an offset, or the time of the first message wanted (a Date, ISO text, which is UTC without a zone, or ms since 1970). */
 export type StartOption =
   | 'first'
   | 'last'

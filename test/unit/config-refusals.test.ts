@@ -233,7 +233,9 @@ describe('a value', () => {
     [{ start: { timestamp: Date.now() + 2 * minute } }, ofConsumer('.start: timestamp')],
     [
       { start: { timestamp: '2926-01-01' } },
-      ofConsumer(".start: timestamp '2926-01-01' lies in the future; for messages from now on, say 'next'"),
+      ofConsumer(
+        ".start: timestamp '2926-01-01' lies in the future (2926-01-01T00:00:00.000Z); for messages from now on, say 'next'",
+      ),
     ],
     [
       { start: { timestamp: '12/11/2026' } },
