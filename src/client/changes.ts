@@ -1,4 +1,4 @@
-import { TidemarkError } from '../model/errors.js'
+import { UnknownName } from '../model/errors.js'
 import { ranges } from '../model/partition.js'
 import type { HistoryEntry } from '../ports/index.js'
 import type { Wanted } from './find.js'
@@ -39,9 +39,5 @@ async function requireHistory(session: Session, wanted: Wanted, partition: numbe
   const stored = rows.map((row) => row.partition)
   if (stored.includes(partition)) return
   const of = [wanted.group, wanted.stream].filter((name) => name !== undefined).join(' on ') || 'it'
-  throw new TidemarkError(
-    'UNKNOWN_CONSUMER',
-    `the store has no partition ${partition} of ${of}; it has ${ranges(stored)}`,
-    { place: { partition } },
-  )
+  throw new UnknownName(`the store has no partition ${partition} of ${of}; it has ${ranges(stored)}`, { partition })
 }
