@@ -2,7 +2,7 @@ import { TidemarkError } from '../model/errors.js'
 import type { StartSpec } from '../model/start.js'
 import { momentOf } from '../model/times.js'
 import { parseDuration } from '../model/units.js'
-import { guess, placeNamed } from '../options/spelling.js'
+import { guess } from '../options/spelling.js'
 
 /** Where a position is put: as a consumer's start, or so many offsets from where it is. */
 export type ResetTarget = StartSpec | { readonly by: bigint }
@@ -25,10 +25,7 @@ export function parseTarget(text: string, now = Date.now()): ResetTarget {
   if (/^[+-]\d+$/.test(written)) return { by: BigInt(written.replace('+', '')) }
   const timestamp = momentOf(written) ?? timeBefore(written, now)
   if (timestamp === null)
-    throw new TidemarkError(
-      'CONFIG_INVALID',
-      `'${text}' is no position: use ${forms}${guess(placeNamed(written), words)}`,
-    )
+    throw new TidemarkError('CONFIG_INVALID', `'${text}' is no position: use ${forms}${guess(written, words)}`)
   // Kafka has other meanings for them: -1 is the head.
   if (timestamp < 0) throw new TidemarkError('CONFIG_INVALID', `${text} lies before 1970: say first`)
   // Everything up to now would be skipped, which is what `next` says.

@@ -3,7 +3,7 @@ import { shown } from '../model/shown.js'
 import type { StartSpec } from '../model/start.js'
 import { momentOf } from '../model/times.js'
 import { unknownOption } from '../options/checked.js'
-import { guess, placeNamed } from '../options/spelling.js'
+import { guess } from '../options/spelling.js'
 
 const words = ['first', 'last', 'next'] as const
 const forms = "must be 'first', 'last', 'next', { offset } or { timestamp }"
@@ -44,7 +44,7 @@ function meantBy(value: unknown): string {
   if (isOffset && value >= 0) return `; did you mean { offset: ${value} }?`
   if (value instanceof Date || (typeof value === 'string' && momentOf(value) !== null))
     return `; did you mean { timestamp: ${shown(value)} }?`
-  return guess(placeNamed(value) ?? value, words)
+  return guess(value, words)
 }
 
 function offsetOf(value: unknown): StartSpec | string {

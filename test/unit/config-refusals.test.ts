@@ -83,6 +83,28 @@ describe('a misspelled option', () => {
     [{ batch: { maxMesages: 1 } }, ofConsumer(".batch: unknown option 'maxMesages'; did you mean 'maxMessages'?")],
     [{ retry: { backof: 2 } }, ofConsumer(".retry: unknown option 'backof'; did you mean 'backoff'?")],
     [{ start: { ofset: 3 } }, ofConsumer(".start: unknown option 'ofset'; did you mean 'offset'?")],
+    ...(
+      [
+        ['latest', 'last'],
+        ['end', 'last'],
+        ['earliest', 'first'],
+        ['beginning', 'first'],
+        ['none', 'fail'],
+      ] as const
+    ).map(([word, meant]): [object, string] => [
+      { onOutOfRange: word },
+      ofConsumer(`.onOutOfRange: must be 'fail', 'first' or 'last', not '${word}'; did you mean '${meant}'?`),
+    ]),
+    [
+      { onOutOfRange: 'constructor' },
+      ofConsumer(".onOutOfRange: must be 'fail', 'first' or 'last', not 'constructor'"),
+    ],
+    [
+      { until: 'latest' },
+      ofConsumer(
+        ".until: must be 'head', or a function that returns true for the last message, not 'latest'; did you mean 'head'?",
+      ),
+    ],
     [
       { start: 'frist' },
       ofConsumer(
