@@ -62,7 +62,7 @@ describe('a message for people', () => {
       value: content('{"a":', 7),
     })
     expect(shown).toContain('\n  trace: ab\n')
-    expect(shown).toMatch(/\n\n\{"a":\n\(the first 5 bytes of 7: --max-size shows more\)\n$/)
+    expect(shown).toMatch(/\n\n\{"a":\n\(the first 5 bytes of 7: --payload and --max-size show more\)\n$/)
   })
 
   it('keeps its columns in a narrow window, whatever its key and headers are', () => {
@@ -85,7 +85,7 @@ describe('a message for people', () => {
     expect(lines).toContain(`           ${'k'.repeat(29)}`)
     expect(lines).toContain('  none: null')
     expect(lines).toContain('value      5242892 bytes')
-    expect(text.replace(/\n +/g, '')).toContain('(the first 60 bytes of 5000: --max-size shows more)')
+    expect(text.replace(/\n +/g, '')).toContain('(the first 60 bytes of 5000: --payload and --max-size show more)')
   })
 
   it('sends no commands to the terminal', () => {
