@@ -101,7 +101,9 @@ function shownText({ text }: Content): string {
 function noticesOf({ encoding, bytes, shownBytes }: Content): string[] {
   return [
     ...(encoding === 'base64' ? ['base64, since it is no UTF-8'] : []),
-    ...(shownBytes < bytes ? [`the first ${counted(shownBytes, 'byte')} of ${bytes}: --payload and --max-size show more`] : []),
+    ...(shownBytes < bytes
+      ? [`the first ${counted(shownBytes, 'byte')} of ${bytes}: --payload and --max-size show more`]
+      : []),
   ].map((notice) => `(${notice})`)
 }
 
