@@ -73,6 +73,7 @@ export async function testConsumer(config: TidemarkConfig, options: TestOptions 
     })
     try {
       await kit.begin()
+      database?.makeNext()
       return kit
     } catch (error) {
       await kit.close()
