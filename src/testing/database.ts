@@ -8,6 +8,8 @@ import type { TestSettings } from './options.js'
 export interface TestDatabase {
   readonly store: OffsetStore
   readonly database: Database
+  /** Of Tidemark's tables. */
+  readonly schema: string
   query(sql: string, values?: readonly unknown[]): Promise<object[]>
   /** Begins to make the database of the next kit. */
   makeNext(): void
@@ -41,6 +43,7 @@ export async function openTestDatabase(
   return {
     store: postgresStore(taken.options),
     database: postgresDatabase(taken.options),
+    schema: schema ?? 'tidemark',
     query: (sql, values) => taken.query(sql, values),
     makeNext: () => makeSpare(wanted),
     close: () => returnDatabase(taken),

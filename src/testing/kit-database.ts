@@ -1,8 +1,8 @@
+import { dropAfterProcess } from '../local/left-databases.js'
 import { createOwnDatabase, type OwnDatabase } from '../local/own-database.js'
 import { messageOf, TidemarkError } from '../model/errors.js'
 import { postgresDatabase, postgresStore } from '../postgres/store/store.js'
 import { howToHaveOne } from './have-postgres.js'
-import { dropAfterProcess } from './left-databases.js'
 import type { TestOptions } from './options.js'
 
 /** What a kit's database is to be. */
