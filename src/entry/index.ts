@@ -20,6 +20,7 @@ export { consumer, defineConfig, type TidemarkConfig } from '../config/define.js
 export type { Consumer, ConsumerOptions, DedupeOption, StartOption, TidemarkOptions } from '../config/options.js'
 export { type CommitOption, everyN, manual, periodic } from '../config/strategy.js'
 export {
+  type CallableHandler,
   type HandlerContext,
   type OutputMessage,
   type PlainHandler,

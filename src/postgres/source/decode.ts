@@ -31,7 +31,7 @@ export function decodeRows<V>(rows: readonly Row[], origin: Origin, decoder: Chu
 }
 
 /** The event's type comes as the header `type`, in front of its own headers. */
-function headersOf({ type, headers }: Row): RawHeaders {
+export function headersOf({ type, headers }: Pick<Row, 'type' | 'headers'>): RawHeaders {
   if (type === null && headers === null) return noHeaders
   const own = headers === null ? [] : fieldsOf(JSON.parse(headers))
   return type === null ? own : [['type', Buffer.from(type)], ...own]
