@@ -100,11 +100,14 @@ function question(verb: Words['verb'], plans: readonly PositionPlan[]): string {
   return `${verb === 'adopt' ? verb : 'reset'} ${counted(count, 'partition')}?`
 }
 
-function show({ group, stream, moves }: PositionPlan, width: number | undefined): string {
+function show({ group, stream, moves, since }: PositionPlan, width: number | undefined): string {
   const rows = moves.map((one) => [one.partition, text(one.from) ?? '-', text(one.to)!, what(one)])
   const sum = (of: 'again' | 'skipped') => moves.reduce((all, one) => all + one[of], 0n)
+  const moment =
+    since === undefined ? '' : `to the first message written at ${new Date(since).toISOString()} or later\n`
   return (
     `${group} on ${stream}: ${counted(sum('again'), 'message')} handled again, ${sum('skipped')} skipped\n` +
+    moment +
     table(['PARTITION', 'FROM', 'TO', 'WHAT'], rows, { width })
   )
 }
@@ -134,13 +137,14 @@ function doneText(done: string, { group, stream, moves }: PositionPlan, reopened
 type Moved = ReturnType<typeof movedBy>
 
 function movedBy(
-  { group, stream, kind, moves }: PositionPlan,
+  { group, stream, kind, moves, since }: PositionPlan,
   { dryRun, reopened }: { readonly dryRun: boolean; readonly reopened: readonly number[] },
 ) {
   return {
     group,
     stream,
     kind,
+    ...(since === undefined ? {} : { since: new Date(since).toISOString() }),
     dryRun,
     reopened,
     partitions: moves.map(({ partition, from, to, again, skipped, remark }) => ({

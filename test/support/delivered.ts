@@ -106,7 +106,8 @@ export async function delivered({
   })
   // As a batch does it, whose log this is.
   const deliver: DeliverChunk = (chunk) =>
-    delivering(chunk).catch((error) => {
+    delivering(chunk).catch((thrown) => {
+      const error = thrown instanceof UserFailure ? runtime.errors.failed(thrown) : thrown
       runtime.errors.reason(error, { ...key, attempt: token.attempt })
       throw error
     })
