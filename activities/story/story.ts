@@ -266,8 +266,8 @@ export class Story implements WorkObserver {
     const messages = [...this.#redriven.values()].reduce((sum, one) => sum + one, 0)
     this.#redriven.clear()
     this.log.info(
-      { ...this.#name, partitions: listed(partitions), messages },
-      `redriven: ${counted(messages, 'message')} of ${some(partitions)}`,
+      { ...this.#name, partitions: ranges(partitions), messages },
+      `redriven: ${counted(messages, 'message')} of ${partitionsNamed(partitions)}`,
     )
   }
 

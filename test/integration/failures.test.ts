@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { deadLetter, retryLater } from '../../src/config/failures.js'
 import { consumer, defineConfig } from '../../src/config/define.js'
+import { deadLetter, retryLater } from '../../src/config/failures.js'
 import type { ConsumerOptions } from '../../src/config/options.js'
 import { appendEvents, createStream, postgresStore, postgresStream } from '../../src/entry/postgres.js'
 import { transactional } from '../../src/handlers/handler.js'
@@ -37,7 +37,8 @@ describeWith(['postgres', 'temporal'], 'failures', () => {
     await database.drop()
   })
 
-  const ask = <T extends object>(text: string, values: unknown[] = []) => rowsOf<T>(database.connectionString, text, values)
+  const ask = <T extends object>(text: string, values: unknown[] = []) =>
+    rowsOf<T>(database.connectionString, text, values)
   const append = (from: number, to: number, keys: number) =>
     appendEvents(
       database.connectionString,
@@ -94,7 +95,11 @@ describeWith(['postgres', 'temporal'], 'failures', () => {
        from tidemark.dead_letters where done_at is null order by n`,
     )
   const redrive = async () => {
-    const { rows } = { rows: await ask<{ partition: number }>("update tidemark.dead_letters set state = 'due' where done_at is null returning partition") }
+    const { rows } = {
+      rows: await ask<{ partition: number }>(
+        "update tidemark.dead_letters set state = 'due' where done_at is null returning partition",
+      ),
+    }
     const client = await temporalClient()
     const partitions = [...new Set(rows.map(({ partition }) => partition))]
     await client.workflow.getHandle(groupWorkflowId('billing', stream)).signal(names.redrive, { partitions })

@@ -52,6 +52,15 @@ describe('a config', () => {
       concurrency: 100,
       heartbeatTimeoutMs: 10_000,
       retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
+      failures: {
+        attempts: null,
+        immediate: 2,
+        jitter: 0,
+        isolate: false,
+        afterLastTry: { policy: 'block' },
+        outageAfter: 5,
+        crashes: 3,
+      },
       errors: 'message',
     })
     expect(temporal).toEqual({ address: '127.0.0.1:7233', namespace: 'default' })

@@ -77,7 +77,14 @@ export function lettersSuite(framework: TestFramework, kind: string, open: () =>
     })
 
     it('remember that a value is the whole of a message, until a person puts another one in its place', async () => {
-      const message = { offset: 1n, timestamp: 5, key: null, value: Buffer.from([0, 1]), headers: [], whole: true as const }
+      const message = {
+        offset: 1n,
+        timestamp: 5,
+        key: null,
+        value: Buffer.from([0, 1]),
+        headers: [],
+        whole: true as const,
+      }
       await owner.add(failedLetter(1, null, { message }))
       await redrive()
       const [letter] = await owner.due()

@@ -37,7 +37,13 @@ const nature = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom<Nature>('once', 'twice', 'poison', 'bad') },
 )
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('append' as const), natures: fc.array(nature, { minLength: 1, maxLength: 12 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('append' as const),
+      natures: fc.array(nature, { minLength: 1, maxLength: 12 }),
+    }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -88,7 +94,17 @@ class World {
 
   private constructor(readonly ground: Awaited<ReturnType<typeof batchGround>>) {}
 
-  static async make({ order, delays, attempts, chunk }: { order: 'key' | 'none'; delays: readonly number[]; attempts: number; chunk: number }) {
+  static async make({
+    order,
+    delays,
+    attempts,
+    chunk,
+  }: {
+    order: 'key' | 'none'
+    delays: readonly number[]
+    attempts: number
+    chunk: number
+  }) {
     const afterLastTry: AfterLastTry = {
       policy: 'dead-letter',
       ...{ order, nullKeys: 'alone', keep: 'content', retentionMs: 1, delaysMs: delays },
@@ -107,7 +123,10 @@ class World {
     Object.assign(ground.runtime, {
       handler: {
         kind: 'transactional',
-        handle: async (messages: readonly { offset: bigint; key: string; idempotencyKey: string }[], context: { tx: { client: MemoryTransaction } }) => {
+        handle: async (
+          messages: readonly { offset: bigint; key: string; idempotencyKey: string }[],
+          context: { tx: { client: MemoryTransaction } },
+        ) => {
           // What is in hand when its worker is gone stays there until the zombies wake.
           if (world.#frozen) await world.#gate.opened
           for (const { offset, key, idempotencyKey } of messages) {
@@ -148,7 +167,14 @@ class World {
     const ends = performance.now() + ms
     for (let attempt = 1; performance.now() < ends && attempt < 30; attempt++) {
       const from = String((await progress.read(key))?.position ?? 0n)
-      const partition = { partition: 0, from, epoch: this.#epoch, batch: this.#batch, replay: this.replay, identity: null }
+      const partition = {
+        partition: 0,
+        from,
+        epoch: this.#epoch,
+        batch: this.#batch,
+        replay: this.replay,
+        identity: null,
+      }
       const { batch, result } = this.ground.begin([partition], { attempt })
       const failed = result.then(
         () => false,
@@ -179,7 +205,9 @@ class World {
   }
 
   async mend(count: number): Promise<void> {
-    const ill = this.natures.flatMap((nature, offset) => (nature !== 'good' && !this.mended.has(offset) ? [offset] : []))
+    const ill = this.natures.flatMap((nature, offset) =>
+      nature !== 'good' && !this.mended.has(offset) ? [offset] : [],
+    )
     for (const offset of ill.slice(0, count)) this.mended.add(offset)
   }
 
@@ -222,8 +250,10 @@ async function check(world: World, order: 'key' | 'none'): Promise<void> {
     seen.set(`${replay} ${key}`, offset)
   }
   // What is behind the position is done, or set aside; what is set aside in this replay is not done.
-  for (let offset = 0; offset < position; offset++) expect([offset, done.has(offset) || open.has(offset)]).toEqual([offset, true])
-  for (const [offset, { replay }] of open) if (replay === world.replay) expect([offset, done.has(offset)]).toEqual([offset, false])
+  for (let offset = 0; offset < position; offset++)
+    expect([offset, done.has(offset) || open.has(offset)]).toEqual([offset, true])
+  for (const [offset, { replay }] of open)
+    if (replay === world.replay) expect([offset, done.has(offset)]).toEqual([offset, false])
 }
 
 describe('a partition, whatever happens to it', () => {

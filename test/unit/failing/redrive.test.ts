@@ -31,7 +31,11 @@ async function ground(messages: number, afterLastTry: Partial<AfterLastTry> = {}
       done.push(...messages.map(({ offset }) => Number(offset)))
     },
     settings: {
-      failures: failureSettings({ isolate: true, attempts: 1, afterLastTry: { ...letters, ...afterLastTry } as AfterLastTry }),
+      failures: failureSettings({
+        isolate: true,
+        attempts: 1,
+        afterLastTry: { ...letters, ...afterLastTry } as AfterLastTry,
+      }),
     },
   })
   all.log.keyOf = (offset) => `k${offset % keys}`
@@ -60,7 +64,11 @@ async function ground(messages: number, afterLastTry: Partial<AfterLastTry> = {}
 describe('messages that were set aside', () => {
   it('are handled when a person asks, the first of a key first, and the key opens', async () => {
     const { work, ask, bad, done, states, log } = await ground(9)
-    expect(await states()).toEqual([[1, 'waiting', 1], [4, 'waiting', 0], [7, 'waiting', 0]])
+    expect(await states()).toEqual([
+      [1, 'waiting', 1],
+      [4, 'waiting', 0],
+      [7, 'waiting', 0],
+    ])
     bad.clear()
     await ask('redrive')
     await work()
@@ -76,7 +84,8 @@ describe('messages that were set aside', () => {
     bad.clear()
     const keys: string[] = []
     Object.assign(runtime.handler, {
-      handle: (messages: readonly { idempotencyKey: string }[]) => void keys.push(...messages.map((one) => one.idempotencyKey)),
+      handle: (messages: readonly { idempotencyKey: string }[]) =>
+        void keys.push(...messages.map((one) => one.idempotencyKey)),
     })
     await ask('redrive')
     await work()
@@ -90,7 +99,10 @@ describe('messages that were set aside', () => {
     await ask('redrive')
     await work()
     expect(done).toEqual([1])
-    expect(await states()).toEqual([[4, 'waiting', 1], [7, 'waiting', 0]])
+    expect(await states()).toEqual([
+      [4, 'waiting', 1],
+      [7, 'waiting', 0],
+    ])
   })
 
   it('are no others than those asked for', async () => {
@@ -122,7 +134,10 @@ describe('messages that were set aside', () => {
     await ask('redrive')
     await work(20_000)
     expect(done).toEqual([])
-    expect(await states()).toEqual([[1, 'due', 1], [4, 'due', 0]])
+    expect(await states()).toEqual([
+      [1, 'due', 1],
+      [4, 'due', 0],
+    ])
     bad.clear()
     await work(10_000)
     expect(done).toEqual([1, 4])
