@@ -8,6 +8,7 @@ import { faultOf } from './classify.js'
 import { redacted } from './new-letter.js'
 import type { ParkedKeys } from './parked.js'
 import { readAgain } from './read-again.js'
+import { sweepLetters } from './retention.js'
 
 /** Letters that are handled in one transaction. */
 const mostAtOnce = 100
@@ -59,6 +60,7 @@ export class Redrive {
     } finally {
       if (perSecond !== null) this.#notBefore = performance.now() + (now.length * 1000) / perSecond
       await this.parked.load()
+      void sweepLetters(this.runtime)
     }
     return handled
   }

@@ -48,7 +48,7 @@ Examples:
     })
 }
 
-function sizeOf(text: string): number {
+export function sizeOf(text: string): number {
   const bytes = parseSize(/^\d+$/.test(text) ? Number(text) : text)
   if (bytes === undefined || bytes < 1) throw new InvalidArgumentError('give a size, for example 1MB')
   return bytes
@@ -78,12 +78,12 @@ export function messageText({ headers, value, valueBytes, key, ...message }: Sto
   ].join('\n')
 }
 
-function shownText({ text }: Content): string {
+export function shownText({ text }: Content): string {
   return harmless(text)
 }
 
 /** What is worth saying of a content besides itself. */
-function noticesOf({ encoding, bytes, shownBytes }: Content): string[] {
+export function noticesOf({ encoding, bytes, shownBytes }: Content): string[] {
   return [
     ...(encoding === 'base64' ? ['base64, since it is no UTF-8'] : []),
     ...(shownBytes < bytes ? [`the first ${counted(shownBytes, 'byte')} of ${bytes}: --max-size shows more`] : []),
