@@ -7,7 +7,11 @@ import { harmless, oneLine, painter, shorten } from '../terminal.js'
 const widestKey = 20
 
 /** Exported for its test. */
-export function listText(list: DeadLetterList, width?: { readonly width: number | undefined }, now = Date.now()): string {
+export function listText(
+  list: DeadLetterList,
+  width?: { readonly width: number | undefined },
+  now = Date.now(),
+): string {
   const { letters, keys, partitions, behind, shown } = list
   if (letters === 0) return 'nothing is set aside\n'
   const byGroup = new Map<string, DeadLetter[]>()
@@ -29,7 +33,11 @@ export function listText(list: DeadLetterList, width?: { readonly width: number 
     const header = ['ID', 'PARTITION', 'OFFSET', 'KEY', 'CLASS', 'TRIES', 'AGE', 'WHY']
     return `${painter()(name, 'bold')}\n${table(header, rows, width)}`
   })
-  const sums = [counted(keys, 'key'), counted(partitions, 'partition'), ...(behind > 0 ? [`${behind} behind others`] : [])]
+  const sums = [
+    counted(keys, 'key'),
+    counted(partitions, 'partition'),
+    ...(behind > 0 ? [`${behind} behind others`] : []),
+  ]
   const rest = letters - shown.length
   return [
     ...tables,
@@ -46,7 +54,12 @@ function keyText({ key, reference }: DeadLetter): string {
 function reasonOf({ state, dueAt, by, reason, class: kind, error, code, corrected }: DeadLetter, now: number): string {
   const asked = by === null ? '' : ` by ${by}${reason ? ` (${reason})` : ''}`
   const states: Record<DeadLetter['state'], string> = {
-    waiting: dueAt === null ? '' : Date.parse(dueAt) <= now ? 'comes back now' : `comes back in ${age(Date.parse(dueAt) - now)}`,
+    waiting:
+      dueAt === null
+        ? ''
+        : Date.parse(dueAt) <= now
+          ? 'comes back now'
+          : `comes back in ${age(Date.parse(dueAt) - now)}`,
     due: asked === '' ? 'is to be handled' : `redrive asked for${asked}`,
     leaving: `discard asked for${asked}`,
     redriven: `redriven${asked}`,
@@ -75,10 +88,20 @@ export function letterText(letter: WholeDeadLetter, now = Date.now()): string {
     ...(letter.dueAt === null ? [] : [['comes back', letter.dueAt]]),
     ...(letter.by === null ? [] : [['asked by', `${letter.by}${letter.reason ? `: ${letter.reason}` : ''}`]]),
     ['timestamp', letter.timestamp ?? 'unknown'],
-    ['key', key === null ? (gone ?? 'none') : oneLine(shownText(key)) + noticesOf(key).map((one) => ` ${one}`).join('')],
+    [
+      'key',
+      key === null
+        ? (gone ?? 'none')
+        : oneLine(shownText(key)) +
+          noticesOf(key)
+            .map((one) => ` ${one}`)
+            .join(''),
+    ],
     [
       'value',
-      gone ?? (valueBytes === null ? 'none (a tombstone)' : counted(valueBytes, 'byte')) + (letter.corrected ? ', corrected' : ''),
+      gone ??
+        (valueBytes === null ? 'none (a tombstone)' : counted(valueBytes, 'byte')) +
+          (letter.corrected ? ', corrected' : ''),
     ],
     ['headers', headers.length === 0 ? (gone ?? 'none') : ''],
   ] as [string, string][]

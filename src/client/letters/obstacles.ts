@@ -26,7 +26,8 @@ export async function obstaclesOf(
     if (workflow?.state === 'finished') return ['the group has finished its run, and handles nothing more']
     if (workflow?.state !== 'running') return ["the group does not run: 'tidemark start' starts it"]
     const pause = record?.paused.group
-    if (pause) return [`the group is paused (${pause.why || 'no reason given'}, by ${pause.by}): ${resume}' lets it go on`]
+    if (pause)
+      return [`the group is paused (${pause.why || 'no reason given'}, by ${pause.by}): ${resume}' lets it go on`]
     const paused = partitions.filter((partition) => record?.paused.partitions.has(partition))
     const stopped = record ? await lastReports(client, record, patience) : []
     return [

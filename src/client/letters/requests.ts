@@ -147,10 +147,19 @@ export async function requestIn(
     if (client) {
       const said = `${count.letters} ${count.letters === 1 ? 'letter' : 'letters'} of ${describeOwners(name, partitions)}`
       await told(session, client, { name, partitions, said }, () =>
-        note(session, kinds[what], owners, { by, why: because(what === 'now' ? `${said}, before their time` : said, reason) }),
+        note(session, kinds[what], owners, {
+          by,
+          why: because(what === 'now' ? `${said}, before their time` : said, reason),
+        }),
       )
     }
-    groups.push({ ...name, ...sum, owners: partitions, failedBefore, waits: await obstaclesOf(session, name, partitions) })
+    groups.push({
+      ...name,
+      ...sum,
+      owners: partitions,
+      failedBefore,
+      waits: dryRun ? [] : await waitsOf(session, name, partitions),
+    })
   }
   return { dryRun, ...sumOf(groups), groups }
 }
@@ -159,7 +168,11 @@ export async function requestIn(
 async function told(
   session: Session,
   client: Client,
-  { name, partitions, said }: { readonly name: GroupName; readonly partitions: readonly number[]; readonly said: string },
+  {
+    name,
+    partitions,
+    said,
+  }: { readonly name: GroupName; readonly partitions: readonly number[]; readonly said: string },
   noting: () => Promise<void>,
 ): Promise<void> {
   const [telling, noted] = await Promise.allSettled([redrivePartitions(client, name, partitions), noting()])
@@ -176,6 +189,13 @@ async function told(
   if (noted.status === 'rejected') throw failed('the history does not have it', noted.reason)
 }
 
+/** What was asked for is asked for, whether this can be found out or not. */
+async function waitsOf(session: Session, name: GroupName, partitions: readonly number[]): Promise<readonly string[]> {
+  return obstaclesOf(session, name, partitions).catch((error) => [
+    `whether the group runs is unknown: ${messageOf(error)}`,
+  ])
+}
+
 /** One entry, of the partition where it is only one. */
 async function note(
   session: Session,
@@ -185,10 +205,20 @@ async function note(
 ): Promise<void> {
   const { changes } = await session.database()
   const { group, stream, partition } = owners[0]!
-  await changes.add({ group, stream, partition: owners.length === 1 ? partition : null, kind, from: null, to: null, by, why })
+  await changes.add({
+    group,
+    stream,
+    partition: owners.length === 1 ? partition : null,
+    kind,
+    from: null,
+    to: null,
+    by,
+    why,
+  })
 }
 
-function because(what: string, reason: string): string {
+/** What was done, and why where somebody has said that. */
+export function because(what: string, reason: string): string {
   return reason === '' ? what : `${what}: ${reason}`
 }
 

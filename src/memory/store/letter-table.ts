@@ -70,7 +70,13 @@ export class LetterTable {
       const before = queued?.findLast((row) => row.state !== 'leaving')
       const joins = before?.state === 'due' ? before : undefined
       const row: LetterRow = {
-        ...{ id: same?.id ?? String(this.#next++), key: { group, stream, partition }, replay, offset: message.offset, queue },
+        ...{
+          id: same?.id ?? String(this.#next++),
+          key: { group, stream, partition },
+          replay,
+          offset: message.offset,
+          queue,
+        },
         ...{ class: kind, code: letter.code === null ? null : shownText(letter.code), error: shownText(letter.error) },
         ...{ tries, firstAt, lastAt, reference, returns: 0, corrected: false },
         state: skipped ? 'skipped' : queued && before?.state !== 'waiting' ? 'due' : 'waiting',
@@ -140,7 +146,11 @@ export class LetterTable {
     const meant = this.find(filter).filter(isOpen)
     const asked = { by: shownText(by), reason: shownText(reason), dueAt: null }
     const make = (rows: readonly LetterRow[], state: 'due' | 'leaving' | 'waiting') =>
-      dryRun ? rows : rows.map((row) => this.#change(row, { ...asked, state, perSecond: state === 'due' ? (perSecond ?? null) : null }))
+      dryRun
+        ? rows
+        : rows.map((row) =>
+            this.#change(row, { ...asked, state, perSecond: state === 'due' ? (perSecond ?? null) : null }),
+          )
     if (what !== 'discard') {
       const all = [...new Set([...meant, ...this.#standing(meant)])]
       if (what === 'cancel')

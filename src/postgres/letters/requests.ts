@@ -47,10 +47,10 @@ export class LetterRequests {
       const { by, reason, perSecond = null } = request
       const said = request.dryRun ? [] : [shownText(by), shownText(reason), perSecond]
       const statement = request.dryRun ? dryRunStatement : requestStatement
-      const [row] = await query<CountRow & { owners: PartitionKey[] }>(
-        statement(letters, condition, kindOf(request)),
-        [...values, ...said],
-      )
+      const [row] = await query<CountRow & { owners: PartitionKey[] }>(statement(letters, condition, kindOf(request)), [
+        ...values,
+        ...said,
+      ])
       return { ...countOf(row!), owners: row!.owners }
     })
   }

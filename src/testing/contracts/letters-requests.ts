@@ -239,9 +239,9 @@ export function letterRequestsSuite(
         [5],
         [],
       ])
-      expect((await letters.list({ group }, { limit: 9 })).map(({ messageKey }) => messageKey?.toString('hex'))).toEqual([
-        ...['61ff', '61', '62', '61'],
-      ])
+      expect(
+        (await letters.list({ group }, { limit: 9 })).map(({ messageKey }) => messageKey?.toString('hex')),
+      ).toEqual([...['61ff', '61', '62', '61']])
       await letters.request({ group, key: 'b' }, { what: 'redrive', ...ann })
       expect([await of({ askedBy: ann.by }), await of({ askedBy: 'bob' })]).toEqual([[2], []])
       expect([await of({ states: ['skipped'] }), await of({ ids: ['nonsense'] })]).toEqual([[6], []])

@@ -39,7 +39,11 @@ export function troublesSuite(framework: TestFramework, kind: string, open: () =
         },
         ...{ code: 'TypeError', first: 'x is undefined', last: `it's "null"` },
       },
-      suspect: { until: '9007199254741993', inHand: { from: '9007199254740993', to: '9007199254740999', messages: 6 }, crashes: 2 },
+      suspect: {
+        until: '9007199254741993',
+        inHand: { from: '9007199254740993', to: '9007199254740999', messages: 6 },
+        crashes: 2,
+      },
       done: [['9007199254740994', '9007199254740996']],
       inARow: 4,
     }
