@@ -1,11 +1,10 @@
 import type { Enrolled, EnrollInput, NoteInput, Pauses } from '../src/model/batch.js'
-import { defaultSlices } from '../src/model/partition.js'
+import { defaultSlices, partitionsNamed, ranges } from '../src/model/partition.js'
 import type { GroupRecord, Pause } from '../src/ports/index.js'
 import { stopText } from '../src/ports/stop-text.js'
 import { reporting } from './failure.js'
 import { heartbeatingIfLong } from './heartbeat.js'
 import type { ConsumerRuntime } from './runtime.js'
-import { listed, some } from './story/wording.js'
 
 /**
  * Reads the group's record, which is created when the group starts for the first time, and finds the partitions that the stream has gained.
@@ -47,9 +46,9 @@ export function createNote({ source, records, settings, errors, log }: ConsumerR
           return what === 'paused' ? records.pause(name, request) : records.unpause(name, request)
         }
         const record = await written()
-        const of = partitions ? some(partitions) : 'all partitions'
+        const of = partitions ? partitionsNamed(partitions) : 'all partitions'
         const who = what === 'added' ? '' : ` by ${by}${reason && `: ${reason}`}`
-        log.info({ ...name, ...(partitions && { partitions: listed(partitions) }), by, reason }, `${what}: ${of}${who}`)
+        log.info({ ...name, ...(partitions && { partitions: ranges(partitions) }), by, reason }, `${what}: ${of}${who}`)
         return pausesOf(record)
       }),
     )

@@ -6,7 +6,7 @@ import type {
   SliceInput,
   TroubledBatch,
 } from '../src/model/commands.js'
-import { type GroupName, ranges, sliceOf, sliceWorkflowId } from '../src/model/partition.js'
+import { type GroupName, partitionsNamed, sliceOf, sliceWorkflowId } from '../src/model/partition.js'
 import { type Column, page, plain, readable, table } from './markdown.js'
 import type { Partition } from './slice/partition.js'
 
@@ -91,9 +91,7 @@ export function groupDetailsOf({ group, stream, revision, version, slices, ...st
   if (rows.length > 0) paragraphs.push(table(groupColumns, rows))
   const batches = Object.values(status.troubled ?? {}).flat()
   for (const batch of batches)
-    paragraphs.push(
-      `**${batch.partitions.length === 1 ? 'Partition' : 'Partitions'} ${ranges(batch.partitions)}**: ${whyTroubled(batch)}`,
-    )
+    paragraphs.push(`**${partitionsNamed(batch.partitions, 'Partition')}**: ${whyTroubled(batch)}`)
   if (rows.length === 0 && batches.length === 0 && !pauses.group)
     paragraphs.push('No partition is paused or in trouble. The slices, under Relationships, show positions.')
   return page(...paragraphs)

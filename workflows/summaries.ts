@@ -1,5 +1,5 @@
 import type { NoteInput } from '../src/model/batch.js'
-import { describePartition, ranges } from '../src/model/partition.js'
+import { describePartition, partitionsNamed } from '../src/model/partition.js'
 import type { Partition } from './slice/partition.js'
 
 /* What the Temporal UI shows beside an activity's type, and in one list without it: so each says what it is about. */
@@ -12,6 +12,6 @@ export function namesOf(stream: string, partitions: readonly Pick<Partition, 'in
 
 /** `write down: partition 10 paused by ann@laptop` */
 export function noteSummary({ what, by, partitions }: Omit<NoteInput, 'name'>): string {
-  const which = partitions ? `partition${partitions.length === 1 ? '' : 's'} ${ranges(partitions)}` : 'group'
+  const which = partitions ? partitionsNamed(partitions) : 'group'
   return `write down: ${which} ${what} by ${by}`
 }

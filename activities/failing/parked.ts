@@ -68,6 +68,13 @@ export class ParkedKeys {
     }
   }
 
+  /** Letters have ended, and more may be due. */
+  ended({ letters, emptied }: { readonly letters: number; readonly emptied: readonly string[] }): void {
+    this.#letters -= letters
+    for (const queue of emptied) this.#queues.delete(queue)
+    if (this.#letters <= 0) this.#nextDue = this.#oldest = null
+  }
+
   /** Why no other message can be set aside; null where one can. `warning` is given once, when it is nearly so. */
   full(more: readonly NewLetter[]): { readonly why: string | null; readonly warning: string | null } {
     const { limits } = this.settings ?? {}

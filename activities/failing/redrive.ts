@@ -13,6 +13,11 @@ import { sweepLetters } from './retention.js'
 /** Letters that are handled in one transaction. */
 const mostAtOnce = 100
 
+/** What a transaction does to letters. */
+interface Ending extends Aside {
+  readonly committed?: () => void
+}
+
 /** Where the partition stands meanwhile. */
 export interface Standing {
   readonly position: bigint
@@ -28,6 +33,8 @@ export interface Standing {
 export class Redrive {
   /** A person has asked for a rate. By `performance.now()`. */
   #notBefore = 0
+  /** Letters that ended in this round, and the queues that they have left empty. */
+  #ended: { readonly letters: number; readonly emptied: readonly string[] } = { letters: 0, emptied: [] }
 
   constructor(
     private readonly runtime: ConsumerRuntime,
@@ -49,6 +56,8 @@ export class Redrive {
     const { letters, perSecond } = await this.runtime.letters.due(key, { now: clock.now(), limit: mostAtOnce })
     const now = perSecond === null ? letters : letters.slice(0, Math.max(1, Math.min(perSecond, mostAtOnce)))
     let handled = 0
+    let isKnown = false
+    this.#ended = { letters: 0, emptied: [] }
     try {
       const leaving = now.filter(({ state }) => state === 'leaving')
       if (leaving.length > 0) await this.#deliver(standing, [], this.#end(leaving))
@@ -57,9 +66,12 @@ export class Redrive {
         if (along.stops()) break
         handled += await this.#handle(standing, group, along)
       }
+      isKnown = this.#ended.letters === now.length && now.length > 0
     } finally {
       if (perSecond !== null) this.#notBefore = performance.now() + (now.length * 1000) / perSecond
-      await this.parked.load()
+      // Where all of them ended, the owner knows what is left; counting them is work where they are many.
+      if (isKnown) this.parked.ended(this.#ended)
+      else await this.parked.load()
       void sweepLetters(this.runtime)
     }
     return handled
@@ -142,16 +154,24 @@ export class Redrive {
     )
   }
 
-  #end(letters: readonly FullLetter[]): Aside {
+  #end(letters: readonly FullLetter[]): Ending {
     const ids = letters.map(({ id }) => id)
+    let emptied: readonly string[] = []
     return {
       sql: async (tx) => {
-        await this.runtime.letters.done(tx, this.worked.key, ids)
+        emptied = await this.runtime.letters.done(tx, this.worked.key, ids)
+      },
+      committed: () => {
+        this.#ended = { letters: this.#ended.letters + ids.length, emptied: [...this.#ended.emptied, ...emptied] }
       },
     }
   }
 
-  #deliver({ position, head, witness }: Standing, messages: readonly Message[], aside: Aside): Promise<void> {
+  async #deliver(
+    { position, head, witness }: Standing,
+    messages: readonly Message[],
+    { committed, ...aside }: Ending,
+  ): Promise<void> {
     const chunk: Chunk = {
       from: position,
       next: position,
@@ -164,7 +184,8 @@ export class Redrive {
       },
       release: () => {},
     }
-    return this.deliver(chunk, aside)
+    await this.deliver(chunk, aside)
+    committed?.()
   }
 
   async #failed(standing: Standing, letter: FullLetter, failure: LetterFailure): Promise<void> {

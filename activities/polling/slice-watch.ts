@@ -42,7 +42,7 @@ export class SliceWatch {
   /** The last rest that messages came for, and when the slice was told. */
   #woken: { readonly count: number; readonly at: number } | undefined
   /** What the slice was told of its batches that are there still. */
-  #told = new Map<string, BatchTrouble['state']>()
+  #told = new Map<string, string>()
   #stopped: SliceMemo['stopped']
 
   constructor(
@@ -129,12 +129,12 @@ export class SliceWatch {
   async #tellTrouble({ batches, taskQueue }: WorkflowLook): Promise<void> {
     const { cluster, log, queues } = this.runtime
     for (const id of this.#told.keys()) if (!batches.has(id)) this.#told.delete(id)
-    const news = [...batches].some(([id, trouble]) => this.#told.get(id) !== trouble?.state)
+    const news = [...batches].some(([id, trouble]) => this.#told.get(id) !== (trouble ? sayingOf(trouble) : undefined))
     if (!news || taskQueue !== queues.workflows) return
     const troubled = [...batches].flatMap(([id, trouble]) => (trouble ? [[id, trouble] as const] : []))
     try {
       await cluster.signal(sliceWorkflowId(this.name, this.slice), names.trouble, Object.fromEntries(troubled))
-      this.#told = new Map(troubled.map(([id, { state }]) => [id, state]))
+      this.#told = new Map(troubled.map(([id, trouble]) => [id, sayingOf(trouble)]))
     } catch (error) {
       const about = { ...this.name, slice: this.slice, error: String(error) }
       log.debug(about, 'could not tell a slice of its batches in trouble; trying again')
@@ -200,4 +200,9 @@ export class SliceWatch {
       log.debug({ ...this.name, slice: this.slice, error: String(error) }, 'could not wake a slice; trying again')
     })
   }
+}
+
+/** What of a trouble is news when it changes: that it goes on is none. */
+function sayingOf({ state, partitions }: BatchTrouble): string {
+  return `${state} ${partitions ?? ''}`
 }

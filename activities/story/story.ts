@@ -1,6 +1,12 @@
 import type { PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
 import { isTidemarkError } from '../../src/model/errors.js'
-import { describePartition, type GroupName, type PartitionKey } from '../../src/model/partition.js'
+import {
+  describePartition,
+  type GroupName,
+  type PartitionKey,
+  partitionsNamed,
+  ranges,
+} from '../../src/model/partition.js'
 import type {
   PartitionBlocked,
   PartitionCaughtUp,
@@ -14,7 +20,7 @@ import { betweenBatches, Holdings } from './holdings.js'
 import type { SetAside, WorkObserver } from './observer.js'
 import { Retries } from './retries.js'
 import { TallySheet } from './tally.js'
-import { counted, duration, listed, some } from './wording.js'
+import { counted, duration } from './wording.js'
 
 /** What happens to several partitions within this time is one line, ms. */
 const gathering = 1_000
@@ -74,7 +80,8 @@ export class Story implements WorkObserver {
     this.#tell()
     clearTimeout(this.#timer)
     const held = this.#holdings.active
-    if (held.length > 0) this.log.info({ ...this.#name, partitions: listed(held) }, `handed over ${some(held)}`)
+    if (held.length > 0)
+      this.log.info({ ...this.#name, partitions: ranges(held) }, `handed over ${partitionsNamed(held)}`)
   }
 
   began(partitions: readonly PartitionBatch[]): void {
@@ -213,23 +220,23 @@ export class Story implements WorkObserver {
     this.#dueAt = Number.POSITIVE_INFINITY
     const { taken, given, rested, reset } = this.#holdings.changes()
     const held = this.#holdings.active
-    this.#say(taken, `took ${some(taken)}; holds ${held.length}`)
+    this.#say(taken, `took ${partitionsNamed(taken)}; holds ${held.length}`)
     for (const { partition, to } of reset.length > mostAlike ? [] : reset)
       this.log.info({ ...this.#name, partition, offset: to }, `reset: ${this.#describe(partition)} goes on at ${to}`)
     const many = reset.length > mostAlike ? reset.map(({ partition }) => partition) : []
-    this.#say(many, `reset: ${some(many)} continue from another position`)
+    this.#say(many, `reset: ${partitionsNamed(many)} continue from another position`)
     for (const [kind, partitions] of this.#alike) {
       const more = partitions.slice(mostAlike)
       if (more.length === 0) continue
-      const fields = { ...this.#name, partitions: listed(more), error: kind.trim() }
-      this.log.warn(fields, `retrying as well, after errors of the same kind: ${some(more)}`)
+      const fields = { ...this.#name, partitions: ranges(more), error: kind.trim() }
+      this.log.warn(fields, `retrying as well, after errors of the same kind: ${partitionsNamed(more)}`)
     }
     this.#alike.clear()
     this.#tellRecovered(this.#recovered.splice(0))
     this.#tellRedriven()
     this.#tellCaughtUp(this.#caughtUp.splice(0))
-    this.#say(rested, `at rest for long, and free for any worker: ${some(rested)}; holds ${held.length}`)
-    this.#say(given, `gave away ${some(given)}; holds ${held.length}`)
+    this.#say(rested, `at rest for long, and free for any worker: ${partitionsNamed(rested)}; holds ${held.length}`)
+    this.#say(given, `gave away ${partitionsNamed(given)}; holds ${held.length}`)
     for (const partition of given) this.#retries.forget(partition)
   }
 
@@ -247,8 +254,8 @@ export class Story implements WorkObserver {
     else {
       const partitions = recovered.map(({ partition }) => partition)
       this.log.info(
-        { ...this.#name, partitions: listed(partitions), tries, ms },
-        `recovered ${after} at the most: ${some(partitions)}`,
+        { ...this.#name, partitions: ranges(partitions), tries, ms },
+        `recovered ${after} at the most: ${partitionsNamed(partitions)}`,
       )
     }
   }
@@ -259,8 +266,8 @@ export class Story implements WorkObserver {
     const messages = [...this.#redriven.values()].reduce((sum, one) => sum + one, 0)
     this.#redriven.clear()
     this.log.info(
-      { ...this.#name, partitions: listed(partitions), messages },
-      `redriven: ${counted(messages, 'message')} of ${some(partitions)}`,
+      { ...this.#name, partitions: ranges(partitions), messages },
+      `redriven: ${counted(messages, 'message')} of ${partitionsNamed(partitions)}`,
     )
   }
 
@@ -274,12 +281,12 @@ export class Story implements WorkObserver {
     else
       this.#say(
         caughtUp.map(({ partition }) => partition),
-        `caught up: ${some(caughtUp.map(({ partition }) => partition))}`,
+        `caught up: ${partitionsNamed(caughtUp.map(({ partition }) => partition))}`,
       )
   }
 
   #say(partitions: readonly number[], text: string): void {
-    if (partitions.length > 0) this.log.info({ ...this.#name, partitions: listed(partitions) }, text)
+    if (partitions.length > 0) this.log.info({ ...this.#name, partitions: ranges(partitions) }, text)
   }
 
   #sumUp(): void {

@@ -1,5 +1,3 @@
-import { ranges } from '../../src/model/partition.js'
-
 /** `3 s`, `4 min`, `2 h`, for people. */
 export function duration(ms: number): string {
   const seconds = Math.round(ms / 1_000)
@@ -11,14 +9,4 @@ export function duration(ms: number): string {
 /** `1 message`, `2 messages`. */
 export function counted(count: number, noun: string, several = `${noun}s`): string {
   return `${count} ${count === 1 ? noun : several}`
-}
-
-/** `0 to 2, 9`, of partitions in any order. */
-export function listed(partitions: readonly number[]): string {
-  return ranges([...partitions].sort((a, b) => a - b))
-}
-
-/** `partition 3`, `partitions 0 to 2, 9`. */
-export function some(partitions: readonly number[]): string {
-  return `${partitions.length === 1 ? 'partition' : 'partitions'} ${listed(partitions)}`
 }

@@ -15,7 +15,7 @@ export function configOf(group: string, tracking: boolean, handle: (message: Mes
     taskQueue: group,
     connectTimeout: '10s',
     consumers: [
-      consumer<string>({
+      consumer({
         group,
         source: rabbitmq({ url, stream, value: text(), groupOffsets: tracking }),
         handler: async (messages) => {

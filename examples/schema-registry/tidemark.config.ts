@@ -19,7 +19,7 @@ export default defineConfig({
         value: fromRegistry<Order>(process.env.SCHEMA_REGISTRY ?? 'http://127.0.0.1:8081'),
         decodeTimeout: '10s',
       }),
-      handler: transactional<Order>(async (orders, { tx }) => {
+      handler: transactional(async (orders, { tx }) => {
         await tx.query('insert into orders (id, amount) select * from unnest($1::text[], $2::int[])', [
           orders.map(({ value }) => value.id),
           orders.map(({ value }) => value.amount),

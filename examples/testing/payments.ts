@@ -1,4 +1,4 @@
-import { consumer, defineConfig, type Message } from 'tidemark'
+import { consumer, defineConfig } from 'tidemark'
 import { kafka, kafkaOutput } from 'tidemark/kafka'
 import { postgresStore } from 'tidemark/postgres'
 
@@ -34,7 +34,7 @@ export function paymentsConfig(charge: Gateway, mail: (receipt: Payment) => void
       consumer({
         group: 'mailing',
         source: kafka<Payment>({ brokers, topic: 'receipts' }),
-        handler: (receipts: readonly Message<Payment>[]) => {
+        handler: (receipts) => {
           for (const { value } of receipts) mail(value)
         },
       }),

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
@@ -45,6 +45,9 @@ Examples:
   $ tidemark init billing --source postgres    a Postgres table as the log: no broker to run`,
     )
     .action(async (folder: string, options: InitOptions) => {
+      // As a variable of the shell's that is not set: not this folder.
+      if (folder.trim() === '')
+        throw new TidemarkError('CONFIG_INVALID', "the folder's name is empty: name one, or '.'")
       const { written, kept } = await writeProject(resolve(folder), options.source)
       const steps = stepsOf(folder, options.source)
       process.stdout.write(
@@ -57,8 +60,11 @@ Examples:
 
 async function writeProject(folder: string, source: SourceName) {
   const files = await filesFor(source, basename(folder))
-  await mkdir(folder, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-    throw new TidemarkError('CONFIG_INVALID', `can't make the folder ${folder}: ${messageOf(error)}`, { cause: error })
+  await makeFolder(folder).catch((error: NodeJS.ErrnoException) => {
+    const made = error.path ?? folder
+    const why = error.code === 'EEXIST' ? `${made} is no folder` : `${dirname(made)} takes none (${messageOf(error)})`
+    const text = `can't make the folder ${folder}: ${why}; name one where files can be written`
+    throw new TidemarkError('CONFIG_INVALID', text, { cause: error })
   })
   const written: string[] = []
   const kept: string[] = []
@@ -71,6 +77,25 @@ async function writeProject(folder: string, source: SourceName) {
     ;(isThere ? kept : written).push(name)
   }
   return { written, kept }
+}
+
+/**
+ * Makes a folder and those above it, one at a time. The `recursive` of Node never ends where a folder that is there takes no others and
+ * says ENOENT, like /proc.
+ */
+async function makeFolder(folder: string): Promise<void> {
+  if (await isFolder(folder)) return
+  if (dirname(folder) !== folder) await makeFolder(dirname(folder))
+  await mkdir(folder).catch(async (error) => {
+    if (!(await isFolder(folder))) throw error
+  })
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
 }
 
 async function filesFor(source: SourceName, name: string): Promise<Map<string, string>> {

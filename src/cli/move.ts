@@ -103,11 +103,14 @@ function question(verb: Words['verb'], plans: readonly PositionPlan[]): string {
   return `${verb === 'adopt' ? verb : 'reset'} ${counted(count, 'partition')}?`
 }
 
-function show({ group, stream, moves }: PositionPlan, width: number | undefined): string {
+function show({ group, stream, moves, since }: PositionPlan, width: number | undefined): string {
   const rows = moves.map((one) => [one.partition, text(one.from) ?? '-', text(one.to)!, what(one)])
   const sum = (of: 'again' | 'skipped') => moves.reduce((all, one) => all + one[of], 0n)
+  const moment =
+    since === undefined ? '' : `to the first message written at ${new Date(since).toISOString()} or later\n`
   return (
     `${group} on ${stream}: ${counted(sum('again'), 'message')} handled again, ${sum('skipped')} skipped\n` +
+    moment +
     table(['PARTITION', 'FROM', 'TO', 'WHAT'], rows, { width })
   )
 }
@@ -157,7 +160,7 @@ async function lettersText(session: Session, plans: readonly PositionPlan[], wha
 type Moved = ReturnType<typeof movedBy>
 
 function movedBy(
-  { group, stream, kind, moves }: PositionPlan,
+  { group, stream, kind, moves, since }: PositionPlan,
   {
     dryRun,
     reopened,
@@ -168,6 +171,7 @@ function movedBy(
     group,
     stream,
     kind,
+    ...(since === undefined ? {} : { since: new Date(since).toISOString() }),
     dryRun,
     reopened,
     ...(cleared === undefined ? {} : { cleared }),

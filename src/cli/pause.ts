@@ -4,7 +4,7 @@ import { inSession, type Session } from '../client/session.js'
 import { pauseIn, resumeIn, type Steered } from '../client/steer.js'
 import type { ParsedConsumer } from '../config/parse.js'
 import { TidemarkError } from '../model/errors.js'
-import { type GroupName, ranges } from '../model/partition.js'
+import { type GroupName, partitionsNamed } from '../model/partition.js'
 import { type GroupOptions, groupCommand, jsonOption, partitionOption } from './choose.js'
 import { loadConfig } from './config.js'
 import { confirmed } from './confirm.js'
@@ -125,9 +125,7 @@ function partitionsOf({ partition }: SteerOptions): { partitions?: number[] } {
 function lineOf(what: string, steered: Steered, { partition }: SteerOptions): string {
   const { partitions, remark, restarted } = steered
   if (restarted) return `${describe(steered)}: ${remark}\n`
-  const which = partition
-    ? `partition ${ranges([...partition].sort((a, b) => a - b))}`
-    : `all ${partitions.length} partitions`
+  const which = partition ? partitionsNamed(partition) : `all ${partitions.length} partitions`
   return `${describe(steered)}: ${which} ${what}${remark ? `; ${remark}` : ''}\n`
 }
 

@@ -37,7 +37,7 @@ export function resetCommand(): Command {
   last       the newest message there is
   next       only messages that arrive from now on
   1400       the message at that offset (0: the beginning)
-  <time>     the first message written at or after it: 2026-07-01, 2026-07-01T08:00 (here), 2026-07-01T08:00:00Z
+  <time>     the first message written at or after it: 2026-07-01, 2026-07-01T08:00 (both UTC), 2026-07-01T08:00+02:00
   -1h        the first message written at or after that time before now: 90s, 15m, 1h, 7d; or PT1H, P7D
   +n, -n     so many offsets on or back from what is committed; not farther than the log goes
 

@@ -5,7 +5,7 @@ import { parseSize } from '../model/units.js'
 import { type GroupOptions, jsonOption, offsetOption, oneGroupCommand, onePartitionOption } from './choose.js'
 import { loadConfig } from './config.js'
 import { counted } from './format.js'
-import { harmless, oneLine, painter } from './terminal.js'
+import { harmless, oneLine, painter, widthOf } from './terminal.js'
 
 interface ShowOptions extends GroupOptions {
   readonly partition: number
@@ -23,9 +23,7 @@ export function showCommand(): Command {
     )
     .option('--payload', 'also show the values of the message and its headers')
     .addOption(
-      new Option('--max-size <size>', 'show at most so much of each value')
-        .argParser(sizeOf)
-        .default(16 * 1024, '16KB'),
+      new Option('--max-size <size>', 'show at most so much of each value').argParser(sizeOf).default(4 * 1024, '4KB'),
     )
     .addOption(jsonOption('a JSON object'))
     .addHelpText(
@@ -48,6 +46,9 @@ Examples:
     })
 }
 
+/** Narrower windows break lines themselves. */
+const least = 20
+
 export function sizeOf(text: string): number {
   const bytes = parseSize(/^\d+$/.test(text) ? Number(text) : text)
   if (bytes === undefined || bytes < 1) throw new InvalidArgumentError('give a size, for example 1MB')
@@ -55,7 +56,7 @@ export function sizeOf(text: string): number {
 }
 
 /** Exported for its test. */
-export function messageText({ headers, value, valueBytes, key, ...message }: StoredMessage): string {
+export function messageText({ headers, value, valueBytes, key, ...message }: StoredMessage, width = widthOf()): string {
   const paint = painter()
   const fields = [
     ['group', message.group],
@@ -67,15 +68,29 @@ export function messageText({ headers, value, valueBytes, key, ...message }: Sto
   const widest = Math.max(...fields.map(([name]) => name!.length))
   return [
     paint(`${message.stream}[${message.partition}] offset ${message.offset}`, 'bold'),
-    ...fields.map(([name, text]) => `${paint(name!.padEnd(widest), 'dim')}  ${text}`.trimEnd()),
-    ...headers.map(({ name, bytes, value: content }) => {
-      const text =
-        content === undefined ? counted(bytes, 'byte') : content === null ? 'null' : oneLine(shownText(content))
-      return `  ${oneLine(harmless(name))}: ${text}${content ? noticeOf(content) : ''}`
+    ...fields.flatMap(([name, text]) => {
+      const [first = '', ...others] = folded(text!, widest + 2, width)
+      return [`${paint(name!.padEnd(widest), 'dim')}  ${first}`.trimEnd(), ...others]
+    }),
+    ...headers.flatMap(({ name, bytes, value: content }) => {
+      const text = bytes === null ? 'null' : content ? oneLine(shownText(content)) : counted(bytes, 'byte')
+      const [first = '', ...others] = folded(
+        `${oneLine(harmless(name))}: ${text}${content ? noticeOf(content) : ''}`,
+        4,
+        width,
+      )
+      return [`  ${first}`, ...others]
     }),
     ...(value ? ['', shownText(value).trimEnd(), ...noticesOf(value)] : []),
     '',
   ].join('\n')
+}
+
+/** Lines of a text that begins in some column: on a terminal, what does not fit stands below, from that column on. */
+function folded(text: string, column: number, width: number | undefined): string[] {
+  const room = width === undefined ? text.length : Math.max(least, width - column)
+  const lines = text.match(new RegExp(`.{1,${Math.max(1, room)}}`, 'gsu')) ?? []
+  return lines.map((line, index) => (index === 0 ? line : ' '.repeat(column) + line))
 }
 
 export function shownText({ text }: Content): string {
@@ -86,7 +101,9 @@ export function shownText({ text }: Content): string {
 export function noticesOf({ encoding, bytes, shownBytes }: Content): string[] {
   return [
     ...(encoding === 'base64' ? ['base64, since it is no UTF-8'] : []),
-    ...(shownBytes < bytes ? [`the first ${counted(shownBytes, 'byte')} of ${bytes}: --max-size shows more`] : []),
+    ...(shownBytes < bytes
+      ? [`the first ${counted(shownBytes, 'byte')} of ${bytes}: --payload and --max-size show more`]
+      : []),
   ].map((notice) => `(${notice})`)
 }
 

@@ -1,5 +1,5 @@
 import type { TidemarkConfig } from '../config/define.js'
-import { TidemarkError } from '../model/errors.js'
+import { TidemarkError, UnknownName } from '../model/errors.js'
 import { ranges } from '../model/partition.js'
 import { offsetOutOfRange } from '../model/refusals.js'
 import type { Wanted } from './find.js'
@@ -52,18 +52,16 @@ export function planAdoptionIn(
       (await source.groupOffsets.read(other, name.stream)).map(({ partition, position }) => [partition, position]),
     )
     if (offsets.size === 0)
-      throw new TidemarkError(
-        'UNKNOWN_CONSUMER',
+      throw new UnknownName(
         `group '${other}' has no offsets on '${name.stream}' in ${consumer.source.kind}: is its name right?`,
-        { place: { group: other, stream: name.stream } },
+        { group: other, stream: name.stream },
       )
     const places = (await placesOf(partitions)).filter(({ partition }) => partitions || offsets.has(partition))
     const without = places.find(({ partition }) => !offsets.has(partition))
     if (without)
-      throw new TidemarkError(
-        'UNKNOWN_CONSUMER',
-        `group '${other}' has no offset on partition ${without.partition} of ${name.stream}; it has some on ${ranges([...offsets.keys()].sort((a, b) => a - b))}`,
-        { place: { group: other, stream: name.stream, partition: without.partition } },
+      throw new UnknownName(
+        `group '${other}' has no offset on partition ${without.partition} of ${name.stream}; it has some on ${ranges(offsets.keys())}`,
+        { group: other, stream: name.stream, partition: without.partition },
       )
     const moves = await planAll(places, async (place) => {
       const to = offsets.get(place.partition)!

@@ -1,6 +1,6 @@
 import type { TidemarkConfig } from '../config/define.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
-import { describePartition, type GroupName, type PartitionKey, ranges } from '../model/partition.js'
+import { describePartition, type GroupName, type PartitionKey, partitionsNamed } from '../model/partition.js'
 import type { OffsetStoreClient, SqlProgressLog } from '../ports/index.js'
 import { temporalError } from '../temporal/connection.js'
 import { reopenPartitions } from './commands.js'
@@ -72,7 +72,7 @@ export async function applyResetIn(
   const reopened = await reopenPartitions(client, plan, done).catch((error) => {
     throw new TidemarkError(
       'UNREACHABLE',
-      `the positions of ${group} on ${stream} are changed (partitions ${ranges(done)}), but those that run could not all be told: ` +
+      `the positions of ${group} on ${stream} are changed (${partitionsNamed(done)}), but those that run could not all be told: ` +
         `${messageOf(temporalError(error, session.config.temporal))}; do it again, or 'tidemark resume' them`,
       { cause: error, place: { group, stream } },
     )
@@ -126,7 +126,9 @@ function takenMeanwhile({ group, stream, partition }: PartitionKey): TidemarkErr
 /** @param lost the partition whose change may have been made though its answer never came */
 function whatChanged({ group, stream }: GroupName, done: readonly number[], lost: number | null): string {
   const known =
-    done.length > 0 ? `only partitions ${ranges(done)} of ${group} on ${stream} are changed` : 'nothing was changed'
+    done.length > 0
+      ? `only ${partitionsNamed(done)} of ${group} on ${stream} ${done.length === 1 ? 'is' : 'are'} changed`
+      : 'nothing was changed'
   if (lost === null) return known
   return `${known}, except perhaps partition ${lost}, whose answer was lost; 'tidemark history --group ${group}' tells`
 }

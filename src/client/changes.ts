@@ -1,4 +1,4 @@
-import { TidemarkError } from '../model/errors.js'
+import { UnknownName } from '../model/errors.js'
 import { ranges } from '../model/partition.js'
 import type { HistoryEntry } from '../ports/index.js'
 import type { Wanted } from './find.js'
@@ -36,12 +36,8 @@ async function requireHistory(session: Session, wanted: Wanted, partition: numbe
     partitions.map((known) => ({ group, stream, partition: known })),
   )
   const rows = [...offsets, ...recorded].filter((row) => matches(wanted, row))
-  const stored = [...new Set(rows.map((row) => row.partition))].sort((a, b) => a - b)
+  const stored = rows.map((row) => row.partition)
   if (stored.includes(partition)) return
   const of = [wanted.group, wanted.stream].filter((name) => name !== undefined).join(' on ') || 'it'
-  throw new TidemarkError(
-    'UNKNOWN_CONSUMER',
-    `the store has no partition ${partition} of ${of}; it has ${ranges(stored)}`,
-    { place: { partition } },
-  )
+  throw new UnknownName(`the store has no partition ${partition} of ${of}; it has ${ranges(stored)}`, { partition })
 }

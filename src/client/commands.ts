@@ -8,7 +8,7 @@ import {
   type ReopenCommand,
   type ResumeCommand,
 } from '../model/commands.js'
-import { TidemarkError } from '../model/errors.js'
+import { TidemarkError, UnknownName } from '../model/errors.js'
 import { type GroupName, groupWorkflowId } from '../model/partition.js'
 import { answered } from '../temporal/answers.js'
 import { operatorName } from './operator.js'
@@ -88,8 +88,9 @@ async function update(
     )
   } catch (error) {
     if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
-      const code = error.cause.type === 'GROUP_PAUSED' ? 'CONFIG_INVALID' : 'UNKNOWN_CONSUMER'
-      throw new TidemarkError(code, error.cause.message, { place: name })
+      const { type, message } = error.cause
+      if (type === 'UNKNOWN_PARTITION') throw new UnknownName(message, name)
+      throw new TidemarkError(type === 'GROUP_PAUSED' ? 'CONFIG_INVALID' : 'UNKNOWN_CONSUMER', message, { place: name })
     }
     throw error
   }

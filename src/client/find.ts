@@ -1,5 +1,5 @@
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
-import { TidemarkError } from '../model/errors.js'
+import { TidemarkError, UnknownName } from '../model/errors.js'
 import { ranges } from '../model/partition.js'
 import { noSuchPartition } from '../model/refusals.js'
 import { missingGroup } from './missing-group.js'
@@ -24,7 +24,7 @@ export function findConsumers({ consumers }: ParsedConfig, { group, stream }: Wa
     place,
     consumers.map(({ settings }) => settings),
   )
-  throw new TidemarkError('UNKNOWN_CONSUMER', `the config has ${missing}; it has ${listed(consumers)}`, { place })
+  throw new UnknownName(`the config has ${missing}; it has ${listed(consumers)}`, place)
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ParsedConfig } from '../config/parse.js'
-import { TidemarkError } from '../model/errors.js'
+import { UnknownName } from '../model/errors.js'
 import type { GroupName } from '../model/partition.js'
 import type { Wanted } from './find.js'
 import { missingGroup } from './missing-group.js'
@@ -27,5 +27,5 @@ export function requireMatch(wanted: Wanted, names: readonly GroupName[]): void 
     ...(wanted.group === undefined ? {} : { group: wanted.group }),
     ...(wanted.stream === undefined ? {} : { stream: wanted.stream }),
   }
-  throw new TidemarkError('UNKNOWN_CONSUMER', `there is ${missingGroup(place, names)}; there is ${list}`, { place })
+  throw new UnknownName(`there is ${missingGroup(place, names)}; there is ${list}`, place)
 }

@@ -27,8 +27,8 @@ export interface StoredMessage extends PartitionKey {
   readonly timestamp: string | null
   /** Null where the message has none. */
   readonly key: Content | null
-  /** In their order; a name may occur more than once. */
-  readonly headers: readonly { readonly name: string; readonly bytes: number; readonly value?: Content | null }[]
+  /** In their order; a name may occur more than once. One of no value has no size. */
+  readonly headers: readonly { readonly name: string; readonly bytes: number | null; readonly value?: Content | null }[]
   /** Size of the value; null where the message has none (a tombstone). */
   readonly valueBytes: number | null
   /** Present where values were asked for. */
@@ -45,8 +45,8 @@ export interface Content {
 }
 
 const fetchBytes = 1024 * 1024
-/** Keys are names. One that is longer than this is none. */
-const longestKey = 1024
+/** Keys are names. Of one that is longer than this the rest is a payload. */
+const longestKey = 256
 
 /**
  * Reads one message of a group's stream, as it is in the log. Asks the store and the log, and nothing else; moves nothing.
@@ -116,10 +116,10 @@ function described(key: PartitionKey, message: Message, payloadBytes: number | u
     ...key,
     offset: String(message.offset),
     timestamp: dateOf(message.timestamp)?.toISOString() ?? null,
-    key: contentOf(message.keyBytes, longestKey),
+    key: contentOf(message.keyBytes, Math.max(longestKey, payloadBytes ?? 0)),
     headers: rawHeaders(message).map(([name, bytes]) => ({
       name,
-      bytes: bytes?.length ?? 0,
+      bytes: bytes?.length ?? null,
       ...(payloadBytes === undefined ? {} : { value: contentOf(bytes, payloadBytes) }),
     })),
     valueBytes: value?.length ?? null,

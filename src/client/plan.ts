@@ -13,6 +13,8 @@ export interface PositionPlan {
   /** The incarnation of each partition's stream that the new positions belong to. */
   readonly identities: ReadonlyMap<number, string | null>
   readonly moves: readonly Move[]
+  /** Where the positions are those of a time: that, in ms since 1970. */
+  readonly since?: number
   /** The ownership that the plan counts on, by partition: where it is another one by then, the position is not moved. */
   readonly seen?: ReadonlyMap<number, SeenOffset>
 }

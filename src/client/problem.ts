@@ -1,5 +1,5 @@
 import { messageOf } from '../model/errors.js'
-import { type GroupName, ranges } from '../model/partition.js'
+import { type GroupName, partitionsNamed } from '../model/partition.js'
 import type { GroupRecord } from '../ports/index.js'
 import type { GroupWorkflow } from '../temporal/group-workflow.js'
 import type { GroupView } from './status.js'
@@ -32,5 +32,5 @@ export function problemOf({ group, stream }: GroupName, findings: Findings): str
     .filter(({ state, partition }) => state === 'not running' && !pausedAlone(partition))
     .map(({ partition }) => partition)
   if (gone.length === 0) return null
-  return `${name}: ${gone.length === 1 ? 'partition' : 'partitions'} ${ranges(gone)} can't run, since the workflow of the slice is gone; the group starts it again within a minute`
+  return `${name}: ${partitionsNamed(gone)} can't run, since the workflow of the slice is gone; the group starts it again within a minute`
 }

@@ -38,7 +38,8 @@ export function planResetIn(
   return planWith(session, wanted, async ({ source, placesOf, identities, earlier, name }) => {
     const places = await placesOf(partitions)
     const moves = await planAll(places, (place) => moveTo(source, place, to, earlier.has(place.partition)))
-    return { ...name, kind: 'reset', identities, moves }
+    const since = typeof to === 'object' && 'timestamp' in to ? { since: to.timestamp } : {}
+    return { ...name, kind: 'reset', identities, moves, ...since }
   })
 }
 

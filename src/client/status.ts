@@ -27,9 +27,10 @@ export interface PartitionView {
    * - `retrying`    its batch has failed at least once and is tried again
    * - `held`        a person has paused the activity of its batch in Temporal
    * - `pausing`     paused, with a chunk still in hand
+   * - `waiting`     what its handler needs is away
    * - `not running` its workflow is gone
    */
-  readonly state: Exclude<Condition, 'healthy'> | 'running' | 'held' | 'pausing' | 'paused' | 'not running'
+  readonly state: Exclude<Condition, 'healthy'> | 'running' | 'held' | 'waiting' | 'pausing' | 'paused' | 'not running'
   readonly reason: string
   readonly since: string
   /** Whether a batch is under way; else it waits for messages, or does nothing. */
@@ -146,7 +147,8 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
   const { paused, place, progress, version } = status
   const mayHaveIt = place === 'none' ? [] : batchesOf(status, name, batches)
   const [batch] = mayHaveIt
-  const trouble = mayHaveIt.every((one) => one.trouble) ? batch?.trouble : undefined
+  const known = mayHaveIt.every((one) => one.trouble) ? batch?.trouble : undefined
+  const trouble = known?.partitions?.includes(status.partition) === false ? undefined : known
   const inHand = place !== 'none' && (mayHaveIt.length === 0 || mayHaveIt.some(({ mayBeInHand }) => mayBeInHand))
   const view = viewOf(status)
   const said = {
@@ -154,7 +156,7 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
     ...(trouble && view.state !== 'blocked' && view.state !== 'fenced'
       ? {
           state: trouble.state,
-          reason: trouble.state === 'held' ? trouble.reason : `attempt ${batch!.attempt}: ${trouble.reason}`,
+          reason: trouble.state !== 'retrying' ? trouble.reason : `attempt ${batch!.attempt}: ${trouble.reason}`,
           since: batch!.since ?? view.since,
         }
       : {}),
@@ -182,7 +184,7 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
   const [waitsFor] = mayHaveIt.flatMap(({ waiting }) => waiting.get(status.partition) ?? [])
   const reasons = [
     said.reason,
-    ...(waitsFor ? [`waits for ${waitsFor.for} since ${waitsFor.since}`] : []),
+    ...(waitsFor && said.state !== 'waiting' ? [`waits for ${waitsFor.for} since ${waitsFor.since}`] : []),
     ...(chunkSince === undefined ? [] : [`in this chunk since ${chunkSince}`]),
   ]
   return {

@@ -1,7 +1,7 @@
 import type { ParsedConsumer } from '../config/parse.js'
 import type { PauseCommand, ResumeCommand } from '../model/commands.js'
-import { TidemarkError } from '../model/errors.js'
-import { type GroupName, ranges } from '../model/partition.js'
+import { TidemarkError, UnknownName } from '../model/errors.js'
+import { type GroupName, partitionsNamed, ranges } from '../model/partition.js'
 import type { Decision, GroupRecord } from '../ports/index.js'
 import { neverStarted } from '../temporal/answers.js'
 import { lookAtGroup } from '../temporal/group-workflow.js'
@@ -136,11 +136,8 @@ function required(name: GroupName, record: GroupRecord | null): GroupRecord {
 function refuseUnknown({ group, stream, partitions: known }: GroupRecord, wanted: readonly number[] = []): void {
   const stranger = wanted.find((partition) => !known.includes(partition))
   if (stranger === undefined) return
-  throw new TidemarkError(
-    'UNKNOWN_CONSUMER',
-    `${stream} has no partition ${stranger}; this group has ${known.length > 0 ? ranges(known) : 'none yet'}`,
-    { place: { group, stream, partition: stranger } },
-  )
+  const there = `this group has ${known.length > 0 ? ranges(known) : 'none yet'}`
+  throw new UnknownName(`${stream} has no partition ${stranger}; ${there}`, { group, stream, partition: stranger })
 }
 
 function refuseUnderPause({ group, stream, paused }: GroupRecord, wanted: readonly number[] | undefined): void {
@@ -160,6 +157,6 @@ function isPaused({ paused }: GroupRecord, partitions: readonly number[]): boole
 
 function pausesOf({ paused }: GroupRecord): string {
   if (paused.group) return `It stays paused (${paused.group.why}, by ${paused.group.by})`
-  const partitions = [...paused.partitions.keys()].sort((a, b) => a - b)
-  return `${partitions.length === 1 ? 'Partition' : 'Partitions'} ${ranges(partitions)} ${partitions.length === 1 ? 'stays' : 'stay'} paused`
+  const partitions = [...paused.partitions.keys()]
+  return `${partitionsNamed(partitions, 'Partition')} ${partitions.length === 1 ? 'stays' : 'stay'} paused`
 }

@@ -1,8 +1,8 @@
 import { TidemarkError } from '../model/errors.js'
 import type { StartSpec } from '../model/start.js'
-import { isIsoTime } from '../model/times.js'
+import { momentOf } from '../model/times.js'
 import { parseDuration } from '../model/units.js'
-import { guess, placeNamed } from '../options/spelling.js'
+import { guess } from '../options/spelling.js'
 
 /** Where a position is put: as a consumer's start, or so many offsets from where it is. */
 export type ResetTarget = StartSpec | { readonly by: bigint }
@@ -14,7 +14,7 @@ const forms =
 const tolerance = 60_000
 
 /**
- * Reads a target as people write it. A time without a zone is meant where this process runs.
+ * Reads a target as people write it. A time without a zone is UTC.
  *
  * @throws TidemarkError CONFIG_INVALID for what is none, and for a time that is still to come or before 1970
  */
@@ -23,17 +23,17 @@ export function parseTarget(text: string, now = Date.now()): ResetTarget {
   if (written === 'first' || written === 'last' || written === 'next') return written
   if (/^\d+$/.test(written)) return { offset: BigInt(written) }
   if (/^[+-]\d+$/.test(written)) return { by: BigInt(written.replace('+', '')) }
-  const timestamp = timeOf(written) ?? timeBefore(written, now)
+  const timestamp = momentOf(written) ?? timeBefore(written, now)
   if (timestamp === null)
-    throw new TidemarkError(
-      'CONFIG_INVALID',
-      `'${text}' is no position: use ${forms}${guess(placeNamed(written), words)}`,
-    )
+    throw new TidemarkError('CONFIG_INVALID', `'${text}' is no position: use ${forms}${guess(written, words)}`)
   // Kafka has other meanings for them: -1 is the head.
   if (timestamp < 0) throw new TidemarkError('CONFIG_INVALID', `${text} lies before 1970: say first`)
   // Everything up to now would be skipped, which is what `next` says.
   if (timestamp > now + tolerance)
-    throw new TidemarkError('CONFIG_INVALID', `${text} is still to come: for messages from now on, say next`)
+    throw new TidemarkError(
+      'CONFIG_INVALID',
+      `${text} is still to come (${new Date(timestamp).toISOString()}): for messages from now on, say next`,
+    )
   return { timestamp }
 }
 
@@ -51,11 +51,4 @@ function isoDuration(text: string): number | undefined {
   if (parts.every((part) => part === undefined) || time === 'T') return undefined
   const [w, d, h, m, s] = parts.map((part) => Number(part ?? 0)) as [number, number, number, number, number]
   return Math.round(((((w * 7 + d) * 24 + h) * 60 + m) * 60 + s) * 1000)
-}
-
-/** JavaScript takes a date alone as UTC, but a date with a time as local: here both are local. */
-function timeOf(text: string): number | null {
-  if (!isIsoTime(text)) return null
-  const time = Date.parse(text.length === 10 ? `${text}T00:00` : text.replace(' ', 'T'))
-  return Number.isNaN(time) ? null : time
 }

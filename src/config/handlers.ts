@@ -7,7 +7,11 @@ import { unknownOption } from '../options/checked.js'
 /** A consumer's handler, by its kind. What would never work, or would never be waited for, is refused here. */
 export const handler = z
   .custom<Handler>((value) => problemOf(value) === null, { error: ({ input }) => problemOf(input) ?? '' })
-  .transform((given): HandlerKind => (typeof given === 'function' ? { kind: 'chunk', handle: given } : given))
+  .transform((given): HandlerKind => {
+    if (!isTransactional(given)) return { kind: 'chunk', handle: given }
+    const { kind, handle, database } = given
+    return { kind, handle, ...(database && { database }) }
+  })
 
 /** What `transactional(handler, options)` takes. */
 export const transactionalFields = ['database'] as const
@@ -29,6 +33,7 @@ function problemOf(value: unknown): string | null {
 }
 
 function problemOfFunction(value: unknown, where: string): string | null {
+  if (isTransactional(value)) return `${allowed}; ${where}this is transactional(...) again: leave one of the two out`
   if (value === transactional) return `${allowed}; this is transactional itself: call it with your function`
   if (value instanceof Promise)
     return `${allowed}; ${where}this is a promise: await it, or leave out the call that made it`
@@ -37,8 +42,9 @@ function problemOfFunction(value: unknown, where: string): string | null {
   return never === null ? null : `${allowed}; ${where}this is ${never}`
 }
 
+/** As `transactional` makes it, or written as an object. */
 function isTransactional(value: unknown): value is TransactionalHandler {
-  return isObject(value) && value.kind === 'transactional'
+  return (isObject(value) || typeof value === 'function') && Reflect.get(value, 'kind') === 'transactional'
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -132,7 +132,7 @@ export interface ConsumerOptions<V = unknown> {
   readonly afterLastTry?: AfterLastTryOption
   /**
    * When so many different messages of a partition come to their last try, one after the other and with none handled between them, that
-   * is taken for an outage: the partition stops and says so. Default 5; `false`: never.
+   * is taken for an outage: the partition stops and says so. `false`: never. Default 5.
    */
   readonly outageAfter?: number | false
 }
@@ -147,7 +147,7 @@ export interface DedupeOption<V = unknown> {
   readonly retention?: Duration
 }
 
-/** `first | last | next`, an offset, or the time of the first message wanted (a Date, ISO text, or ms since 1970). */
+/** `first | last | next`, an offset, or the time of the first message wanted (a Date, ISO text, which is UTC without a zone, or ms since 1970). */
 export type StartOption =
   | 'first'
   | 'last'

@@ -12,16 +12,15 @@ export const chunkFields = z.strictObject({
 
 /** Groups and streams: what Kafka, RabbitMQ and Postgres call them. How long they may be depends on each other: see `tooLong`. */
 export function name(what: string) {
-  return printable(`must be text: the name of the ${what}`).min(1, 'must not be empty')
+  return printable(`must be text: the name of the ${what}`).min(1, 'must not be empty').superRefine(filledIn)
 }
 
-export const group = name('group')
-  .refine((text) => text.trim() === text, 'must not begin or end with a space')
-  .refine(...filledIn)
+export const group = name('group').refine((text) => text.trim() === text, 'must not begin or end with a space')
 
 /** Task queues begin with it, and end with parts that `/` separates. */
 export const taskQueue = printable('must be text: the name of the task queue')
   .min(1, 'must not be empty')
   .max(200, 'must not be longer than 200 characters')
   .regex(/^[^/]*$/, "must not contain '/'")
+  .superRefine(filledIn)
   .default('tidemark')

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { shown } from '../model/shown.js'
 import type { StartSpec } from '../model/start.js'
-import { isIsoTime } from '../model/times.js'
+import { momentOf } from '../model/times.js'
 import { unknownOption } from '../options/checked.js'
-import { guess, placeNamed } from '../options/spelling.js'
+import { guess } from '../options/spelling.js'
 
 const words = ['first', 'last', 'next'] as const
 const forms = "must be 'first', 'last', 'next', { offset } or { timestamp }"
@@ -42,9 +42,9 @@ function parse(value: unknown): StartSpec | string {
 function meantBy(value: unknown): string {
   const isOffset = (typeof value === 'number' && Number.isInteger(value)) || typeof value === 'bigint'
   if (isOffset && value >= 0) return `; did you mean { offset: ${value} }?`
-  if (value instanceof Date || (typeof value === 'string' && isIsoTime(value)))
+  if (value instanceof Date || (typeof value === 'string' && momentOf(value) !== null))
     return `; did you mean { timestamp: ${shown(value)} }?`
-  return guess(placeNamed(value) ?? value, words)
+  return guess(value, words)
 }
 
 function offsetOf(value: unknown): StartSpec | string {
@@ -61,14 +61,13 @@ function timeOf(value: unknown): StartSpec | string {
   const isText = typeof value === 'string'
   const problem = `timestamp ${shown(value)} is not a time; use a Date, ISO text like '2026-07-01T08:00:00Z', or milliseconds since 1970`
   if (!isText && typeof value !== 'number' && !(value instanceof Date)) return problem
-  if (isText && !isIsoTime(value)) return problem
-  const timestamp = new Date(value).getTime()
-  if (Number.isNaN(timestamp)) return problem
+  const timestamp = isText ? momentOf(value) : new Date(value).getTime()
+  if (timestamp === null || Number.isNaN(timestamp)) return problem
   // Kafka has other meanings for negative ones: -1 is the head.
   if (timestamp < 0) return `timestamp ${shown(value)} lies before 1970; say 'first'`
   if (!isText && timestamp < year2000) return `timestamp ${shown(value)} ${tooSmall(timestamp)}`
   if (timestamp > Date.now() + tolerance)
-    return `timestamp ${shown(value)} lies in the future; for messages from now on, say 'next'`
+    return `timestamp ${shown(value)} lies in the future${isText ? ` (${new Date(timestamp).toISOString()})` : ''}; for messages from now on, say 'next'`
   return { timestamp }
 }
 

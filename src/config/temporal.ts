@@ -3,6 +3,7 @@ import type { ClientInterceptors } from '@temporalio/client'
 import type { PayloadCodec } from '@temporalio/common'
 import type { ActivityInterceptorsFactory } from '@temporalio/worker'
 import { z } from 'zod'
+import { filledIn } from '../options/names.js'
 
 /** How Temporal is reached, and what becomes of the data that goes there. */
 export interface TemporalOptions {
@@ -38,7 +39,7 @@ export interface TemporalSettings extends Omit<TemporalOptions, 'address' | 'nam
 }
 
 const pem = z.instanceof(Buffer, { error: 'must be a Buffer with PEM text' }).optional()
-const filled = z.string({ error: 'must be text' }).min(1, 'must not be empty')
+const filled = z.string({ error: 'must be text' }).min(1, 'must not be empty').superRefine(filledIn)
 const tlsForms = 'must be true, false or { cert, key, ca, serverName }'
 
 const codec = z.custom<PayloadCodec>(

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { HandlerKind } from '../handlers/handler.js'
 import type { Until } from '../handlers/until.js'
 import type { ConsumerSettings } from '../model/settings.js'
+import { filledIn } from '../options/names.js'
 import type { OffsetStore, Output, Source } from '../ports/index.js'
 import type { TidemarkConfig } from './define.js'
 import type { ParsedOutput } from './outputs.js'
@@ -14,6 +15,7 @@ const { version: packageVersion } = createRequire(import.meta.url)('tidemark/pac
 export const givenVersion = z
   .string({ error: 'must be text, for example a commit' })
   .regex(/^[\w.:+-]{1,64}$/, "must be 1 to 64 letters, digits or any of '.', '_', ':', '+', '-', for example a commit")
+  .superRefine(filledIn)
   .optional()
 
 /** The config, which has been checked, with this version for each of its consumers, whatever they say themselves. */

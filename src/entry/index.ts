@@ -30,6 +30,7 @@ export {
 export type { Consumer, ConsumerOptions, DedupeOption, StartOption, TidemarkOptions } from '../config/options.js'
 export { type CommitOption, everyN, manual, periodic } from '../config/strategy.js'
 export {
+  type CallableHandler,
   type HandlerContext,
   type OutputMessage,
   type PlainHandler,

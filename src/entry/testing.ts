@@ -3,7 +3,8 @@
 export { type MemoryStore, memoryStore } from '../memory/store/store.js'
 export type { MemoryTransaction } from '../memory/store/transaction.js'
 export type { TestClock } from '../testing/clock.js'
-export { type DatabaseHarness, verifyDatabase } from '../testing/contracts/database.js'
+export { verifyDatabase } from '../testing/contracts/database.js'
+export type { DatabaseHarness } from '../testing/contracts/database-harness.js'
 export type { Expect, Expectations, TestFramework } from '../testing/contracts/framework.js'
 export { verifySource } from '../testing/contracts/source.js'
 export type {

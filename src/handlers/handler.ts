@@ -85,6 +85,13 @@ export interface TransactionalHandler<V = unknown> {
   readonly database?: Database
 }
 
+/**
+ * What `transactional` gives: a handler that can also be called, for example by a test with a transaction of its own. That it is a
+ * function matters to TypeScript, too: inside of a call, TypeScript puts off generic calls that return functions until it knows the rest,
+ * so the type of the messages comes from the consumer's source.
+ */
+export interface CallableHandler<V = unknown> extends TransactionalHandler<V>, TransactionalFunction<V> {}
+
 /** What users write as a consumer's `handler`. */
 export type Handler<V = unknown> = PlainHandler<V> | TransactionalHandler<V>
 
@@ -109,6 +116,9 @@ export interface TransactionalOptions {
 export function transactional<V = unknown>(
   handle: TransactionalFunction<V>,
   options: TransactionalOptions = {},
-): TransactionalHandler<V> {
-  return { ...options, kind: 'transactional', handle }
+): CallableHandler<V> {
+  const fields = { ...options, kind: 'transactional' as const, handle }
+  const call: TransactionalFunction<V> = (messages, context) => handle(messages, context)
+  // Defined rather than assigned: a function has fields that can't be assigned, and wrong options are refused later, by name.
+  return Object.defineProperties(call, Object.getOwnPropertyDescriptors(fields)) as CallableHandler<V>
 }

@@ -1,5 +1,5 @@
 import net from 'node:net'
-import { addressText, type HostAndPort } from '../model/address.js'
+import { addressText, type HostAndPort, loopback } from '../model/address.js'
 import { TidemarkError } from '../model/errors.js'
 import type { Whereabouts } from '../model/whereabouts.js'
 import { isFree } from './free-ports.js'
@@ -36,7 +36,6 @@ export interface DevServer {
 
 /** Where Temporal's own command line has the UI. */
 const usualUi = 8233
-const loopback: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1'])
 
 /**
  * Starts what a config needs and nobody runs yet, at the addresses that the config names. Everything listens on 127.0.0.1 only, is empty,

@@ -10,19 +10,28 @@ export interface OwnDatabase {
   drop(): Promise<void>
 }
 
+/** For creating and dropping, by server. An idle connection keeps no process alive. */
+const admins = new Map<string, pg.Pool>()
+
 /**
  * Creates an empty database.
  *
  * @param server address of any database of the server, of a user who may create databases
  * @param name what its name begins with
+ * @param named is told its name before it is there
  */
-export async function createOwnDatabase(server: string, name: string): Promise<OwnDatabase> {
+export async function createOwnDatabase(
+  server: string,
+  name: string,
+  named: (name: string) => void = () => {},
+): Promise<OwnDatabase> {
   const whole = `${name}_${process.pid}_${randomBytes(4).toString('hex')}`
-  await once(server, `create database ${whole}`)
+  named(whole)
+  await asAdmin(server, `create database ${whole}`)
   const url = new URL(server)
   url.pathname = `/${whole}`
   const connectionString = url.href
-  const pool = new pg.Pool({ connectionString, max: 2 })
+  const pool = new pg.Pool({ connectionString, max: 2, allowExitOnIdle: true })
   // The server ends the session when the database is dropped.
   pool.on('error', () => {})
   return {
@@ -34,18 +43,19 @@ export async function createOwnDatabase(server: string, name: string): Promise<O
     },
     drop: async () => {
       await pool.end()
-      await once(server, `drop database if exists ${whole} with (force)`)
+      await asAdmin(server, `drop database if exists ${whole} with (force)`)
     },
   }
 }
 
-async function once(server: string, statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: server, connectionTimeoutMillis: 10_000 })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
-    await client.end()
+async function asAdmin(server: string, statement: string): Promise<void> {
+  let admin = admins.get(server)
+  if (!admin) {
+    const options = { max: 2, allowExitOnIdle: true, idleTimeoutMillis: 2_000, connectionTimeoutMillis: 10_000 }
+    admin = new pg.Pool({ connectionString: server, ...options })
+    // The next statement says whether the server is still there.
+    admin.on('error', () => {})
+    admins.set(server, admin)
   }
+  await admin.query(statement)
 }

@@ -9,6 +9,9 @@ export function addressText({ host, port }: HostAndPort): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
+/** Names of this machine, as configs for development have them. */
+export const loopback: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1'])
+
 /** @param address `host:port`, with IPv6 in brackets */
 export function hostAndPort(address: string): HostAndPort {
   const colon = address.lastIndexOf(':')

@@ -153,10 +153,13 @@ export interface BatchTrouble {
   /**
    * - `retrying` it has failed at least once, and is tried again
    * - `held`     a person has paused its activity in Temporal
+   * - `waiting`  what the handler needs is away, for some of its partitions
    */
-  readonly state: 'retrying' | 'held'
+  readonly state: 'retrying' | 'held' | 'waiting'
   /** For people. Of a batch that is retried, what its first failures said. */
   readonly reason: string
+  /** Those of its partitions that it is about; all when absent. */
+  readonly partitions?: readonly number[]
 }
 
 export interface BatchResult {

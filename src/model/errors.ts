@@ -67,6 +67,16 @@ export class TidemarkError extends Error {
 }
 
 /**
+ * A group, a stream or a partition that somebody has named is not there. Naming it again does not help, unlike with a group that is there
+ * and does not run.
+ */
+export class UnknownName extends TidemarkError {
+  constructor(message: string, place: ErrorPlace) {
+    super('UNKNOWN_CONSUMER', message, { place })
+  }
+}
+
+/**
  * A failure of what the user has written: a handler, a decoder. Its message names the place; what the user's code threw goes with it, and
  * how much of that is shown is decided where it is reported.
  */

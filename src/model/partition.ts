@@ -61,15 +61,20 @@ export function defaultSlices(partitions: number): number {
   return partitions > 1_024 ? 64 : 16
 }
 
-/** `0 to 3, 7`, of numbers in ascending order; `none` of an empty list. */
-export function ranges(numbers: readonly number[]): string {
-  const parts: { from: number; to: number }[] = []
-  for (const number of numbers) {
-    const last = parts.at(-1)
-    if (last && number === last.to + 1) last.to = number
-    else parts.push({ from: number, to: number })
+/** `0 to 3, 7, 8`, of numbers in any order: three in a row or more are a range. `none` of no numbers. */
+export function ranges(numbers: Iterable<number>): string {
+  const rows: number[][] = []
+  for (const number of [...new Set(numbers)].sort((a, b) => a - b)) {
+    const row = rows.at(-1)
+    if (row && number === row.at(-1)! + 1) row.push(number)
+    else rows.push([number])
   }
-  return parts.map(({ from, to }) => (from === to ? `${from}` : `${from} to ${to}`)).join(', ') || 'none'
+  return rows.map((row) => (row.length < 3 ? row.join(', ') : `${row[0]} to ${row.at(-1)}`)).join(', ') || 'none'
+}
+
+/** `partition 3`, `partitions 0 to 2, 9`. */
+export function partitionsNamed(partitions: readonly number[], noun: 'partition' | 'Partition' = 'partition'): string {
+  return `${noun}${new Set(partitions).size === 1 ? '' : 's'} ${ranges(partitions)}`
 }
 
 /**

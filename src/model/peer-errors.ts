@@ -1,9 +1,10 @@
+import { hostAndPort, loopback } from './address.js'
 import { type ErrorPlace, messageOf, TidemarkError } from './errors.js'
 
 /* What a server that Tidemark talks to can answer, or fail to: the same words for brokers and databases. */
 
 interface Said {
-  /** The server: `Kafka at broker:9092`. */
+  /** The server: `Kafka at broker:9092`, or several addresses with commas between them. */
   readonly where: string
   /** What people should do about it: `check 'sasl' in the config`. */
   readonly toDo: string
@@ -11,10 +12,35 @@ interface Said {
   readonly place?: ErrorPlace
 }
 
-/** Nobody answers there, or not yet. */
-export function unreachable({ where, toDo, ...options }: Said & { readonly cause: unknown }): TidemarkError {
-  const text = `${where} can't be reached: ${toDo} (${messageOf(options.cause)})`
+/**
+ * Nobody answers there, or not yet. Where nothing listens at an address of this machine, a beginner may have started no servers yet.
+ *
+ * @param isNamed a server that runs has named that address
+ */
+export function unreachable({
+  where,
+  toDo,
+  isNamed = false,
+  ...options
+}: Said & { readonly cause: unknown; readonly isNamed?: boolean }): TidemarkError {
+  const why = reason(options.cause)
+  const hint = !isNamed && nothingListens.test(why) && isHere(where) ? forDevelopment : ''
+  const text = `${where} can't be reached: ${toDo}${hint} (${why})`
   return new TidemarkError('UNREACHABLE', text, options)
+}
+
+/** What Node and Temporal's client say. */
+const nothingListens = /ECONNREFUSED|Failed to connect before the deadline/
+const forDevelopment = " For development, 'npx tidemark dev' starts it; see docs/troubleshooting.md"
+
+function isHere(where: string): boolean {
+  const addresses = where.split(/,? /).filter((word) => /:\d+$/.test(word))
+  return addresses.some((address) => loopback.has(hostAndPort(address).host))
+}
+
+/** The first line: the rest is for those who know the library that says it. */
+function reason(cause: unknown): string {
+  return messageOf(cause).split('\n')[0]!.trim()
 }
 
 /** @param whom what the server does not accept: `user 'bank'`; it may say why */

@@ -1,4 +1,4 @@
-import { TidemarkError } from './errors.js'
+import { TidemarkError, UnknownName } from './errors.js'
 import { describePartition, type PartitionKey } from './partition.js'
 
 /* What stops those who read a log: positions and partitions that it does not have, data that can't be read. The same words everywhere. */
@@ -67,9 +67,7 @@ export class TruncatedLog extends TidemarkError {
 
 /** Somebody names a partition that there is not. */
 export function noSuchPartition({ stream, partition }: Place, there: string): TidemarkError {
-  return new TidemarkError('UNKNOWN_CONSUMER', `${stream} has no partition ${partition}; it has ${there}`, {
-    place: { stream, partition },
-  })
+  return new UnknownName(`${stream} has no partition ${partition}; it has ${there}`, { stream, partition })
 }
 
 /** What stands in the log at an offset, and can't be read. */

@@ -8,16 +8,19 @@ export function dateOf(ms: number): Date | null {
   return ms > 0 && ms <= lastMoment ? new Date(ms) : null
 }
 
-/** False for text that begins with a day which no calendar has, like 2026-02-30: JavaScript takes it for a day in March. */
-export function namesRealDay(text: string): boolean {
-  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)/.exec(text) ?? []
-  if (year === undefined) return true
-  const date = new Date(`${year}-${month}-01T00:00:00Z`)
-  date.setUTCDate(Number(day))
-  return date.getUTCMonth() + 1 === Number(month)
-}
+const iso = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d:?\d\d)?)?$/
 
-/** Whether text is a day, or a day and a time, as ISO 8601 writes them; a space may stand for the `T`. */
-export function isIsoTime(text: string): boolean {
-  return /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/.test(text) && namesRealDay(text)
+/**
+ * The moment that text names, in ms since 1970: a day, or a day and a time, as ISO 8601 writes them; a space may stand for the `T`. Without
+ * a zone it is UTC, so that a config means the same on every machine, and the command line the same as the config. Null for other text,
+ * and for a day or an hour that there is not: JavaScript takes 2026-02-30 for a day in March.
+ */
+export function momentOf(text: string): number | null {
+  const [, year, month, day, time = '00:00', zone = 'Z'] = iso.exec(text) ?? []
+  if (year === undefined) return null
+  const midnight = new Date(`${year}-${month}-01T00:00:00Z`)
+  midnight.setUTCDate(Number(day))
+  if (midnight.getUTCMonth() + 1 !== Number(month)) return null
+  const moment = Date.parse(`${year}-${month}-${day}T${time}${zone}`)
+  return Number.isNaN(moment) ? null : moment
 }

@@ -9,11 +9,14 @@ export function printable(allowed: string) {
     .regex(/^\P{Cs}*$/u, 'must be Unicode text: half of a surrogate pair is none')
 }
 
+/** What JavaScript makes of no text in a template. `null` and `NaN` may be words of a name, and are refused alone. */
+const unfilled = /(?<![\p{L}\p{N}])undefined(?![\p{L}\p{N}])|\[object Object\]|^null$|^NaN$/u
+
 /** For text that configs put together from environment variables. */
-export const filledIn = [
-  (text: string) => !/(^|[^\p{L}\p{N}])undefined($|[^\p{L}\p{N}])/u.test(text),
-  "has 'undefined' in it: is an environment variable not set?",
-] as const
+export function filledIn(text: string, context: z.RefinementCtx): void {
+  const [found] = unfilled.exec(text) ?? []
+  if (found !== undefined) context.addIssue(`has '${found}' in it: is an environment variable not set?`)
+}
 
 /** As Postgres counts: a character beyond the 16 bits is one. */
 export function noLongerThan(most: number) {

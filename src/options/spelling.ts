@@ -1,20 +1,24 @@
-/** A question to append to a message, when one of the words allowed is near the one given; otherwise nothing. */
+/** A question to append to a message, when one of the words allowed is near the one given, or means the same; otherwise nothing. */
 export function guess(given: unknown, allowed: readonly string[]): string {
-  const meant = typeof given === 'string' ? nearest(given, allowed) : undefined
+  const meant = typeof given === 'string' ? (sameElsewhere(given, allowed) ?? nearest(given, allowed)) : undefined
   return meant === undefined ? '' : `; did you mean '${meant}'?`
 }
 
-/** What the words of Kafka's and RabbitMQ's clients are here. Their `latest` is the end of the log: behind its last message. */
-const elsewhere: Readonly<Record<string, string>> = {
-  earliest: 'first',
-  beginning: 'first',
-  latest: 'next',
-  end: 'next',
-}
+/** Behind the last message of the log, where that can be said; else the words that come next to it. */
+const end = ['next', 'last', 'head']
+/** What the words of Kafka's and RabbitMQ's clients are here, the best first. */
+const elsewhere: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    earliest: ['first'],
+    beginning: ['first'],
+    latest: end,
+    end,
+    none: ['fail'],
+  }),
+)
 
-/** The word for a place in a log that is meant by another client's one. */
-export function placeNamed(given: unknown): string | undefined {
-  return typeof given === 'string' ? elsewhere[given.trim().toLowerCase()] : undefined
+function sameElsewhere(given: string, allowed: readonly string[]): string | undefined {
+  return elsewhere.get(given.trim().toLowerCase())?.find((word) => allowed.includes(word))
 }
 
 /** The word that was probably meant: a third of its letters may be wrong, or its end may be missing. */

@@ -129,8 +129,10 @@ export interface DeadLetters {
   /** Cheap where nothing is set aside. Calls of one turn of the event loop go out together. */
   parked(key: PartitionKey): Promise<ParkedQueues>
   /**
-   * Sets messages aside. A message that is there already, of the same replay or not, and not done with, stays as it is; except where it is to
-   * be discarded and has come again in a newer replay: it joins its queue anew. Part of a transaction that moves progress past them.
+   * Sets messages aside. A message that is there already, of the same replay or not, and not done with, stays as it is; except one
+   * that is to be discarded and has come again in a newer replay, which joins its queue anew. A letter joins the
+   * state of its queue: it is due where a redrive of the queue is under way, and waits until the same time as the others. Part of a
+   * transaction that moves progress past them.
    */
   add(tx: Transaction, key: PartitionKey, letters: readonly NewLetter[]): Promise<void>
   /**
@@ -158,22 +160,28 @@ export interface DeadLetters {
    */
   failed(tx: Transaction, key: PartitionKey, id: string, failure: LetterFailure, dueAt?: number): Promise<void>
 
-  /** By offset, newest stream names last; at most `limit`, after the letter `after`. Content is not read. */
+  /** By group, stream, partition and offset; at most `limit`, after the letter `after`. Content is not read. */
   list(filter: LetterFilter, options: { readonly limit: number; readonly after?: string }): Promise<readonly Letter[]>
   /** How many letters a filter means, and of how many queues and partitions. */
   count(filter: LetterFilter): Promise<LetterCount>
   read(id: string): Promise<FullLetter | null>
   /**
    * Notes what a person asks for; the owner does it. A redrive takes whole queues: those of which the filter means a letter, from their first
-   * letter on. Discarding takes the letters that the filter means; `followers` says what becomes of those behind a first letter.
+   * letter on. Discarding takes the letters that the filter means; `followers` says what becomes of those behind a first letter. Letters
+   * that are done with are never meant.
    *
-   * @returns the letters that are meant, and the partitions whose owners have to hear of it
+   * @returns the letters that are changed, those of whole queues included, and the partitions whose owners have to hear of it
+   * @throws TidemarkError CONFIG_INVALID where discarding would leave waiting letters behind, and `followers` does not say what becomes of them
    */
   request(
     filter: LetterFilter,
     request: LetterRequest & { readonly followers?: 'redrive' | 'discard' },
   ): Promise<LetterCount & { readonly owners: readonly PartitionKey[] }>
-  /** Puts another value into a letter that is not done with. Returns whether it is there. */
+  /**
+   * Puts another value into a letter that is not done with. Returns whether it is there.
+   *
+   * @throws TidemarkError CONFIG_INVALID for a mere reference
+   */
   correct(id: string, value: Buffer | null, by: string, reason: string): Promise<boolean>
   /** Deletes up to `limit` letters of a group that are done with for so long; returns how many. */
   expire(name: GroupName, olderThanMs: number, limit: number): Promise<number>

@@ -1,6 +1,7 @@
 import { Client, type ClientOptions, Connection } from '@temporalio/client'
 import type { TemporalSettings } from '../config/temporal.js'
 import { messageOf, TidemarkError } from '../model/errors.js'
+import { unreachable } from '../model/peer-errors.js'
 import { dataConverterOf } from './codec.js'
 
 /** gRPC's UNAUTHENTICATED and PERMISSION_DENIED. */
@@ -23,15 +24,18 @@ export function connectionOptions({ address, tls, apiKey }: TemporalSettings) {
 }
 
 /**
- * A client for commands and queries; the worker has its own, heavier connection.
+ * A client for commands and queries; the worker has its own, heavier connection. A person is waiting.
  *
+ * @param patienceMs how long Temporal may take to answer, ms
  * @throws TidemarkError UNREACHABLE or AUTH_FAILED, naming the address
  */
-export async function connectClient(settings: TemporalSettings): Promise<Client> {
+export async function connectClient(settings: TemporalSettings, patienceMs = 5_000): Promise<Client> {
+  const deadline = Date.now() + patienceMs
   try {
-    const connection = await Connection.connect({ ...connectionOptions(settings), connectTimeout: '5 s' })
+    const connection = await Connection.connect({ ...connectionOptions(settings), connectTimeout: patienceMs })
     try {
-      await requireNamespace(connection, settings)
+      // Without a deadline the SDK tries again for minutes.
+      await connection.withDeadline(deadline, () => requireNamespace(connection, settings))
       return clientOf(connection, settings)
     } catch (error) {
       await connection.close()
@@ -93,17 +97,10 @@ export function temporalError(error: unknown, { address, namespace }: TemporalSe
       `Temporal at ${address} refused namespace '${namespace}': check temporal.apiKey, temporal.tls and temporal.namespace`,
       { cause: error },
     )
-  return new TidemarkError(
-    'UNREACHABLE',
-    `Temporal at ${address} can't be reached: is it running, and is temporal.address (or TEMPORAL_ADDRESS) right? ${firstLine(error)}`,
-    { cause: error },
-  )
+  const toDo = 'is it running, and is temporal.address (or TEMPORAL_ADDRESS) right?'
+  return unreachable({ where: `Temporal at ${address}`, toDo, cause: error })
 }
 
 function codeOf(error: unknown): number {
   return typeof error === 'object' && error !== null ? Number(Reflect.get(error, 'code')) : Number.NaN
-}
-
-function firstLine(error: unknown): string {
-  return `(${messageOf(error).split('\n')[0]!.trim()})`
 }

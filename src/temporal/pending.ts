@@ -59,14 +59,27 @@ async function readable(batch: PendingActivity, converter: LoadedDataConverter):
 }
 
 /** What is wrong with a batch. A worker that is gone, or that lets go of it, says nothing about the handler. */
-export function troubleOf({ state, attempt, lastFailure, pauseInfo }: PendingActivity): BatchTrouble | null {
+export function troubleOf(activity: PendingActivity): BatchTrouble | null {
+  const { state, attempt, lastFailure, pauseInfo } = activity
   if (state === paused) {
     const { identity, reason } = pauseInfo?.manual ?? {}
     return { state: 'held', reason: `by ${identity || 'a person'} in Temporal${reason ? `: ${reason}` : ''}` }
   }
+  const waiting = waitingOf(activity)
+  if (waiting) return waiting
   const error = lastFailure?.applicationFailureInfo
   if (!error || error.type === letGo || error.type === held || Number(attempt) < 2) return null
   return { state: 'retrying', reason: lastFailure.message ?? '' }
+}
+
+/** What partitions of the batch wait for, as its last heartbeat says it; null where none does, or no worker has the batch. */
+function waitingOf(batch: PendingActivity): BatchTrouble | null {
+  const waiting = awaitedBy(batch)
+  if (waiting.size === 0) return null
+  const all = [...waiting.values()]
+  const dependencies = [...new Set(all.map((one) => one.for))].join(', ')
+  const since = all.map((one) => one.since).sort()[0]
+  return { state: 'waiting', reason: `for ${dependencies} since ${since}`, partitions: [...waiting.keys()] }
 }
 
 /**
@@ -89,7 +102,7 @@ export function longChunksOf(batch: PendingActivity): ReadonlyMap<number, string
 }
 
 /** What the batch's last heartbeat says of partitions that wait for something that is away. */
-export function waitingOf(batch: PendingActivity): PendingBatch['waiting'] {
+export function awaitedBy(batch: PendingActivity): PendingBatch['waiting'] {
   return byPartition(lastSaid(batch)?.waiting)
 }
 
@@ -133,7 +146,7 @@ export async function pendingBatches(client: Client, workflowId: string): Promis
         mayBeInHand: mayBeInHand(activity),
         since,
         inChunkSince: longChunksOf(activity),
-        waiting: waitingOf(activity),
+        waiting: awaitedBy(activity),
       }
     }),
   )

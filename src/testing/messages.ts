@@ -1,5 +1,6 @@
 import { MemoryLog, type MemoryRecord } from '../memory/source/log.js'
 import { TidemarkError } from '../model/errors.js'
+import { ranges } from '../model/partition.js'
 import { shown } from '../model/shown.js'
 import type { Decoding, OutputRecord } from '../ports/index.js'
 
@@ -47,19 +48,22 @@ export class TestStream {
       ([name, value]) => [name, value === null ? null : Buffer.from(value)] as const,
     )
     const timestamp = message.timestamp === undefined ? now : new Date(message.timestamp).getTime()
-    return this.#put(message.partition, { key, value: this.#bytesOf(message.value), headers, timestamp })
+    return this.put(message.partition, { key, value: this.#bytesOf(message.value), headers, timestamp })
   }
 
   /** Takes what a handler has produced. */
   take({ partition, key, value, headers }: OutputRecord, now: number): TestPlace {
-    return this.#put(partition, { key, value, headers, timestamp: now })
+    return this.put(partition, { key, value, headers, timestamp: now })
   }
 
-  #put(chosen: number | undefined, record: MemoryRecord): TestPlace {
+  /** @param chosen partition; undefined: the one that the key chooses */
+  put(chosen: number | undefined, record: MemoryRecord): TestPlace {
     const { length } = this.log.partitions
     const partition = chosen ?? (record.key === null ? this.#turn++ % length : hashOf(record.key) % length)
     if (!this.log.partitions.includes(partition))
-      throw invalid(`${this.name} has no partition ${partition}; it has 0 to ${length - 1} (option \`partitions\`)`)
+      throw invalid(
+        `${this.name} has no partition ${partition}; it has ${ranges(this.log.partitions)} (option \`partitions\`)`,
+      )
     return { stream: this.name, partition, offset: this.log.append(partition, [record]) }
   }
 

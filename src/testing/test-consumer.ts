@@ -7,6 +7,7 @@ import { TestConsumer } from './kit.js'
 import { LastLines } from './last-lines.js'
 import { TestStream } from './messages.js'
 import { parseTestOptions, type TestOptions, type TestSettings } from './options.js'
+import { Outbox } from './outbox.js'
 import { randomFrom } from './random.js'
 import { temporalTesting } from './server.js'
 import { borrowServer, returnServer } from './servers.js'
@@ -50,6 +51,7 @@ export async function testConsumer(config: TidemarkConfig, options: TestOptions 
     const store = database?.store ?? memoryStore()
     const streams = streamsOf(parsed, settings)
     const namespace = server.newNamespace()
+    const outbox = database && (await Outbox.open(parsed, database, streams))
     closing.push(await runWorkflows(server, namespace, parsed))
     const kit = new TestConsumer({
       config: parsed,
@@ -66,6 +68,7 @@ export async function testConsumer(config: TidemarkConfig, options: TestOptions 
         cut: cutBy(settings.seed),
       },
       database,
+      outbox,
       memory: database ? undefined : (store as MemoryStore),
       work: new Work(server.clock),
       log,
@@ -73,6 +76,7 @@ export async function testConsumer(config: TidemarkConfig, options: TestOptions 
     })
     try {
       await kit.begin()
+      database?.makeNext()
       return kit
     } catch (error) {
       await kit.close()

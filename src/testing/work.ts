@@ -26,6 +26,8 @@ export class Work {
   inHand = 0
   /** Grows with everything that begins or ends. */
   changes = 0
+  /** Called when a batch has ended, before it counts as ended. */
+  afterBatch: () => Promise<unknown> = async () => {}
   readonly #waiting = new Map<string, Waiting>()
 
   constructor(private readonly clock: TestClock) {}
@@ -66,6 +68,8 @@ export class Work {
       }
       throw error
     } finally {
+      // What can't be told now is told when somebody waits for it, who hears why.
+      if (activity === 'process') await this.afterBatch().catch(() => {})
       this.inHand--
       this.changes++
     }

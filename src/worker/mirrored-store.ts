@@ -137,7 +137,7 @@ export class MirroredStore implements OffsetStoreClient {
   #tellOfForeign({ group, stream }: GroupName, foreign: readonly PartitionPosition[]): void {
     if (this.#toldOfForeign) return
     this.#toldOfForeign = true
-    const partitions = ranges(foreign.map(({ partition }) => partition).sort((a, b) => a - b))
+    const partitions = ranges(foreign.map(({ partition }) => partition))
     this.log.warn({ group, stream, partitions }, foreignText({ group, stream }, foreign))
   }
 

@@ -1,6 +1,7 @@
 import * as vitest from 'vitest'
 import { postgresDatabase } from '../../src/entry/postgres.js'
-import { type DatabaseHarness, verifyDatabase } from '../../src/testing/contracts/database.js'
+import { verifyDatabase } from '../../src/testing/contracts/database.js'
+import type { DatabaseHarness } from '../../src/testing/contracts/database-harness.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'

@@ -203,6 +203,11 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
     expect((await show()).stderr).toContain('has handled all of')
   })
 
+  it('says in full which moment a date means', async () => {
+    const { stdout } = await reset('2026-01-01', '--dry-run')
+    expect(stdout).toContain('\nto the first message written at 2026-01-01T00:00:00.000Z or later\n')
+  })
+
   it('skips the message that a partition stands at, and no other', async () => {
     await reset('5000', '--yes')
     const skip = (offset: string, ...args: string[]) =>
@@ -313,7 +318,7 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
     expect(change).toMatchObject({ ...audit, kind: 'deleted', why: 'not needed' })
     const again = await project.ask(['groups', 'delete', 'audit', '--yes'])
     expect(again.stderr).toMatch(/there is no group 'audit'; there is billing on /)
-    refused(again, 1)
+    refused(again, 2)
   })
 
   it('changes nothing in any partition when one of them can not be put there', async () => {
@@ -336,13 +341,13 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
       'an unknown group',
       () => to('1', { group: 'bil' }),
       /the config has no group 'bil'.*; it has billing on \S+, audit on /,
-      1,
+      2,
     ],
     [
       'an unknown stream',
       () => to('1', { stream: 'orders' }),
       /the config has no group .*on stream 'orders'.*; it has billing on /,
-      1,
+      2,
     ],
     [
       'several streams',
@@ -350,7 +355,7 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
       /name the group and the stream; the /,
       2,
     ],
-    ['an unknown partition', () => [...to('1'), '-p', '0', '-p', '4'], / has no partition 4; it has 0$/, 1],
+    ['an unknown partition', () => [...to('1'), '-p', '0', '-p', '4'], / has no partition 4; it has 0$/, 2],
     ['a malformed offset', () => to('5oo'), /'5oo' is no position: use first, last, next, an offset/, 2],
     [
       'an offset beyond the head',
@@ -370,12 +375,12 @@ describeWith(['temporal', 'postgres'], 'positions, seen and moved from the comma
     ['no Temporal', () => to('100'), /Temporal at 127\.0\.0\.1:1 can't be reached/, 1, { TEMPORAL_ADDRESS: nowhere }],
     ['no Postgres', () => to('100'), /Postgres at 127\.0\.0\.1:1 can't be reached/, 1, noPostgres],
     ['no Postgres to look at', () => ['lag'], /Postgres at 127\.0\.0\.1:1 can't be reached/, 1, noPostgres],
-    ['groups of an unknown stream', () => ['groups', '-s', 'x'], /there is no group on stream 'x'; there is /, 1],
+    ['groups of an unknown stream', () => ['groups', '-s', 'x'], /there is no group on stream 'x'; there is /, 2],
     [
       'the history of an unknown partition',
       () => ['history', ...billing, '-p', '9'],
       /no partition 9 of billing on /,
-      1,
+      2,
     ],
   ])('answers %s with one line, and changes nothing', async (_, args, said, code, env) => {
     // A log that begins at 11: what lay before is gone.

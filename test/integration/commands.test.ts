@@ -76,11 +76,11 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group, seen and steered from 
     expect(stranger.stderr).toBe(
       `tidemark: the config has no group 'banc' (did you mean 'bank'?); it has bank on ${other}\n`,
     )
-    refused(stranger, 1)
+    refused(stranger, 2)
     for (const command of ['pause', 'resume']) {
       const beyond = await project.ask([command, '--partition', '7'])
       expect(beyond.stderr).toBe(`tidemark: ${other} has no partition 7; this group has 0 to 2\n`)
-      refused(beyond, 1)
+      refused(beyond, 2)
     }
 
     const paused = await project.run(['pause', '--partition', '1', '--reason', 'bad deploy'])

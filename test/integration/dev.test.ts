@@ -45,7 +45,7 @@ describe('tidemark dev', () => {
     expect(rows).toEqual([{ who: 'shop' }])
 
     const worker = project.start(['start'])
-    await worker.said('took partitions 0 to 1')
+    await worker.said('took partitions 0, 1')
     const second = project.start(['dev', '--json'])
     await waitFor(() => second.stdout.includes('\n') || second.ended, {
       what: 'a look at the servers',

@@ -16,8 +16,8 @@ import type { HandlerContext } from '../../src/handlers/handler.js'
 import type { Until } from '../../src/handlers/until.js'
 import { memoryStore } from '../../src/memory/store/store.js'
 import type { BatchInput, BatchResult, PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
-import type { FailureSettings } from '../../src/model/policy.js'
 import type { PartitionObserver } from '../../src/model/partition-events.js'
+import type { FailureSettings } from '../../src/model/policy.js'
 import type { BatchLimits, ConsumerSettings } from '../../src/model/settings.js'
 import type { Message } from '../../src/ports/index.js'
 import { SharedBudget } from '../../src/worker/budget.js'
@@ -76,7 +76,10 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   const log = new FakeLog()
   const store = memoryStore()
   const context = { log: silentLog(), signal: new AbortController().signal }
-  const [offsets, { progress, groups, troubles, letters }] = await Promise.all([store.connect(context), store.database.connect(context)])
+  const [offsets, { progress, groups, troubles, letters }] = await Promise.all([
+    store.connect(context),
+    store.database.connect(context),
+  ])
   const calls: Call[] = []
   const told: PartitionOutcome[] = []
   /** How batches reach their slice; tests may change whether Temporal answers. */
@@ -216,6 +219,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     own,
     handled,
     stored,
+    written: store.written,
     resources,
   }
 }

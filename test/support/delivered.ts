@@ -5,6 +5,7 @@ import { type DeliverChunk, delivererOf } from '../../activities/handling/delive
 import type { ConsumerRuntime } from '../../activities/runtime.js'
 import type { HandlerKind } from '../../src/handlers/handler.js'
 import { MemoryProgress, type ProgressRow } from '../../src/memory/store/progress.js'
+import { UserFailure } from '../../src/model/errors.js'
 import type { ErrorTexts } from '../../src/model/settings.js'
 import type { Chunk, Message, OutputProgressLog, OutputRecord } from '../../src/ports/index.js'
 import { LogHeaders } from '../../src/reading/message.js'
@@ -106,7 +107,8 @@ export async function delivered({
   })
   // As a batch does it, whose log this is.
   const deliver: DeliverChunk = (chunk) =>
-    delivering(chunk).catch((error) => {
+    delivering(chunk).catch((thrown) => {
+      const error = thrown instanceof UserFailure ? runtime.errors.failed(thrown) : thrown
       runtime.errors.reason(error, { ...key, attempt: token.attempt })
       throw error
     })

@@ -108,14 +108,23 @@ export class FakeLog {
     const poisoned = bad && bad.at >= from && bad.at < most && bad.at < head
     const next = poisoned ? bad.at : stops.reduce((a, b) => (a < b ? a : b))
     const messages: Message[] = []
-    for (let offset = from; offset < next; offset++) messages.push(messageAt(offset, { ...key, replay }, this.keyOf(offset)))
+    for (let offset = from; offset < next; offset++)
+      messages.push(messageAt(offset, { ...key, replay }, this.keyOf(offset)))
     this.lent++
     let lent = true
     const release = () => {
       if (lent) this.lent--
       lent = false
     }
-    const poison: Poison | undefined = poisoned ? { error: bad.error, raw: this.rawPoison ? { offset: bad.at, timestamp: 0, key: null, value: Buffer.from('?'), headers: [] } : null, next: bad.at + 1n } : undefined
+    const poison: Poison | undefined = poisoned
+      ? {
+          error: bad.error,
+          raw: this.rawPoison
+            ? { offset: bad.at, timestamp: 0, key: null, value: Buffer.from('?'), headers: [] }
+            : null,
+          next: bad.at + 1n,
+        }
+      : undefined
     const witness = this.hasWitness && messages.length > 0 ? `behind ${next - 1n}` : undefined
     const more = { ...(poison && { poison }), ...(witness && { witness }) }
     const chunk = { from, next, messages, bytes: messages.length, head, raw: rawOf, release, ...more }

@@ -45,7 +45,7 @@ describe('a reset', () => {
       if (partition === 1) throw new TidemarkError('UNREACHABLE', 'connection lost')
     })
     await expect(applyResetIn(session, plan)).rejects.toThrow(
-      'only partitions 0 of billing on orders are changed, except perhaps partition 1, whose answer was lost',
+      'only partition 0 of billing on orders is changed, except perhaps partition 1, whose answer was lost',
     )
   })
 

@@ -62,7 +62,30 @@ describe('a message for people', () => {
       value: content('{"a":', 7),
     })
     expect(shown).toContain('\n  trace: ab\n')
-    expect(shown).toMatch(/\n\n\{"a":\n\(the first 5 bytes of 7: --max-size shows more\)\n$/)
+    expect(shown).toMatch(/\n\n\{"a":\n\(the first 5 bytes of 7: --payload and --max-size show more\)\n$/)
+  })
+
+  it('keeps its columns in a narrow window, whatever its key and headers are', () => {
+    const long = (text: string) => ({ encoding: 'text' as const, text, bytes: 5_000, shownBytes: text.length })
+    const text = messageText(
+      {
+        ...message,
+        key: long('k'.repeat(60)),
+        headers: [
+          { name: 'trace', bytes: 5_000, value: long('h'.repeat(60)) },
+          { name: 'none', bytes: null },
+        ],
+        valueBytes: 5_242_892,
+      },
+      40,
+    )
+    const lines = text.split('\n')
+    expect(lines.filter((line) => line.length > 40)).toEqual([])
+    expect(lines).toContain(`key        ${'k'.repeat(29)}`)
+    expect(lines).toContain(`           ${'k'.repeat(29)}`)
+    expect(lines).toContain('  none: null')
+    expect(lines).toContain('value      5242892 bytes')
+    expect(text.replace(/\n +/g, '')).toContain('(the first 60 bytes of 5000: --payload and --max-size show more)')
   })
 
   it('sends no commands to the terminal', () => {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { moveOf } from '../../src/client/plan.js'
 import { parseTarget } from '../../src/client/target.js'
-import { ranges } from '../../src/model/partition.js'
+import { partitionsNamed, ranges } from '../../src/model/partition.js'
 
 const now = Date.parse('2026-07-01T12:00:00Z')
 
@@ -13,9 +13,8 @@ it.each([
   ['2026-07-01T08:00:00Z', { timestamp: Date.parse('2026-07-01T08:00:00Z') }],
   ['2026-07-01T08:00+02:00', { timestamp: Date.parse('2026-07-01T06:00:00Z') }],
   ['2026-07-01 08:00:00.5Z', { timestamp: Date.parse('2026-07-01T08:00:00.500Z') }],
-  // Local, both of them.
-  ['2026-06-30', { timestamp: new Date(2026, 5, 30).getTime() }],
-  ['2026-06-30T08:00', { timestamp: new Date(2026, 5, 30, 8).getTime() }],
+  ['2026-06-30', { timestamp: Date.parse('2026-06-30T00:00:00Z') }],
+  ['2026-06-30T08:00', { timestamp: Date.parse('2026-06-30T08:00:00Z') }],
   ['-1h', { timestamp: Date.parse('2026-07-01T11:00:00Z') }],
   ['-1.5d', { timestamp: Date.parse('2026-06-30T00:00:00Z') }],
   ['PT1H', { timestamp: Date.parse('2026-07-01T11:00:00Z') }],
@@ -61,7 +60,7 @@ it('refuses a time before 1970, which logs have other meanings for', () => {
 
 it('refuses a time that is still to come: all there is would be skipped', () => {
   expect(() => parseTarget('2027-07-01', now)).toThrow(
-    '2027-07-01 is still to come: for messages from now on, say next',
+    '2027-07-01 is still to come (2027-07-01T00:00:00.000Z): for messages from now on, say next',
   )
 })
 
@@ -83,5 +82,8 @@ it.each([
 })
 
 it('names partitions in few words', () => {
-  expect([ranges([0, 1, 2, 3]), ranges([0, 2, 3, 7]), ranges([])]).toEqual(['0 to 3', '0, 2 to 3, 7', 'none'])
+  expect(ranges([0, 1, 2, 3])).toBe('0 to 3')
+  expect(ranges([3, 0, 1, 7, 8, 9, 1])).toBe('0, 1, 3, 7 to 9')
+  expect(ranges([])).toBe('none')
+  expect([partitionsNamed([3]), partitionsNamed([3, 4], 'Partition')]).toEqual(['partition 3', 'Partitions 3, 4'])
 })

@@ -83,6 +83,28 @@ describe('a misspelled option', () => {
     [{ batch: { maxMesages: 1 } }, ofConsumer(".batch: unknown option 'maxMesages'; did you mean 'maxMessages'?")],
     [{ retry: { backof: 2 } }, ofConsumer(".retry: unknown option 'backof'; did you mean 'backoff'?")],
     [{ start: { ofset: 3 } }, ofConsumer(".start: unknown option 'ofset'; did you mean 'offset'?")],
+    ...(
+      [
+        ['latest', 'last'],
+        ['end', 'last'],
+        ['earliest', 'first'],
+        ['beginning', 'first'],
+        ['none', 'fail'],
+      ] as const
+    ).map(([word, meant]): [object, string] => [
+      { onOutOfRange: word },
+      ofConsumer(`.onOutOfRange: must be 'fail', 'first' or 'last', not '${word}'; did you mean '${meant}'?`),
+    ]),
+    [
+      { onOutOfRange: 'constructor' },
+      ofConsumer(".onOutOfRange: must be 'fail', 'first' or 'last', not 'constructor'"),
+    ],
+    [
+      { until: 'latest' },
+      ofConsumer(
+        ".until: must be 'head', or a function that returns true for the last message, not 'latest'; did you mean 'head'?",
+      ),
+    ],
     [
       { start: 'frist' },
       ofConsumer(
@@ -233,7 +255,9 @@ describe('a value', () => {
     [{ start: { timestamp: Date.now() + 2 * minute } }, ofConsumer('.start: timestamp')],
     [
       { start: { timestamp: '2926-01-01' } },
-      ofConsumer(".start: timestamp '2926-01-01' lies in the future; for messages from now on, say 'next'"),
+      ofConsumer(
+        ".start: timestamp '2926-01-01' lies in the future (2926-01-01T00:00:00.000Z); for messages from now on, say 'next'",
+      ),
     ],
     [
       { start: { timestamp: '12/11/2026' } },

@@ -1,12 +1,12 @@
 import { inspect } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { consumer, defineConfig, type TidemarkConfig } from '../../src/config/define.js'
 import { parseConfig } from '../../src/config/parse.js'
 import { everyN, manual, periodic } from '../../src/config/strategy.js'
 import { kafka, kafkaOutput } from '../../src/entry/kafka.js'
 import { postgresDatabase, postgresStore } from '../../src/entry/postgres.js'
 import { rabbitmq } from '../../src/entry/rabbitmq.js'
-import { transactional } from '../../src/handlers/handler.js'
+import { type TransactionContext, transactional } from '../../src/handlers/handler.js'
 import { messageOf } from '../../src/model/errors.js'
 import type { OffsetStore, Source } from '../../src/ports/index.js'
 
@@ -52,6 +52,15 @@ describe('a config', () => {
       concurrency: 100,
       heartbeatTimeoutMs: 10_000,
       retry: { initialIntervalMs: 1_000, maximumIntervalMs: 60_000, backoff: 2 },
+      failures: {
+        attempts: null,
+        immediate: 2,
+        jitter: 0,
+        isolate: false,
+        afterLastTry: { policy: 'block' },
+        outageAfter: 5,
+        crashes: 3,
+      },
       errors: 'message',
     })
     expect(temporal).toEqual({ address: '127.0.0.1:7233', namespace: 'default' })
@@ -216,6 +225,19 @@ describe('a config', () => {
     expect(kindOf(handler)).toEqual({ kind: 'chunk', handle: handler })
     expect(kindOf(transactional(handler))).toEqual({ kind: 'transactional', handle: handler })
     expect(kindOf(transactional(handler, { database }))).toEqual({ kind: 'transactional', handle: handler, database })
+    expect(kindOf({ kind: 'transactional', handle: handler })).toEqual({ kind: 'transactional', handle: handler })
+  })
+
+  it('takes transactional(...) once', () => {
+    const twice = transactional(transactional(handler))
+    expect(problem(configWith({ handler: twice }))).toContain('transactional(...) again: leave one of the two out')
+  })
+
+  it('a transactional handler can be called with a transaction of a test’s own', async () => {
+    const query = vi.fn(async () => ({ rows: [], rowCount: 0 }))
+    const insert = transactional(async (_, { tx }) => void (await tx.query('insert')))
+    await insert([], { tx: { query } } as unknown as TransactionContext)
+    expect(query).toHaveBeenCalledWith('insert')
   })
 
   it('refuses two consumers with the same group and stream, naming both', () => {

@@ -99,6 +99,20 @@ describe('an error', () => {
     })
   })
 
+  it.each(['127.0.0.1:7233', 'localhost:7233', '[::1]:7233', 'broker:9092, localhost:9092'])(
+    'about nothing that listens at %s says what starts it',
+    (address) => {
+      const hint = "is it running? For development, 'npx tidemark dev' starts it; see docs/troubleshooting.md ("
+      const told = (why: string) =>
+        unreachable({ where: `Temporal at ${address}`, toDo: 'is it running?', cause: new Error(why) }).message
+      expect(told('connect ECONNREFUSED')).toContain(hint)
+      expect(told('Failed to connect before the deadline\nand more of it')).toMatch(
+        /docs\/troubleshooting\.md \(Failed.*\)$/,
+      )
+      expect(told('too many clients')).not.toContain('tidemark dev')
+    },
+  )
+
   it('about a server that says no names whom it has refused', () => {
     expect(accessDenied("user 'bank'", { where, toDo: "check 'sasl'", cause })).toMatchObject({
       code: 'AUTH_FAILED',

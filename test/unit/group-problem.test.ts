@@ -58,7 +58,7 @@ describe('the problem of a group that should run', () => {
 
   it('is a slice that is gone, but not of partitions that are paused', () => {
     const gone = view('not running', 'not running')
-    expect(problem({ ...running, view: gone })).toContain("partitions 0 to 1 can't run")
+    expect(problem({ ...running, view: gone })).toContain("partitions 0, 1 can't run")
     const paused = { group: null, partitions: new Map([[0, pause]]) }
     expect(problem({ ...running, view: gone, record: record({ paused }) })).toContain("partition 1 can't run")
   })

@@ -225,7 +225,7 @@ describeWith(['timeSkipping'], 'group workflow', () => {
       const args = [{ reason: '', partitions: [7] }] as const
       for (const command of [names.pause, names.resume])
         await expect(handle.executeUpdate(command, { args: [...args] })).rejects.toMatchObject({
-          cause: { message: 'orders has no partition 7; this group has 0 to 1', type: 'UNKNOWN_PARTITION' },
+          cause: { message: 'orders has no partition 7; this group has 0, 1', type: 'UNKNOWN_PARTITION' },
         })
     })
   })

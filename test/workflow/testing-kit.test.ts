@@ -8,7 +8,7 @@ import {
   transactional,
 } from '../../src/entry/index.js'
 import { kafka, kafkaOutput } from '../../src/entry/kafka.js'
-import { postgresStore } from '../../src/entry/postgres.js'
+import { postgresStore, postgresStream } from '../../src/entry/postgres.js'
 import { memoryStore, type TestOptions, testConsumer, tidemarkMatchers } from '../../src/entry/testing.js'
 import { describeWith, part } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
@@ -231,5 +231,47 @@ describeWith(['timeSkipping', 'postgres'], 'testing kit with a database', () => 
       'select sum(position) as position from elsewhere.consumer_offsets',
     )
     expect(Number(row!.position)).toBe(3)
+  })
+
+  it('events of an outbox reach the consumers of that stream when their transaction is committed, and not before', async () => {
+    const connectionString = 'postgres://nobody@nowhere/none'
+    let failures = 0
+    const billing = consumer({
+      group: 'billing',
+      source,
+      handler: transactional(async (orders, { outbox }) => {
+        await outbox(
+          'invoices',
+          orders.map(({ key, value }) => ({
+            key,
+            type: 'invoiced',
+            value: { due: value.total },
+            headers: { by: 'kit' },
+          })),
+        )
+        if (failures++ === 0) throw new Error('after the outbox')
+      }),
+    })
+    const mailing = consumer({
+      group: 'mailing',
+      source: postgresStream<{ due: number }>({ connectionString, stream: 'invoices' }),
+      handler: () => {},
+    })
+    await using t = await testConsumer(
+      defineConfig({ store: postgresStore({ connectionString }), consumers: [billing, mailing] }),
+      { server: part('timeSkipping').path, database: part('postgres').connectionString, partitions: { invoices: 2 } },
+    )
+    await t.append('orders', [order(5)])
+    await t.settled()
+    expect([failures, t.handled('mailing')]).toEqual([1, []])
+    await t.advance('5s')
+    const [event, ...more] = t.handled('mailing')
+    expect(more).toEqual([])
+    expect(event).toMatchObject({ stream: 'invoices', key: 'a', value: { due: 5 } })
+    expect([...event!.headers]).toEqual([
+      ['type', 'invoiced'],
+      ['by', 'kit'],
+    ])
+    expect(await tidemarkMatchers.toBeCaughtUp(t)).toMatchObject({ pass: true })
   })
 })

@@ -8,7 +8,7 @@ import {
   startChild,
 } from '@temporalio/workflow'
 import { type PartitionStart, type SliceInput, workflowTypes } from '../../src/model/commands.js'
-import { bySlice, type GroupName, ranges, sliceWorkflowId } from '../../src/model/partition.js'
+import { bySlice, type GroupName, partitionsNamed, sliceWorkflowId } from '../../src/model/partition.js'
 import type { Revision } from '../../src/model/revision.js'
 import { shortSummary } from '../../src/model/summary.js'
 import { control } from '../activities.js'
@@ -80,7 +80,7 @@ export class Fleet {
       searchAttributes,
       partitions: partitions.map((partition) => partition.record()),
     }
-    const which = ranges(starts.map(({ partition }) => partition))
+    const which = partitionsNamed(starts.map(({ partition }) => partition))
     try {
       await startChild(workflowTypes.slice, {
         workflowId: sliceWorkflowId(name, slice),
@@ -91,7 +91,7 @@ export class Fleet {
         // A worker that dies during a workflow task is noticed as soon as one that dies during a batch.
         workflowTaskTimeout: Math.min(revision.timing.heartbeatTimeoutMs, 10_000),
         staticSummary: shortSummary(`slice ${slice} of ${name.stream} for ${name.group}`),
-        staticDetails: `Owns the partitions ${which} of ${name.stream} for the group ${name.group}, and some of those that are added later: has their messages handled batch by batch, and commits the offsets after each batch.`,
+        staticDetails: `Owns ${which} of ${name.stream} for the group ${name.group}, and some of those that are added later: has their messages handled batch by batch, and commits the offsets after each batch.`,
         ...(searchAttributes ? { typedSearchAttributes: sliceAttributes(name, slice, statesOf(partitions)) } : {}),
       })
     } catch (error) {

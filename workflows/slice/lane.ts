@@ -49,14 +49,19 @@ export class Lane {
   /** The group's poll tells which batches are in trouble now, by the IDs of their activities. */
   told(troubles: Readonly<Record<string, BatchTrouble>>): void {
     const trouble = this.activityId === null ? undefined : troubles[this.activityId]
-    if (trouble?.state !== this.#trouble?.state) this.#trouble = trouble ? { ...trouble, since: now() } : null
+    const same = this.#trouble !== null && trouble?.state === this.#trouble.state
+    if (!trouble) this.#trouble = null
+    else if (!same) this.#trouble = { ...trouble, since: now() }
+    else if (trouble.partitions) this.#trouble = { ...this.#trouble!, partitions: trouble.partitions }
   }
 
   /** The trouble of the batch; null where the conditions of its partitions tell it already. */
   get trouble(): TroubledBatch | null {
     const trouble = this.#trouble
     // A partition apart that is retried says so by its condition.
-    const partitions = [...this.members.keys()].filter(({ condition }) => condition !== trouble?.state)
+    const partitions = [...this.members.keys()].filter(
+      ({ index, condition }) => condition !== trouble?.state && (trouble?.partitions?.includes(index) ?? true),
+    )
     if (!trouble || partitions.length === 0) return null
     return { ...trouble, partitions: partitions.map(({ index }) => index).sort((a, b) => a - b) }
   }

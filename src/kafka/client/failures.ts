@@ -39,6 +39,7 @@ export function connectionError(error: unknown, address: string, settings: Where
   return unreachable({
     where: `the broker at ${address}, an address that ${whereOf(settings)} has named,`,
     toDo: "is it running? Else the broker's 'advertised.listeners' must name an address that leads to it from here",
+    isNamed: true,
     cause: error,
     place: placeOf(settings),
   })

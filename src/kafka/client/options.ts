@@ -102,7 +102,7 @@ export const connectionFields = {
       z
         .string({ error: "must be 'host:port'" })
         .refine(isBrokerAddress, "must be 'host:port', for example '127.0.0.1:9092' or '[::1]:9092'")
-        .refine(...filledIn),
+        .superRefine(filledIn),
       {
         error: "must be a list like ['127.0.0.1:9092']",
       },
@@ -125,7 +125,9 @@ export const kafkaSchema = z.strictObject({
     .regex(
       /^[a-zA-Z0-9._-]{1,249}$/,
       'must be a legal topic name: letters, digits, dot, dash and underscore, at most 249',
-    ),
+    )
+    .refine((name) => !/^\.\.?$/.test(name), "must not be '.' or '..', which Kafka takes for no topic")
+    .superRefine(filledIn),
   value: valueOption.optional(),
   ...decodeFields,
   rackId: z.string({ error: instead('must be text') }).default(''),

@@ -174,7 +174,8 @@ export class LetterTable {
     const row = this.#rows.get(id)
     if (!row || !isOpen(row)) return false
     if (!row.message) throw onlyReference(id, row.key, String(row.offset))
-    const message = copyOf({ ...row.message, value })
+    const { whole: _, ...rest } = row.message
+    const message = copyOf({ ...rest, value })
     const bytes = (message.key?.length ?? 0) + (message.value?.length ?? 0)
     this.#change(row, { message, bytes, corrected: true, by: shownText(by), reason: shownText(reason) })
     return true

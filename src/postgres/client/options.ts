@@ -33,7 +33,7 @@ export const postgresFields = {
   connectionString: z
     .string({ error: 'must be a Postgres URL; is DATABASE_URL set?' })
     .regex(/^postgres(ql)?:\/\//, "must begin with 'postgres://'")
-    .refine(...filledIn)
+    .superRefine(filledIn)
     .refine(readable, 'can not be read as a Postgres URL: encode special characters of the password, like %40 for @'),
   // The schema's name stands inside of function bodies and literals, too.
   schema: z
@@ -41,6 +41,7 @@ export const postgresFields = {
     .min(1, 'must not be empty')
     .max(63, 'must not be longer than 63 characters')
     .regex(/^[^'$\\]*$/, "must not contain ' or $ or \\")
+    .superRefine(filledIn)
     .default('tidemark'),
   poolSize: count(10, 10_000),
   ssl: tls.optional(),
@@ -50,6 +51,7 @@ export const postgresFields = {
 export const streamFields = {
   stream: printable('must be the name of a stream')
     .min(1, 'must not be empty')
+    .superRefine(filledIn)
     .refine(...noLongerThan(249)),
   partitions: wholeNumber(10_000),
   schema: postgresFields.schema,

@@ -50,7 +50,7 @@ export function columnsOf(letters: readonly NewLetter[]): readonly unknown[] {
       orEmpty(state === 'skipped' ? null : head.dueAt),
       hasContent ? base64(message.key) : '',
       hasContent ? base64(message.value) : '',
-      hasContent ? headersText(message.headers) : '',
+      hasContent ? headersText(message) : '',
       message.timestamp,
       (message.key?.length ?? 0) + (message.value?.length ?? 0),
       reference,

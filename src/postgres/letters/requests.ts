@@ -10,6 +10,7 @@ import { postgresError } from '../client/pool.js'
 import { idOf, matchingLetters } from './filter.js'
 import { lockStatement } from './lock.js'
 import { dryRunStatement, meantPartitions, requestStatement, strandedStatement } from './request-statements.js'
+import { wholeMessage } from './rows.js'
 
 /** How long a statement may take, ms: a person may mean a million letters, or wait for the handler that is under way. */
 const patience = 300_000
@@ -67,7 +68,7 @@ export class LetterRequests {
       await query(lockStatement(partitions), [[found.group], [found.stream], [found.partition]])
       const changed = await query(
         `update ${letters} set value = $2::bytea, bytes = coalesce(octet_length(key), 0) + coalesce(octet_length($2::bytea), 0),
-           corrected = true, asked_by = $3, asked_reason = $4, version = version + 1
+           headers = case when headers = '${wholeMessage}' then '[]' else headers end, corrected = true, asked_by = $3, asked_reason = $4, version = version + 1
          where id = $1::bigint and done_at is null returning true`,
         [idOf(id), value, shownText(by), shownText(reason)],
       )

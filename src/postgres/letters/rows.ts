@@ -82,13 +82,18 @@ export function fullLetterOf(row: FullLetterRow): FullLetter {
           timestamp: Number(written_ms),
           key: bytesOf(key64),
           value: bytesOf(value64),
-          headers: headersOf(headers),
+          headers: headers === wholeMessage ? [] : headersOf(headers),
+          ...(headers === wholeMessage && { whole: true as const }),
         }
   return { ...letterOf(row), message }
 }
 
+/** In the place of headers, of a message whose value is the whole of it (`RawMessage.whole`). */
+export const wholeMessage = '"whole"'
+
 /** Headers as text. JSON escapes what no text in Postgres can hold. */
-export function headersText(headers: RawMessage['headers']): string {
+export function headersText({ headers, whole }: Pick<RawMessage, 'headers' | 'whole'>): string {
+  if (whole) return wholeMessage
   return JSON.stringify(headers.map(([name, value]) => [name, value?.toString('base64') ?? null]))
 }
 

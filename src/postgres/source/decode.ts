@@ -49,7 +49,7 @@ function keyOf({ key }: Row): Buffer | null {
 }
 
 /** The event's type comes as the header `type`, in front of its own headers. */
-function headersOf({ type, headers }: Row): RawHeaders {
+export function headersOf({ type, headers }: Pick<Row, 'type' | 'headers'>): RawHeaders {
   if (type === null && headers === null) return noHeaders
   const own = headers === null ? [] : fieldsOf(JSON.parse(headers))
   return type === null ? own : [['type', Buffer.from(type)], ...own]

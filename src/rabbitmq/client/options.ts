@@ -7,6 +7,7 @@ import { withWhereabouts } from '../../model/whereabouts.js'
 import { checked } from '../../options/checked.js'
 import { decodeFields } from '../../options/decode-fields.js'
 import { flag, listed, serverTime } from '../../options/fields.js'
+import { filledIn } from '../../options/names.js'
 import { guess } from '../../options/spelling.js'
 import { tls, tlsSecrets } from '../../options/tls.js'
 import { type DecodeOptions, valueOption } from '../../reading/value.js'
@@ -69,7 +70,11 @@ export interface RabbitmqSettings {
   readonly decodeTimeoutMs: number
 }
 
-const text = (what: string) => z.string({ error: `must be ${what}` }).min(1, 'must not be empty')
+const text = (what: string) =>
+  z
+    .string({ error: `must be ${what}` })
+    .min(1, 'must not be empty')
+    .superRefine(filledIn)
 /** AMQP's limit for names of queues and exchanges. */
 const longestName = 255
 const streamName = text('the name of a stream')

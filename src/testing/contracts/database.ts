@@ -1,15 +1,8 @@
-import type { DatabaseClient } from '../../ports/index.js'
+import type { DatabaseHarness } from './database-harness.js'
 import type { TestFramework } from './framework.js'
 import { lettersSuite } from './letters.js'
 import { letterRequestsSuite } from './letters-requests.js'
 import { troublesSuite } from './troubles.js'
-
-/** What a kind of database brings to be tested. */
-export interface DatabaseHarness {
-  /** A client with connections of its own. */
-  connect(): Promise<DatabaseClient>
-  close(): Promise<void>
-}
 
 /**
  * The suites of what a handlers' database keeps of failures: what partitions can't get past, and dead letters. They define their tests when

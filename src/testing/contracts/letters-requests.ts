@@ -1,5 +1,5 @@
 import type { DatabaseClient, DeadLetters, LetterState } from '../../ports/index.js'
-import type { DatabaseHarness } from './database.js'
+import type { DatabaseHarness } from './database-harness.js'
 import { hooksOf, type TestFramework } from './framework.js'
 import { failedLetter, type LetterOwner, laterLetter, offsetsOf, ownerOf } from './letters-owner.js'
 

@@ -1,5 +1,5 @@
 import type { DatabaseClient, DeadLetters } from '../../ports/index.js'
-import type { DatabaseHarness } from './database.js'
+import type { DatabaseHarness } from './database-harness.js'
 import { hooksOf, type TestFramework } from './framework.js'
 import { failedLetter, type LetterOwner, laterLetter, offsetsOf, ownerOf } from './letters-owner.js'
 
@@ -74,6 +74,24 @@ export function lettersSuite(framework: TestFramework, kind: string, open: () =>
       await owner.add(...messages.map((message, offset) => failedLetter(offset, null, { message })))
       await redrive()
       expect((await owner.due()).map(({ message }) => message)).toEqual(messages)
+    })
+
+    it('remember that a value is the whole of a message, until a person puts another one in its place', async () => {
+      const message = {
+        offset: 1n,
+        timestamp: 5,
+        key: null,
+        value: Buffer.from([0, 1]),
+        headers: [],
+        whole: true as const,
+      }
+      await owner.add(failedLetter(1, null, { message }))
+      await redrive()
+      const [letter] = await owner.due()
+      expect(letter!.message).toEqual(message)
+      await letters.correct(letter!.id, Buffer.from('{}'), 'ann', 'mended')
+      const { whole: _, ...plain } = message
+      expect((await letters.read(letter!.id))!.message).toEqual({ ...plain, value: Buffer.from('{}') })
     })
 
     it('say why, in texts that every database can hold', async () => {

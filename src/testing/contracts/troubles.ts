@@ -1,6 +1,6 @@
 import type { Trouble } from '../../model/trouble.js'
 import type { DatabaseClient, TroubleLog } from '../../ports/index.js'
-import type { DatabaseHarness } from './database.js'
+import type { DatabaseHarness } from './database-harness.js'
 import { hooksOf, type TestFramework } from './framework.js'
 
 /** The suite that makes a TroubleLog one: what is known of a partition's first message is kept, and older owners change nothing. */

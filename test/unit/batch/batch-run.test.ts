@@ -318,7 +318,14 @@ describe('a batch', () => {
     const { runtime, own, resources, reach } = await batchGround()
     const [first] = await own({ 0: 3 })
     vi.spyOn(runtime.progress, 'claim').mockRejectedValue(new Error('the database is away'))
-    const second = new BatchRun(runtime, { name, slice: 0, partitions: [first!], mayLeave: 4 }, resources, 2, reach, new TemporalClock(Date.now()))
+    const second = new BatchRun(
+      runtime,
+      { name, slice: 0, partitions: [first!], mayLeave: 4 },
+      resources,
+      2,
+      reach,
+      new TemporalClock(Date.now()),
+    )
     second.release(() => true)
     reach.heard = false
     const result = second.run()

@@ -50,12 +50,20 @@ async function ground(
     done,
     position: async () => Number((await progress.read(key))?.position),
     trouble: () => troubles.read(key),
-    letters: async () => (await letters.list({ ...name }, { limit: 100 })).map(({ offset, class: kind, tries }) => [Number(offset), kind, tries]),
+    letters: async () =>
+      (await letters.list({ ...name }, { limit: 100 })).map(({ offset, class: kind, tries }) => [
+        Number(offset),
+        kind,
+        tries,
+      ]),
     all: letters,
   }
 }
 
-const only = (...offsets: number[]) => ({ offset }: Message) => offsets.includes(Number(offset))
+const only =
+  (...offsets: number[]) =>
+  ({ offset }: Message) =>
+    offsets.includes(Number(offset))
 
 describe('a message that its handler fails at', () => {
   it('is found, and what stands before it is done once', async () => {
@@ -81,7 +89,10 @@ describe('a message that its handler fails at', () => {
       const again = owned.map((one) => ({ ...one, batch: tries }))
       await expect(until(begin(again, { attempt: 2 }).result)).rejects.toThrow(`Try ${tries} of 3`)
     }
-    const last = begin(owned.map((one) => ({ ...one, batch: 3 })), { attempt: 2 })
+    const last = begin(
+      owned.map((one) => ({ ...one, batch: 3 })),
+      { attempt: 2 },
+    )
     const { 0: outcome } = byPartition(await until(last.result))
     expect(outcome).toMatchObject({ end: 'blocked', to: '2', reason: expect.stringContaining('Try 3 of 3') })
     expect(await trouble()).toMatchObject({ failing: { tries: 3 } })
@@ -91,10 +102,20 @@ describe('a message that its handler fails at', () => {
     const { begin, own, calls } = await ground(only(0), {})
     const owned = await own({ 0: 1 })
     await expect(until(begin(owned).result)).rejects.toThrow('bad 0')
-    const apart = begin(owned.map((one) => ({ ...one, batch: 2 })), { apart: 'failed' })
+    const apart = begin(
+      owned.map((one) => ({ ...one, batch: 2 })),
+      { apart: 'failed' },
+    )
     await expect(until(apart.result)).rejects.toThrow('bad 0')
     expect(calls).toHaveLength(1)
-    await expect(until(begin(owned.map((one) => ({ ...one, batch: 2 })), { apart: 'failed', attempt: 2 }).result)).rejects.toThrow('Try 2')
+    await expect(
+      until(
+        begin(
+          owned.map((one) => ({ ...one, batch: 2 })),
+          { apart: 'failed', attempt: 2 },
+        ).result,
+      ),
+    ).rejects.toThrow('Try 2')
     expect(calls).toHaveLength(2)
   })
 
@@ -115,7 +136,10 @@ describe('a message that its handler fails at', () => {
 
 describe('after the last try', () => {
   it('a message is set aside, and what comes behind it goes on', async () => {
-    const { begin, own, done, letters, position, lines } = await ground(only(3), { attempts: 1, afterLastTry: deadLetter })
+    const { begin, own, done, letters, position, lines } = await ground(only(3), {
+      attempts: 1,
+      afterLastTry: deadLetter,
+    })
     const { batch, result } = begin(await own({ 0: 8 }))
     await pass(1_000)
     batch.end()
@@ -139,7 +163,11 @@ describe('after the last try', () => {
     batch.end()
     await until(result)
     expect(done).toEqual([0, 2, 3, 5, 6, 8])
-    expect(await letters()).toEqual([[1, 'poison', 1], [4, 'behind', 0], [7, 'behind', 0]])
+    expect(await letters()).toEqual([
+      [1, 'poison', 1],
+      [4, 'behind', 0],
+      [7, 'behind', 0],
+    ])
     expect((await all.parked(key)).queues).toHaveLength(1)
   })
 
@@ -160,7 +188,10 @@ describe('after the last try', () => {
     second.batch.end()
     await until(second.result)
     expect(done).toEqual([0, 2])
-    expect(await letters()).toEqual([[1, 'poison', 1], [3, 'behind', 0]])
+    expect(await letters()).toEqual([
+      [1, 'poison', 1],
+      [3, 'behind', 0],
+    ])
   })
 
   it('Poison does not wait for its tries', async () => {
@@ -197,7 +228,10 @@ describe('after the last try', () => {
   })
 
   it('five in a row are taken for an outage', async () => {
-    const { begin, own, done, letters, trouble } = await ground(({ offset }) => offset >= 1n, { attempts: 1, afterLastTry: deadLetter })
+    const { begin, own, done, letters, trouble } = await ground(({ offset }) => offset >= 1n, {
+      attempts: 1,
+      afterLastTry: deadLetter,
+    })
     const { result } = begin(await own({ 0: 20 }))
     const { 0: outcome } = byPartition(await until(result))
     expect(outcome).toMatchObject({ end: 'blocked', to: '5', reason: expect.stringContaining('looks like an outage') })
@@ -206,7 +240,10 @@ describe('after the last try', () => {
   })
 
   it('five with others between them are not', async () => {
-    const { begin, own, letters } = await ground(({ offset }) => offset % 2n === 0n, { attempts: 1, afterLastTry: deadLetter })
+    const { begin, own, letters } = await ground(({ offset }) => offset % 2n === 0n, {
+      attempts: 1,
+      afterLastTry: deadLetter,
+    })
     const { batch, result } = begin(await own({ 0: 20 }))
     await pass(1_000)
     batch.end()
@@ -231,7 +268,11 @@ describe('after the last try', () => {
   it('a message that can not be decoded goes the same way, with its bytes', async () => {
     const { begin, own, log, done, letters, all } = await ground(() => false, { afterLastTry: deadLetter })
     log.rawPoison = true
-    log.poison(0, 2n, new TidemarkError('UNDECODABLE', 'orders[0] offset 2 is no JSON', { place: { ...key, offset: '2' } }))
+    log.poison(
+      0,
+      2n,
+      new TidemarkError('UNDECODABLE', 'orders[0] offset 2 is no JSON', { place: { ...key, offset: '2' } }),
+    )
     const { batch, result } = begin(await own({ 0: 5 }))
     await pass(1_000)
     batch.end()
@@ -262,18 +303,27 @@ describe('a handler that names what has failed', () => {
     })
     const owned = await all.own({ 0: 6 })
     await expect(until(all.begin(owned).result)).rejects.toThrow('Try 1 of 2')
-    const { batch, result } = all.begin(owned.map((one) => ({ ...one, batch: 2 })), { attempt: 2 })
+    const { batch, result } = all.begin(
+      owned.map((one) => ({ ...one, batch: 2 })),
+      { attempt: 2 },
+    )
     await pass(1_000)
     // The second one has a try left.
     await expect(until(result)).rejects.toThrow('Try 1 of 2')
     batch.end()
-    const last = all.begin(owned.map((one) => ({ ...one, batch: 3 })), { attempt: 3 })
+    const last = all.begin(
+      owned.map((one) => ({ ...one, batch: 3 })),
+      { attempt: 3 },
+    )
     await pass(1_000)
     last.batch.end()
     await until(last.result)
     expect(calls).toEqual([[0, 1, 2, 3, 4, 5], [2], [4], [4]])
     const letters = await all.runtime.letters.list(name, { limit: 9 })
-    expect(letters.map(({ offset, tries }) => [Number(offset), tries])).toEqual([[2, 2], [4, 2]])
+    expect(letters.map(({ offset, tries }) => [Number(offset), tries])).toEqual([
+      [2, 2],
+      [4, 2],
+    ])
     expect((await all.runtime.progress.read(key))?.position).toBe(6n)
   })
 })
@@ -298,7 +348,10 @@ describe('what the handler needs', () => {
   })
 
   it('is no reason for a batch to let its neighbours wait, and a partition that waits lets go at once', async () => {
-    const { begin, own, log, handled } = await ground(({ partition }) => partition === 0 && new DownstreamUnavailable('payments'), {})
+    const { begin, own, log, handled } = await ground(
+      ({ partition }) => partition === 0 && new DownstreamUnavailable('payments'),
+      {},
+    )
     const { batch, result } = begin(await own({ 0: 6, 1: 2 }))
     await pass(10_000)
     log.append(1, 1)
@@ -338,7 +391,14 @@ describe('a message that its worker is lost at', () => {
         die = () => resolve('died')
       })
       const idle = pass(5_000).then(() => 'idle' as const)
-      const how = await Promise.race([result.then(() => 'ended' as const, () => 'failed' as const), died, idle])
+      const how = await Promise.race([
+        result.then(
+          () => 'ended' as const,
+          () => 'failed' as const,
+        ),
+        died,
+        idle,
+      ])
       reach.lost = how === 'died'
       if (how === 'idle') {
         batch.end()

@@ -14,16 +14,51 @@ describe('the class of an error', () => {
     ['any error', new TypeError('x is undefined'), retryable],
     ['text', 'no', retryable],
     ['nothing', undefined, retryable],
-    ['an object that throws when it is looked at', new Proxy({}, { get: () => { throw new Error('no') } }), retryable],
+    [
+      'an object that throws when it is looked at',
+      new Proxy(
+        {},
+        {
+          get: () => {
+            throw new Error('no')
+          },
+        },
+      ),
+      retryable,
+    ],
     ['Poison', new Poison('no such product'), { class: 'poison' }],
     ['DownstreamUnavailable', new DownstreamUnavailable('payments'), away('payments')],
-    ['one behind another error', new Error('order failed', { cause: new DownstreamUnavailable('payments') }), away('payments')],
-    ['one that a second copy of the package made', Object.assign(new Error('x'), { name: 'Poison' }), { class: 'poison' }],
+    [
+      'one behind another error',
+      new Error('order failed', { cause: new DownstreamUnavailable('payments') }),
+      away('payments'),
+    ],
+    [
+      'one that a second copy of the package made',
+      Object.assign(new Error('x'), { name: 'Poison' }),
+      { class: 'poison' },
+    ],
     ['what stands in a PartialFailure', new PartialFailure([], new Poison('no')), { class: 'poison' }],
-    ['a refused connection', errorWith({ code: 'ECONNREFUSED', address: '10.0.0.7', port: 8080 }), away('10.0.0.7:8080')],
-    ['that of fetch', new TypeError('fetch failed', { cause: errorWith({ code: 'ECONNREFUSED', address: '::1', port: 80 }) }), away('::1:80')],
-    ['several addresses', new AggregateError([errorWith({ code: 'ECONNREFUSED', address: '1.1.1.1', port: 1 })], ''), away('1.1.1.1:1')],
-    ['429', errorWith({ status: 429, config: { url: 'https://api.example.com/pay?token=secret' } }), away('api.example.com')],
+    [
+      'a refused connection',
+      errorWith({ code: 'ECONNREFUSED', address: '10.0.0.7', port: 8080 }),
+      away('10.0.0.7:8080'),
+    ],
+    [
+      'that of fetch',
+      new TypeError('fetch failed', { cause: errorWith({ code: 'ECONNREFUSED', address: '::1', port: 80 }) }),
+      away('::1:80'),
+    ],
+    [
+      'several addresses',
+      new AggregateError([errorWith({ code: 'ECONNREFUSED', address: '1.1.1.1', port: 1 })], ''),
+      away('1.1.1.1:1'),
+    ],
+    [
+      '429',
+      errorWith({ status: 429, config: { url: 'https://api.example.com/pay?token=secret' } }),
+      away('api.example.com'),
+    ],
     ['503', errorWith({ response: { status: 503 } }), away('a service that answers 503')],
     ['500', errorWith({ status: 500 }), retryable],
     ['a serialization failure', errorWith({ code: '40001', severity: 'ERROR' }), { class: 'transient' }],
@@ -53,7 +88,12 @@ describe('the class of an error', () => {
   })
 
   it.each<[what: string, classify: unknown]>([
-    ['throws', () => { throw new Error('boom') }],
+    [
+      'throws',
+      () => {
+        throw new Error('boom')
+      },
+    ],
     ['returns a promise', async () => 'poison'],
     ['returns what means nothing', () => 'fatal'],
   ])('is retryable where the classifier %s, and that is said', (_, classify) => {

@@ -91,8 +91,15 @@ describe('pieces of a chunk', () => {
     pieces.next()
     pieces.isolate(new Set([1n, 2n, 5n]), 'boom')
     const seen = []
-    for (let next = pieces.next(); next; next = pieces.next()) seen.push([...offsetsOf(next.chunk), next.failed ?? 'try'])
-    expect(seen).toEqual([[0, 'try'], [1, 'boom'], [2, 'boom'], [3, 4, 'try'], [5, 'boom']])
+    for (let next = pieces.next(); next; next = pieces.next())
+      seen.push([...offsetsOf(next.chunk), next.failed ?? 'try'])
+    expect(seen).toEqual([
+      [0, 'try'],
+      [1, 'boom'],
+      [2, 'boom'],
+      [3, 4, 'try'],
+      [5, 'boom'],
+    ])
   })
 
   it('give each message away once, in order, whichever fail', () => {

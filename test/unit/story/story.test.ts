@@ -206,7 +206,7 @@ describe('the partitions of a worker', () => {
       story.left(1, 'more')
       await pass(4 * second)
     }
-    expect(lines()).toEqual(['info: took partitions 0 to 1; holds 2'])
+    expect(lines()).toEqual(['info: took partitions 0, 1; holds 2'])
   })
 
   it('are told as given away once no batch here has had them for five seconds', async () => {
@@ -218,7 +218,7 @@ describe('the partitions of a worker', () => {
     await pass(4 * second)
     expect(lines()).toEqual([])
     await pass(2 * second)
-    expect(lines()).toEqual(['info: gave away partitions 1 to 2; holds 1'])
+    expect(lines()).toEqual(['info: gave away partitions 1, 2; holds 1'])
   })
 
   it('stay its own between two tries, and while they rest', async () => {
@@ -252,7 +252,7 @@ describe('the partitions of a worker', () => {
     lines()
     story.left(0, 'released')
     story.end()
-    expect(lines()).toEqual(['info: handed over partitions 0 to 1'])
+    expect(lines()).toEqual(['info: handed over partitions 0, 1'])
   })
 
   it('that catch up together are one line, and each is told now and then at the most', async () => {
@@ -261,7 +261,7 @@ describe('the partitions of a worker', () => {
       for (const partition of [1, 0]) story.caughtUp({ ...key(partition), position: 5n })
       await pass(minute)
     }
-    expect(lines()).toEqual(['info: caught up: partitions 0 to 1'])
+    expect(lines()).toEqual(['info: caught up: partitions 0, 1'])
     expect(heard).toHaveLength(10)
   })
 })
