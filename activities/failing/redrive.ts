@@ -7,6 +7,7 @@ import { Faults } from './faults.js'
 import { redacted } from './new-letter.js'
 import type { ParkedKeys } from './parked.js'
 import { readAgain } from './read-again.js'
+import { sweepLetters } from './retention.js'
 import { type Along, nameOf, type Worked } from './worked.js'
 
 /** Letters that are handled in one transaction. */
@@ -75,6 +76,7 @@ export class Redrive {
       // Where all of them ended, the owner knows what is left; counting them is work where they are many.
       if (isKnown) this.parked.ended(this.#ended)
       else await this.parked.load()
+      void sweepLetters(this.runtime)
     }
     return handled
   }
