@@ -114,6 +114,7 @@ export class Redrive {
       // Letters wait like any other message.
       const fault = this.#faults.of(error)
       if (fault.class === 'unavailable') throw this.#faults.unavailable(fault.dependency, error)
+      if (fault.class === 'transient') throw this.#faults.told(error)
       if (sound.length > 1) return await this.#oneByOne(standing, sound, along)
       await this.#failed(standing, sound[0]!, this.#failureOf(sound[0]!, error))
       return 0

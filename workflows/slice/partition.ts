@@ -28,6 +28,8 @@ export class Partition {
   /** False: the next step is to open it. */
   #owned: boolean
   #resting: boolean
+  /** A person has asked for what is set aside: the batch that ends next may not have heard of it. */
+  #stirred = false
   /** Messages are known to be at this position: to rest there would be wrong. Until the next batch begins. */
   #waited: string | null = null
   #follows: boolean
@@ -139,6 +141,12 @@ export class Partition {
     if (position !== null) this.#waited = position
   }
 
+  /** The next batch looks for what a person has asked of messages that were set aside. */
+  stir(): void {
+    this.#resting = false
+    this.#stirred = true
+  }
+
   change(event: ConditionEvent, reason: string): void {
     const condition = conditionAfter(this.#condition, event)
     if (condition === this.#condition && (condition === 'healthy' || reason === this.#reason)) return
@@ -205,6 +213,7 @@ export class Partition {
     const follows = this.#follows
     this.#follows = false
     this.#waited = null
+    this.#stirred = false
     return {
       partition: this.index,
       from: position,
@@ -232,7 +241,7 @@ export class Partition {
     this.#uncommitted = committed === undefined && to !== this.#progress.committed
     this.#follows = outcome.end !== 'finished'
     this.#dueAt = outcome.dueAt
-    this.#resting = outcome.end === 'rest' && to !== this.#waited
+    this.#resting = outcome.end === 'rest' && to !== this.#waited && !this.#stirred
     if (outcome.end === 'failed') this.change('troubled', outcome.reason)
     else if (outcome.end === 'slow') this.#apartFor = slowFor
     else if (outcome.end === 'blocked') this.change('blocked', outcome.reason)

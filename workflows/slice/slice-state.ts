@@ -122,7 +122,7 @@ export class SliceState {
     })
     setHandler(redriveSignal, ({ partitions }) => {
       const which = this.#those(partitions)
-      for (const partition of which) partition.wake()
+      for (const partition of which) partition.stir()
       // The next batch looks for what was asked.
       underWay.release(which)
     })

@@ -336,7 +336,7 @@ describe('what the handler needs', () => {
       { attempts: 1, afterLastTry: deadLetter },
     )
     const { batch, result } = begin(await own({ 0: 6, 1: 2 }))
-    await pass(25_000)
+    await pass(20_000)
     expect(batch.progress.waiting).toMatchObject({ 0: { for: 'payments' } })
     expect([await trouble(), await letters()]).toEqual([null, []])
     away = false
