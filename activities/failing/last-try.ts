@@ -13,11 +13,11 @@ import type {
 } from '../../src/ports/index.js'
 import type { DeliverChunk } from '../handling/delivery.js'
 import type { ConsumerRuntime } from '../runtime.js'
-import type { Worked } from './chunk-work.js'
 import { letterOf, redacted, skipped, topicRecord } from './new-letter.js'
 import type { ParkedKeys } from './parked.js'
 import { sweepLetters } from './retention.js'
 import type { Troubles } from './troubles.js'
+import type { Worked } from './worked.js'
 
 /** A message that has no try left. */
 export interface Destiny {

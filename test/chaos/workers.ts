@@ -23,10 +23,15 @@ export class Workers {
   #count = 0
   #ending = false
 
-  /** @param env what the config asks for */
+  /**
+   * @param env what the config asks for
+   * @param onCrash is told of workers that end though nobody told them to: `code 3`, `SIGABRT`
+   */
   constructor(
     readonly env: Readonly<Record<string, string>>,
     readonly config = 'test/chaos/tidemark.config.ts',
+    private readonly onCrash: (worker: ChaosWorker, how: string, log: string) => void = ({ name }, how, log) =>
+      console.error(`worker ${name} ended by itself (${how}): see ${log}`),
   ) {}
 
   /** @param env on top of what all of them get */
@@ -49,7 +54,7 @@ export class Workers {
       this.alive.delete(name)
       if (this.#leaving.delete(worker) || this.#ending || signal === 'SIGKILL') return
       this.crashed.push(name)
-      console.error(`worker ${name} ended by itself (code ${code}, ${signal}): see ${log}`)
+      this.onCrash(worker, signal ?? `code ${code}`, log)
     })
     return worker
   }
