@@ -130,6 +130,13 @@ describeWith(['temporal', 'postgres'], 'dead letters from the command line', () 
     const waiting = await ask('redrive', '--all', '--yes')
     expect(waiting.stdout).toContain(`the letters of ${group} wait: the group is paused (a move, by `)
     expect((await list())[0].state).toBe('due')
+    const watching = project.start(['dead-letters', 'redrive', '--all', '--yes', '--follow'])
+    await waitFor(() => watching.stdout.includes('0 of 1 done, 1 to go'), { what: 'the first look', timeout: 30_000 })
+    expect(await watching.stop()).toMatchObject({
+      code: 0,
+      stderr: 'no longer watching: the owners of the partitions go on with it\n',
+    })
+    expect((await list())[0].state).toBe('due')
     await ask('cancel', '--all')
     expect((await list())[0].state).toBe('waiting')
     await rowsOf(database.connectionString, 'delete from bad')

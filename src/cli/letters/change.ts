@@ -29,8 +29,8 @@ export interface ChangeOptions extends SelectionOptions {
 interface Words {
   readonly what: 'redrive' | 'discard' | 'now' | 'cancel'
   readonly command: string
-  /** Of letters, in a question and afterwards: `redrive`, `to be redriven`. */
-  readonly verb: string
+  /** Of letters, in a question and in what is said of them: `redrive 12 letters`, `to be redriven`. */
+  readonly ask: (letters: string) => string
   readonly asked: string
 }
 
@@ -63,7 +63,7 @@ export async function change(words: Words, ids: readonly string[], options: Chan
     if (plan.letters > 1 && !yes) {
       requireConfirmable(command, options)
       process.stderr.write(planText(plan, words))
-      if (!(await confirmed(`${words.verb} ${counted(plan.letters, 'letter')}?`))) {
+      if (!(await confirmed(`${words.ask(counted(plan.letters, 'letter'))}?`))) {
         process.stderr.write('nothing was changed\n')
         process.exitCode = 1
         return

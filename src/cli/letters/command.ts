@@ -62,7 +62,11 @@ Examples:
   $ tidemark dead-letters redrive --all --rate 100/s --yes`,
     )
     .action((ids: string[] = [], options: ChangeOptions) =>
-      change({ what: 'redrive', command: 'redrive', verb: 'redrive', asked: 'to be redriven' }, ids, options),
+      change(
+        { what: 'redrive', command: 'redrive', ask: (letters) => `redrive ${letters}`, asked: 'to be redriven' },
+        ids,
+        options,
+      ),
     )
 }
 
@@ -85,7 +89,11 @@ Examples:
   $ tidemark dead-letters run-now --group billing --yes --follow`,
     )
     .action((ids: string[] = [], options: ChangeOptions) =>
-      change({ what: 'now', command: 'run-now', verb: 'handle now', asked: 'to be handled now' }, ids, options),
+      change(
+        { what: 'now', command: 'run-now', ask: (letters) => `handle ${letters} now`, asked: 'to be handled now' },
+        ids,
+        options,
+      ),
     )
 }
 
@@ -105,7 +113,16 @@ Examples:
   $ tidemark dead-letters cancel --group billing --class later --why 'not before the fix'`,
     )
     .action((ids: string[] = [], options: ChangeOptions) =>
-      change({ what: 'cancel', command: 'cancel', verb: 'keep', asked: 'to wait for a person' }, ids, options),
+      change(
+        {
+          what: 'cancel',
+          command: 'cancel',
+          ask: (letters) => `let ${letters} wait for a person`,
+          asked: 'to wait for a person',
+        },
+        ids,
+        options,
+      ),
     )
 }
 
@@ -136,6 +153,10 @@ Examples:
     )
     .action((ids: string[] = [], options: ChangeOptions) => {
       if (!options.why && !options.dryRun) command.error('error: say why: --reason <text>, for the history')
-      return change({ what: 'discard', command: 'discard', verb: 'discard', asked: 'to be discarded' }, ids, options)
+      return change(
+        { what: 'discard', command: 'discard', ask: (letters) => `discard ${letters}`, asked: 'to be discarded' },
+        ids,
+        options,
+      )
     })
 }
