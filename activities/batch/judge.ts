@@ -2,6 +2,7 @@ import type { BatchInput, PartitionOutcome } from '../../src/model/batch.js'
 import { isTidemarkError, messageOf, type TidemarkError } from '../../src/model/errors.js'
 import { saysReopen } from '../../src/model/fenced.js'
 import { TruncatedLog } from '../../src/model/refusals.js'
+import { isPostponed } from '../failing/retry-after.js'
 import { tellFenced } from '../fenced.js'
 import { relocateTo } from '../opening/relocation.js'
 import type { ConsumerRuntime } from '../runtime.js'
@@ -70,7 +71,7 @@ export class Judge {
     if (isTidemarkError(error) && error.effect === 'stop') return this.#stopped(run, error)
     // Nothing is wrong with the partition: it waits, and its circuit says so.
     if (isTidemarkError(error) && error.code === 'UNAVAILABLE') return { fate: 'again' }
-    this.runtime.story.failed(run.key, error, { offset: run.position, attempt: this.attempt })
+    if (!isPostponed(error)) this.runtime.story.failed(run.key, error, { offset: run.position, attempt: this.attempt })
     // Without Temporal nothing would hear of the failure or retry the batch.
     if (!this.reach.heard) return { fate: 'again' }
     if (this.input.apart || this.closing.live.size === 1) return { fate: 'batch' }

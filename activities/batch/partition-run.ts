@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
-import { isTidemarkError } from '../../src/model/errors.js'
 import { positionChanged } from '../../src/model/fenced.js'
 import type { PartitionKey } from '../../src/model/partition.js'
-import { type FencingToken, isSameWriter } from '../../src/model/token.js'
-import type { Chunk, Claimed } from '../../src/ports/index.js'
+import type { FencingToken } from '../../src/model/token.js'
+import type { Chunk } from '../../src/ports/index.js'
 import { type Commits, commitsOf } from '../committing/commits.js'
 import { hasLostProgress } from '../committing/lost-progress.js'
 import type { StoredOffsets } from '../committing/stored-offsets.js'
@@ -15,6 +14,7 @@ import { delivererOf } from '../handling/deliverer.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import type { CatchUp } from './catch-up.js'
 import type { ChunkSize } from './chunk-size.js'
+import { Claim } from './claim.js'
 import { identityChanged } from './identity.js'
 import { Interrupt } from './interrupt.js'
 import type { LoopMonitor } from './loop-monitor.js'
@@ -58,7 +58,7 @@ export class PartitionRun {
   slow = false
   /** It has claimed the partition, and knows where to begin. */
   opened = false
-  #claiming = false
+  readonly #claim = new Claim()
   #head: bigint
   #committed: bigint | undefined
   #idleSince = performance.now()
@@ -109,7 +109,7 @@ export class PartitionRun {
     const { replay, identity, epoch } = batch
     if (await identityChanged(runtime.source, key.partition, identity))
       throw positionChanged(key, 'is of a stream that was deleted and made again')
-    const { position: claimed, witness } = await this.#claim()
+    const { position: claimed, witness } = await this.#claim.of(runtime.progress, key, token, batch)
     // Where offsets are stored by hand, reading is ahead of progress.
     if (claimed < BigInt(batch.from) && runtime.settings.commit.after !== 'manual')
       throw positionChanged(
@@ -352,21 +352,6 @@ export class PartitionRun {
   get #idleIn(): number {
     if (this.#committedIdle) return Number.POSITIVE_INFINITY
     return this.#idleSince + this.runtime.settings.batch.idleGapMs - performance.now()
-  }
-
-  /** Claims the partition. A claim of this run whose answer was lost counts: nobody else has its token. */
-  async #claim(): Promise<Claimed> {
-    const { key, batch, token } = this
-    const { progress } = this.runtime
-    const repeated = this.#claiming
-    this.#claiming = true
-    try {
-      return await progress.claim(key, token, { from: BigInt(batch.from), replay: batch.replay })
-    } catch (error) {
-      const claimed = repeated && isTidemarkError(error) && error.effect === 'lost' ? await progress.read(key) : null
-      if (!claimed || !isSameWriter(claimed.token, token)) throw error
-      return claimed
-    }
   }
 
   #measure({ messages, bytes }: Chunk, ms: number): void {

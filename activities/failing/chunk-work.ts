@@ -1,42 +1,24 @@
-import { isTidemarkError, TidemarkError, UserFailure } from '../../src/model/errors.js'
+import { TidemarkError, UserFailure } from '../../src/model/errors.js'
 import { isNamed, type PartialFailure } from '../../src/model/handler-errors.js'
-import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import { unlessItThrows } from '../../src/model/thrown.js'
-import type { FencingToken } from '../../src/model/token.js'
 import type { Failing, Suspect } from '../../src/model/trouble.js'
 import type { Chunk, Message, NewLetter, Poison } from '../../src/ports/index.js'
 import type { Interrupt } from '../batch/interrupt.js'
 import type { Aside, DeliverChunk } from '../handling/delivery.js'
 import type { ConsumerRuntime } from '../runtime.js'
-import { type Fault, faultOf } from './classify.js'
+import type { Fault } from './classify.js'
+import { codeOf, type FailureOfUser, Faults } from './faults.js'
 import { type Destiny, LastTry } from './last-try.js'
 import { follower } from './new-letter.js'
 import { ParkedKeys } from './parked.js'
 import { Pieces } from './pieces.js'
-import { pauseAfter, retryAfter, retryIn } from './retry-after.js'
+import { pauseAfter, postpone, retryIn } from './retry-after.js'
 import { afterLoss, mark, narrow, unmark } from './suspects.js'
-import type { TemporalClock } from './temporal-clock.js'
 import { Troubles } from './troubles.js'
+import { type Along, nameOf, type Worked } from './worked.js'
 
 /** A retry that is due so soon is waited for in its place, ms. */
 const soonMs = 50
-
-/** Whose chunks they are. */
-export interface Worked {
-  readonly key: PartitionKey
-  readonly token: FencingToken
-  readonly replay: number
-  readonly clock: TemporalClock
-}
-
-/** How a chunk's partition goes along with it. */
-export interface Along {
-  /** The batch wants no other piece to be begun. */
-  stops(): boolean
-  /** Everything before the end of the piece is done. */
-  done(piece: Chunk): Promise<void>
-  readonly interrupt: Interrupt
-}
 
 /**
  * Brings chunks through, whatever fails: finds the message that makes its chunk fail, counts its tries beside progress, and does with it what the consumer's
@@ -46,6 +28,7 @@ export class ChunkWork {
   readonly troubles: Troubles
   readonly parked: ParkedKeys
   readonly #lastTry: LastTry
+  readonly #faults: Faults
   #loaded: Promise<unknown>
   readonly #name: string
 
@@ -59,6 +42,7 @@ export class ChunkWork {
     this.troubles = new Troubles(runtime.troubles, worked)
     this.parked = new ParkedKeys(runtime.letters, key, afterLastTry.policy === 'dead-letter' ? afterLastTry : null)
     this.#lastTry = new LastTry(runtime, worked, this.troubles, this.parked, deliver)
+    this.#faults = new Faults(runtime, worked)
     this.#name = nameOf(key)
     this.#loaded = Promise.all([this.troubles.load(), this.parked.load()])
     this.#loaded.catch(() => {})
@@ -83,14 +67,15 @@ export class ChunkWork {
       if (lost) throw lost
     }
     // Temporal waits between two tries, where people see the error and when the next one is. It needs a failure for that.
-    const { failing } = this.troubles
-    if (!failing || !begun.apart || !begun.first) return
-    const left = failing.lastAt + pauseAfter(failing.tries, settings.retry, { jitter: 0 }) - clock.now()
-    if (left > soonMs)
-      throw retryIn(
-        new TidemarkError('HANDLER_FAILED', failing.last, { place: { ...key, offset: failing.position } }),
-        left,
-      )
+    if (!begun.apart || !begun.first) return
+    const last = lastFailure(this.troubles, position)
+    if (!last) return
+    const left = last.at + pauseAfter(last.tries, settings.retry, { jitter: 0 }) - clock.now()
+    if (left <= soonMs) return
+    const error = new TidemarkError(last.isLoss ? 'WORKER_LOST' : 'HANDLER_FAILED', last.text, {
+      place: { ...key, offset: last.offset },
+    })
+    throw retryIn(postpone(error), left)
   }
 
   /**
@@ -118,15 +103,15 @@ export class ChunkWork {
         await along.done(piece)
         continue
       }
-      if (!this.#isOfUser(error)) {
+      if (!this.#faults.isOfUser(error)) {
         this.runtime.circuits.left(this.#name)
         throw error
       }
-      const fault = this.#faultOf(error)
-      if (fault.class === 'unavailable') throw this.#unavailable(fault.dependency, error)
+      const fault = this.#faults.of(error)
+      if (fault.class === 'unavailable') throw this.#faults.unavailable(fault.dependency, error)
       this.runtime.circuits.left(this.#name)
       if (fault.class === 'transient') {
-        if (immediate++ >= this.runtime.settings.failures.immediate) throw this.#told(error)
+        if (immediate++ >= this.runtime.settings.failures.immediate) throw this.#faults.told(error)
         pieces.again()
         continue
       }
@@ -231,14 +216,9 @@ export class ChunkWork {
   /**
    * The message has failed alone; or its chunk has, and nobody can tell which message it was. Returns where it was set aside.
    */
-  async #failed(
-    piece: Chunk,
-    free: readonly Message[],
-    error: UserFailure | TidemarkError,
-    fault: Fault,
-  ): Promise<void> {
+  async #failed(piece: Chunk, free: readonly Message[], error: FailureOfUser, fault: Fault): Promise<void> {
     const [message] = free
-    if (!message) throw this.#told(error)
+    if (!message) throw this.#faults.told(error)
     const { settings, errors } = this.runtime
     const { failures, retry } = settings
     const { key, clock } = this.worked
@@ -261,9 +241,9 @@ export class ChunkWork {
     const isLast = isCrash || fault.class === 'poison' || (failures.attempts !== null && tries >= failures.attempts)
     if (!isLast) {
       await this.troubles.note({ failing })
-      throw retryIn(this.#told(error, tries), pauseAfter(tries, retry, failures))
+      throw retryIn(this.#faults.told(error, tries), pauseAfter(tries, retry, failures))
     }
-    const destiny: Destiny = { class: isCrash ? 'crash' : 'poison', failing, told: this.#told(error, tries) }
+    const destiny: Destiny = { class: isCrash ? 'crash' : 'poison', failing, told: this.#faults.told(error, tries) }
     if (free.length > 1) throw await this.#lastTry.cannotTell(free, destiny)
     await this.#lastTry.come(piece, message, this.#behind(piece, this.parked.divide(piece.messages).behind), destiny)
   }
@@ -295,63 +275,26 @@ export class ChunkWork {
     return this.runtime.handler.kind === 'transactional' || this.runtime.output?.transactions !== undefined
   }
 
-  #mayHalve(error: UserFailure | TidemarkError): boolean {
+  #mayHalve(error: FailureOfUser): boolean {
     const { failures, commit } = this.runtime.settings
     return error instanceof UserFailure && failures.isolate && commit.after !== 'manual'
   }
+}
 
-  /** Failures of the user's code, and a call that took too long; nothing that concerns ownership, the log, or a worker that stops. */
-  #isOfUser(error: unknown): error is UserFailure | TidemarkError {
-    if (this.runtime.stopped.aborted) return false
-    return error instanceof UserFailure || (isTidemarkError(error) && error.code === 'CHUNK_TIMEOUT')
+/** What a partition's next try waits for, if it does. */
+function lastFailure(troubles: Troubles, position: bigint) {
+  const { failing } = troubles
+  if (failing) {
+    const { tries, lastAt: at, last: text, position: offset, code } = failing
+    return { tries, at, text, offset, isLoss: code === 'WORKER_LOST' }
   }
-
-  #faultOf(error: UserFailure | TidemarkError): Fault {
-    if (!(error instanceof UserFailure)) return { class: 'retryable' }
-    const { classify } = this.runtime.failing
-    return faultOf(error.thrown, classify, (what) => {
-      const { text } = this.runtime.errors.told(what, this.worked.key.partition)
-      this.runtime.log.warn(this.worked.key, `'classify' failed, so the error counts as retryable: ${text}`)
-    })
-  }
-
-  #unavailable(dependency: string, error: UserFailure | TidemarkError): TidemarkError {
-    const { key } = this.worked
-    const { text } = this.runtime.errors.told(error, key.partition)
-    this.runtime.circuits.failed(this.#name, dependency)
-    return new TidemarkError('UNAVAILABLE', `${describePartition(key)} waits for ${dependency}: ${text}`, {
-      place: error.place,
-    })
-  }
-
-  /** What Temporal and the log are told of it. */
-  #told(error: UserFailure | TidemarkError, tries?: number): TidemarkError {
-    if (!(error instanceof UserFailure)) return error
-    const { attempts } = this.runtime.settings.failures
-    const count = tries === undefined ? '' : `. Try ${tries}${attempts === null ? '' : ` of ${attempts}`}`
-    const { code, place, thrown, describe } = error
-    const told = this.runtime.errors.failed(
-      new UserFailure(code, { what: '', thrown, place, describe: (shown) => `${describe(shown)}${count}` }),
-    )
-    const pause = retryAfter(error)
-    return pause === undefined ? told : retryIn(told, pause)
-  }
+  const suspect = troubles.suspectAt(position)
+  if (!suspect || suspect.lostAt === undefined) return null
+  const text = `a worker was lost while it handled messages up to offset ${BigInt(suspect.until) - 1n}, which are tried again in smaller chunks`
+  return { tries: suspect.crashes, at: suspect.lostAt, text, offset: String(position), isLoss: true }
 }
 
 /** Stands in a letter for what nobody could catch. */
 class CrashesUsedUp extends Error {
   override readonly name = 'WorkerLost'
-}
-
-/** A partition among all of a worker's. */
-export function nameOf({ group, stream, partition }: PartitionKey): string {
-  return `${group}\n${stream}\n${partition}`
-}
-
-function codeOf(error: UserFailure | TidemarkError): string {
-  if (!(error instanceof UserFailure)) return error.code
-  const code = unlessItThrows((): unknown => Reflect.get(Object(error.thrown), 'code'))
-  if (typeof code === 'string' || typeof code === 'number') return String(code).slice(0, 80)
-  const name = unlessItThrows((): unknown => Reflect.get(Object(error.thrown), 'name'))
-  return typeof name === 'string' && name !== '' ? name.slice(0, 80) : error.code
 }

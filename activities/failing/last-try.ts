@@ -13,10 +13,11 @@ import type {
 } from '../../src/ports/index.js'
 import type { DeliverChunk } from '../handling/delivery.js'
 import type { ConsumerRuntime } from '../runtime.js'
-import type { Worked } from './chunk-work.js'
 import { letterOf, redacted, skipped, topicRecord } from './new-letter.js'
 import type { ParkedKeys } from './parked.js'
+import { sweepLetters } from './retention.js'
 import type { Troubles } from './troubles.js'
+import type { Worked } from './worked.js'
 
 /** A message that has no try left. */
 export interface Destiny {
@@ -151,6 +152,7 @@ export class LastTry {
     this.parked.added(letters)
     await troubles.note({ failing: undefined, suspect: undefined, inARow, stoppedAt: undefined })
     const what = { 'dead-letter': 'set aside', skip: 'skipped', topic: 'written to the topic of dead letters' }
+    void sweepLetters(runtime)
     runtime.story.setAside(key, {
       offset: raw.offset,
       how: what[afterLastTry.policy as keyof typeof what],

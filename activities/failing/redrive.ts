@@ -3,11 +3,12 @@ import { describePartition } from '../../src/model/partition.js'
 import type { Chunk, FullLetter, LetterFailure, Message } from '../../src/ports/index.js'
 import type { Aside, DeliverChunk } from '../handling/delivery.js'
 import type { ConsumerRuntime } from '../runtime.js'
-import { type Along, nameOf, type Worked } from './chunk-work.js'
-import { faultOf } from './classify.js'
+import { Faults } from './faults.js'
 import { redacted } from './new-letter.js'
 import type { ParkedKeys } from './parked.js'
 import { readAgain } from './read-again.js'
+import { sweepLetters } from './retention.js'
+import { type Along, nameOf, type Worked } from './worked.js'
 
 /** Letters that are handled in one transaction. */
 const mostAtOnce = 100
@@ -35,12 +36,16 @@ export class Redrive {
   /** Letters that ended in this round, and the queues that they have left empty. */
   #ended: { readonly letters: number; readonly emptied: readonly string[] } = { letters: 0, emptied: [] }
 
+  readonly #faults: Faults
+
   constructor(
     private readonly runtime: ConsumerRuntime,
     private readonly worked: Worked,
     private readonly parked: ParkedKeys,
     private readonly deliver: DeliverChunk,
-  ) {}
+  ) {
+    this.#faults = new Faults(runtime, worked)
+  }
 
   /** Milliseconds until there is a letter to handle. */
   get dueIn(): number {
@@ -71,6 +76,7 @@ export class Redrive {
       // Where all of them ended, the owner knows what is left; counting them is work where they are many.
       if (isKnown) this.parked.ended(this.#ended)
       else await this.parked.load()
+      void sweepLetters(this.runtime)
     }
     return handled
   }
@@ -104,9 +110,10 @@ export class Redrive {
       this.runtime.story.redriven(this.worked.key, sound.length)
       return sound.length
     } catch (error) {
-      if (!(error instanceof UserFailure) && !(isTidemarkError(error) && error.code === 'CHUNK_TIMEOUT')) throw error
-      if (this.runtime.stopped.aborted) throw error
-      this.#throwIfAway(error)
+      if (!this.#faults.isOfUser(error)) throw error
+      // Letters wait like any other message.
+      const fault = this.#faults.of(error)
+      if (fault.class === 'unavailable') throw this.#faults.unavailable(fault.dependency, error)
       if (sound.length > 1) return await this.#oneByOne(standing, sound, along)
       await this.#failed(standing, sound[0]!, this.#failureOf(sound[0]!, error))
       return 0
@@ -221,19 +228,5 @@ export class Redrive {
       firstAt: letter.firstAt ?? now,
       lastAt: now,
     }
-  }
-
-  /** Something that the handler needs is away: letters wait like any other message. */
-  #throwIfAway(error: UserFailure | TidemarkError): void {
-    if (!(error instanceof UserFailure)) return
-    const { failing, errors, circuits } = this.runtime
-    const { key } = this.worked
-    const fault = faultOf(error.thrown, failing.classify, () => {})
-    if (fault.class !== 'unavailable') return
-    circuits.failed(nameOf(key), fault.dependency)
-    const { text } = errors.told(error, key.partition)
-    throw new TidemarkError('UNAVAILABLE', `${describePartition(key)} waits for ${fault.dependency}: ${text}`, {
-      place: error.place,
-    })
   }
 }

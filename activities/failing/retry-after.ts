@@ -14,6 +14,18 @@ export function retryAfter(error: unknown): number | undefined {
   return typeof error === 'object' && error !== null ? pauses.get(error) : undefined
 }
 
+const postponed = new WeakSet<object>()
+
+/** Nothing has failed now: the error is an old one, and the time for the next try has not come. */
+export function postpone<E extends object>(error: E): E {
+  postponed.add(error)
+  return error
+}
+
+export function isPostponed(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && postponed.has(error)
+}
+
 /** The pause after a message's try, ms. */
 export function pauseAfter(
   tries: number,

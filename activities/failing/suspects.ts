@@ -42,7 +42,7 @@ export async function afterLoss(
   const { inHand: _, ...rest } = suspect
   if (inHand.messages > 1) {
     const size = inHand.messages <= pieces ? 1 : Math.ceil(inHand.messages / pieces)
-    await troubles.note({ suspect: { ...rest, crashes, size } })
+    await troubles.note({ suspect: { ...rest, crashes, size, lostAt: now } })
     const text = `a worker was lost while it handled offsets ${inHand.from} to ${BigInt(inHand.to) - 1n} of ${describePartition(key)}, group ${key.group}; they are tried again in smaller chunks`
     return lost(key, inHand.from, text, pauseAfter(crashes, retry, failures))
   }
@@ -60,7 +60,7 @@ export async function afterLoss(
     first: before?.first ?? text,
     last: text,
   }
-  await troubles.note({ suspect: { ...rest, crashes }, failing })
+  await troubles.note({ suspect: { ...rest, crashes, lostAt: now }, failing })
   const told = `${text}, ${failing.crashes === 1 ? 'once' : `${failing.crashes} times`}; it is set aside, or stops its partition, after ${failures.crashes}`
   return lost(key, offset, told, pauseAfter(failing.tries, retry, failures))
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { applyResetIn } from '../client/apply.js'
 import { findConsumer } from '../client/find.js'
+import { lettersByPartition } from '../client/letters/by-partition.js'
 import { text } from '../client/partition-line.js'
 import type { Move, PositionPlan } from '../client/plan.js'
 import { inSession, type Session } from '../client/session.js'
@@ -22,6 +23,7 @@ export interface MoveOptions {
   readonly dryRun?: boolean
   readonly yes?: boolean
   readonly json?: boolean
+  readonly deadLetters?: 'keep' | 'clear'
 }
 
 export function withMoveOptions(command: Command): Command {
@@ -66,7 +68,7 @@ export async function move(
 export async function moveAll(
   session: Session,
   { verb, done }: Words,
-  { dryRun = false, yes = false, json = false, why = '' }: MoveOptions,
+  { dryRun = false, yes = false, json = false, why = '', deadLetters }: MoveOptions,
   plan: () => Promise<readonly PositionPlan[]>,
 ): Promise<readonly Moved[] | null> {
   const plans = await plan()
@@ -74,6 +76,7 @@ export async function moveAll(
 
   const aside = json ? process.stderr : process.stdout
   if (!json || !(yes || dryRun)) aside.write(plans.map((one) => show(one, widthOf(aside))).join('\n'))
+  if (deadLetters) aside.write(await lettersText(session, plans, deadLetters))
   if (dryRun) {
     if (!json) process.stdout.write('dry run: nothing was changed\n')
     return plans.map((one) => movedBy(one, { dryRun, reopened: [] }))
@@ -85,9 +88,9 @@ export async function moveAll(
   }
   const moved: Moved[] = []
   for (const one of plans) {
-    const { reopened } = await applyResetIn(session, one, { why })
+    const { reopened, cleared } = await applyResetIn(session, one, { why, ...(deadLetters && { deadLetters }) })
     if (!json) process.stdout.write(doneText(done, one, reopened))
-    moved.push(movedBy(one, { dryRun, reopened }))
+    moved.push(movedBy(one, { dryRun, reopened, ...(deadLetters && { cleared }) }))
   }
   return moved
 }
@@ -134,11 +137,35 @@ function doneText(done: string, { group, stream, moves }: PositionPlan, reopened
   return `${group} on ${stream}: ${counted(moves.length, 'partition')} ${done}, ${told}\n`
 }
 
+/** What becomes of letters of the partitions; empty where there are none. */
+async function lettersText(session: Session, plans: readonly PositionPlan[], what: 'keep' | 'clear'): Promise<string> {
+  const lines = await Promise.all(
+    plans.map(async (plan) => {
+      const letters = await lettersByPartition(
+        session,
+        findConsumer(session.config, plan),
+        plan.moves.map(({ partition }) => partition),
+      )
+      const count = [...letters.values()].reduce((sum, { messages }) => sum + messages, 0)
+      if (count === 0) return ''
+      const there = `${counted(count, 'message')} of these partitions ${count === 1 ? 'is' : 'are'} set aside`
+      return what === 'clear'
+        ? `${there}, and will be discarded: those from the new position on come again from the log\n`
+        : `${there} and ${count === 1 ? 'stays' : 'stay'} so: messages of the same keys that come again go behind. --dead-letters clear discards\n`
+    }),
+  )
+  return lines.join('')
+}
+
 type Moved = ReturnType<typeof movedBy>
 
 function movedBy(
   { group, stream, kind, moves, since }: PositionPlan,
-  { dryRun, reopened }: { readonly dryRun: boolean; readonly reopened: readonly number[] },
+  {
+    dryRun,
+    reopened,
+    cleared,
+  }: { readonly dryRun: boolean; readonly reopened: readonly number[]; readonly cleared?: number },
 ) {
   return {
     group,
@@ -147,6 +174,7 @@ function movedBy(
     ...(since === undefined ? {} : { since: new Date(since).toISOString() }),
     dryRun,
     reopened,
+    ...(cleared === undefined ? {} : { cleared }),
     partitions: moves.map(({ partition, from, to, again, skipped, remark }) => ({
       partition,
       from: text(from),

@@ -98,21 +98,22 @@ async function steer(what: 'paused' | 'resumed', options: SteerOptions, each: St
 }
 
 /**
- * Whether several groups are to be paused: whoever names none of them may not know how many the config has.
+ * Whether several groups are to be paused, or drained: whoever names none of them may not know how many the config has.
  *
  * @throws TidemarkError CONFIG_INVALID where nobody is there to ask
  */
 export async function agreed(
   consumers: readonly { readonly settings: GroupName }[],
   options: SteerOptions,
+  verb: 'pause' | 'drain' = 'pause',
 ): Promise<boolean> {
   const { group, stream, partition, yes } = options
   if (yes || group !== undefined || stream !== undefined || partition || consumers.length < 2) return true
   const all = consumers.map(({ settings }) => `${settings.group} on ${settings.stream}`).join(', ')
-  if (process.stdin.isTTY) return confirmed(`pause all ${consumers.length} groups of the config (${all})?`)
+  if (process.stdin.isTTY) return confirmed(`${verb} all ${consumers.length} groups of the config (${all})?`)
   throw new TidemarkError(
     'CONFIG_INVALID',
-    `tidemark pause would pause all ${consumers.length} groups of the config (${all}), and there is no terminal to ask: ` +
+    `tidemark ${verb} would ${verb} all ${consumers.length} groups of the config (${all}), and there is no terminal to ask: ` +
       'name them with --group, --stream or --partition, or say --yes',
   )
 }

@@ -4,11 +4,13 @@ import { adoptCommand } from './adopt.js'
 import { completionCommand } from './completion.js'
 import { costCommand } from './cost.js'
 import { devCommand } from './dev.js'
+import { drainCommand } from './drain.js'
 import { exitCodes, wrongUse } from './fail.js'
 import { groupsCommand } from './groups.js'
 import { historyCommand } from './history.js'
 import { initCommand } from './init.js'
 import { lagCommand } from './lag.js'
+import { deadLettersCommand } from './letters/command.js'
 import { migrateCommand } from './migrate.js'
 import { offsetsCommand } from './offsets.js'
 import { pauseCommand, resumeCommand } from './pause.js'
@@ -40,6 +42,8 @@ export function tidemarkProgram(): Command {
     .addCommand(costCommand())
     .addCommand(pauseCommand())
     .addCommand(resumeCommand())
+    .addCommand(drainCommand())
+    .addCommand(deadLettersCommand())
     .addCommand(showCommand())
     .addCommand(skipCommand())
     .addCommand(resetCommand())

@@ -25,6 +25,11 @@ export function resetCommand(): Command {
       'first, last, next, an offset, an ISO time, -1h for a time before now, or +n or -n from where it is',
     )
     .addOption(new Option('-f, --from-file <file>', "offsets as 'tidemark offsets export' writes them").conflicts('to'))
+    .addOption(
+      new Option('--dead-letters <what>', 'what becomes of messages of these partitions that are set aside')
+        .choices(['keep', 'clear'])
+        .default('keep'),
+    )
     .addHelpText(
       'after',
       `
@@ -39,6 +44,8 @@ export function resetCommand(): Command {
 Shows what it would do, and asks. Nothing is changed for any partition when one of them can't be put there.
 A partition that runs ends its chunk in hand and goes on from the new position. Idempotency keys of messages handled
 again differ from before. Paused partitions stay paused. What was handled but is not committed yet is handled again, too.
+Messages that are set aside stay so, and messages of their keys that come again go behind them, in their order. With
+--dead-letters clear they are discarded; only those that the new position has in front of it come again.
 Numbers are upper bounds where offsets have gaps (those of Postgres streams always do).
 
 Examples:
@@ -46,6 +53,7 @@ Examples:
   $ tidemark reset --group billing --stream orders --partition 3 --to 1400 --why 'wrong tax rate, see #212'
   $ tidemark reset --group billing --to -1h --dry-run
   $ tidemark reset --group billing --to -1000 --yes
+  $ tidemark reset --group billing --to first --dead-letters clear --dry-run
   $ tidemark reset --group billing --from-file offsets.csv
   $ tidemark pause -g billing && tidemark reset -g billing --to first && tidemark resume -g billing`,
     )

@@ -49,7 +49,7 @@ Examples:
 /** Narrower windows break lines themselves. */
 const least = 20
 
-function sizeOf(text: string): number {
+export function sizeOf(text: string): number {
   const bytes = parseSize(/^\d+$/.test(text) ? Number(text) : text)
   if (bytes === undefined || bytes < 1) throw new InvalidArgumentError('give a size, for example 1MB')
   return bytes
@@ -93,12 +93,12 @@ function folded(text: string, column: number, width: number | undefined): string
   return lines.map((line, index) => (index === 0 ? line : ' '.repeat(column) + line))
 }
 
-function shownText({ text }: Content): string {
+export function shownText({ text }: Content): string {
   return harmless(text)
 }
 
 /** What is worth saying of a content besides itself. */
-function noticesOf({ encoding, bytes, shownBytes }: Content): string[] {
+export function noticesOf({ encoding, bytes, shownBytes }: Content): string[] {
   return [
     ...(encoding === 'base64' ? ['base64, since it is no UTF-8'] : []),
     ...(shownBytes < bytes

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { Command } from 'commander'
 import { groupsFinished } from '../client/finished.js'
 import { type StartedGroup, startGroups } from '../client/groups.js'
@@ -58,7 +59,7 @@ Where every consumer has an end ('until'), it ends by itself when all of them ar
 Offsets that another consumer has left in Kafka or RabbitMQ under a group's name are reported, and stay until the group has handled
 past them: 'tidemark adopt' goes on from there, --overwrite-offsets overwrites them. The other consumer must have stopped for both.
 A group that a person has cancelled or terminated in Temporal stays stopped, until 'tidemark resume' or --resume-stopped.
-The first Ctrl-C (or SIGTERM) finishes the chunks in hand, the second one ends at once.
+The first Ctrl-C (or SIGTERM) finishes the chunks in hand, the second one ends at once: exit code 130 (or 143).
 
 Examples:
   $ tidemark start
@@ -144,7 +145,8 @@ function endOnSignal(): AbortSignal {
   const ending = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
-      if (ending.signal.aborted) process.exit(1)
+      // At any moment: what is in hand is rolled back, or handled again, as after a crash.
+      if (ending.signal.aborted) process.exit(128 + constants.signals[signal])
       ending.abort(new Error(`ended by ${signal}`))
     })
   return ending.signal

@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
 import type { PartitionLine } from '../client/partition-line.js'
 import { type ConsumerView, viewGroups } from '../client/view.js'
+import { ranges } from '../model/partition.js'
 import { type GroupOptions, groupCommand, jsonOption } from './choose.js'
 import { loadConfig } from './config.js'
-import { age, ago } from './format.js'
+import { age, ago, counted } from './format.js'
 import { Rates } from './rates.js'
 import { table } from './table.js'
 import { type Colour, painter } from './terminal.js'
@@ -33,8 +34,8 @@ slice's workflow is gone, or its group's), or unknown (Temporal can't be asked).
 LAG is head - committed. Offsets may have gaps (those of Postgres streams always do): then it is an upper bound.
 BEHIND is the age of the oldest message that is not committed yet.
 POSITION is where the next batch begins: ahead of what is committed by the work in hand.
-WHY also says since when the handler has been at one chunk, where that takes long. Where it does not fit into the line, it
-stands below, whole.
+WHY also says since when the handler has been at one chunk, where that takes long, and what it waits for. Where it does not fit
+into the line, it stands below, whole. Messages that are set aside are counted below the table.
 
 Examples:
   $ tidemark status
@@ -99,7 +100,19 @@ function show(view: ConsumerView, rate: string | null): string {
   const body = table(['PARTITION', 'STATE', 'POSITION', 'COMMITTED', 'LAG', 'BEHIND', 'WHY'], rows, {
     colour: (column, cell) => (column === 'STATE' ? colours[cell as PartitionLine['state']] : undefined),
   })
-  return `${paint(`${group} on ${stream}`, 'bold')}${inForce}\n${said.join('')}${moving}${body}`
+  return `${paint(`${group} on ${stream}`, 'bold')}${inForce}\n${said.join('')}${moving}${body}${setAside(view)}`
+}
+
+/** What waits among the dead letters, in a line; empty where nothing does. Exported for its test. */
+export function setAside({ group, stream, partitions }: Pick<ConsumerView, 'group' | 'stream' | 'partitions'>): string {
+  const theirs = partitions.filter(({ letters }) => letters !== null && letters.messages > 0)
+  if (theirs.length === 0) return ''
+  const sum = (of: 'messages' | 'keys') => theirs.reduce((all, { letters }) => all + letters![of], 0)
+  const where = ranges(theirs.map(({ partition }) => partition))
+  return (
+    `${counted(sum('messages'), 'message')} set aside (${counted(sum('keys'), 'key')}) in ${theirs.length === 1 ? 'partition' : 'partitions'} ${where}: ` +
+    `tidemark dead-letters list --group ${group} --stream ${stream}\n`
+  )
 }
 
 /** And for how long, where something is wrong. */

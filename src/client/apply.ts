@@ -5,6 +5,7 @@ import type { OffsetStoreClient, SqlProgressLog } from '../ports/index.js'
 import { temporalError } from '../temporal/connection.js'
 import { reopenPartitions } from './commands.js'
 import { findConsumer } from './find.js'
+import { because, requestIn } from './letters/requests.js'
 import { operatorName } from './operator.js'
 import type { PositionPlan } from './plan.js'
 import { inSession, type Session } from './session.js'
@@ -14,6 +15,11 @@ export interface ApplyOptions {
   readonly by?: string
   /** For people who look into the history later. */
   readonly why?: string
+  /**
+   * What becomes of messages of these partitions that are set aside. `keep` (the default): they stay, and messages of their keys that are
+   * handled again go behind them. `clear`: they are discarded, and come again from the log.
+   */
+  readonly deadLetters?: 'keep' | 'clear'
 }
 
 export interface AppliedReset {
@@ -23,6 +29,8 @@ export interface AppliedReset {
   readonly partitions: readonly number[]
   /** Those of them that run, and were told. */
   readonly reopened: readonly number[]
+  /** Messages that were set aside and are to be discarded. */
+  readonly cleared: number
 }
 
 /**
@@ -43,7 +51,7 @@ export async function applyReset(
 export async function applyResetIn(
   session: Session,
   plan: PositionPlan,
-  { by = operatorName(), why = '' }: ApplyOptions = {},
+  { by = operatorName(), why = '', deadLetters = 'keep' }: ApplyOptions = {},
 ): Promise<AppliedReset> {
   const { group, stream } = plan
   const store = await session.store()
@@ -52,6 +60,15 @@ export async function applyResetIn(
   // A store that was emptied does not know how often the partitions were reset; their handlers' progress does.
   const { progress } = await session.progressDatabase(findConsumer(session.config, plan))
   const { done, failure } = await putAll({ store, progress }, plan, { by, why })
+  // Before the partitions hear of their new positions: a letter that its owner is to discard gives way to the message that comes again.
+  const cleared =
+    deadLetters === 'clear' && done.length > 0
+      ? await requestIn(
+          session,
+          { group, stream, partitions: done },
+          { what: 'discard', followers: 'discard', by, reason: because('cleared by a reset', why) },
+        )
+      : null
   const reopened = await reopenPartitions(client, plan, done).catch((error) => {
     throw new TidemarkError(
       'UNREACHABLE',
@@ -61,14 +78,14 @@ export async function applyResetIn(
     )
   })
   if (failure) throw failure
-  return { group, stream, partitions: done, reopened }
+  return { group, stream, partitions: done, reopened, cleared: cleared?.letters ?? 0 }
 }
 
 /** One after the other, up to the first that fails. */
 async function putAll(
   { store, progress }: { readonly store: OffsetStoreClient; readonly progress: Pick<SqlProgressLog, 'read' | 'begin'> },
   { group, stream, kind, identities, moves, seen }: PositionPlan,
-  { by, why }: Required<ApplyOptions>,
+  { by, why }: Required<Pick<ApplyOptions, 'by' | 'why'>>,
 ): Promise<{ done: number[]; failure?: TidemarkError }> {
   const done: number[] = []
   for (const { partition, to } of moves) {

@@ -4,6 +4,7 @@ import {
   type GroupStatus,
   names,
   type PauseCommand,
+  type RedriveCommand,
   type ReopenCommand,
   type ResumeCommand,
 } from '../model/commands.js'
@@ -49,6 +50,27 @@ export async function reopenPartitions(
     return partitions
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return []
+    throw error
+  }
+}
+
+/**
+ * Tells the owners of partitions that a person has asked for messages that were set aside. Needs no worker. A partition that does not run looks
+ * for itself when it does.
+ *
+ * @returns whether the group runs
+ */
+export async function redrivePartitions(
+  client: Client,
+  { group, stream }: GroupName,
+  partitions: readonly number[],
+): Promise<boolean> {
+  try {
+    const command: RedriveCommand = { partitions }
+    await client.workflow.getHandle(groupWorkflowId(group, stream)).signal(names.redrive, command)
+    return true
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false
     throw error
   }
 }

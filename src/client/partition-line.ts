@@ -13,6 +13,10 @@ export interface PartitionLine {
   readonly state: PartitionView['state'] | 'idle' | 'stopped' | Unheard
   readonly reason: string
   readonly since: string | null
+  /** What its handler needs and is away, and since when; null where it waits for nothing. */
+  readonly waitsFor: { readonly for: string; readonly since: string } | null
+  /** Messages that are set aside, and their keys. Null where the handlers' database can't be asked. */
+  readonly letters: { readonly messages: number; readonly keys: number } | null
   /** Where the next batch begins: ahead of `committed` by what is not committed yet. */
   readonly position: string | null
   readonly committed: string | null
@@ -64,7 +68,12 @@ function isOutdated({ replay }: StoppedPartition, stored?: Pick<PartitionPositio
 /** A partition's state, by its workers or by the group's record. */
 export type LineState = Omit<PartitionView, 'state' | 'partition'> & { readonly state: PartitionLine['state'] }
 
-export function lineOf(partition: number, told: LineState, stored?: PartitionPosition): PartitionLine {
+export function lineOf(
+  partition: number,
+  told: LineState,
+  stored?: PartitionPosition,
+  letters: PartitionLine['letters'] = null,
+): PartitionLine {
   // Each of them was asked at another moment. A position never lies behind what is committed.
   const committed = text(stored?.committed) ?? told.committed ?? null
   return {
@@ -72,6 +81,8 @@ export function lineOf(partition: number, told: LineState, stored?: PartitionPos
     state: told.state === 'running' && !told.working ? 'idle' : told.state,
     reason: told.reason || stored?.remark || '',
     since: told.since || null,
+    waitsFor: told.waitsFor ?? null,
+    letters,
     position: farther(isCurrent(told, stored) ? told.position : undefined, committed),
     committed,
     first: text(stored?.first),

@@ -36,9 +36,12 @@ export class Session {
 
   /** The database where a consumer's progress lives. Throws as `openDatabase`. */
   progressDatabase({ handler }: ParsedConsumer): Promise<DatabaseClient> {
-    return this.#database(
-      (handler.kind === 'transactional' ? handler.database : undefined) ?? this.config.store.database,
-    )
+    return this.#database(this.progressPlace({ handler }))
+  }
+
+  /** What that database is, unopened. */
+  progressPlace({ handler }: Pick<ParsedConsumer, 'handler'>): Database {
+    return (handler.kind === 'transactional' ? handler.database : undefined) ?? this.config.store.database
   }
 
   /** A consumer's stream. Throws as `openSource`. */

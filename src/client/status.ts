@@ -44,6 +44,8 @@ export interface PartitionView {
   readonly messages?: number
   /** ISO time: since when its handler has been at one chunk, where that takes longer than some seconds. */
   readonly chunkSince?: string
+  /** What its handler needs and is away, and since when (ISO time). It goes on by itself. */
+  readonly waitsFor?: { readonly for: string; readonly since: string }
   /** Version of the config of its batch, or of the next one. */
   readonly config?: string
 }
@@ -178,9 +180,19 @@ function partitionView(status: PartitionStatus, name: GroupName, batches: readon
         }
       : {}),
   }
-  const chunkSince = mayHaveIt.flatMap(({ inChunkSince }) => inChunkSince.get(status.partition) ?? [])[0]
-  if (chunkSince === undefined) return said
-  return { ...said, reason: [said.reason, `in this chunk since ${chunkSince}`].filter(Boolean).join('; '), chunkSince }
+  const [chunkSince] = mayHaveIt.flatMap(({ inChunkSince }) => inChunkSince.get(status.partition) ?? [])
+  const [waitsFor] = mayHaveIt.flatMap(({ waiting }) => waiting.get(status.partition) ?? [])
+  const reasons = [
+    said.reason,
+    ...(waitsFor && said.state !== 'waiting' ? [`waits for ${waitsFor.for} since ${waitsFor.since}`] : []),
+    ...(chunkSince === undefined ? [] : [`in this chunk since ${chunkSince}`]),
+  ]
+  return {
+    ...said,
+    reason: reasons.filter(Boolean).join('; '),
+    ...(chunkSince === undefined ? {} : { chunkSince }),
+    ...(waitsFor && { waitsFor }),
+  }
 }
 
 /** Why a partition is paused, and what is wrong with it besides. */

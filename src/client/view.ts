@@ -9,6 +9,7 @@ import { lookAtGroup } from '../temporal/group-workflow.js'
 import { answerWithin, placeOf } from './deadline.js'
 import { findConsumers, type Wanted } from './find.js'
 import { lastReports } from './last-reports.js'
+import { type LettersByPartition, lettersByPartition } from './letters/by-partition.js'
 import { patience } from './open-parts.js'
 import { lineOf, type PartitionLine, text, type Unheard, withoutWorkers } from './partition-line.js'
 import { greatestAge, type PartitionPosition, readPositions, sumOfLag } from './positions.js'
@@ -72,20 +73,23 @@ export async function viewConsumer(session: Session, consumer: ParsedConsumer): 
     record: record.answer,
   }
   const reports = await asked(reportsOf(session, findings))
+  const positioned = positions.answer?.positions ?? []
+  const partitions = new Set(
+    [...positioned, ...(record.answer?.partitions ?? []).map((partition) => ({ partition }))].map(
+      (one) => one.partition,
+    ),
+  )
+  const letters = await asked(lettersByPartition(session, consumer, [...partitions]))
   const notes = [
     ...noteOf(findings),
     ...(positions.answer ? positions.answer.notes : [`from the workers alone: ${messageOf(positions.why)}`]),
     ...(record.why === null || !positions.answer ? [] : [`pauses and stops are unknown: ${messageOf(record.why)}`]),
+    ...(letters.why === null || !positions.answer ? [] : [`what is set aside is unknown: ${messageOf(letters.why)}`]),
     ...(reports.why === null ? [] : [`which partitions are blocked is unknown: ${messageOf(reports.why)}`]),
   ]
   const complete = positions.answer?.why === null && record.why === null && temporal.why === null
   const problem = temporal.why === null && record.why === null ? problemOf(name, findings) : null
-  return merge(
-    { group, stream, notes, complete, problem },
-    findings,
-    reports.answer ?? [],
-    positions.answer?.positions ?? [],
-  )
+  return merge({ group, stream, notes, complete, problem }, findings, reports.answer ?? [], positioned, letters.answer)
 }
 
 /** The group's workflow, and what its workers say where they answer. */
@@ -157,6 +161,7 @@ function merge(
   findings: Findings,
   reports: readonly StoppedPartition[],
   positions: readonly PartitionPosition[],
+  letters: LettersByPartition | null,
 ): ConsumerView {
   const { workflow, record, view } = findings
   const stop = stopInForce(record, workflow)
@@ -176,7 +181,8 @@ function merge(
     partitions: partitions.map((partition) => {
       const position = stored.get(partition)
       const theirs = told.get(partition) ?? withoutWorkers(partition, evidence, position)
-      return lineOf(partition, theirs, position)
+      const set = letters && (letters.get(partition) ?? { messages: 0, keys: 0 })
+      return lineOf(partition, theirs, position, set)
     }),
   }
 }

@@ -8,6 +8,25 @@ export { type AppliedReset, type ApplyOptions, applyReset } from '../client/appl
 export { type DeletionOptions, type DeletionPlan, deleteGroup, planDeletion } from '../client/delete-group.js'
 export { type FinishedOptions, groupsFinished } from '../client/finished.js'
 export { type StartedGroup, startGroups } from '../client/groups.js'
+export {
+  type DeadLetter,
+  type DeadLetterList,
+  listDeadLetters,
+  readDeadLetter,
+  type WholeDeadLetter,
+} from '../client/letters/letter.js'
+export {
+  cancelDeadLetters,
+  correctDeadLetter,
+  type DiscardOptions,
+  discardDeadLetters,
+  type LetterRequestOptions,
+  type RedriveOptions,
+  type RequestedLetters,
+  redriveDeadLetters,
+  runDeadLettersNow,
+} from '../client/letters/requests.js'
+export type { LetterSelection } from '../client/letters/selection.js'
 export { type GroupMember, type GroupMembers, groupMembers } from '../client/members.js'
 export { type Content, type MessageOptions, readMessage, type StoredMessage } from '../client/message.js'
 export type { PartitionLine } from '../client/partition-line.js'

@@ -31,6 +31,8 @@ export interface Suspect {
   readonly until: string
   /** The chunk in hand, positions in decimal; absent where none is. */
   readonly inHand?: { readonly from: string; readonly to: string; readonly messages: number }
+  /** When the last worker was lost with a chunk of it in hand. */
+  readonly lostAt?: number
   /** Workers that were lost with a chunk of the stretch in hand. */
   readonly crashes: number
   /** Chunks of the stretch that took longer than `chunkTimeout`. */

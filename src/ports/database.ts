@@ -1,7 +1,7 @@
 import type { ConnectContext } from './context.js'
 import type { GroupRecords } from './groups.js'
 import type { DeadLetters } from './letters.js'
-import type { HistoryEntry, OffsetChange, OffsetFilter, StoredOffset } from './offsets.js'
+import type { HistoryEntry, OffsetFilter, StoredOffset } from './offsets.js'
 import type { SqlProgressLog } from './progress.js'
 import type { TroubleLog } from './trouble.js'
 
@@ -23,9 +23,9 @@ export interface DatabaseClient {
   readonly letters: DeadLetters
   /** The groups' records. Only those in the store's own database count. */
   readonly groups: GroupRecords
-  /** The history of groups and positions. `add` is for stores that keep their offsets elsewhere. */
+  /** The history of groups and positions. `add` is for stores that keep their offsets elsewhere, and for what was done to letters. */
   readonly changes: {
-    add(change: Omit<OffsetChange, 'at'>): Promise<void>
+    add(change: Omit<HistoryEntry, 'at'>): Promise<void>
     /** Newest first. A filter by partition includes what was done to the whole group. */
     list(filter: OffsetFilter & { readonly limit: number }): Promise<readonly HistoryEntry[]>
   }

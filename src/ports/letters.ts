@@ -1,4 +1,4 @@
-import type { PartitionKey } from '../model/partition.js'
+import type { GroupName, PartitionKey } from '../model/partition.js'
 import type { RawMessage } from './source.js'
 import type { Transaction } from './transaction.js'
 
@@ -60,6 +60,8 @@ export interface Letter extends LetterFailure {
   readonly queue: string | null
   readonly state: LetterState
   readonly reference: boolean
+  /** The message's key, its first 1,024 bytes at most; null where it has none, or is not kept. */
+  readonly messageKey: Buffer | null
   /** Bytes of key and value. */
   readonly bytes: number
   readonly dueAt: number | null
@@ -95,32 +97,40 @@ export interface LetterFilter {
   readonly group?: string
   readonly stream?: string
   readonly partitions?: readonly number[]
-  readonly id?: string
+  readonly ids?: readonly string[]
   /** The key as text, as `Message.key`. */
   readonly key?: string
   readonly class?: LetterClass
   readonly code?: string
   /** Set aside so many ms ago at least. */
   readonly olderThanMs?: number
+  /** Who asked last what becomes of it. */
+  readonly askedBy?: string
   /** Those that are not done with when absent. */
   readonly states?: readonly LetterState[]
 }
 
 /** What a person asks for. */
 export interface LetterRequest {
-  /** `now`: what waits for its time is due at once. */
-  readonly what: 'redrive' | 'discard' | 'now'
+  /**
+   * `now`: what waits for its time is due at once. `cancel`: what is due, to be discarded, or waits for its time, waits for a person, and so
+   * does its queue.
+   */
+  readonly what: 'redrive' | 'discard' | 'now' | 'cancel'
   readonly by: string
   readonly reason: string
   /** Letters a second that the owner may handle; absent: as fast as it can. */
   readonly perSecond?: number
+  /** Only says what the request would mean, and changes nothing. */
+  readonly dryRun?: boolean
 }
 
 export interface DeadLetters {
   /** Cheap where nothing is set aside. Calls of one turn of the event loop go out together. */
   parked(key: PartitionKey): Promise<ParkedQueues>
   /**
-   * Sets messages aside. A message that is there already, of the same replay or not, and not done with, stays as it is. A letter joins the
+   * Sets messages aside. A message that is there already, of the same replay or not, and not done with, stays as it is; except one
+   * that is to be discarded and has come again in a newer replay, which joins its queue anew. A letter joins the
    * state of its queue: it is due where a redrive of the queue is under way, and waits until the same time as the others. Part of a
    * transaction that moves progress past them.
    */
@@ -173,8 +183,8 @@ export interface DeadLetters {
    * @throws TidemarkError CONFIG_INVALID for a mere reference
    */
   correct(id: string, value: Buffer | null, by: string, reason: string): Promise<boolean>
-  /** Deletes up to `limit` letters that are done with for so long; returns how many. */
-  expire(olderThanMs: number, limit: number): Promise<number>
+  /** Deletes up to `limit` letters of a group that are done with for so long; returns how many. */
+  expire(name: GroupName, olderThanMs: number, limit: number): Promise<number>
 }
 
 export interface LetterCount {

@@ -16,7 +16,7 @@ export interface StoredOffset extends PartitionKey {
 export interface HistoryEntry extends GroupName {
   /** Null: the whole group. */
   readonly partition: number | null
-  readonly kind: OffsetChangeKind | GroupChangeKind
+  readonly kind: OffsetChangeKind | GroupChangeKind | LetterChangeKind
   /** The position before. Null if nothing was stored, and for changes that move no position. */
   readonly from: bigint | null
   /** The position after. Null for changes that move no position. */
@@ -36,6 +36,9 @@ export type OffsetChangeKind = 'reset' | 'adopted' | 'skipped' | 'restored'
 
 /** `stopped`: a person ended the group's workflows. `restarted`: a person ended the stop. `resumed`: a person ended a pause. `deleted`: the group was forgotten. */
 export type GroupChangeKind = 'paused' | 'resumed' | 'stopped' | 'restarted' | 'resliced' | 'deleted'
+
+/** What a person asked for messages that were set aside. `cancelled`: they wait for a person again. */
+export type LetterChangeKind = 'redriven' | 'discarded' | 'corrected' | 'cancelled'
 
 /** A change that moved a position. */
 export interface OffsetChange extends HistoryEntry {

@@ -18,6 +18,8 @@ export interface PendingBatch {
   readonly since: string | null
   /** ISO times, by partition: since when its handler has been at a chunk, where that takes long. */
   readonly inChunkSince: ReadonlyMap<number, string>
+  /** By partition: what its handler needs and is away, and an ISO time. */
+  readonly waiting: ReadonlyMap<number, { readonly for: string; readonly since: string }>
 }
 
 type PendingActivity = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number]
@@ -71,18 +73,13 @@ export function troubleOf(activity: PendingActivity): BatchTrouble | null {
 }
 
 /** What partitions of the batch wait for, as its last heartbeat says it; null where none does, or no worker has the batch. */
-function waitingOf({ state, heartbeatDetails }: PendingActivity): BatchTrouble | null {
-  const payload = heartbeatDetails?.payloads?.[0]
-  if (!payload || state === scheduled || state === paused) return null
-  const waiting = Object.entries(progressIn(payload).waiting ?? {})
-  if (waiting.length === 0) return null
-  const dependencies = [...new Set(waiting.map(([, one]) => one.for))].join(', ')
-  const since = waiting.map(([, one]) => one.since).sort()[0]
-  return {
-    state: 'waiting',
-    reason: `for ${dependencies} since ${since}`,
-    partitions: waiting.map(([partition]) => Number(partition)),
-  }
+function waitingOf(batch: PendingActivity): BatchTrouble | null {
+  const waiting = awaitedBy(batch)
+  if (waiting.size === 0) return null
+  const all = [...waiting.values()]
+  const dependencies = [...new Set(all.map((one) => one.for))].join(', ')
+  const since = all.map((one) => one.since).sort()[0]
+  return { state: 'waiting', reason: `for ${dependencies} since ${since}`, partitions: [...waiting.keys()] }
 }
 
 /**
@@ -100,11 +97,22 @@ export function wasLost({ lastFailure }: PendingActivity): boolean {
 }
 
 /** What the batch's last heartbeat says of chunks that take long. A batch between two tries has none in hand. */
-export function longChunksOf({ state, heartbeatDetails }: PendingActivity): ReadonlyMap<number, string> {
+export function longChunksOf(batch: PendingActivity): ReadonlyMap<number, string> {
+  return byPartition(lastSaid(batch)?.inChunkSince)
+}
+
+/** What the batch's last heartbeat says of partitions that wait for something that is away. */
+export function awaitedBy(batch: PendingActivity): PendingBatch['waiting'] {
+  return byPartition(lastSaid(batch)?.waiting)
+}
+
+function byPartition<T>(said: Readonly<Record<string, T>> | undefined): ReadonlyMap<number, T> {
+  return new Map(Object.entries(said ?? {}).map(([partition, one]) => [Number(partition), one]))
+}
+
+function lastSaid({ state, heartbeatDetails }: PendingActivity): Partial<BatchProgress> | null {
   const payload = heartbeatDetails?.payloads?.[0]
-  if (!payload || state === scheduled || state === paused) return new Map()
-  const { inChunkSince } = progressIn(payload)
-  return new Map(Object.entries(inChunkSince ?? {}).map(([partition, since]) => [Number(partition), since]))
+  return !payload || state === scheduled || state === paused ? null : progressIn(payload)
 }
 
 /** A heartbeat may say nothing, or come from another build: then nothing is known of its chunks. */
@@ -138,6 +146,7 @@ export async function pendingBatches(client: Client, workflowId: string): Promis
         mayBeInHand: mayBeInHand(activity),
         since,
         inChunkSince: longChunksOf(activity),
+        waiting: awaitedBy(activity),
       }
     }),
   )

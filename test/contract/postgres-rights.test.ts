@@ -86,7 +86,7 @@ describeWith(['postgres'], "a worker's user of Postgres", () => {
       const [letter] = await letters.list({}, { limit: 1 })
       await letters.correct(letter!.id, null, 'ann', '')
       await letters.request({}, { what: 'discard', by: 'ann', reason: '' })
-      expect([await letters.expire(0, 1), (await letters.parked(key)).nextDue]).toEqual([0, 0])
+      expect([await letters.expire(key, 0, 1), (await letters.parked(key)).nextDue]).toEqual([0, 0])
       await groups.list({})
       await changes.list({ limit: 1 })
       await partitions.note({ ...key, position: 1n, epoch: 1, replay: 0, identity: null })

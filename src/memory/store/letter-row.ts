@@ -2,7 +2,7 @@ import type { FullLetter, Letter, LetterCount, LetterFilter, RawMessage } from '
 import { textOf } from '../../ports/text.js'
 
 /** A letter with what only the store knows of it. Never changed, only replaced. */
-export interface LetterRow extends FullLetter {
+export interface LetterRow extends Omit<FullLetter, 'messageKey'> {
   /** Grows with each change. */
   readonly version: number
   readonly perSecond: number | null
@@ -30,16 +30,17 @@ function order<T extends string | bigint>(a: T, b: T): number {
 
 /** Whether a filter means a letter. */
 export function matchesLetter(filter: LetterFilter): (row: LetterRow) => boolean {
-  const { group, stream, partitions, id, key, class: kind, code, olderThanMs, states } = filter
+  const { group, stream, partitions, ids, key, class: kind, code, olderThanMs, askedBy, states } = filter
   const before = olderThanMs === undefined ? undefined : Date.now() - olderThanMs
   return (row) =>
     (group === undefined || row.key.group === group) &&
     (stream === undefined || row.key.stream === stream) &&
     (partitions === undefined || partitions.includes(row.key.partition)) &&
-    (id === undefined || row.id === id) &&
+    (ids === undefined || ids.includes(row.id)) &&
     (key === undefined || (row.message?.key ? textOf(row.message.key) === key : false)) &&
     (kind === undefined || row.class === kind) &&
     (code === undefined || row.code === code) &&
+    (askedBy === undefined || row.by === askedBy) &&
     (before === undefined || row.at.getTime() <= before) &&
     (states === undefined ? isOpen(row) : states.includes(row.state))
 }
@@ -60,16 +61,13 @@ export function countOf(rows: readonly LetterRow[]): LetterCount {
 }
 
 /** What people get to see: the row without what only the store knows. */
-export function letterOf({ message: _, ...row }: LetterRow): Letter {
-  return shown(row)
+export function letterOf(row: LetterRow): Letter {
+  const { message: _, ...letter } = fullLetterOf(row)
+  return letter
 }
 
-export function fullLetterOf(row: LetterRow): FullLetter {
-  return shown(row)
-}
-
-function shown<T extends Omit<LetterRow, 'message'>>({ version: _, perSecond: __, doneAt: ___, ...row }: T) {
-  return row
+export function fullLetterOf({ version: _, perSecond: __, doneAt: ___, ...row }: LetterRow): FullLetter {
+  return { ...row, messageKey: row.message?.key?.subarray(0, 1024) ?? null }
 }
 
 /** The log may use a message's bytes for others. */

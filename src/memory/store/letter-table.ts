@@ -62,13 +62,21 @@ export class LetterTable {
     for (const row of open) if (row.queue !== null) queues.set(row.queue, [...(queues.get(row.queue) ?? []), row])
     for (const letter of letters) {
       const { message, queue, state, replay, reference = false, class: kind, tries, firstAt, lastAt } = letter
-      if (there.has(message.offset)) continue
       const skipped = state === 'skipped'
+      const same = there.get(message.offset)
+      const comesAgain = same?.state === 'leaving' && same.replay < replay && !skipped
+      if (same && !comesAgain) continue
       const queued = queue === null || skipped ? undefined : queues.get(queue)
       const before = queued?.findLast((row) => row.state !== 'leaving')
       const joins = before?.state === 'due' ? before : undefined
       const row: LetterRow = {
-        ...{ id: String(this.#next++), key: { group, stream, partition }, replay, offset: message.offset, queue },
+        ...{
+          id: same?.id ?? String(this.#next++),
+          key: { group, stream, partition },
+          replay,
+          offset: message.offset,
+          queue,
+        },
         ...{ class: kind, code: letter.code === null ? null : shownText(letter.code), error: shownText(letter.error) },
         ...{ tries, firstAt, lastAt, reference, returns: 0, corrected: false },
         state: skipped ? 'skipped' : queued && before?.state !== 'waiting' ? 'due' : 'waiting',
@@ -77,7 +85,7 @@ export class LetterTable {
         message: skipped || reference ? null : copyOf(message),
         at: new Date(),
         ...{ by: joins?.by ?? null, reason: joins?.reason ?? null, perSecond: joins?.perSecond ?? null },
-        ...{ version: 1, doneAt: skipped ? new Date() : null },
+        ...{ version: (same?.version ?? 0) + 1, doneAt: skipped ? new Date() : null },
       }
       this.#rows.set(row.id, row)
       if (skipped) continue
@@ -133,14 +141,23 @@ export class LetterTable {
     }
   }
 
-  /** Returns the letters that are changed. */
-  request(filter: LetterFilter, { what, by, reason, perSecond, followers }: Request): readonly LetterRow[] {
+  /** Returns the letters that are changed, or would be. */
+  request(filter: LetterFilter, { what, by, reason, perSecond, followers, dryRun }: Request): readonly LetterRow[] {
     const meant = this.find(filter).filter(isOpen)
     const asked = { by: shownText(by), reason: shownText(reason), dueAt: null }
-    const make = (rows: readonly LetterRow[], state: 'due' | 'leaving') =>
-      rows.map((row) => this.#change(row, { ...asked, state, perSecond: state === 'due' ? (perSecond ?? null) : null }))
+    const make = (rows: readonly LetterRow[], state: 'due' | 'leaving' | 'waiting') =>
+      dryRun
+        ? rows
+        : rows.map((row) =>
+            this.#change(row, { ...asked, state, perSecond: state === 'due' ? (perSecond ?? null) : null }),
+          )
     if (what !== 'discard') {
       const all = [...new Set([...meant, ...this.#standing(meant)])]
+      if (what === 'cancel')
+        return make(
+          all.filter(({ state, dueAt }) => state !== 'waiting' || dueAt !== null),
+          'waiting',
+        )
       return make(what === 'now' ? all.filter(({ state, dueAt }) => state === 'waiting' && dueAt !== null) : all, 'due')
     }
     const behind = this.#followers(meant)

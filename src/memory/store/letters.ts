@@ -1,4 +1,4 @@
-import type { PartitionKey } from '../../model/partition.js'
+import type { GroupName, PartitionKey } from '../../model/partition.js'
 import type {
   DeadLetters,
   LetterFailure,
@@ -95,10 +95,10 @@ export class MemoryLetters implements DeadLetters {
     return this.table.correct(id, value, by, reason)
   }
 
-  async expire(olderThanMs: number, limit: number): Promise<number> {
+  async expire({ group, stream }: GroupName, olderThanMs: number, limit: number): Promise<number> {
     const before = Date.now() - olderThanMs
     const old = this.table
-      .find({ states: ['redriven', 'discarded', 'skipped'] })
+      .find({ group, stream, states: ['redriven', 'discarded', 'skipped'] })
       .filter(({ doneAt }) => doneAt !== null && doneAt.getTime() < before)
       .slice(0, limit)
     const ids = new Set(old.map(({ id }) => id))

@@ -17,7 +17,8 @@ export class MemoryChunk implements MemoryTransaction {
 
   constructor(private readonly letters: LetterTable) {}
 
-  write(value: unknown): void {
+  /** Works without its object, as handlers may take it from there. */
+  readonly write = (value: unknown): void => {
     this.#refuseLate()
     this.#written.push(value)
   }

@@ -10,7 +10,7 @@ export interface LetterCondition {
 
 /** Letters that a filter means. */
 export function matchingLetters(filter: LetterFilter): LetterCondition {
-  const { group, stream, partitions, id, key, class: kind, code, olderThanMs, states } = filter
+  const { group, stream, partitions, ids, key, class: kind, code, olderThanMs, askedBy, states } = filter
   const values: unknown[] = []
   const value = (one: unknown) => `$${values.push(one)}`
   const is = (column: string, text: string | undefined) =>
@@ -19,10 +19,11 @@ export function matchingLetters(filter: LetterFilter): LetterCondition {
     ...is('"group"', group),
     ...is('stream', stream),
     ...(partitions ? [`partition = any (${value(partitions)}::int[])`] : []),
-    ...(id === undefined ? [] : [`id = ${value(idOf(id))}::bigint`]),
+    ...(ids ? [`id = any (${value(ids.map(idOf))}::bigint[])`] : []),
     ...(key === undefined ? [] : [`key = ${value(bytesOf(key))}::bytea`]),
     ...is('class', kind),
     ...is('code', code),
+    ...is('asked_by', askedBy),
     ...(olderThanMs === undefined ? [] : [`at <= now() - ${value(olderThanMs)}::float8 * interval '1 ms'`]),
     states ? `state = any (${value(states)}::text[])` : 'done_at is null',
   ]

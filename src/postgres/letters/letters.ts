@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { PartitionKey } from '../../model/partition.js'
+import type { GroupName, PartitionKey } from '../../model/partition.js'
 import type {
   DeadLetters,
   FullLetter,
@@ -144,14 +144,15 @@ export class PostgresLetters implements DeadLetters {
     return this.#requests.correct(...asked)
   }
 
-  async expire(olderThanMs: number, limit: number): Promise<number> {
+  async expire({ group, stream }: GroupName, olderThanMs: number, limit: number): Promise<number> {
     // Several workers may be at it: each takes other rows.
     const rows = await this.#ask(
       `delete from ${this.#letters} where ctid = any (array(
-         select ctid from ${this.#letters} where done_at is not null and done_at < now() - $1::float8 * interval '1 ms'
-         order by done_at limit $2 for update skip locked
+         select ctid from ${this.#letters} where "group" = $1 and stream = $2 and done_at is not null
+           and done_at < now() - $3::float8 * interval '1 ms'
+         order by done_at limit $4 for update skip locked
        )) returning true`,
-      [olderThanMs, limit],
+      [group, stream, olderThanMs, limit],
     )
     return rows.length
   }

@@ -61,7 +61,7 @@ export function columnsOf(letters: readonly NewLetter[]): readonly unknown[] {
 
 /**
  * A letter joins the state of its queue: while a person's redrive or discarding is under way, it is handled behind the others. A letter that
- * is there already stays as it is.
+ * is there already stays as it is, unless it is to be discarded and has come again in a newer replay.
  *
  * $1 to $3 are the partition; `columnsOf` gives the others.
  */
@@ -76,7 +76,7 @@ export function addStatement(letters: string): string {
         select l.* from ${theirs} and l.queue = asked.queue and l.state <> 'leaving' order by l."offset" desc limit 1
       ) last on true
     )
-    insert into ${letters} ("group", stream, partition, "offset", replay, queue, state, done_at, class, code, error, tries, first_at, last_at,
+    insert into ${letters} as l ("group", stream, partition, "offset", replay, queue, state, done_at, class, code, error, tries, first_at, last_at,
         due_at, key, value, headers, "timestamp", bytes, reference, asked_by, asked_reason, per_second)
       select $1, $2, $3::int, m.off, m.replay, nullif(m.queue, ''),
         case when m.skipped then 'skipped' when held and coalesce(q.state, 'due') = 'due' then 'due' else 'waiting' end,
@@ -93,7 +93,13 @@ export function addStatement(letters: string): string {
       left join queues q on q.queue = m.queue and not m.skipped
       where not (m.skipped and exists (select from ${theirs} and l."offset" = m.off))
       order by m.n
-    on conflict ("group", stream, partition, "offset") where done_at is null do nothing`
+    on conflict ("group", stream, partition, "offset") where done_at is null do update set
+      (replay, queue, state, class, code, error, tries, first_at, last_at, due_at, key, value, headers, "timestamp", bytes, reference, asked_by,
+        asked_reason, per_second, corrected, returns, at, version) =
+      (excluded.replay, excluded.queue, excluded.state, excluded.class, excluded.code, excluded.error, excluded.tries, excluded.first_at,
+        excluded.last_at, excluded.due_at, excluded.key, excluded.value, excluded.headers, excluded."timestamp", excluded.bytes,
+        excluded.reference, excluded.asked_by, excluded.asked_reason, excluded.per_second, false, 0, now(), l.version + 1)
+      where l.state = 'leaving' and l.replay < excluded.replay`
 }
 
 function bytesOf({ message: { key, value, headers } }: NewLetter): number {

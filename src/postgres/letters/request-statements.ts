@@ -53,11 +53,23 @@ const affected = {
   now: (letters: string) => `
     select l.id, 'due' as next from meant join ${letters} l using (id) where l.state = 'waiting' and l.due_at is not null
     union select l.id, 'due' from queues q join ${letters} l on ${inQueue} and l.state = 'waiting' and l.due_at is not null`,
+  cancel: (letters: string) => `
+    select l.id, 'waiting' as next from meant join ${letters} l using (id) where l.state <> 'waiting' or l.due_at is not null
+    union select l.id, 'waiting' from queues q join ${letters} l on ${inQueue} and l.state <> 'leaving' and (l.state <> 'waiting' or l.due_at is not null)`,
   discard: () => `select id, 'leaving' as next from meant`,
   discardAndRedrive: (letters: string) => `
     select id, 'leaving' as next from meant union select id, 'due' from (${followers(letters)}) f where state = 'waiting'`,
   discardAll: (letters: string) => `
     select id, 'leaving' as next from meant union select id, 'leaving' from (${followers(letters)}) f`,
+}
+
+/** What a request would change. After the condition: the partitions. */
+export function dryRunStatement(letters: string, condition: LetterCondition, what: keyof typeof affected): string {
+  return `
+    with ${meant(letters, condition)}, affected as materialized (${affected[what](letters)}), changed as (
+      select l."group", l.stream, l.partition, l.queue, l.class from ${letters} l join affected using (id)
+    )
+    ${whatChanged}`
 }
 
 /** Changes what is meant. After the condition and the locked partitions: who asks, why, and letters a second or null. */
@@ -70,9 +82,7 @@ export function requestStatement(letters: string, condition: LetterCondition, wh
       from affected where l.id = affected.id
       returning l."group", l.stream, l.partition, l.queue, l.class
     )
-    select *, (
-      select coalesce(json_agg(owner), '[]') from (select distinct ${keys} from changed order by ${keys}) owner
-    ) as owners from (${countStatement('changed')}) counted`
+    ${whatChanged}`
 }
 
 /** What `LetterCount` holds, of the rows of `from`. Bigints are text; a sum of nothing is null. */
@@ -83,3 +93,8 @@ export function countStatement(from: string): string {
       select ${keys}, queue, count(*) as n, count(*) filter (where class = 'behind') as followers from ${from} group by ${keys}, queue
     ) one`
 }
+
+const whatChanged = `
+    select *, (
+      select coalesce(json_agg(owner), '[]') from (select distinct ${keys} from changed order by ${keys}) owner
+    ) as owners from (${countStatement('changed')}) counted`

@@ -9,7 +9,7 @@ import { ownTypes } from '../client/own-types.js'
 import { postgresError } from '../client/pool.js'
 import { idOf, matchingLetters } from './filter.js'
 import { lockStatement } from './lock.js'
-import { meantPartitions, requestStatement, strandedStatement } from './request-statements.js'
+import { dryRunStatement, meantPartitions, requestStatement, strandedStatement } from './request-statements.js'
 import { wholeMessage } from './rows.js'
 
 /** How long a statement may take, ms: a person may mean a million letters, or wait for the handler that is under way. */
@@ -39,17 +39,19 @@ export class LetterRequests {
         found.map(({ stream }) => stream),
         found.map(({ partition }) => partition),
       ]
-      await query(lockStatement(partitions), keys)
+      if (!request.dryRun) await query(lockStatement(partitions), keys)
       const values = [...condition.values, ...keys]
       if (request.what === 'discard' && !request.followers) {
         const [row] = await query<Stranded>(strandedStatement(letters, condition), values)
         if (row?.first) throw strandedLetters(Number(row.letters), Number(row.queues), row.first, row.first.offset)
       }
       const { by, reason, perSecond = null } = request
-      const [row] = await query<CountRow & { owners: PartitionKey[] }>(
-        requestStatement(letters, condition, kindOf(request)),
-        [...values, shownText(by), shownText(reason), perSecond],
-      )
+      const said = request.dryRun ? [] : [shownText(by), shownText(reason), perSecond]
+      const statement = request.dryRun ? dryRunStatement : requestStatement
+      const [row] = await query<CountRow & { owners: PartitionKey[] }>(statement(letters, condition, kindOf(request)), [
+        ...values,
+        ...said,
+      ])
       return { ...countOf(row!), owners: row!.owners }
     })
   }

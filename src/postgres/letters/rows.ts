@@ -4,7 +4,7 @@ import { inMs } from '../client/own-types.js'
 
 /** Columns of `dead_letters` that `letterOf` reads. */
 export const letterColumns = `id, "group", stream, partition, "offset", replay, queue, state, class, code, error, tries, first_at, last_at,
-  due_at, bytes, reference, returns, corrected, asked_by, asked_reason, version, ${inMs('at')} as at_ms`
+  due_at, bytes, encode(substring(key from 1 for 1024), 'base64') as short_key64, reference, returns, corrected, asked_by, asked_reason, version, ${inMs('at')} as at_ms`
 /** Those that `fullLetterOf` reads besides. Not as bytes: how these are written is up to the database. */
 export const contentColumns = `encode(key, 'base64') as key64, encode(value, 'base64') as value64, headers, "timestamp" as written_ms`
 
@@ -26,6 +26,7 @@ export interface LetterRow {
   readonly last_at: string | null
   readonly due_at: string | null
   readonly bytes: string
+  readonly short_key64: string | null
   readonly reference: boolean
   readonly returns: number
   readonly corrected: boolean
@@ -60,6 +61,7 @@ export function letterOf(row: LetterRow): Letter {
     firstAt: numberOf(row.first_at),
     lastAt: numberOf(row.last_at),
     dueAt: numberOf(row.due_at),
+    messageKey: bytesOf(row.short_key64),
     bytes: Number(row.bytes),
     reference,
     returns,

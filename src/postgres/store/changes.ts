@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { DatabaseClient, HistoryEntry, OffsetChange, OffsetFilter } from '../../ports/index.js'
+import type { DatabaseClient, HistoryEntry, OffsetFilter } from '../../ports/index.js'
 import { answerTimeout, ask } from '../client/ask.js'
 import { driver } from '../client/driver.js'
 import type { PostgresSettings } from '../client/options.js'
@@ -28,11 +28,11 @@ export class PostgresChanges implements ChangeLog {
     this.#table = `${driver.escapeIdentifier(settings.schema)}.consumer_changes`
   }
 
-  async add({ group, stream, partition, kind, from, to, by, why }: Omit<OffsetChange, 'at'>): Promise<void> {
+  async add({ group, stream, partition, kind, from, to, by, why }: Omit<HistoryEntry, 'at'>): Promise<void> {
     await this.#query(
       `insert into ${this.#table} ("group", stream, partition, kind, from_position, to_position, by, why)
        values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-      [group, stream, partition, kind, from === null ? null : String(from), String(to), by, why],
+      [group, stream, partition, kind, from === null ? null : String(from), to === null ? null : String(to), by, why],
     )
   }
 

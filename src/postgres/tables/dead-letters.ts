@@ -49,7 +49,7 @@ create unique index dead_letters_open on :schema.dead_letters ("group", stream, 
 create index dead_letters_queue on :schema.dead_letters ("group", stream, partition, queue, "offset") where done_at is null and queue is not null;
 create index dead_letters_due on :schema.dead_letters ("group", stream, partition, "offset") where state in ('due', 'leaving');
 create index dead_letters_later on :schema.dead_letters ("group", stream, partition, due_at, "offset") where state = 'waiting' and due_at is not null;
-create index dead_letters_done on :schema.dead_letters (done_at) where done_at is not null;
+create index dead_letters_done on :schema.dead_letters ("group", stream, done_at) where done_at is not null;
 comment on table :schema.dead_letters is 'Tidemark: messages that were set aside. Change them with tidemark, not by hand';
 
 -- Locked by whoever changes letters of a partition, before the letters: owners and people wait for each other, and never in a circle.

@@ -3,6 +3,7 @@ import { deletedGroups } from './deleted-groups.js'
 import { eventStreams } from './event-streams.js'
 import { groupsTable } from './groups-table.js'
 import { inboxTable } from './inbox-table.js'
+import { letterChanges } from './letter-changes.js'
 import { logServer } from './log-server.js'
 import { offsetChanges } from './offset-changes.js'
 import { offsetChangesIfSeen } from './offset-changes-if-seen.js'
@@ -159,5 +160,11 @@ end $$;
     name: 'dead letters',
     breaking: false,
     sql: deadLetters,
+  },
+  {
+    id: 14,
+    name: 'history of dead letters',
+    breaking: false,
+    sql: letterChanges,
   },
 ]

@@ -50,7 +50,7 @@ export function letterRequestsSuite(
         ...{ letters: 2, queues: 1, partitions: 1, behind: 1 },
         owners: [second.key],
       })
-      expect(await letters.request({ id: await idOf(3) }, { what: 'redrive', ...ann })).toMatchObject({ letters: 2 })
+      expect(await letters.request({ ids: [await idOf(3)] }, { what: 'redrive', ...ann })).toMatchObject({ letters: 2 })
       expect([offsetsOf(await owner.due()), offsetsOf(await second.due())]).toEqual([
         [1, 3],
         [1, 2],
@@ -75,6 +75,48 @@ export function letterRequestsSuite(
       expect(await states()).toEqual(['1 due', '2 waiting', '3 due'])
     })
 
+    it('what is to come, or to go, waits for a person again where that is cancelled, with its queue', async () => {
+      await owner.add(failedLetter(1, 'a', { class: 'later', dueAt: 9_000 }), laterLetter(2, 'a'), failedLetter(3, 'b'))
+      await owner.add(failedLetter(4, 'c'), laterLetter(5, 'c'), failedLetter(6, null))
+      await letters.request({ group, key: 'c' }, { what: 'redrive', ...ann })
+      await letters.request({ ids: [await idOf(6)] }, { what: 'discard', ...ann })
+      const cancel = { what: 'cancel', ...ann } as const
+      const ids = [await idOf(2), await idOf(3), await idOf(4), await idOf(6)]
+      expect(await letters.request({ ids }, { ...cancel, dryRun: true })).toMatchObject({ letters: 5, queues: 2 })
+      expect(await states()).toEqual(['1 waiting', '2 waiting', '3 waiting', '4 due', '5 due', '6 leaving'])
+      expect(await letters.request({ ids }, cancel)).toMatchObject({ letters: 5, owners: [owner.key] })
+      expect((await listed()).every(({ state, dueAt }) => state === 'waiting' && dueAt === null)).toBe(true)
+      expect(await letters.parked(owner.key)).toMatchObject({ nextDue: null })
+    })
+
+    it('a dry run of a request says what it means, with whole queues, and changes nothing', async () => {
+      await owner.add(failedLetter(1, 'a'), laterLetter(2, 'a'), failedLetter(3, 'b'))
+      const [ids, before] = [[await idOf(1)], await listed()]
+      const asked = { ...ann, dryRun: true }
+      expect([
+        await letters.request({ ids }, { what: 'redrive', ...asked }),
+        await letters.request({ ids }, { what: 'discard', followers: 'redrive', ...asked }),
+      ]).toMatchObject([
+        { letters: 2, queues: 1, owners: [owner.key] },
+        { letters: 2, queues: 1 },
+      ])
+      await expect(letters.request({ ids }, { what: 'discard', ...asked })).rejects.toMatchObject({
+        code: 'CONFIG_INVALID',
+      })
+      expect(await listed()).toEqual(before)
+    })
+
+    it('a message that was to be discarded and comes again in a newer replay is kept', async () => {
+      await owner.add(failedLetter(1, 'a'), laterLetter(2, 'a'))
+      await letters.request({ group }, { what: 'discard', ...ann })
+      await owner.add(laterLetter(1, 'a'), laterLetter(2, 'a', { replay: 1 }))
+      expect(await listed()).toMatchObject([
+        { offset: 1n, state: 'leaving', replay: 0, class: 'poison' },
+        { offset: 2n, state: 'due', replay: 1, class: 'behind', by: null },
+      ])
+      expect((await owner.done(...(await owner.due()))).length).toBe(1)
+    })
+
     it('what is discarded goes by its owner, and leaves no content', async () => {
       await owner.add(failedLetter(1, 'a'), failedLetter(2, null))
       expect(await letters.request({ group }, { what: 'discard', ...ann })).toMatchObject({ letters: 2 })
@@ -87,7 +129,7 @@ export function letterRequestsSuite(
 
     it('discarding a first letter needs a word about those behind it, unless all are meant', async () => {
       await owner.add(failedLetter(1, 'a'), failedLetter(2, 'b'), laterLetter(3, 'a'), laterLetter(4, 'a'))
-      const first = { id: await idOf(1) }
+      const first = { ids: [await idOf(1)] }
       const message = (error: { readonly message: string; readonly code: string }) => [error.code, error.message]
       const [code, text] = await letters.request(first, { what: 'discard', ...ann }).then(() => [], message)
       expect([
@@ -101,13 +143,13 @@ export function letterRequestsSuite(
 
     it('letters behind a discarded one are handled after it, where that is wanted', async () => {
       await owner.add(failedLetter(1, 'a'), laterLetter(2, 'a'), laterLetter(3, 'a'))
-      await letters.request({ id: await idOf(1) }, { what: 'discard', followers: 'redrive', ...ann })
+      await letters.request({ ids: [await idOf(1)] }, { what: 'discard', followers: 'redrive', ...ann })
       expect(await states()).toEqual(['1 leaving', '2 due', '3 due'])
     })
 
     it('letters behind a discarded one go with it, where that is wanted', async () => {
       await owner.add(failedLetter(1, 'a'), laterLetter(2, 'a'), failedLetter(3, 'b'))
-      const asked = await letters.request({ id: await idOf(1) }, { what: 'discard', followers: 'discard', ...ann })
+      const asked = await letters.request({ ids: [await idOf(1)] }, { what: 'discard', followers: 'discard', ...ann })
       expect([asked.letters, await states()]).toEqual([2, ['1 leaving', '2 leaving', '3 waiting']])
       await owner.add(laterLetter(4, 'a'))
       expect((await states()).at(-1)).toBe('4 due')
@@ -115,7 +157,7 @@ export function letterRequestsSuite(
 
     it('a letter that is discarded from the middle of its queue goes while the others wait', async () => {
       await owner.add(failedLetter(1, 'a'), laterLetter(2, 'a'), laterLetter(3, 'a'))
-      await letters.request({ id: await idOf(2) }, { what: 'discard', followers: 'discard', ...ann })
+      await letters.request({ ids: [await idOf(2)] }, { what: 'discard', followers: 'discard', ...ann })
       const due = await owner.due()
       expect(offsetsOf(due)).toEqual([2])
       expect(await owner.done(...due)).toEqual([])
@@ -127,7 +169,7 @@ export function letterRequestsSuite(
     it('what is to be discarded still is when the letter before it fails again', async () => {
       await owner.add(failedLetter(1, 'a'), laterLetter(2, 'a'), laterLetter(3, 'a'))
       await letters.request({ group }, { what: 'redrive', ...ann })
-      await letters.request({ id: await idOf(2) }, { what: 'discard', ...ann })
+      await letters.request({ ids: [await idOf(2)] }, { what: 'discard', ...ann })
       await owner.failed({ id: await idOf(1) })
       expect(await states()).toEqual(['1 waiting', '2 leaving', '3 waiting'])
     })
@@ -143,7 +185,7 @@ export function letterRequestsSuite(
       await owner.add(failedLetter(1, 'a'), failedLetter(2, 'b'))
       await letters.request({ group }, { what: 'redrive', ...ann })
       const [first, second] = await owner.due()
-      await letters.request({ id: first!.id }, { what: 'discard', ...ann })
+      await letters.request({ ids: [first!.id] }, { what: 'discard', ...ann })
       await letters.correct(second!.id, Buffer.from('2'), 'bob', 'a typo')
       const changed = { code: 'POSITION_CHANGED' }
       await expect(owner.done(first!)).rejects.toMatchObject(changed)
@@ -164,7 +206,7 @@ export function letterRequestsSuite(
       expect([message!.value, message!.key, message!.headers]).toEqual([value, Buffer.from('a'), [['h', null]]])
       expect(await letters.correct(id, null, 'bob', 'a tombstone')).toBe(true)
       expect((await letters.read(id))!.message!.value).toBeNull()
-      await letters.request({ id }, { what: 'discard', ...ann })
+      await letters.request({ ids: [id] }, { what: 'discard', ...ann })
       await owner.done({ id })
       expect([
         await letters.correct(id, value, 'bob', ''),
@@ -197,7 +239,12 @@ export function letterRequestsSuite(
         [5],
         [],
       ])
-      expect([await of({ states: ['skipped'] }), await of({ id: 'nonsense' })]).toEqual([[6], []])
+      expect(
+        (await letters.list({ group }, { limit: 9 })).map(({ messageKey }) => messageKey?.toString('hex')),
+      ).toEqual([...['61ff', '61', '62', '61']])
+      await letters.request({ group, key: 'b' }, { what: 'redrive', ...ann })
+      expect([await of({ askedBy: ann.by }), await of({ askedBy: 'bob' })]).toEqual([[2], []])
+      expect([await of({ states: ['skipped'] }), await of({ ids: ['nonsense'] })]).toEqual([[6], []])
       expect([await of({ olderThanMs: 0 }), await of({ olderThanMs: 3_600_000 })]).toEqual([[5, 1, 2, 3], []])
       const pages: number[] = []
       for (let after: string | undefined; ; ) {

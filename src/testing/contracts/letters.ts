@@ -163,7 +163,7 @@ export function lettersSuite(framework: TestFramework, kind: string, open: () =>
     it('that wait for a person are not due; letters without a queue wait for themselves only', async () => {
       await owner.add(failedLetter(1, 'a'), failedLetter(2, null), failedLetter(3, null), laterLetter(4, 'a'))
       const [, second] = await listed()
-      await letters.request({ id: second!.id }, { what: 'redrive', ...ann })
+      await letters.request({ ids: [second!.id] }, { what: 'redrive', ...ann })
       expect(offsetsOf(await owner.due(Date.now()))).toEqual([2])
     })
 
@@ -226,9 +226,11 @@ export function lettersSuite(framework: TestFramework, kind: string, open: () =>
       expect([await listed(), await owner.due()]).toEqual([[], []])
       expect(await letters.read(due[0]!.id)).toMatchObject({ state: 'redriven', message: null, ...ann, tries: 3 })
       const states = { group: owner.key.group, states: ['redriven'] } as const
-      expect(await letters.expire(3_600_000, 100_000)).toBe(0)
+      expect(await letters.expire(owner.key, 3_600_000, 100_000)).toBe(0)
       expect((await letters.count(states)).letters).toBe(2)
-      while ((await letters.expire(-60_000, 1)) > 0) expect(await letters.expire(-60_000, 0)).toBe(0)
+      expect(await letters.expire({ ...owner.key, stream: 'bills' }, -60_000, 100)).toBe(0)
+      expect(await letters.expire(owner.key, -60_000, 0)).toBe(0)
+      expect([await letters.expire(owner.key, -60_000, 1), await letters.expire(owner.key, -60_000, 9)]).toEqual([1, 1])
       expect((await letters.count(states)).letters).toBe(0)
     })
 
@@ -277,7 +279,7 @@ export function lettersSuite(framework: TestFramework, kind: string, open: () =>
     it('that were not due are not done with, and nothing else is', async () => {
       await owner.add(failedLetter(1, 'a'), failedLetter(2, null))
       const all = await listed()
-      await letters.request({ id: all[1]!.id }, { what: 'redrive', ...ann })
+      await letters.request({ ids: [all[1]!.id] }, { what: 'redrive', ...ann })
       const changed = { code: 'POSITION_CHANGED' }
       await expect(owner.done(all[1]!, all[0]!)).rejects.toMatchObject(changed)
       await expect(owner.done(all[1]!, { id: '999999999' })).rejects.toMatchObject(changed)

@@ -1,0 +1,67 @@
+import { isTidemarkError, TidemarkError, UserFailure } from '../../src/model/errors.js'
+import { describePartition } from '../../src/model/partition.js'
+import { unlessItThrows } from '../../src/model/thrown.js'
+import type { ConsumerRuntime } from '../runtime.js'
+import { type Fault, faultOf } from './classify.js'
+import { nameOf, type Worked } from './worked.js'
+
+/** A failure of the user's code: what it has thrown, or a call that took too long. */
+export type FailureOfUser = UserFailure | TidemarkError
+
+/** What is thought and said of a partition's failures. */
+export class Faults {
+  constructor(
+    private readonly runtime: ConsumerRuntime,
+    private readonly worked: Worked,
+  ) {}
+
+  /** False for what concerns ownership, the log, or a worker that stops. */
+  isOfUser(error: unknown): error is FailureOfUser {
+    if (this.runtime.stopped.aborted) return false
+    return error instanceof UserFailure || (isTidemarkError(error) && error.code === 'CHUNK_TIMEOUT')
+  }
+
+  of(error: FailureOfUser): Fault {
+    if (!(error instanceof UserFailure)) return { class: 'retryable' }
+    const { failing, errors, log } = this.runtime
+    const { key } = this.worked
+    return faultOf(error.thrown, failing.classify, (what) => {
+      const { text } = errors.told(what, key.partition)
+      log.warn(key, `'classify' failed, so the error counts as retryable: ${text}`)
+    })
+  }
+
+  /** What the handler needs is away: the partition waits for it from now on. Returns what to throw. */
+  unavailable(dependency: string, error: FailureOfUser): TidemarkError {
+    const { circuits, errors } = this.runtime
+    const { key } = this.worked
+    const { text } = errors.told(error, key.partition)
+    circuits.failed(nameOf(key), dependency)
+    const what = `${describePartition(key)} waits for ${dependency}: ${text}`
+    return new TidemarkError('UNAVAILABLE', what, { place: error.place })
+  }
+
+  /** What Temporal and the log are told of it. */
+  told(error: FailureOfUser, tries?: number): TidemarkError {
+    if (!(error instanceof UserFailure)) return error
+    const { attempts } = this.runtime.settings.failures
+    const count = tries === undefined ? '' : `. Try ${tries}${attempts === null ? '' : ` of ${attempts}`}`
+    const { code, place, thrown, describe } = error
+    const counted = new UserFailure(code, {
+      what: '',
+      thrown,
+      place,
+      describe: (shown) => `${describe(shown)}${count}`,
+    })
+    return this.runtime.errors.failed(counted)
+  }
+}
+
+/** A failure's code for people who look for failures of one kind: that of what was thrown, or its class. */
+export function codeOf(error: FailureOfUser): string {
+  if (!(error instanceof UserFailure)) return error.code
+  const code = unlessItThrows((): unknown => Reflect.get(Object(error.thrown), 'code'))
+  if (typeof code === 'string' || typeof code === 'number') return String(code).slice(0, 80)
+  const name = unlessItThrows((): unknown => Reflect.get(Object(error.thrown), 'name'))
+  return typeof name === 'string' && name !== '' ? name.slice(0, 80) : error.code
+}
