@@ -297,4 +297,5 @@ function lastFailure(troubles: Troubles, position: bigint) {
 /** Stands in a letter for what nobody could catch. */
 class CrashesUsedUp extends Error {
   override readonly name = 'WorkerLost'
+  readonly code = 'WORKER_LOST'
 }

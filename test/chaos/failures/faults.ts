@@ -50,9 +50,9 @@ const ofDatabase = (lockMs: number): readonly Fault[] => [
     kind: 'disk full',
     ofDatabase: true,
     happen: async ({ ground }, _, lastsMs) => {
-      await ground.ask('update disk set is_full = true')
+      await ground.ask('update public.disk set is_full = true')
       await sleep(lastsMs)
-      await ground.ask('update disk set is_full = false')
+      await ground.ask('update public.disk set is_full = false')
     },
   },
   {
@@ -82,15 +82,15 @@ export function faultsWith(lockMs: number): readonly Fault[] {
  * need root's rights to mount one.
  */
 export async function prepareDisk(ground: FailureGround): Promise<void> {
-  await ground.ask('create table if not exists disk as select false as is_full')
-  await ground.ask(`create or replace function write_to_disk() returns trigger language plpgsql as $$ begin
-    if (select is_full from disk) then
+  await ground.ask('create table if not exists public.disk as select false as is_full')
+  await ground.ask(`create or replace function public.write_to_disk() returns trigger language plpgsql as $$ begin
+    if (select is_full from public.disk) then
       raise exception 'could not extend file "base/5/16384": No space left on device' using errcode = '53100';
     end if;
     return null;
   end $$`)
   for (const table of ['effects', 'tidemark.dead_letters'])
     await ground.ask(
-      `create or replace trigger disk before insert on ${table} for each statement execute function write_to_disk()`,
+      `create or replace trigger disk before insert on ${table} for each statement execute function public.write_to_disk()`,
     )
 }

@@ -408,6 +408,7 @@ describe('a message that its worker is lost at', () => {
       await idle
     }
     expect(await all.letters()).toEqual([[killing, 'crash', 3]])
+    expect(await all.all.list({ ...name }, { limit: 1 })).toMatchObject([{ code: 'WORKER_LOST' }])
     expect([...new Set(handled)]).toHaveLength(99)
     expect(lost).toBeLessThanOrEqual(6)
   })
