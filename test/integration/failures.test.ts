@@ -1,14 +1,13 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { consumer, defineConfig } from '../../src/config/define.js'
+import { redriveDeadLetters } from '../../src/client/letters/requests.js'
+import { consumer, defineConfig, type TidemarkConfig } from '../../src/config/define.js'
 import { deadLetter, retryLater } from '../../src/config/failures.js'
 import type { ConsumerOptions } from '../../src/config/options.js'
 import { appendEvents, createStream, postgresStore, postgresStream } from '../../src/entry/postgres.js'
 import { transactional } from '../../src/handlers/handler.js'
-import { names } from '../../src/model/commands.js'
-import { groupWorkflowId } from '../../src/model/partition.js'
-import { type Running, rowsOf, run, temporalClient } from '../support/consume.js'
+import { type Running, rowsOf, run } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
@@ -23,6 +22,7 @@ describeWith(['postgres', 'temporal'], 'failures', () => {
   let database: FreshDatabase
   let running: Running | undefined
   let stream: string
+  let config: TidemarkConfig
 
   beforeEach(async () => {
     database = await freshDatabase()
@@ -31,7 +31,8 @@ describeWith(['postgres', 'temporal'], 'failures', () => {
     await ask('create table effects (id serial, n int, key text)')
     await ask('create table broken (key text)')
   })
-  afterEach(async () => {
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail') console.error(running?.log.lines.join('\n'))
     await running?.stop().catch(() => {})
     running = undefined
     await database.drop()
@@ -55,37 +56,36 @@ describeWith(['postgres', 'temporal'], 'failures', () => {
   ): Promise<void> {
     const { address, namespace } = part('temporal')
     const { connectionString } = database
-    running = await run(
-      defineConfig({
-        store: postgresStore({ connectionString, poolSize: 5 }),
-        temporal: { address, namespace },
-        taskQueue: unique('queue'),
-        consumers: [
-          consumer<Order>({
-            group: 'billing',
-            source: postgresStream<Order>({ connectionString, stream, partitions: 2 }),
-            slices: 1,
-            heartbeatTimeout: '2s',
-            batch: { maxDuration: '1s', idleGap: '300ms' },
-            retry: { attempts: 3, initialInterval: '100ms' },
-            afterLastTry: deadLetter(),
-            handler: transactional<Order>(async (messages, { tx }) => {
-              const { rows } = await tx.query<{ key: string }>('select key from broken')
-              const broken = new Set(rows.map(({ key }) => key))
-              for (const { value } of messages) {
-                if (broken.has(value.key) && value.n < 100) throw new Error(`no such customer: ${value.key}`)
-                await each(value)
-              }
-              await tx.query('insert into effects (n, key) select * from unnest($1::int[], $2::text[])', [
-                messages.map(({ value }) => value.n),
-                messages.map(({ value }) => value.key),
-              ])
-            }),
-            ...options,
+    config = defineConfig({
+      store: postgresStore({ connectionString, poolSize: 5 }),
+      temporal: { address, namespace },
+      taskQueue: unique('queue'),
+      consumers: [
+        consumer<Order>({
+          group: 'billing',
+          source: postgresStream<Order>({ connectionString, stream, partitions: 2 }),
+          slices: 1,
+          heartbeatTimeout: '2s',
+          batch: { maxDuration: '1s', idleGap: '300ms' },
+          retry: { attempts: 3, initialInterval: '100ms' },
+          afterLastTry: deadLetter(),
+          handler: transactional<Order>(async (messages, { tx }) => {
+            const { rows } = await tx.query<{ key: string }>('select key from broken')
+            const broken = new Set(rows.map(({ key }) => key))
+            for (const { value } of messages) {
+              if (broken.has(value.key) && value.n < 100) throw new Error(`no such customer: ${value.key}`)
+              await each(value)
+            }
+            await tx.query('insert into effects (n, key) select * from unnest($1::int[], $2::text[])', [
+              messages.map(({ value }) => value.n),
+              messages.map(({ value }) => value.key),
+            ])
           }),
-        ],
-      }),
-    )
+          ...options,
+        }),
+      ],
+    })
+    running = await run(config)
   }
 
   const effects = async () => (await ask<{ n: number }>('select n from effects order by n')).map(({ n }) => n)
@@ -94,17 +94,7 @@ describeWith(['postgres', 'temporal'], 'failures', () => {
       `select ((convert_from(value, 'UTF8')::json) ->> 'n')::int as n, class, state, tries, error
        from tidemark.dead_letters where done_at is null order by n`,
     )
-  const redrive = async () => {
-    const { rows } = {
-      rows: await ask<{ partition: number }>(
-        "update tidemark.dead_letters set state = 'due' where done_at is null returning partition",
-      ),
-    }
-    const client = await temporalClient()
-    const partitions = [...new Set(rows.map(({ partition }) => partition))]
-    await client.workflow.getHandle(groupWorkflowId('billing', stream)).signal(names.redrive, { partitions })
-    await client.close()
-  }
+  const redrive = () => redriveDeadLetters(config, { group: 'billing' }, { reason: 'mended' })
 
   it('set a message aside after its tries, with what comes behind it, and the others flow; a redrive handles each once, in order', async () => {
     await ask("insert into broken values ('k3')")
