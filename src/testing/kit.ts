@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@temporalio/client'
+import type { DeadLetter } from '../client/letters/letter.js'
+import type { LetterSelection } from '../client/letters/selection.js'
 import type { ResetTarget } from '../client/target.js'
 import type { TidemarkConfig } from '../config/define.js'
 import { type ParsedConfig, parseConfig } from '../config/parse.js'
@@ -11,6 +13,7 @@ import type { TestClock } from './clock.js'
 import type { TestDatabase } from './database.js'
 import { type FailOptions, type HandlerCall, Handling } from './handling.js'
 import type { LastLines } from './last-lines.js'
+import { deadLettersOf, redriven } from './letters.js'
 import { Life } from './life.js'
 import type { TestMessage, TestPlace, TestStream } from './messages.js'
 import type { TestSettings } from './options.js'
@@ -233,6 +236,20 @@ export class TestConsumer implements AsyncDisposable {
    */
   reset(to: ResetTarget, which: ResetWhich = {}): Promise<readonly number[]> {
     return resetPositions(this.#configFor(new Life()), to, which)
+  }
+
+  /** Messages that were set aside and are not done with, as `tidemark dead-letters list` shows them. */
+  deadLetters(selection: LetterSelection = {}): Promise<readonly DeadLetter[]> {
+    return deadLettersOf(this.#configFor(new Life()), selection)
+  }
+
+  /**
+   * Asks for messages that were set aside, as `tidemark dead-letters redrive` does. Resolves when each was handled or has failed again.
+   *
+   * @throws Error after `timeout`
+   */
+  redrive(selection: LetterSelection = {}): Promise<void> {
+    return redriven(this.#configFor(new Life()), selection, this.#parts.settings.timeoutMs)
   }
 
   /** How the partitions stand now, as `tidemark status` says it. */

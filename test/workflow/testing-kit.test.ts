@@ -1,10 +1,12 @@
 import { expect, it } from 'vitest'
 import {
   consumer,
+  deadLetter,
   defineConfig,
   everyN,
   type HandlerContext,
   type Message,
+  retryLater,
   transactional,
 } from '../../src/entry/index.js'
 import { kafka, kafkaOutput } from '../../src/entry/kafka.js'
@@ -163,6 +165,31 @@ describeWith(['timeSkipping'], 'testing kit', () => {
     await t.settled()
     await t.advance('5s')
     expect(t.written).toEqual([1, 2])
+  })
+
+  it('messages that were set aside are listed, redriven, and come back after their delay', async () => {
+    let broken = true
+    const failing = (orders: readonly { readonly value: Order }[]) => {
+      if (broken && orders.some(({ value }) => value.total === 2)) throw new Error('no')
+    }
+    const policies = [deadLetter(), retryLater('1h')]
+    for (const afterLastTry of policies) {
+      broken = true
+      await using t = await start(configOf(failing, { isolate: true, retry: { attempts: 1 }, afterLastTry }))
+      await t.append([order(1), order(2), order(3)])
+      await t.settled()
+      expect((await t.deadLetters()).map(({ tries }) => tries)).toContain(1)
+      broken = false
+      if (afterLastTry === policies[0]) await t.redrive()
+      else await t.advance('2h')
+      expect(await t.deadLetters()).toEqual([])
+      expect(
+        t
+          .handled()
+          .map(({ value }) => (value as Order).total)
+          .sort(),
+      ).toEqual([1, 2, 3])
+    }
   })
 
   it('names the states and the seed where nothing settles', async () => {
