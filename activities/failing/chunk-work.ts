@@ -1,5 +1,6 @@
 import { TidemarkError, UserFailure } from '../../src/model/errors.js'
 import { isNamed, type PartialFailure } from '../../src/model/handler-errors.js'
+import { describePartition } from '../../src/model/partition.js'
 import { unlessItThrows } from '../../src/model/thrown.js'
 import type { Failing, Suspect } from '../../src/model/trouble.js'
 import type { Chunk, Message, NewLetter, Poison } from '../../src/ports/index.js'
@@ -12,6 +13,7 @@ import { type Destiny, LastTry } from './last-try.js'
 import { follower } from './new-letter.js'
 import { ParkedKeys } from './parked.js'
 import { Pieces } from './pieces.js'
+import { queueOf } from './queue.js'
 import { pauseAfter, postpone, retryIn } from './retry-after.js'
 import { afterLoss, mark, narrow, unmark } from './suspects.js'
 import { Troubles } from './troubles.js'
@@ -60,6 +62,7 @@ export class ChunkWork {
     begun: { readonly first: boolean; readonly apart: boolean; readonly lost: boolean },
   ): Promise<void> {
     await this.#loaded
+    this.#requireLetters()
     const { settings } = this.runtime
     const { key, clock } = this.worked
     if (begun.lost) {
@@ -204,7 +207,26 @@ export class ChunkWork {
     const { afterLastTry } = this.runtime.settings.failures
     const settings = afterLastTry.policy === 'dead-letter' ? afterLastTry : null
     return messages.map((message) =>
-      follower(piece.raw(message), this.worked.replay, this.parked.queueOf(message), settings),
+      // As it was found there, whatever the options say of messages that are set aside from now on.
+      follower(piece.raw(message), this.worked.replay, queueOf(message.keyBytes), settings),
+    )
+  }
+
+  /** Where progress is no affair of the database, nothing could be set aside together with it, or brought back. */
+  #requireLetters(): void {
+    const { output, settings } = this.runtime
+    const why = output?.transactions
+      ? "transactional: 'kafka'"
+      : settings.commit.after === 'manual'
+        ? 'commit: manual()'
+        : null
+    if (why === null || !this.parked.any) return
+    const { key } = this.worked
+    throw new TidemarkError(
+      'HANDLER_MISTAKEN',
+      `${describePartition(key)} of group ${key.group} has messages set aside by an earlier config, which ${why} can neither handle nor keep in order: ` +
+        "redrive them with that config, or discard them, with 'tidemark dead-letters'",
+      { place: key },
     )
   }
 

@@ -290,6 +290,53 @@ describe('after the last try', () => {
   })
 })
 
+describe('messages that an earlier config has set aside', () => {
+  async function withLetters() {
+    const all = await ground(
+      only(1),
+      { attempts: 1, afterLastTry: deadLetter },
+      { keyOf: (offset) => `k${offset % 2n}` },
+    )
+    const owned = await all.own({ 0: 2 })
+    const first = all.begin(owned)
+    await pass(1_000)
+    first.batch.end()
+    await until(first.result)
+    all.log.append(0, 2)
+    const again = () => all.begin(owned.map((one) => ({ ...one, batch: 2, from: '2' })))
+    return { ...all, again }
+  }
+
+  it('still keep their key in order, whatever the options say now', async () => {
+    const { runtime, again, done, all } = await withLetters()
+    Object.assign(runtime.settings, {
+      failures: failureSettings({
+        isolate: true,
+        attempts: 1,
+        afterLastTry: { ...deadLetter, order: 'none' } as AfterLastTry,
+      }),
+    })
+    const { batch, result } = again()
+    await pass(1_000)
+    batch.end()
+    await until(result)
+    expect(done).toEqual([0, 2])
+    const queues = (await all.list(name, { limit: 9 })).map(({ queue }) => queue)
+    expect(queues).toEqual([queues[0], queues[0]])
+  })
+
+  it.each(['commit: manual()', "transactional: 'kafka'"])(
+    'stop the partition under %s, which could lose them',
+    async (how) => {
+      const { runtime, again } = await withLetters()
+      if (how.startsWith('commit')) Object.assign(runtime.settings, { commit: { after: 'manual', intervalMs: 1_000 } })
+      else Object.assign(runtime, { output: { client: {}, transactions: runtime.progress } })
+      const { 0: outcome } = byPartition(await until(again().result))
+      expect(outcome).toMatchObject({ end: 'blocked', to: '2', reason: expect.stringContaining(how) })
+    },
+  )
+})
+
 describe('a handler that names what has failed', () => {
   it('gets the others not again, and each failed one has its tries', async () => {
     const calls: number[][] = []
