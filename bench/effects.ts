@@ -97,6 +97,39 @@ export class Effects {
     return { lost: messages - distinct, duplicates: all - distinct }
   }
 
+  /** Messages of a group that are set aside now. */
+  async letters(group: string): Promise<number> {
+    const { rows } = await this.#pool.query<{ count: string }>(
+      'select count(*) from tidemark.dead_letters where "group" = $1 and done_at is null',
+      [group],
+    )
+    return Number(rows[0]!.count)
+  }
+
+  /** Transactions of the database so far. Those of sessions that are open are counted up to a second late. */
+  async transactions(): Promise<{ readonly commits: number; readonly rollbacks: number }> {
+    const { rows } = await this.#pool.query<{ commits: string; rollbacks: string }>(
+      'select xact_commit as commits, xact_rollback as rollbacks from pg_stat_database where datname = current_database()',
+    )
+    return { commits: Number(rows[0]!.commits), rollbacks: Number(rows[0]!.rollbacks) }
+  }
+
+  /** What has become of a backlog with poison in it. Keys that have messages set aside are no healthy ones. */
+  async poisonTally(table: string, group: string) {
+    const { rows } = await this.#pool.query<{ effects: number; duplicates: number; chunks: number; pause: number }>(
+      `select count(*)::int as effects, (count(*) - count(distinct (partition, log_offset)))::int as duplicates,
+         count(distinct xmin::text)::int as chunks,
+         (select coalesce(max(ms), 0)::float8 from (
+            select 1000 * extract(epoch from at - lag(at) over (partition by partition order by at)) as ms from ${table}
+            where account not in (select convert_from(key, 'UTF8') from tidemark.dead_letters where "group" = $1 and key is not null)
+          ) gaps) as pause
+       from ${table}`,
+      [group],
+    )
+    const { pause, ...counts } = rows[0]!
+    return { ...counts, letters: await this.letters(group), longestPauseMs: Math.round(pause) }
+  }
+
   /** Milliseconds from sending to effect, of the messages sent at `since` (ms since 1970) or later, in rising order. */
   async latencies(table: string, since: number): Promise<number[]> {
     const { rows } = await this.#pool.query<{ ms: number }>(

@@ -20,7 +20,12 @@ export interface Job {
   readonly log: LogJob
   readonly partitions: number
   /** Tidemark's settings where the bench does not leave them at their defaults. */
-  readonly settings?: { readonly slices?: number; readonly batch?: { readonly restAfter: string } }
+  readonly settings?: {
+    readonly slices?: number
+    readonly batch?: { readonly restAfter: string }
+    /** The handler throws at messages with an amount below 0, which are set aside at once: for a person, or to come back by themselves. */
+    readonly poison?: 'aside' | 'later'
+  }
   /** Consumer group; new for each run. */
   readonly group: string
   readonly connectionString: string

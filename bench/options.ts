@@ -30,6 +30,8 @@ export interface Options {
   readonly dedupe: boolean
   /** Instead of all that: counts billable actions, for so many minutes each. Null: not asked for. */
   readonly actions: { readonly minutes: number } | null
+  /** Instead of all that: what poison costs. */
+  readonly poison: boolean
   /** One JSON object a line instead of a table. */
   readonly json: boolean
 }
@@ -60,6 +62,13 @@ busy slice, one with three (and what each of them adds), and one message a secon
 of the worker's process, and what 'tidemark cost' computes. One JSON object a line. Temporal is started here.
 
   --minutes N               how long each is measured (5)
+
+npm run bench -- --poison [--messages N] [--rounds N]
+
+Measures what messages cost that fail for good: one poison in the middle of the backlog against none, by turns; and one in every 1,000th message,
+of 1,000 keys, which come back twice by themselves. One JSON object a line. Temporal is started here.
+
+  --messages N              messages of the backlog (100000)
 `
 
 /** Reads the command line; null when help was asked for. Throws an error that names the option and what is allowed. */
@@ -67,19 +76,20 @@ export function parseOptions(args: readonly string[]): Options | null {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      messages: { type: 'string', default: '500000' },
+      messages: { type: 'string' },
       partitions: { type: 'string', default: '256' },
       rounds: { type: 'string', default: '3' },
       only: { type: 'string' },
       dedupe: { type: 'boolean', default: false },
       actions: { type: 'boolean', default: false },
+      poison: { type: 'boolean', default: false },
       minutes: { type: 'string', default: '5' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return null
-  const messages = count('messages', values.messages)
+  const messages = count('messages', values.messages ?? (values.poison ? '100000' : '500000'))
   return {
     messages,
     latencySeconds: Math.min(30, Math.max(5, Math.floor(messages / 10_000))),
@@ -89,6 +99,7 @@ export function parseOptions(args: readonly string[]): Options | null {
     workloads: values.only === undefined ? workloads : [workload(values.only)],
     dedupe: values.dedupe,
     actions: values.actions ? { minutes: count('minutes', values.minutes) } : null,
+    poison: values.poison,
     json: values.json,
   }
 }

@@ -6,6 +6,7 @@ import { drain } from './drain.js'
 import { type ContenderName, contenders, withCopy, withDedupe } from './job.js'
 import { latency } from './latency.js'
 import { fewPartitions, help, type Options, parseOptions, restPartitions, type Workload } from './options.js'
+import { measurePoison } from './poison.js'
 import { type Line, lineOf, ratiosOf, tableOf } from './report.js'
 import { restLatency } from './rest-latency.js'
 
@@ -26,6 +27,12 @@ async function main(): Promise<void> {
     const print = (line: ActionLine) => void process.stdout.write(`${JSON.stringify(line)}\n`)
     return withKafka(say, (bench) => countActions(bench, actions.minutes, print), true)
   }
+  if (options.poison)
+    return withKafka(
+      say,
+      (bench) => measurePoison(bench, options, (line) => void process.stdout.write(`${JSON.stringify(line)}\n`)),
+      true,
+    )
   const lines: Line[] = []
   const { workloads } = options
   const wanted = (workload: Workload) => workloads.includes(workload)

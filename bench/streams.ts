@@ -1,7 +1,7 @@
 import { type Client, connect } from 'rabbitmq-stream-js-client'
 import type { LogJob } from './job.js'
 import type { Log } from './log.js'
-import { message } from './message.js'
+import { type IsPoison, message } from './message.js'
 import { Publisher } from './publisher.js'
 
 /** Makes super streams in RabbitMQ and writes to them. */
@@ -28,10 +28,11 @@ export class Streams implements Log {
     await this.client.createSuperStream({ streamName: name }, undefined, partitions)
   }
 
-  async fill(name: string, partitions: number, count: number): Promise<void> {
+  async fill(name: string, partitions: number, count: number, isPoison?: IsPoison): Promise<void> {
     const streams = await this.client.queryPartitions({ superStream: name })
     const publishers = await Promise.all(streams.map((stream) => Publisher.open(this.client, stream)))
-    for (let number = 0; number < count; number++) await publishers[number % partitions]!.send(message(number))
+    for (let number = 0; number < count; number++)
+      await publishers[number % partitions]!.send(message(number, isPoison?.(number)))
     await Promise.all(publishers.map((publisher) => publisher.close()))
   }
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Admin, CompressionTypes, Kafka, logLevel, type Producer } from 'kafkajs'
 import type { LogJob } from './job.js'
 import type { Log } from './log.js'
-import { message } from './message.js'
+import { type IsPoison, message } from './message.js'
 
 const perRequest = 1_000
 /** How long a new topic's partitions may take to get their leaders, ms. */
@@ -47,7 +47,7 @@ export class Topics implements Log {
     }
   }
 
-  async fill(topic: string, partitions: number, count: number): Promise<void> {
+  async fill(topic: string, partitions: number, count: number, isPoison?: IsPoison): Promise<void> {
     const perPartition = Math.ceil(count / partitions)
     // Whole rounds over the partitions, so that all of them hold the same.
     const inTurn = Math.ceil(perPartition / Math.ceil(perPartition / perRecordBatch))
@@ -55,7 +55,7 @@ export class Topics implements Log {
       const numbers = Array.from({ length: Math.min(perRequest, count - from) }, (_, index) => from + index)
       const messages = numbers.map((number) => ({
         partition: Math.floor(number / inTurn) % partitions,
-        ...message(number),
+        ...message(number, isPoison?.(number)),
       }))
       await this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None })
     }

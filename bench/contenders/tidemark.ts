@@ -1,6 +1,16 @@
 import { Client, Connection } from '@temporalio/client'
 import { DefaultLogger, Runtime } from '@temporalio/worker'
-import { consumer, createWorker, defineConfig, type Source, startGroups, transactional } from 'tidemark'
+import {
+  consumer,
+  createWorker,
+  deadLetter,
+  defineConfig,
+  type Message,
+  retryLater,
+  type Source,
+  startGroups,
+  transactional,
+} from 'tidemark'
 import { postgresStore } from 'tidemark/postgres'
 import { historyEvents, sliceIds, terminate } from '../history.js'
 import { columnsOf, copiedColumns, insertInto, type Payload, rowsOf } from '../insert.js'
@@ -10,6 +20,7 @@ import { type Contender, type Job, type LogJob, withCopy, withDedupe } from '../
 export async function startTidemark(job: Job): Promise<Contender> {
   Runtime.install({ logger: new DefaultLogger('ERROR') })
   const insert = insertInto(job.table)
+  const { poison, ...settings } = job.settings ?? {}
   const config = defineConfig({
     store: postgresStore({ connectionString: job.connectionString }),
     temporal: job.temporal,
@@ -20,10 +31,15 @@ export async function startTidemark(job: Job): Promise<Contender> {
         group: job.group,
         source: await sourceOf(job.log),
         start: 'first',
-        ...job.settings,
+        ...settings,
+        ...(poison && {
+          retry: { attempts: 1 },
+          afterLastTry: poison === 'later' ? retryLater('200ms', '1s') : deadLetter(),
+        }),
         // Each message has a key of its own: all of them get a row, and none is left out.
         ...(job.contender === withDedupe && { dedupe: { key: (message) => message.idempotencyKey } }),
         handler: transactional<Payload>(async (messages, { partition, tx }) => {
+          if (poison) refuse(messages)
           if (job.contender === withCopy) await tx.copy(job.table, copiedColumns, rowsOf(partition, messages))
           else await tx.query(insert, columnsOf(partition, messages))
         }),
@@ -61,4 +77,8 @@ async function sourceOf(log: LogJob): Promise<Source<Payload>> {
   }
   const { rabbitmq } = await import('tidemark/rabbitmq')
   return rabbitmq<Payload>({ url: log.url, superStream: log.superStream })
+}
+
+function refuse(messages: readonly Message<Payload>[]): void {
+  for (const { value } of messages) if (value.amount < 0) throw new Error(`${value.account} has a negative amount`)
 }

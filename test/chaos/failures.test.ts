@@ -20,6 +20,8 @@ describeWith(['kafka', 'postgres', 'temporal'], 'failures of all kinds', () => {
       heartbeatMs: 2_000,
       serviceAwayMs: 3_000,
       lockMs: 2_000,
+      lastsMs: [500, 3_000],
+      redriveKills: 1,
       timeoutMs: 120_000,
       say: process.env.CHAOS_SAY ? console.error : () => {},
     })

@@ -204,6 +204,8 @@ async function failures(stage: Stage): Promise<boolean> {
     heartbeatMs: 5_000,
     serviceAwayMs: serviceAway * 1_000,
     lockMs: 20_000,
+    lastsMs: [1_000, 10_000],
+    redriveKills: 2,
     timeoutMs: 1_800_000,
     say,
   })

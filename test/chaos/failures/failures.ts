@@ -13,29 +13,11 @@ import { mendedFile } from './behaviour.js'
 import { faultsWith, prepareDisk, type Scene } from './faults.js'
 import { FailureGround } from './ground.js'
 import { type Counts, countsFor, ordersFor } from './natures.js'
+import type { FailurePlan } from './plan.js'
 import { redriveAll } from './redrive.js'
 import { Service } from './service.js'
 import { Shift } from './shift.js'
 import { type Verdict, verdictOn, wrongIn } from './verdict.js'
-
-export interface FailurePlan {
-  readonly brokers: readonly string[]
-  readonly temporal: { readonly address: string; readonly namespace: string }
-  readonly messages: number
-  readonly keys: number
-  readonly partitions: number
-  /** Messages that a worker is lost at, or that take all of their time, of each kind. */
-  readonly heavy: number
-  readonly workers: number
-  readonly faults: number
-  readonly seed: number
-  readonly heartbeatMs: number
-  /** How long the service is away, ms, and the letters are locked. */
-  readonly serviceAwayMs: number
-  readonly lockMs: number
-  readonly timeoutMs: number
-  readonly say: (text: string) => void
-}
 
 export interface FailuresReport {
   readonly natures: Counts
@@ -118,7 +100,7 @@ export async function playFailures(plan: FailurePlan): Promise<FailuresReport> {
     say(`handled or set aside after ${drainSeconds} s: ${JSON.stringify(aside)}`)
 
     writeFileSync(mendedFile(folder), '')
-    const redriveSeconds = await redriveAll(scene, temporal, { random, timeoutMs: plan.timeoutMs, say })
+    const redriveSeconds = await redriveAll(scene, temporal, { ...plan, random })
     const redriven = await verdictOn(ground)
     const wrong = wrongIn(aside) + wrongIn(redriven) + redriven.letters
     const { peakRssMb } = shift
@@ -147,14 +129,12 @@ function paceOf({ messages, partitions, faults }: FailurePlan) {
 
 const [leastPauseMs, mostPauseMs] = [500, 3_000] as const
 const meanPauseMs = (leastPauseMs + mostPauseMs) / 2
-/** How long a fault lasts that lasts, ms. */
-const [leastMs, mostMs] = [1_000, 10_000] as const
 
 /** Lets all faults come, and waits until the last one is over. Returns how many of each kind there were. */
 async function rage(
   scene: Scene,
   service: Service,
-  { faults, lockMs, serviceAwayMs, say }: FailurePlan,
+  { faults, lockMs, lastsMs, serviceAwayMs, say }: FailurePlan,
   random: () => number,
 ): Promise<Record<string, number>> {
   const between = (least: number, most: number) => least + random() * (most - least)
@@ -164,12 +144,7 @@ async function rage(
   let databaseBusy = false
   for (let n = 1; n <= faults; n++) {
     // The same seed gives the same faults, as far as what happens meanwhile allows it.
-    const [pause, which, whom, lasts] = [
-      between(leastPauseMs, mostPauseMs),
-      random(),
-      random(),
-      between(leastMs, mostMs),
-    ]
+    const [pause, which, whom, lasts] = [between(leastPauseMs, mostPauseMs), random(), random(), between(...lastsMs)]
     await sleep(pause)
     if (n === Math.ceil(faults / 3)) {
       say(`the service is away for ${serviceAwayMs} ms`)

@@ -5,9 +5,7 @@ import { groupWorkflowId } from '../../../src/model/partition.js'
 import { silentLog } from '../../support/silent-log.js'
 import { waitFor } from '../../support/wait-for.js'
 import type { Scene } from './faults.js'
-
-/** How often a worker is killed while letters are redriven. */
-const kills = 2
+import type { FailurePlan } from './plan.js'
 
 /**
  * Asks once for all letters to be redriven, and kills workers meanwhile.
@@ -19,9 +17,10 @@ export async function redriveAll(
   { address, namespace }: { readonly address: string; readonly namespace: string },
   {
     random,
+    redriveKills: kills,
     timeoutMs,
     say,
-  }: { readonly random: () => number; readonly timeoutMs: number; readonly say: (text: string) => void },
+  }: Pick<FailurePlan, 'redriveKills' | 'timeoutMs' | 'say'> & { readonly random: () => number },
 ): Promise<number> {
   const context = { log: silentLog(), signal: new AbortController().signal }
   const database = await postgresDatabase({ connectionString: ground.databaseUrl, poolSize: 2 }).connect(context)
