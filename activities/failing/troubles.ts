@@ -82,3 +82,17 @@ export class Troubles {
     if (!isSaid) await this.log.write(key, token, next)
   }
 }
+
+/** What a partition's next try waits for, if it does. */
+export function lastFailure(troubles: Troubles, position: bigint) {
+  const { failing } = troubles
+  // What lies before the position is done: the answer to a commit was lost.
+  if (failing && BigInt(failing.position) >= position) {
+    const { tries, lastAt: at, last: text, position: offset, code } = failing
+    return { tries, at, text, offset, isLoss: code === 'WORKER_LOST' }
+  }
+  const suspect = troubles.suspectAt(position)
+  if (!suspect || suspect.lostAt === undefined) return null
+  const text = `a worker was lost while it handled messages up to offset ${BigInt(suspect.until) - 1n}, which are tried again in smaller chunks`
+  return { tries: suspect.crashes, at: suspect.lostAt, text, offset: String(position), isLoss: true }
+}
