@@ -95,11 +95,13 @@ export class ChunkWork {
     for (let begun = false, next = pieces.next(); next; begun = true, next = pieces.next()) {
       if (begun && along.stops()) return false
       const { chunk: piece } = next
+      const given = this.#divided(piece).free
       const error = 'failed' in next ? next.failed : await this.#try(piece, along)
       if (error === undefined) {
         immediate = 0
-        this.runtime.circuits.handled(this.#name)
-        if (this.troubles.any) await this.troubles.past(piece.next)
+        const handled = given.length > 0
+        if (handled) this.runtime.circuits.handled(this.#name)
+        if (this.troubles.any) await this.troubles.past(piece.next, handled)
         await along.done(piece)
         continue
       }
@@ -107,7 +109,6 @@ export class ChunkWork {
         this.runtime.circuits.left(this.#name)
         throw error
       }
-      const given = this.#divided(piece).free
       const named = 'failed' in next ? null : this.#named(error, given)
       // Before anything is tried again, whatever it was.
       if (named) await this.#keepDone(given, named)
@@ -148,7 +149,7 @@ export class ChunkWork {
   /** Gives the piece to the handler, without what is not for it. Returns what failed. */
   async #try(piece: Chunk, { interrupt }: Along): Promise<unknown> {
     const suspect = this.troubles.suspectAt(piece.from)
-    if (suspect) return this.#tryWatched(piece, suspect, interrupt)
+    if (suspect && this.#divided(piece).free.length > 0) return this.#tryWatched(piece, suspect, interrupt)
     return this.#give(piece)
   }
 

@@ -65,18 +65,28 @@ export class Troubles {
     await this.log.write(key, token, this.#now)
   }
 
-  /** A message was handled, and progress is at `position`: what lies before is over. */
-  async past(position: bigint): Promise<void> {
+  /**
+   * Progress is at `position`: what lies before is over.
+   *
+   * @param handled whether the handler has got a message and handled it. Messages that went behind others tell nothing of an outage
+   */
+  async past(position: bigint, handled: boolean): Promise<void> {
     if (!this.#now) return
     const { suspect, done } = this.#now
+    const inARow = handled ? undefined : this.#now.inARow
     const stays = suspect && position < BigInt(suspect.until) ? suspect : undefined
     const left = done?.filter(([, to]) => BigInt(to) > position) ?? []
     const next: Trouble | null =
-      stays || left.length > 0
-        ? { replay: this.#now.replay, ...(stays && { suspect: stays }), ...(left.length > 0 && { done: left }) }
+      stays || left.length > 0 || inARow !== undefined
+        ? {
+            replay: this.#now.replay,
+            ...(stays && { suspect: stays }),
+            ...(left.length > 0 && { done: left }),
+            ...(inARow !== undefined && { inARow }),
+          }
         : null
     // The marks of a stretch are written before each chunk, anyway.
-    const isSaid = next !== null && !this.#now.failing && this.#now.inARow === undefined
+    const isSaid = next !== null && !this.#now.failing && this.#now.inARow === inARow
     this.#now = next
     const { key, token } = this.owner
     if (!isSaid) await this.log.write(key, token, next)
