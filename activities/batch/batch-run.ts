@@ -153,6 +153,8 @@ export class BatchRun implements Listener {
     const left = maxMessages - run.messages
     const chunk = await run.next(left > 0 ? left : maxMessages, this.#waitMs())
     if (!chunk) {
+      // What it waited for may be back or not: nothing of this partition needs it any more.
+      if (run.hasReadAll) this.runtime.circuits.left(nameOf(run.key))
       if (await run.idle()) return 'finished'
       await this.#consider(run)
       return null
@@ -263,6 +265,8 @@ export class BatchRun implements Listener {
   #remove(run: PartitionRun, end: PartitionOutcome['end'] | null): void {
     this.runtime.story.left(run.key.partition, this.#failure === undefined ? end : null)
     this.#judge.gone(run)
+    // The next batch goes on waiting; after anything else, nobody knows who has the partition next.
+    if (end !== 'more') this.runtime.circuits.left(nameOf(run.key))
     this.#closing.remove(run)
   }
 }

@@ -165,6 +165,11 @@ export class PartitionRun {
     }
   }
 
+  /** Nothing is known of in the log that was not handled yet. */
+  get hasReadAll(): boolean {
+    return this.position >= this.#head
+  }
+
   /** An asynchronous decoder is at work on its next chunk. */
   get isDecoding(): boolean {
     return this.#lease?.isDecoding ?? false

@@ -16,7 +16,7 @@ import { Pieces } from './pieces.js'
 import { queueOf } from './queue.js'
 import { pauseAfter, postpone, retryIn } from './retry-after.js'
 import { afterLoss, mark, narrow, unmark } from './suspects.js'
-import { Troubles } from './troubles.js'
+import { lastFailure, Troubles } from './troubles.js'
 import { type Along, nameOf, type Worked } from './worked.js'
 
 /** A retry that is due so soon is waited for in its place, ms. */
@@ -98,11 +98,13 @@ export class ChunkWork {
     for (let begun = false, next = pieces.next(); next; begun = true, next = pieces.next()) {
       if (begun && along.stops()) return false
       const { chunk: piece } = next
+      const given = this.#divided(piece).free
       const error = 'failed' in next ? next.failed : await this.#try(piece, along)
       if (error === undefined) {
         immediate = 0
-        this.runtime.circuits.handled(this.#name)
-        if (this.troubles.any) await this.troubles.past(piece.next)
+        const handled = given.length > 0
+        if (handled) this.runtime.circuits.handled(this.#name)
+        if (this.troubles.any) await this.troubles.past(piece.next, handled)
         await along.done(piece)
         continue
       }
@@ -110,6 +112,9 @@ export class ChunkWork {
         this.runtime.circuits.left(this.#name)
         throw error
       }
+      const named = 'failed' in next ? null : this.#named(error, given)
+      // Before anything is tried again, whatever it was.
+      if (named) await this.#keepDone(given, named)
       const fault = this.#faults.of(error)
       if (fault.class === 'unavailable') throw this.#faults.unavailable(fault.dependency, error)
       this.runtime.circuits.left(this.#name)
@@ -118,9 +123,8 @@ export class ChunkWork {
         pieces.again()
         continue
       }
-      const named = this.#named(error, piece)
-      if (named && !('failed' in next)) {
-        await this.#keepDone(piece, named)
+      // One that is alone is found already: what a transaction has rolled back would be named again and again.
+      if (named && !(this.#isAtomic && given.length === 1)) {
         pieces.isolate(named, this.#isAtomic ? undefined : error)
         continue
       }
@@ -148,7 +152,7 @@ export class ChunkWork {
   /** Gives the piece to the handler, without what is not for it. Returns what failed. */
   async #try(piece: Chunk, { interrupt }: Along): Promise<unknown> {
     const suspect = this.troubles.suspectAt(piece.from)
-    if (suspect) return this.#tryWatched(piece, suspect, interrupt)
+    if (suspect && this.#divided(piece).free.length > 0) return this.#tryWatched(piece, suspect, interrupt)
     return this.#give(piece)
   }
 
@@ -198,9 +202,9 @@ export class ChunkWork {
   }
 
   #divided(piece: Chunk): { readonly free: readonly Message[]; readonly behind: readonly Message[] } {
-    const { free, behind } = this.parked.divide(piece.messages)
-    if (this.troubles.done.length === 0) return { free, behind }
-    return { free: free.filter(({ offset }) => !this.troubles.isDone(offset)), behind }
+    const { messages } = piece
+    if (this.troubles.done.length === 0) return this.parked.divide(messages)
+    return this.parked.divide(messages.filter(({ offset }) => !this.troubles.isDone(offset)))
   }
 
   #behind(piece: Chunk, messages: readonly Message[]): NewLetter[] {
@@ -267,23 +271,23 @@ export class ChunkWork {
     }
     const destiny: Destiny = { class: isCrash ? 'crash' : 'poison', failing, told: this.#faults.told(error, tries) }
     if (free.length > 1) throw await this.#lastTry.cannotTell(free, destiny)
-    await this.#lastTry.come(piece, message, this.#behind(piece, this.parked.divide(piece.messages).behind), destiny)
+    await this.#lastTry.come(piece, message, this.#behind(piece, this.#divided(piece).behind), destiny)
   }
 
-  /** Which messages of the piece a `PartialFailure` names. */
-  #named(error: unknown, { messages }: Chunk): ReadonlySet<bigint> | null {
+  /** Which of the messages that the handler was given a `PartialFailure` names. */
+  #named(error: unknown, given: readonly Message[]): ReadonlySet<bigint> | null {
     if (!(error instanceof UserFailure) || !isNamed(error.thrown, 'PartialFailure')) return null
     const named = unlessItThrows(() => [...(error.thrown as PartialFailure).messages].map(({ offset }) => offset)) ?? []
-    const known = new Set(messages.map(({ offset }) => offset))
+    const known = new Set(given.map(({ offset }) => offset))
     const offsets = new Set(named.filter((offset) => known.has(offset)))
     return offsets.size === 0 || this.runtime.settings.commit.after === 'manual' ? null : offsets
   }
 
   /** What a plain handler has done beside the messages that it names is not done again. */
-  async #keepDone({ messages }: Chunk, failed: ReadonlySet<bigint>): Promise<void> {
+  async #keepDone(given: readonly Message[], failed: ReadonlySet<bigint>): Promise<void> {
     if (this.#isAtomic) return
     const ranges: [bigint, bigint][] = []
-    for (const { offset } of messages) {
+    for (const { offset } of given) {
       if (failed.has(offset)) continue
       const last = ranges.at(-1)
       if (last?.[1] === offset) last[1] = offset + 1n
@@ -301,19 +305,6 @@ export class ChunkWork {
     const { failures, commit } = this.runtime.settings
     return error instanceof UserFailure && failures.isolate && commit.after !== 'manual'
   }
-}
-
-/** What a partition's next try waits for, if it does. */
-function lastFailure(troubles: Troubles, position: bigint) {
-  const { failing } = troubles
-  if (failing) {
-    const { tries, lastAt: at, last: text, position: offset, code } = failing
-    return { tries, at, text, offset, isLoss: code === 'WORKER_LOST' }
-  }
-  const suspect = troubles.suspectAt(position)
-  if (!suspect || suspect.lostAt === undefined) return null
-  const text = `a worker was lost while it handled messages up to offset ${BigInt(suspect.until) - 1n}, which are tried again in smaller chunks`
-  return { tries: suspect.crashes, at: suspect.lostAt, text, offset: String(position), isLoss: true }
 }
 
 /** Stands in a letter for what nobody could catch. */

@@ -22,7 +22,8 @@ export class Faults {
   }
 
   of(error: FailureOfUser): Fault {
-    if (!(error instanceof UserFailure)) return { class: 'retryable' }
+    // A lost worker has thrown nothing that anybody could classify.
+    if (!(error instanceof UserFailure) || error.code === 'WORKER_LOST') return { class: 'retryable' }
     const { failing, errors, log } = this.runtime
     const { key } = this.worked
     return faultOf(error.thrown, failing.classify, (what) => {

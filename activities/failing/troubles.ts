@@ -65,20 +65,44 @@ export class Troubles {
     await this.log.write(key, token, this.#now)
   }
 
-  /** A message was handled, and progress is at `position`: what lies before is over. */
-  async past(position: bigint): Promise<void> {
+  /**
+   * Progress is at `position`: what lies before is over.
+   *
+   * @param handled whether the handler has got a message and handled it. Messages that went behind others tell nothing of an outage
+   */
+  async past(position: bigint, handled: boolean): Promise<void> {
     if (!this.#now) return
     const { suspect, done } = this.#now
+    const inARow = handled ? undefined : this.#now.inARow
     const stays = suspect && position < BigInt(suspect.until) ? suspect : undefined
     const left = done?.filter(([, to]) => BigInt(to) > position) ?? []
     const next: Trouble | null =
-      stays || left.length > 0
-        ? { replay: this.#now.replay, ...(stays && { suspect: stays }), ...(left.length > 0 && { done: left }) }
+      stays || left.length > 0 || inARow !== undefined
+        ? {
+            replay: this.#now.replay,
+            ...(stays && { suspect: stays }),
+            ...(left.length > 0 && { done: left }),
+            ...(inARow !== undefined && { inARow }),
+          }
         : null
     // The marks of a stretch are written before each chunk, anyway.
-    const isSaid = next !== null && !this.#now.failing && this.#now.inARow === undefined
+    const isSaid = next !== null && !this.#now.failing && this.#now.inARow === inARow
     this.#now = next
     const { key, token } = this.owner
     if (!isSaid) await this.log.write(key, token, next)
   }
+}
+
+/** What a partition's next try waits for, if it does. */
+export function lastFailure(troubles: Troubles, position: bigint) {
+  const { failing } = troubles
+  // What lies before the position is done: the answer to a commit was lost.
+  if (failing && BigInt(failing.position) >= position) {
+    const { tries, lastAt: at, last: text, position: offset, code } = failing
+    return { tries, at, text, offset, isLoss: code === 'WORKER_LOST' }
+  }
+  const suspect = troubles.suspectAt(position)
+  if (!suspect || suspect.lostAt === undefined) return null
+  const text = `a worker was lost while it handled messages up to offset ${BigInt(suspect.until) - 1n}, which are tried again in smaller chunks`
+  return { tries: suspect.crashes, at: suspect.lostAt, text, offset: String(position), isLoss: true }
 }
