@@ -269,7 +269,9 @@ export class ChunkWork {
       await this.troubles.note({ failing })
       throw retryIn(this.#faults.told(error, tries), pauseAfter(tries, retry, failures))
     }
-    const destiny: Destiny = { class: isCrash ? 'crash' : 'poison', failing, told: this.#faults.told(error, tries) }
+    // A message that fails in other ways, too, may have been in hand by chance when a worker was lost.
+    const kind = isCrash && 2 * failing.crashes > tries ? 'crash' : 'poison'
+    const destiny: Destiny = { class: kind, failing, told: this.#faults.told(error, tries) }
     if (free.length > 1) throw await this.#lastTry.cannotTell(free, destiny)
     await this.#lastTry.come(piece, message, this.#behind(piece, this.#divided(piece).behind), destiny)
   }
