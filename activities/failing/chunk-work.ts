@@ -10,8 +10,9 @@ import type { Fault } from './classify.js'
 import { codeOf, type FailureOfUser, Faults } from './faults.js'
 import { type Destiny, LastTry } from './last-try.js'
 import { follower } from './new-letter.js'
-import { ParkedKeys } from './parked.js'
+import { lettersOf, ParkedKeys } from './parked.js'
 import { Pieces } from './pieces.js'
+import { queueOf } from './queue.js'
 import { pauseAfter, postpone, retryIn } from './retry-after.js'
 import { afterLoss, mark, narrow, unmark } from './suspects.js'
 import { lastFailure, Troubles } from './troubles.js'
@@ -40,7 +41,7 @@ export class ChunkWork {
     const { key } = worked
     const { afterLastTry } = runtime.settings.failures
     this.troubles = new Troubles(runtime.troubles, worked)
-    this.parked = new ParkedKeys(runtime.letters, key, afterLastTry.policy === 'dead-letter' ? afterLastTry : null)
+    this.parked = new ParkedKeys(lettersOf(runtime), key, afterLastTry.policy === 'dead-letter' ? afterLastTry : null)
     this.#lastTry = new LastTry(runtime, worked, this.troubles, this.parked, deliver)
     this.#faults = new Faults(runtime, worked)
     this.#name = nameOf(key)
@@ -207,8 +208,9 @@ export class ChunkWork {
   #behind(piece: Chunk, messages: readonly Message[]): NewLetter[] {
     const { afterLastTry } = this.runtime.settings.failures
     const settings = afterLastTry.policy === 'dead-letter' ? afterLastTry : null
+    // The queue that is there, even where the options would make none any more.
     return messages.map((message) =>
-      follower(piece.raw(message), this.worked.replay, this.parked.queueOf(message), settings),
+      follower(piece.raw(message), this.worked.replay, queueOf(message.keyBytes), settings),
     )
   }
 

@@ -50,7 +50,7 @@ export class Redrive {
   /** Milliseconds until there is a letter to handle. */
   get dueIn(): number {
     const { nextDue } = this.parked
-    if (nextDue === null || this.runtime.settings.commit.after === 'manual') return Number.POSITIVE_INFINITY
+    if (nextDue === null) return Number.POSITIVE_INFINITY
     return Math.max(0, nextDue - this.worked.clock.now(), this.#notBefore - performance.now())
   }
 
