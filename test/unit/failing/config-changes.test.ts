@@ -70,7 +70,9 @@ describe('messages that are set aside when a config changes', () => {
     log.append(0, 2)
     await work()
     expect(done).toEqual([1, 2])
-    expect(lines.filter(({ level, message }) => level === 'warn' && message.includes('an earlier config'))).toHaveLength(1)
+    expect(
+      lines.filter(({ level, message }) => level === 'warn' && message.includes('an earlier config')),
+    ).toHaveLength(1)
   })
 
   it('hold nothing up where progress is part of a Kafka transaction, and are not handled again and again', async () => {
@@ -78,7 +80,7 @@ describe('messages that are set aside when a config changes', () => {
     const { progress } = runtime
     const transact: OutputProgressLog['transact'] = async (partition, token, from, to, run) => {
       await run({ send: async () => {} })
-      await progress.advance(partition, token, from, to)
+      await progress.advance(partition, token, from, typeof to === 'function' ? to() : to)
     }
     const transactions = new Proxy(progress, {
       get: (_, name) => {
