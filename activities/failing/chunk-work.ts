@@ -9,7 +9,7 @@ import type { ConsumerRuntime } from '../runtime.js'
 import type { Fault } from './classify.js'
 import { codeOf, type FailureOfUser, Faults } from './faults.js'
 import { type Destiny, LastTry } from './last-try.js'
-import { follower } from './new-letter.js'
+import { follower, redacted } from './new-letter.js'
 import { lettersOf, ParkedKeys } from './parked.js'
 import { Pieces } from './pieces.js'
 import { queueOf } from './queue.js'
@@ -225,31 +225,36 @@ export class ChunkWork {
   async #failed(piece: Chunk, free: readonly Message[], error: FailureOfUser, fault: Fault): Promise<void> {
     const [message] = free
     if (!message) throw this.#faults.told(error)
-    const { settings, errors } = this.runtime
+    const { settings, errors, failing } = this.runtime
     const { failures, retry } = settings
     const { key, clock } = this.worked
     const now = clock.now()
     const before = this.troubles.failingAt(message.offset)
     const isCrash = error.code === 'WORKER_LOST'
     const tries = (before?.tries ?? 0) + (isCrash ? 0 : 1)
-    const { text } = errors.told(error, key.partition)
-    const failing: Failing = {
+    // The row of a trouble is as open to readers of the database as a letter.
+    const text = redacted(errors.told(error, key.partition).text, failing.redact)
+    const failed: Failing = {
       position: String(message.offset),
       ...(free.length > 1 && { among: free.length }),
       tries,
       crashes: before?.crashes ?? 0,
       firstAt: before?.firstAt ?? now,
       lastAt: now,
-      code: codeOf(error),
-      first: before?.first ?? text.slice(0, 1_000),
-      last: text.slice(0, 1_000),
+      code: codeOf(error, settings.errors),
+      first: before?.first ?? text,
+      last: text,
     }
     const isLast = isCrash || fault.class === 'poison' || (failures.attempts !== null && tries >= failures.attempts)
     if (!isLast) {
-      await this.troubles.note({ failing })
+      await this.troubles.note({ failing: failed })
       throw retryIn(this.#faults.told(error, tries), pauseAfter(tries, retry, failures))
     }
-    const destiny: Destiny = { class: isCrash ? 'crash' : 'poison', failing, told: this.#faults.told(error, tries) }
+    const destiny: Destiny = {
+      class: isCrash ? 'crash' : 'poison',
+      failing: failed,
+      told: this.#faults.told(error, tries),
+    }
     if (free.length > 1) throw await this.#lastTry.cannotTell(free, destiny)
     await this.#lastTry.come(piece, message, this.#behind(piece, this.#divided(piece).behind), destiny)
   }

@@ -54,7 +54,7 @@ export class LastTry {
     if (afterLastTry.policy === 'block' || raw === null) return false
     const now = this.worked.clock.now()
     const { text } = this.runtime.errors.told(error, this.worked.key.partition)
-    const shown = text.slice(0, 1_000)
+    const shown = redacted(text, this.runtime.failing.redact)
     const failing: Failing = {
       position: String(raw.offset),
       tries: 1,
@@ -124,7 +124,7 @@ export class LastTry {
     const failure: LetterFailure = {
       class: kind,
       code: failing.code,
-      error: redacted(failing.last, runtime.failing.redact),
+      error: failing.last,
       tries: failing.tries,
       firstAt: failing.firstAt,
       lastAt: failing.lastAt,

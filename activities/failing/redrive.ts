@@ -3,7 +3,7 @@ import { describePartition } from '../../src/model/partition.js'
 import type { Chunk, FullLetter, LetterFailure, Message } from '../../src/ports/index.js'
 import type { Aside, DeliverChunk } from '../handling/delivery.js'
 import type { ConsumerRuntime } from '../runtime.js'
-import { Faults } from './faults.js'
+import { codeOf, Faults } from './faults.js'
 import { redacted } from './new-letter.js'
 import type { ParkedKeys } from './parked.js'
 import { readAgain } from './read-again.js'
@@ -239,14 +239,14 @@ export class Redrive {
   }
 
   #failureOf(letter: FullLetter, error: unknown): LetterFailure {
-    const { errors, failing } = this.runtime
+    const { errors, failing, settings } = this.runtime
     const now = this.worked.clock.now()
     const told = error instanceof UserFailure ? errors.failed(error) : error
     const { text } = errors.told(told, this.worked.key.partition)
     const isUndecodable = isTidemarkError(error) && error.code === 'UNDECODABLE'
     return {
       class: isUndecodable ? 'undecodable' : 'poison',
-      code: isTidemarkError(error) ? error.code : null,
+      code: error instanceof UserFailure ? codeOf(error, settings.errors) : isTidemarkError(error) ? error.code : null,
       error: redacted(text, failing.redact),
       tries: letter.tries + 1,
       firstAt: letter.firstAt ?? now,
