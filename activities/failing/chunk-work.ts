@@ -14,9 +14,12 @@ import { lettersOf, ParkedKeys } from './parked.js'
 import { Pieces } from './pieces.js'
 import { queueOf } from './queue.js'
 import { pauseAfter, postpone, retryIn } from './retry-after.js'
-import { afterLoss, mark, narrow, unmark } from './suspects.js'
+import { afterLoss, CrashesUsedUp, mark, narrow, unmark } from './suspects.js'
 import { lastFailure, Troubles } from './troubles.js'
 import { type Along, nameOf, type Worked } from './worked.js'
+
+/** Something has interrupted the wait before the handler got anything. */
+const notBegun = Symbol('not begun')
 
 /** A retry that is due so soon is waited for in its place, ms. */
 const soonMs = 50
@@ -98,6 +101,7 @@ export class ChunkWork {
       const { chunk: piece } = next
       const given = this.#divided(piece).free
       const error = 'failed' in next ? next.failed : await this.#try(piece, along)
+      if (error === notBegun) return false
       if (error === undefined) {
         immediate = 0
         const handled = given.length > 0
@@ -171,8 +175,7 @@ export class ChunkWork {
       })
     // One suspect chunk at a time: what is in hand beside it would be suspected with it.
     const alone = suspect.crashes > 0 ? await this.runtime.quarantine.take(interrupt) : () => {}
-    if (!alone)
-      return new TidemarkError('WORKER_LOST', 'let go of before it was tried again', { place: this.worked.key })
+    if (!alone) return notBegun
     try {
       await mark(this.troubles, suspect, { ...piece, messages: free })
       const error = await this.#give(piece)
@@ -290,9 +293,4 @@ export class ChunkWork {
     const { failures, commit } = this.runtime.settings
     return error instanceof UserFailure && failures.isolate && commit.after !== 'manual'
   }
-}
-
-/** Stands in a letter for what nobody could catch. */
-class CrashesUsedUp extends Error {
-  override readonly name = 'WorkerLost'
 }

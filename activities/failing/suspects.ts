@@ -107,3 +107,8 @@ export async function unmark(troubles: Troubles, position: bigint): Promise<void
 function lost(key: PartitionKey, offset: string, text: string, pauseMs: number): TidemarkError {
   return retryIn(new TidemarkError('WORKER_LOST', text, { place: { ...key, offset } }), pauseMs)
 }
+
+/** Stands in a letter for what nobody could catch. */
+export class CrashesUsedUp extends Error {
+  override readonly name = 'WorkerLost'
+}
