@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Slots } from '../../../activities/batch/slots.js'
 import type { MemoryTransaction } from '../../../src/memory/store/transaction.js'
 import { Poison } from '../../../src/model/handler-errors.js'
 import type { AfterLastTry } from '../../../src/model/policy.js'
@@ -91,6 +92,8 @@ class World {
   /** Resolved when those that are gone may go on. */
   #gate = gate()
   #frozen = false
+  /** The last batch's worker is gone, and Temporal has missed it. */
+  #lost = false
 
   private constructor(readonly ground: Awaited<ReturnType<typeof batchGround>>) {}
 
@@ -164,6 +167,10 @@ class World {
   async work(ms: number, how: 'ends' | 'dies'): Promise<void> {
     const { progress } = this.ground.runtime
     this.#batch++
+    // Another process, which Temporal tells of the loss.
+    if (this.#lost) Object.assign(this.ground.runtime, { quarantine: new Slots(1), slots: new Slots(100) })
+    this.ground.reach.lost = this.#lost
+    this.#lost = how === 'dies'
     const ends = performance.now() + ms
     for (let attempt = 1; performance.now() < ends && attempt < 30; attempt++) {
       const from = String((await progress.read(key))?.position ?? 0n)
@@ -183,6 +190,7 @@ class World {
       const over = pass(Math.max(1, Math.min(200, ends - performance.now()))).then(() => 'over' as const)
       if (how === 'dies' && attempt === 1) this.#frozen = true
       const first = await Promise.race([failed, over])
+      this.ground.reach.lost = false
       await over
       if (how === 'dies') {
         // Nobody ends it. Whoever comes next has a greater token.
