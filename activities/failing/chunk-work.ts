@@ -100,7 +100,8 @@ export class ChunkWork {
       if (begun && along.stops()) return false
       const { chunk: piece } = next
       const given = this.#divided(piece).free
-      const error = 'failed' in next ? next.failed : await this.#try(piece, along)
+      // A message that was named together with an earlier one of its key only goes behind that one.
+      const error = 'failed' in next && given.length > 0 ? next.failed : await this.#try(piece, along)
       if (error === notBegun) return false
       if (error === undefined) {
         immediate = 0
