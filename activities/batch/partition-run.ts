@@ -378,7 +378,7 @@ export class PartitionRun {
     const deliver = delivererOf(runtime, { key, token, replay, timeoutMs, ran, ...(stored && { stored }) })
     const worked = { key, token, replay, clock: this.begun.clock }
     this.#work = new ChunkWork(runtime, worked, deliver)
-    this.#redrive = new Redrive(runtime, worked, this.#work.parked, deliver)
+    this.#redrive = new Redrive(runtime, worked, this.#work, deliver)
     this.#witness = witness ?? undefined
     this.#lease = this.resources.readers.take(key, this.#place, witness)
   }

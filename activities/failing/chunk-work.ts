@@ -10,14 +10,17 @@ import type { ConsumerRuntime } from '../runtime.js'
 import type { Fault } from './classify.js'
 import { codeOf, type FailureOfUser, Faults } from './faults.js'
 import { type Destiny, LastTry } from './last-try.js'
-import { follower } from './new-letter.js'
-import { ParkedKeys } from './parked.js'
+import { follower, redacted } from './new-letter.js'
+import { lettersOf, ParkedKeys } from './parked.js'
 import { Pieces } from './pieces.js'
 import { queueOf } from './queue.js'
 import { pauseAfter, postpone, retryIn } from './retry-after.js'
-import { afterLoss, mark, narrow, unmark } from './suspects.js'
+import { afterLoss, CrashesUsedUp, mark, narrow, unmark } from './suspects.js'
 import { lastFailure, Troubles } from './troubles.js'
 import { type Along, nameOf, type Worked } from './worked.js'
+
+/** Something has interrupted the wait before the handler got anything. */
+const notBegun = Symbol('not begun')
 
 /** A retry that is due so soon is waited for in its place, ms. */
 const soonMs = 50
@@ -42,7 +45,7 @@ export class ChunkWork {
     const { key } = worked
     const { afterLastTry } = runtime.settings.failures
     this.troubles = new Troubles(runtime.troubles, worked)
-    this.parked = new ParkedKeys(runtime.letters, key, afterLastTry.policy === 'dead-letter' ? afterLastTry : null)
+    this.parked = new ParkedKeys(lettersOf(runtime), key, afterLastTry.policy === 'dead-letter' ? afterLastTry : null)
     this.#lastTry = new LastTry(runtime, worked, this.troubles, this.parked, deliver)
     this.#faults = new Faults(runtime, worked)
     this.#name = nameOf(key)
@@ -99,7 +102,9 @@ export class ChunkWork {
       if (begun && along.stops()) return false
       const { chunk: piece } = next
       const given = this.#divided(piece).free
-      const error = 'failed' in next ? next.failed : await this.#try(piece, along)
+      // A message that was named together with an earlier one of its key only goes behind that one.
+      const error = 'failed' in next && given.length > 0 ? next.failed : await this.#try(piece, along)
+      if (error === notBegun) return false
       if (error === undefined) {
         immediate = 0
         const handled = given.length > 0
@@ -173,8 +178,7 @@ export class ChunkWork {
       })
     // One suspect chunk at a time: what is in hand beside it would be suspected with it.
     const alone = suspect.crashes > 0 ? await this.runtime.quarantine.take(interrupt) : () => {}
-    if (!alone)
-      return new TidemarkError('WORKER_LOST', 'let go of before it was tried again', { place: this.worked.key })
+    if (!alone) return notBegun
     try {
       await mark(this.troubles, suspect, { ...piece, messages: free })
       const error = await this.#give(piece)
@@ -210,27 +214,9 @@ export class ChunkWork {
   #behind(piece: Chunk, messages: readonly Message[]): NewLetter[] {
     const { afterLastTry } = this.runtime.settings.failures
     const settings = afterLastTry.policy === 'dead-letter' ? afterLastTry : null
+    // The queue that is there, even where the options would make none any more.
     return messages.map((message) =>
-      // As it was found there, whatever the options say of messages that are set aside from now on.
       follower(piece.raw(message), this.worked.replay, queueOf(message.keyBytes), settings),
-    )
-  }
-
-  /** Where progress is no affair of the database, nothing could be set aside together with it, or brought back. */
-  #requireLetters(): void {
-    const { output, settings } = this.runtime
-    const why = output?.transactions
-      ? "transactional: 'kafka'"
-      : settings.commit.after === 'manual'
-        ? 'commit: manual()'
-        : null
-    if (why === null || !this.parked.any) return
-    const { key } = this.worked
-    throw new TidemarkError(
-      'HANDLER_MISTAKEN',
-      `${describePartition(key)} of group ${key.group} has messages set aside by an earlier config, which ${why} can neither handle nor keep in order: ` +
-        "redrive them with that config, or discard them, with 'tidemark dead-letters'",
-      { place: key },
     )
   }
 
@@ -245,33 +231,36 @@ export class ChunkWork {
   async #failed(piece: Chunk, free: readonly Message[], error: FailureOfUser, fault: Fault): Promise<void> {
     const [message] = free
     if (!message) throw this.#faults.told(error)
-    const { settings, errors } = this.runtime
+    const { settings, errors, failing } = this.runtime
     const { failures, retry } = settings
     const { key, clock } = this.worked
     const now = clock.now()
     const before = this.troubles.failingAt(message.offset)
     const isCrash = error.code === 'WORKER_LOST'
     const tries = (before?.tries ?? 0) + (isCrash ? 0 : 1)
-    const { text } = errors.told(error, key.partition)
-    const failing: Failing = {
+    // The row of a trouble is as open to readers of the database as a letter.
+    const text = redacted(errors.told(error, key.partition).text, failing.redact)
+    const failed: Failing = {
       position: String(message.offset),
       ...(free.length > 1 && { among: free.length }),
       tries,
       crashes: before?.crashes ?? 0,
       firstAt: before?.firstAt ?? now,
       lastAt: now,
-      code: codeOf(error),
-      first: before?.first ?? text.slice(0, 1_000),
-      last: text.slice(0, 1_000),
+      code: codeOf(error, settings.errors),
+      first: before?.first ?? text,
+      last: text,
     }
     const isLast = isCrash || fault.class === 'poison' || (failures.attempts !== null && tries >= failures.attempts)
     if (!isLast) {
-      await this.troubles.note({ failing })
+      await this.troubles.note({ failing: failed })
       throw retryIn(this.#faults.told(error, tries), pauseAfter(tries, retry, failures))
     }
-    // A message that fails in other ways, too, may have been in hand by chance when a worker was lost.
-    const kind = isCrash && 2 * failing.crashes > tries ? 'crash' : 'poison'
-    const destiny: Destiny = { class: kind, failing, told: this.#faults.told(error, tries) }
+    const destiny: Destiny = {
+      class: isCrash ? 'crash' : 'poison',
+      failing: failed,
+      told: this.#faults.told(error, tries),
+    }
     if (free.length > 1) throw await this.#lastTry.cannotTell(free, destiny)
     await this.#lastTry.come(piece, message, this.#behind(piece, this.#divided(piece).behind), destiny)
   }
@@ -307,10 +296,4 @@ export class ChunkWork {
     const { failures, commit } = this.runtime.settings
     return error instanceof UserFailure && failures.isolate && commit.after !== 'manual'
   }
-}
-
-/** Stands in a letter for what nobody could catch. */
-class CrashesUsedUp extends Error {
-  override readonly name = 'WorkerLost'
-  readonly code = 'WORKER_LOST'
 }

@@ -1,6 +1,8 @@
 import { isTidemarkError, TidemarkError, UserFailure } from '../../src/model/errors.js'
 import { describePartition } from '../../src/model/partition.js'
-import { unlessItThrows } from '../../src/model/thrown.js'
+import type { ConsumerSettings } from '../../src/model/settings.js'
+import { lookAt, unlessItThrows } from '../../src/model/thrown.js'
+import { isWellKnown } from '../errors/shown-code.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { type Fault, faultOf } from './classify.js'
 import { nameOf, type Worked } from './worked.js'
@@ -58,9 +60,16 @@ export class Faults {
   }
 }
 
-/** A failure's code for people who look for failures of one kind: that of what was thrown, or its class. */
-export function codeOf(error: FailureOfUser): string {
+/**
+ * A failure's code for people who look for failures of one kind: that of what was thrown, or its class. Under `errors: 'private'` a code that may
+ * hold data is none.
+ */
+export function codeOf(error: FailureOfUser, errors: ConsumerSettings['errors']): string {
   if (!(error instanceof UserFailure)) return error.code
+  if (errors === 'private') {
+    const { code, className } = lookAt(error.thrown)
+    return (code !== null && isWellKnown(code) ? code : className)?.slice(0, 80) ?? error.code
+  }
   const code = unlessItThrows((): unknown => Reflect.get(Object(error.thrown), 'code'))
   if (typeof code === 'string' || typeof code === 'number') return String(code).slice(0, 80)
   const name = unlessItThrows((): unknown => Reflect.get(Object(error.thrown), 'name'))

@@ -1,6 +1,7 @@
 import { TidemarkError } from '../../src/model/errors.js'
-import { positionChanged, saysGone } from '../../src/model/fenced.js'
+import { fenced, positionChanged, saysGone } from '../../src/model/fenced.js'
 import { describePartition } from '../../src/model/partition.js'
+import { compareTokens } from '../../src/model/token.js'
 import type { Failing } from '../../src/model/trouble.js'
 import type {
   Chunk,
@@ -54,7 +55,7 @@ export class LastTry {
     if (afterLastTry.policy === 'block' || raw === null) return false
     const now = this.worked.clock.now()
     const { text } = this.runtime.errors.told(error, this.worked.key.partition)
-    const shown = text.slice(0, 1_000)
+    const shown = redacted(text, this.runtime.failing.redact)
     const failing: Failing = {
       position: String(raw.offset),
       tries: 1,
@@ -87,10 +88,27 @@ export class LastTry {
 
   /** @throws TidemarkError POSITION_CHANGED where there is none: the partition is paused then */
   async requireRoom(letters: readonly NewLetter[]): Promise<void> {
-    const { why, warning } = this.parked.full(letters)
     const { key } = this.worked
+    let { why, warning } = this.parked.full(letters)
+    if (why !== null) {
+      // Messages that are there already and come again after a reset are no more than before.
+      const [more] = await Promise.all([this.#newOf(letters), this.parked.load()])
+      ;({ why, warning } = this.parked.full(more))
+    }
     if (warning !== null) this.runtime.log.warn(key, `${describePartition(key)}: ${warning}`)
     if (why !== null) await this.#pause(`${why}: redrive or discard them with 'tidemark dead-letters', then resume`)
+  }
+
+  /** Those that are not among the letters yet. */
+  async #newOf(letters: readonly NewLetter[]): Promise<readonly NewLetter[]> {
+    const { group, stream, partition } = this.worked.key
+    const offsets = letters.map(({ message }) => message.offset)
+    const known = await this.runtime.letters.list(
+      { group, stream, partitions: [partition], offsets },
+      { limit: letters.length },
+    )
+    const there = new Set(known.map(({ offset }) => offset))
+    return letters.filter(({ message }) => !there.has(message.offset))
   }
 
   async #aside(
@@ -124,7 +142,7 @@ export class LastTry {
     const failure: LetterFailure = {
       class: kind,
       code: failing.code,
-      error: redacted(failing.last, runtime.failing.redact),
+      error: failing.last,
       tries: failing.tries,
       firstAt: failing.firstAt,
       lastAt: failing.lastAt,
@@ -163,8 +181,11 @@ export class LastTry {
 
   /** Pauses the partition, as a person would: only a person ends that. */
   async #pause(why: string): Promise<never> {
-    const { key } = this.worked
+    const { key, token } = this.worked
     const { group, stream, partition } = key
+    // No token guards the record: a worker that was frozen must not pause what another one has by now.
+    const progress = await this.runtime.progress.read(key)
+    if (progress && compareTokens(progress.token, token) > 0) throw fenced(key, token)
     try {
       await this.runtime.records.pause(
         { group, stream },

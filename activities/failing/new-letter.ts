@@ -10,6 +10,8 @@ export function redacted(text: string, redact: ((text: string) => string) | unde
   if (!redact) return text.slice(0, mostText)
   try {
     const left: unknown = redact(text)
+    // A rejection that nobody takes would end the worker.
+    if (left instanceof Promise) left.catch(() => {})
     return typeof left === 'string' ? left.slice(0, mostText) : 'redact returned no text'
   } catch (error) {
     return `redact failed: ${unlessItThrows(() => lookAt(error).className) ?? 'it threw'}`

@@ -1,6 +1,7 @@
-import type { PartitionKey } from '../../src/model/partition.js'
+import { describePartition, type PartitionKey } from '../../src/model/partition.js'
 import type { LetterSettings } from '../../src/model/policy.js'
 import type { DeadLetters, Message, NewLetter } from '../../src/ports/index.js'
+import type { ConsumerRuntime } from '../runtime.js'
 import { queueOf } from './queue.js'
 
 /** How full a limit is when it is warned of. */
@@ -18,7 +19,7 @@ export class ParkedKeys {
   #warned = false
 
   constructor(
-    private readonly letters: DeadLetters,
+    private readonly letters: Pick<DeadLetters, 'parked'>,
     private readonly key: PartitionKey,
     /** Null where nothing is set aside any more by the options; what was before still counts. */
     private readonly settings: LetterSettings | null,
@@ -95,5 +96,37 @@ export class ParkedKeys {
     if (!near || this.#warned) return { why: null, warning: null }
     this.#warned = true
     return { why: null, warning: `${near[0]} ${near[2]}; the limit is ${near[1]}, where the partition pauses` }
+  }
+}
+
+/** Partitions whose worker has said that their letters stay where they are. */
+const told = new WeakMap<object, Set<number>>()
+
+/**
+ * The letters that an owner has to mind. None where their end and progress can't be one transaction, because a handler alone says what is done
+ * or progress is in Kafka: an earlier config has set them aside, they stay where they are, and later messages of their keys go to the
+ * handler. Setting those aside, too, would lose them.
+ */
+export function lettersOf(
+  runtime: Pick<ConsumerRuntime, 'letters' | 'settings' | 'output' | 'log'>,
+): Pick<DeadLetters, 'parked'> {
+  const { letters, settings, output, log } = runtime
+  const isManual = settings.commit.after === 'manual'
+  if (!isManual && !output?.transactions) return letters
+  return {
+    parked: async (key) => {
+      const found = (await letters.parked(key)).letters
+      const partitions = told.get(runtime) ?? new Set()
+      told.set(runtime, partitions)
+      if (found > 0 && !partitions.has(key.partition)) {
+        partitions.add(key.partition)
+        log.warn(
+          key,
+          `${describePartition(key)}: ${found} messages are set aside by an earlier config, and stay so under ${isManual ? 'commit: manual()' : "transactional: 'kafka'"}; ` +
+            'later messages of their keys are not held up. Redrive or discard them with the earlier config',
+        )
+      }
+      return { queues: [], letters: 0, oldest: null, nextDue: null }
+    },
   }
 }

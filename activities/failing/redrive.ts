@@ -3,11 +3,13 @@ import { describePartition } from '../../src/model/partition.js'
 import type { Chunk, FullLetter, LetterFailure, Message } from '../../src/ports/index.js'
 import type { Aside, DeliverChunk } from '../handling/delivery.js'
 import type { ConsumerRuntime } from '../runtime.js'
-import { Faults } from './faults.js'
+import { codeOf, Faults } from './faults.js'
 import { redacted } from './new-letter.js'
 import type { ParkedKeys } from './parked.js'
 import { readAgain } from './read-again.js'
 import { sweepLetters } from './retention.js'
+import type { Troubles } from './troubles.js'
+import { WatchedLetters } from './watched-letters.js'
 import { type Along, nameOf, type Worked } from './worked.js'
 
 /** Letters that are handled in one transaction. */
@@ -37,20 +39,24 @@ export class Redrive {
   #ended: { readonly letters: number; readonly emptied: readonly string[] } = { letters: 0, emptied: [] }
 
   readonly #faults: Faults
+  readonly #watched: WatchedLetters
+  private readonly parked: ParkedKeys
 
   constructor(
     private readonly runtime: ConsumerRuntime,
     private readonly worked: Worked,
-    private readonly parked: ParkedKeys,
+    { parked, troubles }: { readonly parked: ParkedKeys; readonly troubles: Troubles },
     private readonly deliver: DeliverChunk,
   ) {
+    this.parked = parked
+    this.#watched = new WatchedLetters(runtime, troubles)
     this.#faults = new Faults(runtime, worked)
   }
 
   /** Milliseconds until there is a letter to handle. */
   get dueIn(): number {
     const { nextDue } = this.parked
-    if (nextDue === null || this.runtime.settings.commit.after === 'manual') return Number.POSITIVE_INFINITY
+    if (nextDue === null) return Number.POSITIVE_INFINITY
     return Math.max(0, nextDue - this.worked.clock.now(), this.#notBefore - performance.now())
   }
 
@@ -66,10 +72,9 @@ export class Redrive {
       const leaving = now.filter(({ state }) => state === 'leaving')
       if (leaving.length > 0) await this.#deliver(standing, [], this.#end(leaving))
       const due = now.filter(({ state }) => state !== 'leaving')
-      for (const group of this.#groups(due)) {
-        if (along.stops()) break
-        handled += await this.#handle(standing, group, along)
-      }
+      // What a failure would run again without undoing it goes alone.
+      const together = this.runtime.settings.failures.isolate && !this.#watched.isOn(standing.position)
+      handled = together ? await this.#handle(standing, due, along) : await this.#oneByOne(standing, due, along)
       isKnown = this.#ended.letters === now.length && now.length > 0
     } finally {
       if (perSecond !== null) this.#notBefore = performance.now() + (now.length * 1000) / perSecond
@@ -79,12 +84,6 @@ export class Redrive {
       void sweepLetters(this.runtime)
     }
     return handled
-  }
-
-  /** What a failure would run again without undoing it goes alone. */
-  #groups(letters: readonly FullLetter[]): (readonly FullLetter[])[] {
-    if (letters.length === 0) return []
-    return this.runtime.settings.failures.isolate ? [letters] : letters.map((one) => [one])
   }
 
   async #handle(standing: Standing, letters: readonly FullLetter[], along: Pick<Along, 'stops'>): Promise<number> {
@@ -103,6 +102,17 @@ export class Redrive {
       if (letter.queue !== null) failed.add(letter.queue)
       await this.#failed(standing, letter, read.failure)
     }
+    return this.#give(standing, { letters: sound, messages }, along)
+  }
+
+  /** @param immediate tries at once that were used up by failures that pass */
+  async #give(
+    standing: Standing,
+    given: { readonly letters: readonly FullLetter[]; readonly messages: readonly Message[] },
+    along: Pick<Along, 'stops'>,
+    immediate = 0,
+  ): Promise<number> {
+    const { letters: sound, messages } = given
     if (sound.length === 0) return 0
     try {
       await this.#deliver(standing, messages, this.#end(sound))
@@ -114,6 +124,8 @@ export class Redrive {
       // Letters wait like any other message.
       const fault = this.#faults.of(error)
       if (fault.class === 'unavailable') throw this.#faults.unavailable(fault.dependency, error)
+      if (fault.class === 'transient' && immediate < this.runtime.settings.failures.immediate && !along.stops())
+        return this.#give(standing, given, along, immediate + 1)
       if (fault.class === 'transient') throw this.#faults.told(error)
       if (sound.length > 1) return await this.#oneByOne(standing, sound, along)
       await this.#failed(standing, sound[0]!, this.#failureOf(sound[0]!, error))
@@ -127,11 +139,23 @@ export class Redrive {
     for (const letter of letters) {
       if (along.stops()) break
       if (letter.queue !== null && stopped.has(letter.queue)) continue
-      const one = await this.#handle(standing, [letter], along)
+      const one = await this.#alone(standing, letter, along)
       handled += one
       if (one === 0 && letter.queue !== null) stopped.add(letter.queue)
     }
     return handled
+  }
+
+  async #alone(standing: Standing, letter: FullLetter, along: Pick<Along, 'stops'>): Promise<number> {
+    if (!this.#watched.isOn(standing.position)) return this.#handle(standing, [letter], along)
+    const refused = this.#watched.refused(letter, this.worked.clock.now())
+    if (refused) await this.#failed(standing, letter, refused)
+    else await this.#watched.begin(letter)
+    try {
+      return refused ? 0 : await this.#handle(standing, [letter], along)
+    } finally {
+      await this.#watched.end()
+    }
   }
 
   /** The letter's message, decoded anew: the decoder may have been mended. */
@@ -198,10 +222,10 @@ export class Redrive {
     const { runtime, worked } = this
     const { key, clock } = worked
     const { afterLastTry } = runtime.settings.failures
-    const delay =
-      letter.class === 'later' && afterLastTry.policy === 'dead-letter'
-        ? afterLastTry.delaysMs[letter.returns + 1]
-        : undefined
+    const comesBack = failure.class === 'poison' && (letter.class === 'later' || letter.class === 'behind')
+    // One that only came behind another has used up no delay before its own first failure.
+    const delays = letter.tries > letter.returns ? letter.returns + 1 : letter.returns
+    const delay = comesBack && afterLastTry.policy === 'dead-letter' ? afterLastTry.delaysMs[delays] : undefined
     const dueAt = delay === undefined ? undefined : clock.now() + delay
     const said: LetterFailure = { ...failure, tries: 1, class: dueAt === undefined ? failure.class : 'later' }
     await this.#deliver(standing, [], {
@@ -216,14 +240,14 @@ export class Redrive {
   }
 
   #failureOf(letter: FullLetter, error: unknown): LetterFailure {
-    const { errors, failing } = this.runtime
+    const { errors, failing, settings } = this.runtime
     const now = this.worked.clock.now()
     const told = error instanceof UserFailure ? errors.failed(error) : error
     const { text } = errors.told(told, this.worked.key.partition)
     const isUndecodable = isTidemarkError(error) && error.code === 'UNDECODABLE'
     return {
       class: isUndecodable ? 'undecodable' : 'poison',
-      code: isTidemarkError(error) ? error.code : null,
+      code: error instanceof UserFailure ? codeOf(error, settings.errors) : isTidemarkError(error) ? error.code : null,
       error: redacted(text, failing.redact),
       tries: letter.tries + 1,
       firstAt: letter.firstAt ?? now,

@@ -33,6 +33,13 @@ export async function afterLoss(
 ): Promise<TidemarkError | null> {
   const suspect = troubles.suspectAt(position)
   const inHand = suspect?.inHand
+  const { letter } = troubles
+  if (suspect && letter?.inHand) {
+    const losses = letter.losses + 1
+    await troubles.note({ letter: { id: letter.id, offset: letter.offset, losses } })
+    const text = `a worker was lost while it handled the dead letter of ${describePartition(key)} offset ${letter.offset}, group ${key.group}, ${losses === 1 ? 'once' : `${losses} times`}; it waits for a person again after ${failures.crashes}`
+    return lost(key, letter.offset, text, pauseAfter(losses, retry, failures))
+  }
   if (!suspect || !inHand || BigInt(inHand.from) !== position) {
     const until = String(position + BigInt(chunk.maxMessages))
     await troubles.note({ suspect: suspect ?? { until, crashes: 0 } })
@@ -99,4 +106,9 @@ export async function unmark(troubles: Troubles, position: bigint): Promise<void
 
 function lost(key: PartitionKey, offset: string, text: string, pauseMs: number): TidemarkError {
   return retryIn(new TidemarkError('WORKER_LOST', text, { place: { ...key, offset } }), pauseMs)
+}
+
+/** Stands in a letter for what nobody could catch. */
+export class CrashesUsedUp extends Error {
+  override readonly name = 'WorkerLost'
 }

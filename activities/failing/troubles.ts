@@ -1,6 +1,6 @@
 import type { PartitionKey } from '../../src/model/partition.js'
 import type { FencingToken } from '../../src/model/token.js'
-import type { Failing, Suspect, Trouble } from '../../src/model/trouble.js'
+import type { Failing, LetterInHand, Suspect, Trouble } from '../../src/model/trouble.js'
 import type { TroubleLog } from '../../src/ports/index.js'
 
 /** What is known of one partition's trouble while a batch has it. Only what concerns its replay counts. */
@@ -46,6 +46,11 @@ export class Troubles {
     return suspect && position < BigInt(suspect.until) ? suspect : undefined
   }
 
+  /** The letter in hand in such a stretch, or that a worker was lost at. */
+  get letter(): LetterInHand | undefined {
+    return this.#now?.letter
+  }
+
   /** Whether the message was done already, though one before it failed. */
   isDone(offset: bigint): boolean {
     return this.#now?.done?.some(([from, to]) => offset >= BigInt(from) && offset < BigInt(to)) ?? false
@@ -72,7 +77,7 @@ export class Troubles {
    */
   async past(position: bigint, handled: boolean): Promise<void> {
     if (!this.#now) return
-    const { suspect, done } = this.#now
+    const { suspect, done, letter } = this.#now
     const inARow = handled ? undefined : this.#now.inARow
     const stays = suspect && position < BigInt(suspect.until) ? suspect : undefined
     const left = done?.filter(([, to]) => BigInt(to) > position) ?? []
@@ -81,6 +86,7 @@ export class Troubles {
         ? {
             replay: this.#now.replay,
             ...(stays && { suspect: stays }),
+            ...(stays && letter && { letter }),
             ...(left.length > 0 && { done: left }),
             ...(inARow !== undefined && { inARow }),
           }

@@ -38,8 +38,8 @@ export class Deduplicator {
   /**
    * The messages that the handler is to get, in their order. Of several with one key in a chunk it is the first.
    *
-   * @throws UserFailure HANDLER_FAILED when the key function throws, or the inbox refuses a key; TidemarkError HANDLER_FAILED for what is no
-   *   key; whatever else the inbox throws
+   * @throws UserFailure HANDLER_FAILED when the key function throws or returns what is no key, or the inbox refuses a key: one message may
+   *   be the cause, and has its tries; whatever else the inbox throws
    */
   async admit(
     tx: Transaction,
@@ -99,15 +99,16 @@ export class Deduplicator {
   }
 
   /** Written to the log here, since it is nothing that the handler did. */
-  #failed(place: PartitionKey, { offset }: Message, what: string): TidemarkError {
+  #failed(place: PartitionKey, { offset }: Message, what: string): UserFailure {
     const { group, stream, partition } = place
-    const error = new TidemarkError(
-      'HANDLER_FAILED',
-      `dedupe of group ${group} failed at ${describePartition(place)} offset ${offset}: ${what}`,
-      { place: { group, stream, partition, offset: String(offset) } },
-    )
-    this.log.warn({ group, stream, partition }, error.message)
-    return error
+    const text = `dedupe of group ${group} failed at ${describePartition(place)} offset ${offset}: ${what}`
+    this.log.warn({ group, stream, partition }, text)
+    return new UserFailure('HANDLER_FAILED', {
+      what: '',
+      thrown: new TypeError(what),
+      place: { group, stream, partition, offset: String(offset) },
+      describe: () => text,
+    })
   }
 
   #threw(place: PartitionKey, { offset }: Message, what: string, thrown: unknown): UserFailure {

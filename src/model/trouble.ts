@@ -41,10 +41,22 @@ export interface Suspect {
   readonly size?: number
 }
 
+/** A message that was set aside and is handled again where workers were lost. */
+export interface LetterInHand {
+  readonly id: string
+  /** Decimal. */
+  readonly offset: string
+  /** Workers that were lost while they had it in hand. */
+  readonly losses: number
+  /** The handler has it; absent after a loss. */
+  readonly inHand?: true
+}
+
 export interface Trouble {
   readonly replay: number
   readonly failing?: Failing
   readonly suspect?: Suspect
+  readonly letter?: LetterInHand
   /** Messages behind the failing one that are done already, in order: `[from, to)`, decimal. */
   readonly done?: readonly (readonly [from: string, to: string])[]
   /** How many messages in a row came to their last try, with none handled between them. */

@@ -98,6 +98,7 @@ export interface LetterFilter {
   readonly stream?: string
   readonly partitions?: readonly number[]
   readonly ids?: readonly string[]
+  readonly offsets?: readonly bigint[]
   /** The key as text, as `Message.key`. */
   readonly key?: string
   readonly class?: LetterClass

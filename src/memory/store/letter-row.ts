@@ -30,13 +30,14 @@ function order<T extends string | bigint>(a: T, b: T): number {
 
 /** Whether a filter means a letter. */
 export function matchesLetter(filter: LetterFilter): (row: LetterRow) => boolean {
-  const { group, stream, partitions, ids, key, class: kind, code, olderThanMs, askedBy, states } = filter
+  const { group, stream, partitions, ids, offsets, key, class: kind, code, olderThanMs, askedBy, states } = filter
   const before = olderThanMs === undefined ? undefined : Date.now() - olderThanMs
   return (row) =>
     (group === undefined || row.key.group === group) &&
     (stream === undefined || row.key.stream === stream) &&
     (partitions === undefined || partitions.includes(row.key.partition)) &&
     (ids === undefined || ids.includes(row.id)) &&
+    (offsets === undefined || offsets.includes(row.offset)) &&
     (key === undefined || (row.message?.key ? textOf(row.message.key) === key : false)) &&
     (kind === undefined || row.class === kind) &&
     (code === undefined || row.code === code) &&

@@ -10,7 +10,7 @@ export interface LetterCondition {
 
 /** Letters that a filter means. */
 export function matchingLetters(filter: LetterFilter): LetterCondition {
-  const { group, stream, partitions, ids, key, class: kind, code, olderThanMs, askedBy, states } = filter
+  const { group, stream, partitions, ids, offsets, key, class: kind, code, olderThanMs, askedBy, states } = filter
   const values: unknown[] = []
   const value = (one: unknown) => `$${values.push(one)}`
   const is = (column: string, text: string | undefined) =>
@@ -20,6 +20,7 @@ export function matchingLetters(filter: LetterFilter): LetterCondition {
     ...is('stream', stream),
     ...(partitions ? [`partition = any (${value(partitions)}::int[])`] : []),
     ...(ids ? [`id = any (${value(ids.map(idOf))}::bigint[])`] : []),
+    ...(offsets ? [`"offset" = any (${value(offsets.map(String))}::bigint[])`] : []),
     ...(key === undefined ? [] : [`key = ${value(bytesOf(key))}::bytea`]),
     ...is('class', kind),
     ...is('code', code),

@@ -244,6 +244,7 @@ export function letterRequestsSuite(
       ).toEqual([...['61ff', '61', '62', '61']])
       await letters.request({ group, key: 'b' }, { what: 'redrive', ...ann })
       expect([await of({ askedBy: ann.by }), await of({ askedBy: 'bob' })]).toEqual([[2], []])
+      expect(await of({ offsets: [3n, 9n] })).toEqual([3])
       expect([await of({ states: ['skipped'] }), await of({ ids: ['nonsense'] })]).toEqual([[6], []])
       expect([await of({ olderThanMs: 0 }), await of({ olderThanMs: 3_600_000 })]).toEqual([[5, 1, 2, 3], []])
       const pages: number[] = []

@@ -324,17 +324,6 @@ describe('messages that an earlier config has set aside', () => {
     const queues = (await all.list(name, { limit: 9 })).map(({ queue }) => queue)
     expect(queues).toEqual([queues[0], queues[0]])
   })
-
-  it.each(['commit: manual()', "transactional: 'kafka'"])(
-    'stop the partition under %s, which could lose them',
-    async (how) => {
-      const { runtime, again } = await withLetters()
-      if (how.startsWith('commit')) Object.assign(runtime.settings, { commit: { after: 'manual', intervalMs: 1_000 } })
-      else Object.assign(runtime, { output: { client: {}, transactions: runtime.progress } })
-      const { 0: outcome } = byPartition(await until(again().result))
-      expect(outcome).toMatchObject({ end: 'blocked', to: '2', reason: expect.stringContaining(how) })
-    },
-  )
 })
 
 describe('a handler that names what has failed', () => {

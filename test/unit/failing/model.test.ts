@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Slots } from '../../../activities/batch/slots.js'
 import type { MemoryTransaction } from '../../../src/memory/store/transaction.js'
-import { Poison } from '../../../src/model/handler-errors.js'
+import { PartialFailure, Poison } from '../../../src/model/handler-errors.js'
 import type { AfterLastTry } from '../../../src/model/policy.js'
 import { batchGround, failureSettings, name } from '../../support/batch-ground.js'
 import { virtualTime } from '../../support/virtual-time.js'
@@ -62,12 +63,26 @@ const policy = fc.record({
   delays: fc.constantFrom<readonly number[]>([], [500], [200, 2_000]),
   attempts: fc.integer({ min: 1, max: 3 }),
   chunk: fc.constantFrom(1, 3, 10),
+  kind: fc.constantFrom<Kind>('transactional', 'transactional', 'naming'),
 })
+
+/** One that is rolled back where it fails; or a plain one that names what has failed, and later messages of the same key with it. */
+type Kind = 'transactional' | 'naming'
 
 interface Effect {
   readonly offset: number
   readonly replay: number
   readonly key: string
+}
+
+interface Given {
+  readonly offset: bigint
+  readonly key: string
+  readonly idempotencyKey: string
+}
+
+function effectOf({ offset, key, idempotencyKey }: Given): Effect {
+  return { offset: Number(offset), key, replay: Number(idempotencyKey.split('/').at(-1)) }
 }
 
 function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
@@ -86,24 +101,35 @@ class World {
   replay = 0
   /** Effects before the last reset. What was set aside by then keeps the replay that it had. */
   resetAt = 0
+  /** Effects of a plain handler. */
+  readonly #plain: Effect[] = []
+  /** A plain handler's effects may come twice once a worker was gone. */
+  mayRepeat = false
   #batch = 0
   #epoch = 1
   /** Resolved when those that are gone may go on. */
   #gate = gate()
   #frozen = false
+  /** The last batch's worker is gone, and Temporal has missed it. */
+  #lost = false
 
-  private constructor(readonly ground: Awaited<ReturnType<typeof batchGround>>) {}
+  private constructor(
+    readonly ground: Awaited<ReturnType<typeof batchGround>>,
+    readonly kind: Kind,
+  ) {}
 
   static async make({
     order,
     delays,
     attempts,
     chunk,
+    kind,
   }: {
     order: 'key' | 'none'
     delays: readonly number[]
     attempts: number
     chunk: number
+    kind: Kind
   }) {
     const afterLastTry: AfterLastTry = {
       policy: 'dead-letter',
@@ -114,30 +140,41 @@ class World {
       settings: {
         chunk: { maxMessages: chunk, fetchBytes: 1_000, targetMs: null },
         retry: { initialIntervalMs: 10, maximumIntervalMs: 100, backoff: 2 },
-        failures: failureSettings({ isolate: true, attempts, outageAfter: null, afterLastTry }),
+        failures: failureSettings({ isolate: kind === 'transactional', attempts, outageAfter: null, afterLastTry }),
       },
     })
-    const world = new World(ground)
+    const world = new World(ground, kind)
     ground.log.keyOf = (offset) => `k${offset % BigInt(keys)}`
     await ground.own({ 0: 0 })
-    Object.assign(ground.runtime, {
-      handler: {
-        kind: 'transactional',
-        handle: async (
-          messages: readonly { offset: bigint; key: string; idempotencyKey: string }[],
-          context: { tx: { client: MemoryTransaction } },
-        ) => {
-          // What is in hand when its worker is gone stays there until the zombies wake.
-          if (world.#frozen) await world.#gate.opened
-          for (const { offset, key, idempotencyKey } of messages) {
-            world.#fail(Number(offset))
-            const effect: Effect = { offset: Number(offset), key, replay: Number(idempotencyKey.split('/').at(-1)) }
-            context.tx.client.write(effect)
-          }
-        },
-      },
-    })
+    const handle = async (messages: readonly Given[], context: { tx?: { client: MemoryTransaction } }) => {
+      // What is in hand when its worker is gone stays there until the zombies wake.
+      if (world.#frozen) await world.#gate.opened
+      if (kind === 'naming') return world.#name(messages)
+      for (const message of messages) {
+        world.#fail(Number(message.offset))
+        context.tx!.client.write(effectOf(message))
+      }
+    }
+    Object.assign(ground.runtime, { handler: { kind: kind === 'naming' ? 'chunk' : kind, handle } })
     return world
+  }
+
+  #name(messages: readonly Given[]): void {
+    const failed: Given[] = []
+    let cause: unknown
+    for (const message of messages) {
+      try {
+        if (failed.some(({ key }) => key === message.key)) failed.push(message)
+        else {
+          this.#fail(Number(message.offset))
+          this.#plain.push(effectOf(message))
+        }
+      } catch (error) {
+        cause ??= error
+        failed.push(message)
+      }
+    }
+    if (failed.length > 0) throw new PartialFailure(failed, cause)
   }
 
   #fail(offset: number): void {
@@ -157,13 +194,18 @@ class World {
   }
 
   get effects(): Effect[] {
-    return this.ground.written as unknown as Effect[]
+    return this.kind === 'naming' ? this.#plain : (this.ground.written as unknown as Effect[])
   }
 
   /** A batch, tried again as Temporal would, until its time is over. */
   async work(ms: number, how: 'ends' | 'dies'): Promise<void> {
     const { progress } = this.ground.runtime
     this.#batch++
+    // Another process, which Temporal tells of the loss.
+    if (this.#lost) Object.assign(this.ground.runtime, { quarantine: new Slots(1), slots: new Slots(100) })
+    this.ground.reach.lost = this.#lost
+    this.#lost = how === 'dies'
+    if (how === 'dies' && this.kind === 'naming') this.mayRepeat = true
     const ends = performance.now() + ms
     for (let attempt = 1; performance.now() < ends && attempt < 30; attempt++) {
       const from = String((await progress.read(key))?.position ?? 0n)
@@ -183,6 +225,7 @@ class World {
       const over = pass(Math.max(1, Math.min(200, ends - performance.now()))).then(() => 'over' as const)
       if (how === 'dies' && attempt === 1) this.#frozen = true
       const first = await Promise.race([failed, over])
+      this.ground.reach.lost = false
       await over
       if (how === 'dies') {
         // Nobody ends it. Whoever comes next has a greater token.
@@ -238,11 +281,12 @@ async function check(world: World, order: 'key' | 'none'): Promise<void> {
   const seen = new Map<string, number>()
   const done = new Set<number>()
   for (const [index, { offset, replay, key }] of world.effects.entries()) {
+    if (index >= world.resetAt) done.add(offset)
+    if (world.mayRepeat) continue
     // No effect comes twice in one replay.
     const last = seen.get(`${replay} ${offset}`) ?? 0
     expect([offset, replay, last]).toEqual([offset, replay, 0])
     seen.set(`${replay} ${offset}`, 1)
-    if (index >= world.resetAt) done.add(offset)
     if (order === 'none') continue
     // And a key's effects keep their order.
     const before = seen.get(`${replay} ${key}`) ?? -1
@@ -253,7 +297,7 @@ async function check(world: World, order: 'key' | 'none'): Promise<void> {
   for (let offset = 0; offset < position; offset++)
     expect([offset, done.has(offset) || open.has(offset)]).toEqual([offset, true])
   for (const [offset, { replay }] of open)
-    if (replay === world.replay) expect([offset, done.has(offset)]).toEqual([offset, false])
+    if (replay === world.replay && !world.mayRepeat) expect([offset, done.has(offset)]).toEqual([offset, false])
 }
 
 describe('a partition, whatever happens to it', () => {

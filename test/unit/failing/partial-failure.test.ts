@@ -79,6 +79,25 @@ describe('a plain handler that names what has failed', () => {
     expect(done).toEqual([1, 2, 0])
   })
 
+  it('has later messages of the key that it names set aside behind the first, and nothing fails for that', async () => {
+    const bad = new Map<number, unknown>([
+      [0, new Error('bad 0')],
+      [1, new Error('bad 1')],
+    ])
+    const { log, done, work, letters, runtime } = await ground(bad, 1, (offset) => ['a', 'a', 'b'][Number(offset)]!)
+    const failed = vi.spyOn(runtime.story, 'failed')
+    log.append(0, 3)
+    await work()
+    expect([done, await letters()]).toEqual([
+      [2],
+      [
+        [0, 'poison'],
+        [1, 'behind'],
+      ],
+    ])
+    expect(failed).not.toHaveBeenCalled()
+  })
+
   it.each([
     ['what it needs is away', new DownstreamUnavailable('payments')],
     ['of a deadlock', Object.assign(new Error('deadlock'), { code: '40P01', severity: 'ERROR' })],

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { Slots } from '../../../activities/batch/slots.js'
 import { DownstreamUnavailable } from '../../../src/model/handler-errors.js'
 import type { AfterLastTry } from '../../../src/model/policy.js'
-import type { LetterFilter, LetterRequest } from '../../../src/ports/index.js'
+import type { LetterFilter, LetterRequest, Message } from '../../../src/ports/index.js'
 import { batchGround, byPartition, failureSettings, name } from '../../support/batch-ground.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
@@ -176,5 +177,106 @@ describe('messages that were set aside', () => {
     await work(65_000)
     expect(done).toEqual([1, 4, 7])
     expect(await states()).toEqual([])
+  })
+
+  it('are not tried behind one of their key that has failed, where a chunk is not halved', async () => {
+    const { work, ask, bad, done, states, runtime } = await ground(9)
+    Object.assign(runtime.settings.failures, { isolate: false })
+    await ask('redrive')
+    await work()
+    expect(done).toEqual([])
+    expect(await states()).toEqual([
+      [1, 'waiting', 2],
+      [4, 'waiting', 0],
+      [7, 'waiting', 0],
+    ])
+    bad.clear()
+    await ask('redrive')
+    await work()
+    expect(done).toEqual([1, 4, 7])
+  })
+
+  it('are tried again at once after a deadlock', async () => {
+    const { work, ask, bad, done, states, runtime } = await ground(3)
+    let deadlocks = 2
+    const { handle } = runtime.handler as { handle: (...all: unknown[]) => Promise<void> }
+    bad.clear()
+    Object.assign(runtime.handler, {
+      handle: async (messages: readonly Message[], context: unknown) => {
+        if (deadlocks-- > 0) throw Object.assign(new Error('deadlock'), { code: '40P01' })
+        await handle(messages, context)
+      },
+    })
+    await ask('redrive')
+    await work()
+    expect([done, await states()]).toEqual([[1], []])
+  })
+
+  it('come back by themselves, too, where they only came behind another one and fail at their own first try', async () => {
+    const { work, done, states, bad } = await ground(6, { delaysMs: [60_000, 600_000] })
+    bad.delete(1)
+    bad.set(4, new Error('bad 4'))
+    await work(55_000)
+    await work(10_000)
+    expect([done, await states()]).toEqual([[1], [[4, 'waiting', 1]]])
+    // After the first delay and the second one.
+    const { dueAt } = await work(10)
+    expect(Date.parse(dueAt!) - Date.now()).toBeLessThanOrEqual(60_000)
+    await work(55_000)
+    await work(10_000)
+    expect(await states()).toEqual([[4, 'waiting', 2]])
+    expect(Date.parse((await work(10)).dueAt!) - Date.now()).toBeGreaterThan(500_000)
+  })
+
+  it('wait for a person again once workers were lost at one of them, and others are handled', async () => {
+    const { ask, bad, done, states, begin, reach, runtime, log, work } = await ground(6)
+    bad.set(2, new Error('bad 2'))
+    bad.set(6, new Error('bad 6'))
+    log.append(0, 1)
+    await work()
+    bad.clear()
+    done.length = 0
+    await ask('redrive')
+    let lost = 0
+    let die = () => {}
+    const { handle } = runtime.handler as { handle: (...all: unknown[]) => Promise<void> }
+    Object.assign(runtime.handler, {
+      handle: async (messages: readonly Message[], context: unknown) => {
+        if (messages.some(({ offset }) => offset === 1n)) {
+          lost++
+          die()
+          await new Promise(() => {})
+        }
+        await handle(messages, context)
+      },
+    })
+    for (let attempt = 1; attempt <= 12; attempt++) {
+      Object.assign(runtime, { quarantine: new Slots(1), slots: new Slots(100) })
+      const died = new Promise<'died'>((resolve) => {
+        die = () => resolve('died')
+      })
+      const from = String((await runtime.progress.read(key))!.position)
+      const { batch, result } = begin([{ partition: 0, from, epoch: 1, batch: 9, replay: 0, identity: null }], {
+        attempt,
+      })
+      const failed = result.then(
+        () => 'ended' as const,
+        () => 'failed' as const,
+      )
+      const idle = pass(3_000).then(() => 'idle' as const)
+      const how = await Promise.race([died, failed, idle])
+      await idle
+      reach.lost = how === 'died'
+      if (how === 'idle') batch.end()
+      if (how === 'idle') break
+    }
+    expect(lost).toBeLessThanOrEqual(5)
+    expect(done.sort()).toEqual([6])
+    expect(await states()).toEqual([
+      [1, 'waiting', 2],
+      [4, 'waiting', 0],
+    ])
+    const [letter] = await runtime.letters.list({ ...name, class: 'crash' }, { limit: 1 })
+    expect(letter).toMatchObject({ offset: 1n, code: 'WORKER_LOST' })
   })
 })
