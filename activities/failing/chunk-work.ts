@@ -155,10 +155,8 @@ export class ChunkWork {
     const { free } = this.#divided(piece)
     const [only] = free
     const failing = only && this.troubles.failingAt(only.offset)
-    const used =
-      failing &&
-      (failing.crashes >= failures.crashes || failing.tries >= (failures.attempts ?? Number.POSITIVE_INFINITY))
-    if (free.length === 1 && used && failing.code === 'WORKER_LOST')
+    // A single loss counts against nobody, however few tries are left: it may have had another cause.
+    if (free.length === 1 && failing?.code === 'WORKER_LOST' && failing.crashes >= failures.crashes)
       return new UserFailure('WORKER_LOST', {
         what: failing.last,
         thrown: new CrashesUsedUp(`workers were lost at it ${failing.crashes} times`),
@@ -226,24 +224,31 @@ export class ChunkWork {
     const before = this.troubles.failingAt(message.offset)
     const isCrash = error.code === 'WORKER_LOST'
     const tries = (before?.tries ?? 0) + (isCrash ? 0 : 1)
+    const crashes = before?.crashes ?? 0
+    // Of its own: those at which workers were lost have a limit of their own.
+    const failed = tries - crashes
     const { text } = errors.told(error, key.partition)
     const failing: Failing = {
       position: String(message.offset),
       ...(free.length > 1 && { among: free.length }),
       tries,
-      crashes: before?.crashes ?? 0,
+      crashes,
       firstAt: before?.firstAt ?? now,
       lastAt: now,
       code: codeOf(error),
       first: before?.first ?? text.slice(0, 1_000),
       last: text.slice(0, 1_000),
     }
-    const isLast = isCrash || fault.class === 'poison' || (failures.attempts !== null && tries >= failures.attempts)
+    const isLast = isCrash || fault.class === 'poison' || (failures.attempts !== null && failed >= failures.attempts)
     if (!isLast) {
       await this.troubles.note({ failing })
-      throw retryIn(this.#faults.told(error, tries), pauseAfter(tries, retry, failures))
+      throw retryIn(this.#faults.told(error, failed), pauseAfter(tries, retry, failures))
     }
-    const destiny: Destiny = { class: isCrash ? 'crash' : 'poison', failing, told: this.#faults.told(error, tries) }
+    const destiny: Destiny = {
+      class: isCrash ? 'crash' : 'poison',
+      failing,
+      told: this.#faults.told(error, isCrash ? undefined : failed),
+    }
     if (free.length > 1) throw await this.#lastTry.cannotTell(free, destiny)
     await this.#lastTry.come(piece, message, this.#behind(piece, this.parked.divide(piece.messages).behind), destiny)
   }
