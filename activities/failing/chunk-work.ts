@@ -1,6 +1,5 @@
 import { TidemarkError, UserFailure } from '../../src/model/errors.js'
 import { isNamed, type PartialFailure } from '../../src/model/handler-errors.js'
-import { describePartition } from '../../src/model/partition.js'
 import { unlessItThrows } from '../../src/model/thrown.js'
 import type { Failing, Suspect } from '../../src/model/trouble.js'
 import type { Chunk, Message, NewLetter, Poison } from '../../src/ports/index.js'
@@ -65,7 +64,6 @@ export class ChunkWork {
     begun: { readonly first: boolean; readonly apart: boolean; readonly lost: boolean },
   ): Promise<void> {
     await this.#loaded
-    this.#requireLetters()
     const { settings } = this.runtime
     const { key, clock } = this.worked
     if (begun.lost) {
@@ -167,10 +165,12 @@ export class ChunkWork {
     const { free } = this.#divided(piece)
     const [only] = free
     const failing = only && this.troubles.failingAt(only.offset)
-    const used =
-      failing &&
-      (failing.crashes >= failures.crashes || failing.tries >= (failures.attempts ?? Number.POSITIVE_INFINITY))
-    if (free.length === 1 && used && failing.code === 'WORKER_LOST')
+    // A single loss counts against nobody, however few tries are left: it may have had another cause.
+    if (
+      free.length === 1 &&
+      failing?.code === 'WORKER_LOST' &&
+      failing.crashes >= Math.max(failures.crashes, (failing.stoppedAfter ?? 0) + 1)
+    )
       return new UserFailure('WORKER_LOST', {
         what: failing.last,
         thrown: new CrashesUsedUp(`workers were lost at it ${failing.crashes} times`),
@@ -238,28 +238,31 @@ export class ChunkWork {
     const before = this.troubles.failingAt(message.offset)
     const isCrash = error.code === 'WORKER_LOST'
     const tries = (before?.tries ?? 0) + (isCrash ? 0 : 1)
+    const crashes = before?.crashes ?? 0
+    // Of its own: those at which workers were lost have a limit of their own.
+    const own = tries - crashes
     // The row of a trouble is as open to readers of the database as a letter.
     const text = redacted(errors.told(error, key.partition).text, failing.redact)
     const failed: Failing = {
       position: String(message.offset),
       ...(free.length > 1 && { among: free.length }),
       tries,
-      crashes: before?.crashes ?? 0,
+      crashes,
       firstAt: before?.firstAt ?? now,
       lastAt: now,
       code: codeOf(error, settings.errors),
       first: before?.first ?? text,
       last: text,
     }
-    const isLast = isCrash || fault.class === 'poison' || (failures.attempts !== null && tries >= failures.attempts)
+    const isLast = isCrash || fault.class === 'poison' || (failures.attempts !== null && own >= failures.attempts)
     if (!isLast) {
       await this.troubles.note({ failing: failed })
-      throw retryIn(this.#faults.told(error, tries), pauseAfter(tries, retry, failures))
+      throw retryIn(this.#faults.told(error, own), pauseAfter(tries, retry, failures))
     }
     const destiny: Destiny = {
       class: isCrash ? 'crash' : 'poison',
       failing: failed,
-      told: this.#faults.told(error, tries),
+      told: this.#faults.told(error, isCrash ? undefined : own),
     }
     if (free.length > 1) throw await this.#lastTry.cannotTell(free, destiny)
     await this.#lastTry.come(piece, message, this.#behind(piece, this.#divided(piece).behind), destiny)

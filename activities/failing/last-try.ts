@@ -125,7 +125,11 @@ export class LastTry {
     // The same message again, after a person has resumed the partition, is no other one.
     const inARow = troubles.inARow + (troubles.stoppedAt === failing.position ? 0 : 1)
     const stop = async (code: 'POISON' | 'OUTAGE_SUSPECTED', text: string) => {
-      await troubles.note({ failing, inARow, stoppedAt: failing.position })
+      await troubles.note({
+        failing: { ...failing, stoppedAfter: failing.crashes },
+        inARow,
+        stoppedAt: failing.position,
+      })
       throw new TidemarkError(code, text, { place: told.place })
     }
     if (failures.outageAfter !== null && inARow >= failures.outageAfter && afterLastTry.policy !== 'block')
@@ -136,7 +140,11 @@ export class LastTry {
       )
     if (afterLastTry.policy === 'block') await stop('POISON', told.message)
     if (afterLastTry.policy === 'pause') {
-      await troubles.note({ failing, inARow, stoppedAt: failing.position })
+      await troubles.note({
+        failing: { ...failing, stoppedAfter: failing.crashes },
+        inARow,
+        stoppedAt: failing.position,
+      })
       await this.#pause(told.message)
     }
     const failure: LetterFailure = {

@@ -111,4 +111,5 @@ function lost(key: PartitionKey, offset: string, text: string, pauseMs: number):
 /** Stands in a letter for what nobody could catch. */
 export class CrashesUsedUp extends Error {
   override readonly name = 'WorkerLost'
+  readonly code = 'WORKER_LOST'
 }

@@ -14,8 +14,10 @@ export interface Failing {
   readonly among?: number
   /** Times that the handler was given the message and failed. */
   readonly tries: number
-  /** Workers that were lost while they had the message alone in hand. They count as tries. */
+  /** Workers that were lost while they had the message alone in hand. They are among the tries, but none of `retry.attempts`. */
   readonly crashes: number
+  /** The crashes at which the partition was stopped for it: a person who resumes it has it tried once more. */
+  readonly stoppedAfter?: number
   readonly firstAt: number
   readonly lastAt: number
   /** The last failure. */

@@ -47,8 +47,8 @@ export async function verdictOn(ground: FailureGround): Promise<Verdict> {
            and f."offset" < l."offset" and f.done_at is null and f.class <> 'behind')
          else not exists (select from unnest($2::text[], $3::text[], $4::text[]) a(nature, class, code)
            where a.nature = m.nature and a.class = l.class and a.code = l.code)
-           -- Faults use up no try, and give none.
-           or m.nature in ('broken', 'late') and l.tries <> 3 or m.nature = 'poison' and l.tries <> 1 end`,
+           -- Faults use up no try. A worker that is lost meanwhile counts beside those three.
+           or m.nature in ('broken', 'late', 'hang') and l.tries < 3 end`,
     [...of, ...[0, 1, 2].map((index) => allowedLetters.map((allowed) => allowed[index]))],
   )
   const natures = await ground.ask<{ what: string; n: number }>(

@@ -400,25 +400,25 @@ describe('what the handler needs', () => {
 })
 
 describe('a message that its worker is lost at', () => {
-  it('is narrowed down, set aside after some losses, and no healthy one with it', async () => {
-    const killing = 57
-    let lost = 0
-    /** A worker that is lost never answers. */
-    const all = await ground(() => false, { attempts: 5, crashes: 3, afterLastTry: deadLetter })
+  /** Workers one after the other, until one lives. A worker that is lost never answers. Returns what was handled. */
+  async function workers(
+    all: Awaited<ReturnType<typeof ground>>,
+    messages: number,
+    isLostAt: (message: Message) => boolean,
+  ) {
     const { runtime, begin, own, reach } = all
     let die = () => {}
     const handled: number[] = []
     Object.assign(runtime.handler, {
       handle: async (messages: readonly Message[]) => {
-        if (messages.some(({ offset }) => Number(offset) === killing)) {
-          lost++
+        if (messages.some(isLostAt)) {
           die()
           await new Promise(() => {})
         }
         handled.push(...messages.map(({ offset }) => Number(offset)))
       },
     })
-    const owned = await own({ 0: 100 })
+    const owned = await own({ 0: messages })
     for (let attempt = 1; attempt <= 20; attempt++) {
       // Another process.
       Object.assign(runtime, { quarantine: new Slots(1), slots: new Slots(100) })
@@ -443,9 +443,28 @@ describe('a message that its worker is lost at', () => {
       }
       await idle
     }
+    return handled
+  }
+
+  it('is narrowed down, set aside after some losses, and no healthy one with it', async () => {
+    const killing = 57
+    let lost = 0
+    const all = await ground(() => false, { attempts: 5, crashes: 3, afterLastTry: deadLetter })
+    const handled = await workers(all, 100, ({ offset }) => {
+      const isKilling = Number(offset) === killing
+      if (isKilling) lost++
+      return isKilling
+    })
     expect(await all.letters()).toEqual([[killing, 'crash', 3]])
     expect(await all.all.list({ ...name }, { limit: 1 })).toMatchObject([{ code: 'WORKER_LOST' }])
     expect([...new Set(handled)]).toHaveLength(99)
     expect(lost).toBeLessThanOrEqual(6)
+  })
+
+  it('has all of its tries left: another message may have been the cause', async () => {
+    const all = await ground(() => false, { attempts: 1, crashes: 3, afterLastTry: deadLetter })
+    let lost = 0
+    const handled = await workers(all, 1, () => ++lost <= 3)
+    expect([handled, await all.letters()]).toEqual([[0], []])
   })
 })
