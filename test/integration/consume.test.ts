@@ -149,7 +149,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
       },
       { what: 'the partitions to be retried' },
     )
-    expect(view[1]!.reason).toContain(`${topic}[1] offsets 0 to 4: the invoice service is down`)
+    expect(view[1]!.reason).toContain(`${topic}[1] offset 0: the invoice service is down`)
     expect(await effects()).toEqual([])
     broken = false
     await handled(10)
