@@ -124,11 +124,12 @@ describe('a partition that waits for what its handler needs', () => {
   })
 
   it('is forgotten by its worker when it is let go of', async () => {
-    const { own, begin, runtime } = await ground(() => new DownstreamUnavailable('payments'), {})
+    const { own, begin, runtime, lines } = await ground(() => new DownstreamUnavailable('payments'), {})
     const { batch, result } = begin(await own({ 0: 1 }))
     await pass(1_000)
     batch.end()
     await until(result)
+    expect(lines.at(-1)?.message).toBe('no partition of this worker waits any more for: payments')
     expect(runtime.circuits.waitingOf(nameOf(key))).toBeNull()
   })
 })
