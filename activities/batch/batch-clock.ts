@@ -23,6 +23,11 @@ export class BatchClock {
     this.#lastMessageAt = performance.now()
   }
 
+  /** What has come can't be handled for now, and nothing else was. */
+  waits(): void {
+    this.#firstMessageAt = null
+  }
+
   /** A partition has handled what it had in hand. */
   handled(): void {
     this.#lastMessageAt = performance.now()

@@ -103,6 +103,8 @@ export class BatchRun implements Listener {
         return await this.#work(run)
       } catch (error) {
         if (await this.#isOut(run, error)) return
+        // A batch that has handled nothing stays open as long as its partitions wait: others like it would be billed for the whole outage.
+        if (isWaiting(error) && [...this.#closing.live].every(({ messages }) => messages === 0)) this.#clock.waits()
         const pause =
           retryAfter(error) ??
           (isWaiting(error) ? 0 : pauseBefore(this.attempt + tries + 1, this.runtime.settings.retry))

@@ -95,9 +95,11 @@ export class Circuits {
   }
 
   #leave(circuit: Circuit, partition: string): void {
-    circuit.waiting.delete(partition)
+    if (!circuit.waiting.delete(partition)) return
     if (circuit.trying?.by === partition) circuit.trying = null
-    if (circuit.waiting.size === 0) this.#circuits.delete(circuit.name)
+    if (circuit.waiting.size > 0) return
+    this.#circuits.delete(circuit.name)
+    this.log.info({ dependency: circuit.name }, `no partition of this worker waits any more for: ${circuit.name}`)
   }
 }
 

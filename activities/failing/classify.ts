@@ -98,7 +98,8 @@ function faultAsSeen(thrown: unknown): Fault {
 function faultOfOne(thrown: unknown): Fault | null {
   if (typeof thrown !== 'object' || thrown === null) return null
   const { code, message } = lookAt(thrown)
-  if (unlessItThrows(() => isTidemarkError(thrown) && thrown.code === 'UNREACHABLE'))
+  // A login that is refused is the cluster's trouble, too, and none of a message.
+  if (unlessItThrows(() => isTidemarkError(thrown) && (thrown.code === 'UNREACHABLE' || thrown.code === 'AUTH_FAILED')))
     return { class: 'unavailable', dependency: 'what the handler writes to' }
   if (code !== null && transientStates.has(code)) return { class: 'transient' }
   if (code !== null && outageStates.test(code) && isOfDatabase(thrown))

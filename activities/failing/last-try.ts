@@ -136,7 +136,7 @@ export class LastTry {
       await stop(
         'OUTAGE_SUSPECTED',
         `${told.message}. It is the ${inARow}th message in a row at its last try, with none handled between them, so this looks like an outage and no more are set aside. ` +
-          `When what the handler needs is there again, resume: 'tidemark resume --group ${key.group} --stream ${key.stream} --partition ${key.partition}'`,
+          `When what the handler needs is there again, resume: 'tidemark resume --group ${key.group} --stream ${key.stream} --partition ${key.partition}'. Where the messages themselves are bad, set outageAfter to a larger number, or to false`,
       )
     if (afterLastTry.policy === 'block') await stop('POISON', told.message)
     if (afterLastTry.policy === 'pause') {

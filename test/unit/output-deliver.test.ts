@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { faultOf } from '../../activities/failing/classify.js'
 import type { Cluster } from '../../src/kafka/output/cluster.js'
 import { batchesOf, deliver, Sequences } from '../../src/kafka/output/deliver.js'
 import type { EncodedBatch } from '../../src/kafka/output/protocol.js'
@@ -100,6 +101,19 @@ describe('delivering batches', () => {
     const { cluster } = scripted((request) => refused(request, 19), 100)
     const failed = await deliver(cluster, identity, new Sequences(), batchesOf([placed(0)]))
     expect([...failed.values()][0]!.message).toContain('NOT_ENOUGH_REPLICAS')
+  })
+
+  it('says that the cluster is away where it is: no message is the cause, and none is to be set aside', async () => {
+    const away = scripted(() => new Error('connection lost'), 10)
+    const [error] = (await deliver(away.cluster, identity, new Sequences(), batchesOf([placed(0)]))).values()
+    expect(faultOf(error, undefined, () => {})).toEqual({
+      class: 'unavailable',
+      dependency: 'what the handler writes to',
+    })
+    // 10: the message is too large.
+    const large = scripted((request) => refused(request, 10))
+    const [refusal] = (await deliver(large.cluster, identity, new Sequences(), batchesOf([placed(0)]))).values()
+    expect(faultOf(refusal, undefined, () => {})).toEqual({ class: 'retryable' })
   })
 
   it('says when a newer producer is there', async () => {

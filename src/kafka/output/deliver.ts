@@ -1,4 +1,4 @@
-import { messageOf, TidemarkError } from '../../model/errors.js'
+import { isTidemarkError, messageOf, TidemarkError } from '../../model/errors.js'
 import type { OutputRecord } from '../../ports/index.js'
 import { pause } from '../../reading/backoff.js'
 import type { BrokerAddress } from '../client/driver.js'
@@ -54,9 +54,12 @@ export class DeliveryFailed extends TidemarkError {
     { topic, partition }: { topic: string; partition: number },
     reason: string,
     readonly fenced = false,
+    /** Set where the cluster is away, or lets nobody in: no message is the cause. */
+    cause?: TidemarkError,
   ) {
     super('OUTPUT_FAILED', `could not write to output topic '${topic}', partition ${partition}: ${reason}`, {
       place: { stream: topic, partition },
+      ...(cause && { cause }),
     })
   }
 }
@@ -118,7 +121,8 @@ export async function deliver<P extends Placed>(
       }
       const why = code === null ? reason : `Kafka answered ${codeName(code)}${producerHintOf(code)}`
       if (meaning !== 'again') lose(queue, new DeliveryFailed(batch, why, meaning === 'fenced'))
-      else if (performance.now() > until || cluster.signal.aborted) lose(queue, new DeliveryFailed(batch, why))
+      else if (performance.now() > until || cluster.signal.aborted)
+        lose(queue, new DeliveryFailed(batch, why, false, new TidemarkError('UNREACHABLE', why)))
     }
     const again = heads.filter(([batch]) => batch && problems.has(batch))
     if (again.length === 0) {
@@ -134,7 +138,8 @@ export async function deliver<P extends Placed>(
           .refresh()
           .catch((error) => {
             if (error instanceof TidemarkError && error.code === 'UNREACHABLE') return
-            lose(queue, new DeliveryFailed(batch, messageOf(error)))
+            const cause = isTidemarkError(error) ? error : undefined
+            lose(queue, new DeliveryFailed(batch, messageOf(error), false, cause))
           })
       }),
     )

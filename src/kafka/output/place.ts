@@ -51,6 +51,7 @@ export class Placer {
         if (!passes || performance.now() > until || this.cluster.signal.aborted)
           throw new TidemarkError('OUTPUT_FAILED', `could not write to output topic '${topic}': ${messageOf(error)}`, {
             place: { stream: topic },
+            ...(isTidemarkError(error) && { cause: error }),
           })
       }
       await pause(tries, this.cluster.signal)

@@ -88,7 +88,9 @@ async function begin(cluster: Cluster): Promise<ProducerIdentity> {
       problem = messageOf(error)
     }
     if (performance.now() > until || cluster.signal.aborted)
-      throw new TidemarkError('OUTPUT_FAILED', `could not begin to write to Kafka: ${problem}`)
+      throw new TidemarkError('OUTPUT_FAILED', `could not begin to write to Kafka: ${problem}`, {
+        cause: new TidemarkError('UNREACHABLE', problem),
+      })
     await pause(tries, cluster.signal)
   }
 }

@@ -104,12 +104,32 @@ describe('a partition that waits for what its handler needs', () => {
     expect(lines.filter(({ message }) => message.startsWith('available again'))).toEqual([])
   })
 
+  it('waits in one batch, however long that takes, and what its neighbours do is committed', async () => {
+    let away = true
+    const { own, begin, log, done, stored } = await ground(
+      ({ partition }) => away && partition === 0 && new DownstreamUnavailable('payments'),
+      {},
+    )
+    const owned = await own({ 0: 1 })
+    const { batch, result } = begin(owned)
+    await pass(3_600_000)
+    expect(batch.progress.waiting).toMatchObject({ 0: { for: 'payments' } })
+    away = false
+    await pass(10_000)
+    expect(done).toEqual(['0/0'])
+    log.append(0, 1)
+    await pass(100)
+    expect(byPartition(await until(result))[0]).toMatchObject({ end: 'more', to: '2' })
+    expect(await stored(0)).toBeDefined()
+  })
+
   it('is forgotten by its worker when it is let go of', async () => {
-    const { own, begin, runtime } = await ground(() => new DownstreamUnavailable('payments'), {})
+    const { own, begin, runtime, lines } = await ground(() => new DownstreamUnavailable('payments'), {})
     const { batch, result } = begin(await own({ 0: 1 }))
     await pass(1_000)
     batch.end()
     await until(result)
+    expect(lines.at(-1)?.message).toBe('no partition of this worker waits any more for: payments')
     expect(runtime.circuits.waitingOf(nameOf(key))).toBeNull()
   })
 })
