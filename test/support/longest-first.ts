@@ -6,6 +6,7 @@ const longest = [
   'chaos/temporal-outage',
   'chaos/soak',
   'chaos/storm',
+  'chaos/failures',
   'workflow/group',
   'workflow/slice-commands',
   'workflow/slice-fallback',
