@@ -19,7 +19,7 @@ export function undecodable(codec: Named, raw: Buffer | string, info: ValueInfo,
   const { offset, group } = info
   const reason = ownReason(thrown)
   const what = `${describePartition(info)} offset ${offset}: the value (${Buffer.byteLength(raw)} bytes) can't be decoded as ${codec.name}`
-  const toDo = `Group ${group} stops in front of it, and nothing is skipped: correct the source's 'value' option and start again, or repair the data and resume`
+  const toDo = `Unless afterLastTry says otherwise, group ${group} stops in front of it, and nothing is skipped: correct the source's 'value' option and start again, or repair the data and resume`
   const place = placeOf(info)
   return reason === null
     ? new UserFailure('UNDECODABLE', { what, toDo, thrown, place })

@@ -104,15 +104,19 @@ describe('a config in TypeScript', () => {
   it.each([
     ['awaits what never comes', 'await new Promise(() => {})'],
     ['ends the process', 'process.exit(0)'],
-  ])('that %s while it is loaded is named as the reason for the end', async (_, statement) => {
-    const folder = await project({ 'tidemark.config.mts': `${statement}\nexport default {}` })
-    const args = ['--import', 'tsx', '--conditions=tidemark-source', 'src/cli/main.ts', 'lag', '--config']
-    const ran = promisify(execFile)(process.execPath, [...args, join(folder, 'tidemark.config.mts')])
-    await expect(ran).rejects.toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining('the config has ended the process'),
-    })
-  })
+  ])(
+    'that %s while it is loaded is named as the reason for the end',
+    async (_, statement) => {
+      const folder = await project({ 'tidemark.config.mts': `${statement}\nexport default {}` })
+      const args = ['--import', 'tsx', '--conditions=tidemark-source', 'src/cli/main.ts', 'lag', '--config']
+      const ran = promisify(execFile)(process.execPath, [...args, join(folder, 'tidemark.config.mts')])
+      await expect(ran).rejects.toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('the config has ended the process'),
+      })
+    },
+    30_000,
+  )
 
   it('is a file, and not a folder', async () => {
     const folder = await project({ 'app/tidemark.config.ts': '' })

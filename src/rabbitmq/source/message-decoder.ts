@@ -63,7 +63,7 @@ export function undecodableMessage(
   const key = { group, stream, partition }
   return new TidemarkError(
     'UNDECODABLE',
-    `${describePartition(key)} offset ${offset}: ${what}. Group ${group} stops in front of it, and nothing is skipped`,
+    `${describePartition(key)} offset ${offset}: ${what}. Unless afterLastTry says otherwise, group ${group} stops in front of it, and nothing is skipped`,
     { place: { ...key, offset: String(offset) } },
   )
 }
