@@ -89,7 +89,9 @@ describe('an undecodable value', () => {
 
   it('shows what a decoder of the user said only where that is decided, and never what JSON.parse says', () => {
     const users = undecodable(broken, secret, info, thrown)
-    expect((users as UserFailure).describe('what is shown')).toContain("can't be decoded as json: what is shown. Unless")
+    expect((users as UserFailure).describe('what is shown')).toContain(
+      "can't be decoded as json: what is shown. Unless",
+    )
     const refused = (codec: ValueCodec<unknown>, raw: Buffer | string) => {
       try {
         void codec.decode(raw, info)
