@@ -102,7 +102,7 @@ describeWith(['kafka', 'temporal'], 'values whose schemas are in a registry', ()
     const { reason } = await partition('blocked')
     expect(reason).toContain(`${topic}[0] offset 5: the value (`)
     expect(reason).toContain(
-      "can't be decoded as schemaRegistry: Undecodable: the registry has no schema 99. Group billing stops",
+      "can't be decoded as schemaRegistry: Undecodable: the registry has no schema 99. Unless afterLastTry says otherwise, group billing stops",
     )
     expect(handled).toEqual(sent.slice(0, 5).map(([, order]) => order))
   })
