@@ -2,6 +2,7 @@ import { MockActivityEnvironment } from '@temporalio/testing'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import {
   batchActivities,
+  Circuits,
   type ConsumerRuntime,
   ErrorReports,
   LoopMonitor,
@@ -187,11 +188,17 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
     ).consumers[0]!
     const context = { log: silentLog(), signal: new AbortController().signal }
     const source = await kafka({ brokers: part('kafka').brokers, topic, value: text() }).connect(context)
-    const { progress, close } = await store.database.connect(context)
+    const { progress, troubles, letters, close } = await store.database.connect(context)
     const runtime = {
       settings,
       source,
       progress,
+      sql: progress,
+      troubles,
+      letters,
+      failing: {},
+      circuits: new Circuits(silentLog()),
+      quarantine: new Slots(1),
       until,
       handler: {
         kind: 'chunk',
@@ -201,7 +208,14 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer with an end', () => 
       budget: new SharedBudget(64 * 1024 * 1024),
       slots: new Slots(1),
       cluster: {
-        look: async () => ({ status: 'running', memo: {}, failing: false, cancelled: new Set(), batches: new Map() }),
+        look: async () => ({
+          status: 'running',
+          memo: {},
+          failing: false,
+          cancelled: new Set(),
+          lost: new Set(),
+          batches: new Map(),
+        }),
       },
       story: new Story(settings, silentLog(), new ErrorReports(settings, [], silentLog()), {
         blocked: () => {},
