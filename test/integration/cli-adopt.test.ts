@@ -61,8 +61,8 @@ describeWith(['temporal', 'postgres', 'kafka'], 'a group that takes over from an
   })
 
   it.each([
-    [['--from', 'kafka-group:nobody'], "group 'nobody' has no offsets on", 1],
-    [['--from', `kafka-group:${other}`, '--partition', '1'], 'has no offset on partition 1 of', 1],
+    [['--from', 'kafka-group:nobody'], "group 'nobody' has no offsets on", 2],
+    [['--from', `kafka-group:${other}`, '--partition', '1'], 'has no offset on partition 1 of', 2],
     [['--from', other], 'names no group: write kafka-group:<name>', 2],
   ] as const)('refuses %j with one line', async (args, said, code) => {
     const before = await positions()
