@@ -3,14 +3,14 @@ import type { BatchInput, BatchProgress, BatchResult, PartitionOutcome } from '.
 import { isTidemarkError } from '../../src/model/errors.js'
 import { retryAfter } from '../failing/retry-after.js'
 import type { TemporalClock } from '../failing/temporal-clock.js'
-import { nameOf } from '../failing/worked.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { BatchClock } from './batch-clock.js'
+import type { BatchTry } from './batch-try.js'
 import { Closing, quickMs } from './closing.js'
 import { Departures } from './departures.js'
 import { Judge } from './judge.js'
 import type { Listener } from './orders.js'
-import { type BatchResources, type Begun, PartitionRun } from './partition-run.js'
+import { type BatchResources, PartitionRun } from './partition-run.js'
 import { pauseBefore } from './pause.js'
 import type { Reach } from './reach.js'
 import { hasSuccessor } from './successor.js'
@@ -45,9 +45,9 @@ export class BatchRun implements Listener {
     private readonly reach: Reach,
     clock: TemporalClock,
   ) {
-    const begun: Begun = { attempt, apart: input.apart === 'failed', lost: () => reach.lost, clock }
+    const tried: BatchTry = { attempt, apart: input.apart === 'failed', lost: () => reach.lost, clock }
     const runs = input.partitions.map(
-      (batch) => new PartitionRun(runtime, resources, { ...input.name, partition: batch.partition }, batch, begun),
+      (batch) => new PartitionRun(runtime, resources, { ...input.name, partition: batch.partition }, batch, tried),
     )
     this.#clock = new BatchClock(runtime.settings.batch, input)
     this.#closing = new Closing(runs)
@@ -65,8 +65,8 @@ export class BatchRun implements Listener {
       const ms = handlingSince === null ? 0 : now - handlingSince
       return ms < longChunkMs ? [] : [[key.partition, new Date(Date.now() - ms).toISOString()] as const]
     })
-    const waiting = runs.flatMap(({ key }) => {
-      const found = this.runtime.circuits.waitingOf(nameOf(key))
+    const waiting = runs.flatMap(({ key, name }) => {
+      const found = this.runtime.circuits.waitingOf(name)
       return found ? [[key.partition, { for: found.dependency, since: found.since.toISOString() }] as const] : []
     })
     return {
@@ -126,7 +126,7 @@ export class BatchRun implements Listener {
   }
 
   async #next(run: PartitionRun): Promise<'finished' | null> {
-    const wait = this.runtime.circuits.waitOf(nameOf(run.key))
+    const wait = this.runtime.circuits.waitOf(run.name)
     if (wait > 0) {
       await this.#closing.wait(run, wait, () => 0)
       await this.#consider(run)
@@ -156,7 +156,7 @@ export class BatchRun implements Listener {
     const chunk = await run.next(left > 0 ? left : maxMessages, this.#waitMs())
     if (!chunk) {
       // What it waited for may be back or not: nothing of this partition needs it any more.
-      if (run.hasReadAll) this.runtime.circuits.left(nameOf(run.key))
+      if (run.hasReadAll) this.runtime.circuits.left(run.name)
       if (await run.idle()) return 'finished'
       await this.#consider(run)
       return null
@@ -196,7 +196,7 @@ export class BatchRun implements Listener {
   #due(run: PartitionRun): 'more' | 'rest' | null {
     const { circuits } = this.runtime
     const isBusy = [...this.#closing.live].some(
-      (one) => one.isDecoding || one.redriveIn <= 0 || circuits.waitingOf(nameOf(one.key)) !== null,
+      (one) => one.isDecoding || one.redriveIn <= 0 || circuits.waitingOf(one.name) !== null,
     )
     return this.#clock.due(run.messages, this.#closing.isHandling || isBusy)
   }
@@ -268,7 +268,7 @@ export class BatchRun implements Listener {
     this.runtime.story.left(run.key.partition, this.#failure === undefined ? end : null)
     this.#judge.gone(run)
     // The next batch goes on waiting; after anything else, nobody knows who has the partition next.
-    if (end !== 'more') this.runtime.circuits.left(nameOf(run.key))
+    if (end !== 'more') this.runtime.circuits.left(run.name)
     this.#closing.remove(run)
   }
 }

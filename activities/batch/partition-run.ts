@@ -3,15 +3,16 @@ import type { PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
 import { positionChanged } from '../../src/model/fenced.js'
 import type { PartitionKey } from '../../src/model/partition.js'
 import type { FencingToken } from '../../src/model/token.js'
-import type { Chunk } from '../../src/ports/index.js'
+import type { Chunk, Poison } from '../../src/ports/index.js'
 import { type Commits, commitsOf } from '../committing/commits.js'
 import { hasLostProgress } from '../committing/lost-progress.js'
 import type { StoredOffsets } from '../committing/stored-offsets.js'
 import { ChunkWork } from '../failing/chunk-work.js'
 import { Redrive } from '../failing/redrive.js'
-import type { TemporalClock } from '../failing/temporal-clock.js'
+import { nameOf } from '../failing/worked.js'
 import { delivererOf } from '../handling/deliverer.js'
 import type { ConsumerRuntime } from '../runtime.js'
+import type { BatchTry } from './batch-try.js'
 import type { CatchUp } from './catch-up.js'
 import type { ChunkSize } from './chunk-size.js'
 import { Claim } from './claim.js'
@@ -33,16 +34,6 @@ export interface BatchResources {
   readonly chunkSize: ChunkSize
 }
 
-/** How a partition's batch began. */
-export interface Begun {
-  readonly attempt: number
-  /** The batch has this partition alone, because it is in trouble. */
-  readonly apart: boolean
-  /** Temporal has missed the worker of the try before. */
-  readonly lost: () => boolean
-  readonly clock: TemporalClock
-}
-
 /**
  * One partition while a batch has it: its reader, its handler, its commits, and how far it has come. Everything up to `position` is
  * handled.
@@ -50,6 +41,8 @@ export interface Begun {
 export class PartitionRun {
   readonly interrupt = new Interrupt()
   readonly #owner = randomBytes(6).toString('base64url')
+  /** The partition among all of a worker's. */
+  readonly name: string
   position: bigint
   messages = 0
   /** When the chunk in hand was given to the handler, by `performance.now()`; null where none is. */
@@ -87,15 +80,16 @@ export class PartitionRun {
     private readonly resources: BatchResources,
     readonly key: PartitionKey,
     readonly batch: PartitionBatch,
-    private readonly begun: Begun,
+    private readonly tried: BatchTry,
   ) {
+    this.name = nameOf(key)
     this.position = BigInt(batch.from)
     this.#head = this.position
   }
 
   get token(): FencingToken {
     const { epoch, batch } = this.batch
-    return { epoch, batch, attempt: this.begun.attempt, owner: this.#owner }
+    return { epoch, batch, attempt: this.tried.attempt, owner: this.#owner }
   }
 
   /**
@@ -120,8 +114,8 @@ export class PartitionRun {
     this.position = stored?.read ?? claimed
     this.#begin(stored, this.position === claimed ? witness : null)
     this.#commits = commitsOf(runtime, { key, epoch, replay }, this.position, stored)
-    this.#bound = runEnd(runtime, key, batch, this.begun.attempt)
-    const { attempt, apart, lost } = this.begun
+    this.#bound = runEnd(runtime, key, batch, this.tried.attempt)
+    const { attempt, apart, lost } = this.tried
     const [reached = false] = await Promise.all([
       this.#bound?.reached(this.position),
       this.#work!.begin(this.position, { first: attempt === 1, apart, lost: lost() }),
@@ -231,27 +225,31 @@ export class PartitionRun {
       }
       if (chunk.next > chunk.from) all = await this.#work!.handle(chunk, { stops, done, interrupt: this.interrupt })
       else await done(chunk)
-      if (pieces === 1) this.#measure(chunk, performance.now() - began)
+      if (all && pieces === 1) this.#measure(chunk, performance.now() - began)
       if (all && this.resources.catchUp.handled(this.batch, chunk))
         this.runtime.story.caughtUp({ ...this.key, position: chunk.next })
+      // Everything before it is done now, so that the message the partition stops at is the first one not handled.
+      if (all && whole.poison && !last) await this.#pass(whole.poison, whole.head)
+      else if (all) return last
     } finally {
       this.handlingSince = null
       this.#watched?.end()
       this.#giveBackSlot()
       whole.release()
     }
-    // What was not begun is read again.
-    if (!all) return this.#readFromHere()
-    if (!whole.poison || last) return last
-    // Everything before it is done now, so that the message the partition stops at is the first one not handled.
-    if (!(await this.#work!.undecodable(whole.poison, this.position, whole.head))) throw whole.poison.error
-    this.position = whole.poison.next
-    await this.#commits!.done(this.position, 0)
+    // The reader is further, or stands in front of what it can't read.
     return this.#readFromHere()
   }
 
+  /** Goes past a message that can't be decoded, while its bytes are still there. Throws its error where the partition is to stop at it. */
+  async #pass(poison: Poison, head: bigint): Promise<void> {
+    if (!(await this.#work!.undecodable(poison, this.position, head))) throw poison.error
+    this.#came({ next: poison.next, messages: [] })
+    await this.#commits!.done(this.position, 0)
+  }
+
   /** Everything up to the end of the piece is done. */
-  #came({ next, messages, witness }: Chunk): void {
+  #came({ next, messages, witness }: Pick<Chunk, 'next' | 'messages' | 'witness'>): void {
     this.position = next
     this.messages += messages.length
     this.#witness = witness
@@ -376,7 +374,7 @@ export class PartitionRun {
     const timeoutMs = runtime.settings.chunkTimeoutMs
     const ran = (ms: number) => this.#watched?.ran(ms)
     const deliver = delivererOf(runtime, { key, token, replay, timeoutMs, ran, ...(stored && { stored }) })
-    const worked = { key, token, replay, clock: this.begun.clock }
+    const worked = { key, token, replay, clock: this.tried.clock }
     this.#work = new ChunkWork(runtime, worked, deliver)
     this.#redrive = new Redrive(runtime, worked, this.#work, deliver)
     this.#witness = witness ?? undefined

@@ -3,7 +3,7 @@ import { isNamed, type PartialFailure } from '../../src/model/handler-errors.js'
 import { unlessItThrows } from '../../src/model/thrown.js'
 import type { Failing, Suspect } from '../../src/model/trouble.js'
 import type { Chunk, Message, NewLetter, Poison } from '../../src/ports/index.js'
-import type { Interrupt } from '../batch/interrupt.js'
+import { type Interrupt, interrupted } from '../batch/interrupt.js'
 import type { Aside, DeliverChunk } from '../handling/delivery.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import type { Fault } from './classify.js'
@@ -18,8 +18,8 @@ import { afterLoss, CrashesUsedUp, mark, narrow, unmark } from './suspects.js'
 import { lastFailure, Troubles } from './troubles.js'
 import { type Along, nameOf, type Worked } from './worked.js'
 
-/** Something has interrupted the wait before the handler got anything. */
-const notBegun = Symbol('not begun')
+/** Messages of a piece that the handler gets, and those that go behind others of their key. */
+type Divided = ReturnType<ParkedKeys['divide']>
 
 /** A retry that is due so soon is waited for in its place, ms. */
 const soonMs = 50
@@ -55,23 +55,23 @@ export class ChunkWork {
   /**
    * Knows what was known before. To be called before the first chunk.
    *
-   * @param begun how the partition's batch began: apart from its neighbours, for the how many-th time, and whether Temporal has missed the
-   *   worker of the time before
+   * @param batch whether it has this partition alone since it is in trouble, whether this is its first try, and whether Temporal has missed
+   *   the worker of the try before
    * @throws what the partition is to be tried again with, later
    */
   async begin(
     position: bigint,
-    begun: { readonly first: boolean; readonly apart: boolean; readonly lost: boolean },
+    batch: { readonly first: boolean; readonly apart: boolean; readonly lost: boolean },
   ): Promise<void> {
     await this.#loaded
     const { settings } = this.runtime
     const { key, clock } = this.worked
-    if (begun.lost) {
+    if (batch.lost) {
       const lost = await afterLoss(settings, key, position, this.troubles, clock.now())
       if (lost) throw lost
     }
     // Temporal waits between two tries, where people see the error and when the next one is. It needs a failure for that.
-    if (!begun.apart || !begun.first) return
+    if (!batch.apart || !batch.first) return
     const last = lastFailure(this.troubles, position)
     if (!last) return
     const left = last.at + pauseAfter(last.tries, settings.retry, { jitter: 0 }) - clock.now()
@@ -96,13 +96,14 @@ export class ChunkWork {
     const isFailing = failing !== undefined && failing.among === undefined
     const pieces = new Pieces(chunk, { ...(isFailing && { first: 1 }), ...(suspect?.size && { size: suspect.size }) })
     let immediate = 0
-    for (let begun = false, next = pieces.next(); next; begun = true, next = pieces.next()) {
-      if (begun && along.stops()) return false
+    for (let isFirst = true, next = pieces.next(); next; isFirst = false, next = pieces.next()) {
+      if (!isFirst && along.stops()) return false
       const { chunk: piece } = next
-      const given = this.#divided(piece).free
+      const divided = this.#divided(piece)
+      const given = divided.free
       // A message that was named together with an earlier one of its key only goes behind that one.
-      const error = 'failed' in next && given.length > 0 ? next.failed : await this.#try(piece, along)
-      if (error === notBegun) return false
+      const error = 'failed' in next && given.length > 0 ? next.failed : await this.#try(piece, divided, along)
+      if (error === interrupted) return false
       if (error === undefined) {
         immediate = 0
         const handled = given.length > 0
@@ -152,17 +153,17 @@ export class ChunkWork {
     return this.#lastTry.undecodable(poison, position, head)
   }
 
-  /** Gives the piece to the handler, without what is not for it. Returns what failed. */
-  async #try(piece: Chunk, { interrupt }: Along): Promise<unknown> {
+  /** Gives the piece to the handler, without what is not for it. Returns what failed; `interrupted` where the handler has got nothing. */
+  async #try(piece: Chunk, divided: Divided, { interrupt }: Along): Promise<unknown> {
     const suspect = this.troubles.suspectAt(piece.from)
-    if (suspect && this.#divided(piece).free.length > 0) return this.#tryWatched(piece, suspect, interrupt)
-    return this.#give(piece)
+    if (suspect && divided.free.length > 0) return this.#tryWatched(piece, divided, suspect, interrupt)
+    return this.#give(piece, divided)
   }
 
   /** In a stretch in which workers were lost. */
-  async #tryWatched(piece: Chunk, suspect: Suspect, interrupt: Interrupt): Promise<unknown> {
+  async #tryWatched(piece: Chunk, divided: Divided, suspect: Suspect, interrupt: Interrupt): Promise<unknown> {
     const { failures } = this.runtime.settings
-    const { free } = this.#divided(piece)
+    const { free } = divided
     const [only] = free
     const failing = only && this.troubles.failingAt(only.offset)
     // A single loss counts against nobody, however few tries are left: it may have had another cause.
@@ -178,10 +179,10 @@ export class ChunkWork {
       })
     // One suspect chunk at a time: what is in hand beside it would be suspected with it.
     const alone = suspect.crashes > 0 ? await this.runtime.quarantine.take(interrupt) : () => {}
-    if (!alone) return notBegun
+    if (!alone) return interrupted
     try {
       await mark(this.troubles, suspect, { ...piece, messages: free })
-      const error = await this.#give(piece)
+      const error = await this.#give(piece, divided)
       if (error !== undefined) await unmark(this.troubles, piece.from)
       return error
     } finally {
@@ -189,8 +190,7 @@ export class ChunkWork {
     }
   }
 
-  async #give(piece: Chunk): Promise<unknown> {
-    const { free, behind } = this.#divided(piece)
+  async #give(piece: Chunk, { free, behind }: Divided): Promise<unknown> {
     const letters = this.#behind(piece, behind)
     if (letters.length > 0) await this.#lastTry.requireRoom(letters)
     try {
@@ -205,7 +205,7 @@ export class ChunkWork {
     }
   }
 
-  #divided(piece: Chunk): { readonly free: readonly Message[]; readonly behind: readonly Message[] } {
+  #divided(piece: Chunk): Divided {
     const { messages } = piece
     if (this.troubles.done.length === 0) return this.parked.divide(messages)
     return this.parked.divide(messages.filter(({ offset }) => !this.troubles.isDone(offset)))
@@ -226,7 +226,7 @@ export class ChunkWork {
   }
 
   /**
-   * The message has failed alone; or its chunk has, and nobody can tell which message it was. Returns where it was set aside.
+   * The message has failed alone; or its chunk has, and nobody can tell which message it was. Resolves when it was set aside.
    */
   async #failed(piece: Chunk, free: readonly Message[], error: FailureOfUser, fault: Fault): Promise<void> {
     const [message] = free

@@ -1,7 +1,7 @@
 import { isTidemarkError, TidemarkError, UserFailure } from '../../src/model/errors.js'
 import { describePartition } from '../../src/model/partition.js'
 import type { ConsumerSettings } from '../../src/model/settings.js'
-import { lookAt, unlessItThrows } from '../../src/model/thrown.js'
+import { lookAt } from '../../src/model/thrown.js'
 import { isWellKnown } from '../errors/shown-code.js'
 import type { ConsumerRuntime } from '../runtime.js'
 import { type Fault, faultOf } from './classify.js'
@@ -66,12 +66,7 @@ export class Faults {
  */
 export function codeOf(error: FailureOfUser, errors: ConsumerSettings['errors']): string {
   if (!(error instanceof UserFailure)) return error.code
-  if (errors === 'private') {
-    const { code, className } = lookAt(error.thrown)
-    return (code !== null && isWellKnown(code) ? code : className)?.slice(0, 80) ?? error.code
-  }
-  const code = unlessItThrows((): unknown => Reflect.get(Object(error.thrown), 'code'))
-  if (typeof code === 'string' || typeof code === 'number') return String(code).slice(0, 80)
-  const name = unlessItThrows((): unknown => Reflect.get(Object(error.thrown), 'name'))
-  return typeof name === 'string' && name !== '' ? name.slice(0, 80) : error.code
+  const { code, name, className } = lookAt(error.thrown)
+  const shown = errors === 'private' ? (code !== null && isWellKnown(code) ? code : className) : (code ?? name)
+  return shown ?? error.code
 }

@@ -1,5 +1,5 @@
 import { TidemarkError } from '../../src/model/errors.js'
-import { fenced, positionChanged, saysGone } from '../../src/model/fenced.js'
+import { fenced, positionChanged } from '../../src/model/fenced.js'
 import { describePartition } from '../../src/model/partition.js'
 import { compareTokens } from '../../src/model/token.js'
 import type { Failing } from '../../src/model/trouble.js'
@@ -124,12 +124,10 @@ export class LastTry {
     const { afterLastTry } = failures
     // The same message again, after a person has resumed the partition, is no other one.
     const inARow = troubles.inARow + (troubles.stoppedAt === failing.position ? 0 : 1)
+    const noteStop = () =>
+      troubles.note({ failing: { ...failing, stoppedAfter: failing.crashes }, inARow, stoppedAt: failing.position })
     const stop = async (code: 'POISON' | 'OUTAGE_SUSPECTED', text: string) => {
-      await troubles.note({
-        failing: { ...failing, stoppedAfter: failing.crashes },
-        inARow,
-        stoppedAt: failing.position,
-      })
+      await noteStop()
       throw new TidemarkError(code, text, { place: told.place })
     }
     if (failures.outageAfter !== null && inARow >= failures.outageAfter && afterLastTry.policy !== 'block')
@@ -140,11 +138,7 @@ export class LastTry {
       )
     if (afterLastTry.policy === 'block') await stop('POISON', told.message)
     if (afterLastTry.policy === 'pause') {
-      await troubles.note({
-        failing: { ...failing, stoppedAfter: failing.crashes },
-        inARow,
-        stoppedAt: failing.position,
-      })
+      await noteStop()
       await this.#pause(told.message)
     }
     const failure: LetterFailure = {
@@ -194,14 +188,8 @@ export class LastTry {
     // No token guards the record: a worker that was frozen must not pause what another one has by now.
     const progress = await this.runtime.progress.read(key)
     if (progress && compareTokens(progress.token, token) > 0) throw fenced(key, token)
-    try {
-      await this.runtime.records.pause(
-        { group, stream },
-        { by: 'tidemark', why: why.slice(0, 1_000), partitions: [partition] },
-      )
-    } catch (error) {
-      if (!saysGone(error)) throw error
-    }
+    const pause = { by: 'tidemark', why: why.slice(0, 1_000), partitions: [partition] }
+    await this.runtime.records.pause({ group, stream }, pause)
     throw positionChanged(key, `is paused: ${why}`)
   }
 }

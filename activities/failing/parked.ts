@@ -38,10 +38,6 @@ export class ParkedKeys {
     return this.#nextDue
   }
 
-  get any(): boolean {
-    return this.#letters > 0
-  }
-
   /** The queue that a message set aside belongs to; null where it keeps no order. */
   queueOf({ keyBytes }: Pick<Message, 'keyBytes'>): string | null {
     const { order, nullKeys } = this.settings ?? { order: 'key', nullKeys: 'alone' }
@@ -88,7 +84,7 @@ export class ParkedKeys {
     const uses: readonly [used: number, limit: number | null, what: string][] = [
       [keys, limits.keys, 'keys have messages set aside'],
       [messages, limits.messages, 'messages are set aside'],
-      [ageMs, limits.ageMs, 'ms old is the oldest message that is set aside'],
+      [ageMs, limits.ageMs, 'ms have passed since the oldest message was set aside'],
     ]
     for (const [used, limit, what] of uses)
       if (limit !== null && used > limit) return { why: `${used} ${what}, and the limit is ${limit}`, warning: null }

@@ -1,5 +1,6 @@
 import type { FailureSettings } from '../../src/model/policy.js'
 import type { RetrySettings } from '../../src/model/settings.js'
+import { pauseBefore } from '../batch/pause.js'
 
 const pauses = new WeakMap<object, number>()
 
@@ -33,6 +34,5 @@ export function pauseAfter(
   { jitter }: Pick<FailureSettings, 'jitter'>,
   random: () => number = Math.random,
 ): number {
-  const pause = Math.min(retry.initialIntervalMs * retry.backoff ** (tries - 1), retry.maximumIntervalMs)
-  return pause * (1 + jitter * (2 * random() - 1))
+  return pauseBefore(tries + 1, retry) * (1 + jitter * (2 * random() - 1))
 }

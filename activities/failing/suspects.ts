@@ -13,7 +13,8 @@ import type { Troubles } from './troubles.js'
  * 1. The first time, it notes the stretch in which the message may be. In it, each chunk is noted before its handler gets it.
  * 2. The next time, the note says which chunk was in hand. The stretch is handled in smaller chunks, and with a pause before, so that its
  *    neighbours get ahead; one such chunk at a time on each worker, so that a healthy one is not taken for the cause again and again.
- * 3. Once a worker is lost with one message alone in hand, that counts as a failed try of the message.
+ * 3. A worker that is lost with one message alone in hand counts against that message. After `retry.crashes` of them the message is not tried
+ *    again.
  */
 
 /** A stretch of so few messages is handled one by one; a longer one in so many pieces. */

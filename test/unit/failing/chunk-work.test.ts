@@ -283,6 +283,28 @@ describe('after the last try', () => {
     expect(String((await all.read(letter!.id))?.message?.value)).toBe('?')
   })
 
+  it('behind such a message, no witness of an earlier one is written when a letter comes back', async () => {
+    const { begin, own, log, runtime, done } = await ground(
+      ({ offset }) => offset === 0n && performance.now() < mended && new Error('bad 0'),
+      { attempts: 1, afterLastTry: { ...deadLetter, delaysMs: [5_000] } as AfterLastTry },
+    )
+    const mended = performance.now() + 2_000
+    log.hasWitness = true
+    log.rawPoison = true
+    const error = new TidemarkError('UNDECODABLE', 'orders[0] offset 2 is no JSON', { place: { ...key, offset: '2' } })
+    log.poison(0, 2n, error)
+    const { batch, result } = begin(await own({ 0: 3 }))
+    await pass(1_000)
+    const progress = () => runtime.progress.read(key)
+    expect(await progress()).toMatchObject({ position: 3n, witness: null })
+    // The redrive writes progress where it is, and the witness with it.
+    await pass(6_000)
+    expect(done).toEqual([1, 0])
+    expect(await progress()).toMatchObject({ position: 3n, witness: null })
+    batch.end()
+    await until(result)
+  })
+
   it('nobody can tell which message of a plain chunk it is, and the partition says so', async () => {
     const { begin, own } = await ground(only(3), { attempts: 1, isolate: false, afterLastTry: deadLetter })
     const { 0: outcome } = byPartition(await until(begin(await own({ 0: 8 })).result))
