@@ -17,7 +17,7 @@ import type { Until } from '../../src/handlers/until.js'
 import { memoryStore } from '../../src/memory/store/store.js'
 import type { BatchInput, BatchResult, PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
 import type { PartitionObserver } from '../../src/model/partition-events.js'
-import type { FailureSettings } from '../../src/model/policy.js'
+import type { AfterLastTry, FailureSettings } from '../../src/model/policy.js'
 import type { BatchLimits, ConsumerSettings } from '../../src/model/settings.js'
 import type { Message } from '../../src/ports/index.js'
 import { SharedBudget } from '../../src/worker/budget.js'
@@ -55,6 +55,13 @@ export function failureSettings(change: Partial<FailureSettings> = {}): FailureS
     ...change,
   }
 }
+
+/** Sets messages aside, in the order of their keys, until a person asks for them. */
+export const deadLetterPolicy = {
+  policy: 'dead-letter',
+  ...{ order: 'key', nullKeys: 'alone', keep: 'content', retentionMs: 1, delaysMs: [] },
+  limits: { keys: 100, messages: 100, ageMs: null },
+} satisfies AfterLastTry
 
 interface Given {
   readonly handle?: (messages: readonly Message[], context: HandlerContext) => Promise<void> | void

@@ -4,7 +4,7 @@ import { TidemarkError } from '../../../src/model/errors.js'
 import { DownstreamUnavailable, PartialFailure, Poison } from '../../../src/model/handler-errors.js'
 import type { AfterLastTry, FailureSettings } from '../../../src/model/policy.js'
 import type { Message } from '../../../src/ports/index.js'
-import { batchGround, byPartition, failureSettings, name } from '../../support/batch-ground.js'
+import { batchGround, byPartition, deadLetterPolicy, failureSettings, name } from '../../support/batch-ground.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
 vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
@@ -13,15 +13,7 @@ afterEach(virtualTime.end)
 const { pass, until } = virtualTime
 
 const key = { ...name, partition: 0 }
-const deadLetter: AfterLastTry = {
-  policy: 'dead-letter',
-  order: 'key',
-  nullKeys: 'alone',
-  keep: 'content',
-  limits: { keys: 100, messages: 100, ageMs: null },
-  retentionMs: 1,
-  delaysMs: [],
-}
+const deadLetter: AfterLastTry = deadLetterPolicy
 
 /** A handler that fails at the offsets that `bad` names, and a batch that Temporal tries again and again. */
 async function ground(

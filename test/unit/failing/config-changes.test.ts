@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { AfterLastTry } from '../../../src/model/policy.js'
 import type { OutputProgressLog } from '../../../src/ports/index.js'
-import { batchGround, failureSettings, name } from '../../support/batch-ground.js'
+import { batchGround, deadLetterPolicy, failureSettings, name } from '../../support/batch-ground.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
 vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
@@ -10,11 +10,7 @@ afterEach(virtualTime.end)
 const { pass, until } = virtualTime
 
 const key = { ...name, partition: 0 }
-const letters = {
-  policy: 'dead-letter',
-  ...{ order: 'key', nullKeys: 'alone', keep: 'content', retentionMs: 1, delaysMs: [] },
-  limits: { keys: 100, messages: 100, ageMs: null },
-} satisfies AfterLastTry
+const letters: AfterLastTry = deadLetterPolicy
 
 /** Message 0 was set aside, all messages have its key, and the handler is mended by now. */
 async function ground() {

@@ -3,7 +3,7 @@ import { Slots } from '../../../activities/batch/slots.js'
 import { DownstreamUnavailable } from '../../../src/model/handler-errors.js'
 import type { AfterLastTry } from '../../../src/model/policy.js'
 import type { Message } from '../../../src/ports/index.js'
-import { batchGround, byPartition, failureSettings, name } from '../../support/batch-ground.js'
+import { batchGround, byPartition, deadLetterPolicy, failureSettings, name } from '../../support/batch-ground.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
 vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
@@ -12,11 +12,7 @@ afterEach(virtualTime.end)
 const { pass, until } = virtualTime
 
 const key = { ...name, partition: 0 }
-const deadLetter: AfterLastTry = {
-  policy: 'dead-letter',
-  ...{ order: 'key', nullKeys: 'alone', keep: 'content', retentionMs: 1, delaysMs: [] },
-  limits: { keys: 100, messages: 100, ageMs: null },
-}
+const deadLetter: AfterLastTry = deadLetterPolicy
 
 /** Workers that are lost at the messages in `killing`: each batch is one of a new process. */
 async function ground(afterLastTry: AfterLastTry, killing: Set<number>) {

@@ -3,7 +3,7 @@ import type { MemoryTransaction } from '../../../src/memory/store/transaction.js
 import { DownstreamUnavailable, PartialFailure } from '../../../src/model/handler-errors.js'
 import type { AfterLastTry } from '../../../src/model/policy.js'
 import type { Message } from '../../../src/ports/index.js'
-import { batchGround, failureSettings, name } from '../../support/batch-ground.js'
+import { batchGround, deadLetterPolicy, failureSettings, name } from '../../support/batch-ground.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
 vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
@@ -12,11 +12,7 @@ afterEach(virtualTime.end)
 const { pass, until } = virtualTime
 
 const key = { ...name, partition: 0 }
-const deadLetter: AfterLastTry = {
-  policy: 'dead-letter',
-  ...{ order: 'key', nullKeys: 'alone', keep: 'content', retentionMs: 1, delaysMs: [] },
-  limits: { keys: 100, messages: 100, ageMs: null },
-}
+const deadLetter: AfterLastTry = deadLetterPolicy
 
 /** A plain handler that names the messages which `bad` has an error for, and is done with the others. */
 async function ground(bad: Map<number, unknown>, attempts: number, keyOf: (offset: bigint) => string | null) {

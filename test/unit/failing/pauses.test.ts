@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { AfterLastTry } from '../../../src/model/policy.js'
-import { batchGround, byPartition, failureSettings, name } from '../../support/batch-ground.js'
+import { batchGround, byPartition, deadLetterPolicy, failureSettings, name } from '../../support/batch-ground.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
 vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
@@ -9,11 +9,7 @@ afterEach(virtualTime.end)
 const { pass, until } = virtualTime
 
 const key = { ...name, partition: 0 }
-const letters = {
-  policy: 'dead-letter',
-  ...{ order: 'key', nullKeys: 'alone', keep: 'content', retentionMs: 1, delaysMs: [] },
-  limits: { keys: 100, messages: 100, ageMs: null },
-} satisfies AfterLastTry
+const letters: AfterLastTry = deadLetterPolicy
 
 async function ground(afterLastTry: AfterLastTry, bad: Set<number>) {
   const all = await batchGround({

@@ -3,7 +3,7 @@ import { Slots } from '../../../activities/batch/slots.js'
 import { DownstreamUnavailable } from '../../../src/model/handler-errors.js'
 import type { AfterLastTry } from '../../../src/model/policy.js'
 import type { LetterFilter, LetterRequest, Message } from '../../../src/ports/index.js'
-import { batchGround, byPartition, failureSettings, name } from '../../support/batch-ground.js'
+import { batchGround, byPartition, deadLetterPolicy, failureSettings, name } from '../../support/batch-ground.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
 vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
@@ -12,15 +12,7 @@ afterEach(virtualTime.end)
 const { pass, until } = virtualTime
 
 const key = { ...name, partition: 0 }
-const letters: AfterLastTry = {
-  policy: 'dead-letter',
-  order: 'key',
-  nullKeys: 'alone',
-  keep: 'content',
-  limits: { keys: 100, messages: 1_000, ageMs: null },
-  retentionMs: 1,
-  delaysMs: [],
-}
+const letters: AfterLastTry = { ...deadLetterPolicy, limits: { keys: 100, messages: 1_000, ageMs: null } }
 
 /** Offset 1 fails at once, so that its key, every third message, is set aside. */
 async function ground(messages: number, afterLastTry: Partial<AfterLastTry> = {}, keys = 3n) {

@@ -3,7 +3,7 @@ import { redacted } from '../../../activities/failing/new-letter.js'
 import { Deduplicator } from '../../../activities/handling/dedupe.js'
 import type { AfterLastTry } from '../../../src/model/policy.js'
 import type { Message } from '../../../src/ports/index.js'
-import { batchGround, failureSettings, name } from '../../support/batch-ground.js'
+import { batchGround, deadLetterPolicy, failureSettings, name } from '../../support/batch-ground.js'
 import { virtualTime } from '../../support/virtual-time.js'
 
 vi.mock('node:timers/promises', () => import('../../support/virtual-sleep.js'))
@@ -12,11 +12,7 @@ afterEach(virtualTime.end)
 const { pass, until } = virtualTime
 
 const key = { ...name, partition: 0 }
-const letters: AfterLastTry = {
-  policy: 'dead-letter',
-  ...{ order: 'key', nullKeys: 'alone', keep: 'reference', retentionMs: 1, delaysMs: [] },
-  limits: { keys: 100, messages: 100, ageMs: null },
-}
+const letters: AfterLastTry = { ...deadLetterPolicy, keep: 'reference' }
 
 /** Offset 1 fails with this error. */
 async function ground(error: unknown, attempts: number, errors: 'message' | 'private' = 'message') {
