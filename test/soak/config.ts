@@ -52,7 +52,10 @@ export function soakConfig(
       const failed = new Map<number, number>()
       const handle = async (messages: readonly Message<Value>[]) => {
         const { partition } = messages[0]!
-        const failing = messages.find(({ value: { id } }) => id % failsEvery === 0 && id > (failed.get(partition) ?? 0))
+        // The last one: a chunk fails once, however many it has. A group that is behind has large ones.
+        const failing = messages.findLast(
+          ({ value: { id } }) => id % failsEvery === 0 && id > (failed.get(partition) ?? 0),
+        )
         if (failing) {
           failed.set(partition, failing.value.id)
           throw new Error('fails now and then')

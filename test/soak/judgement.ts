@@ -25,25 +25,25 @@ const noises: Readonly<Record<string, Noise>> = {
   rss: { share: 0.1, least: 40 * MB },
 }
 /*
- * A short run has windows of 18 s, in which no moment may be quiet: then the least value has some of what batches, polls and deploys hold.
- * Runs of 4 minutes differed by 2 listeners and 2 timers. A leak of one a batch adds more than this in a minute.
+ * A short run has windows of 18 s, in which no moment may be quiet: then the least value has some of what batches, polls and deploys hold:
+ * runs of a minute differed by 16 listeners and 15 timers, runs of 4 minutes by 2 of each. A leak of one a batch adds 50 in a minute.
  */
 const ofCounts: Readonly<Record<string, Noise>> = {
   'abort listeners': { share: 0.15, least: 30 },
   // A connection has some 25.
   'event listeners': { share: 0.15, least: 200 },
   'process listeners': { share: 0, least: 0 },
-  timers: { share: 0.15, least: 15 },
+  timers: { share: 0.15, least: 25 },
 }
 const ofOthers: Noise = { share: 0.1, least: 8 }
 
 /**
- * Whether a soak was flat after its first tenth. Compares the first and the last third of what follows, each by its least value: what is in
+ * Whether a soak was flat after its first tenth, and after `cold` samples: a short one has not done everything once by then. Compares the first and the last third of what follows, each by its least value: what is in
  * hand at a moment (a deploy, during which there are two workers, a batch, a fetch) only adds, and what leaks is there at all times. A
  * median would not do: half of the samples fall into a deploy, more or less, by chance.
  */
-export function judge(samples: readonly Sample[]): Figure[] {
-  const settled = samples.slice(Math.ceil(samples.length / 10))
+export function judge(samples: readonly Sample[], cold = 0): Figure[] {
+  const settled = samples.slice(Math.max(Math.ceil(samples.length / 10), cold))
   const third = Math.floor(settled.length / 3)
   if (third < 3) throw new Error(`${samples.length} samples are too few to tell anything`)
   const figure = (name: string, unit: Figure['unit'], read: (sample: Sample) => number, noise: Noise): Figure => {

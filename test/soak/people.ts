@@ -36,6 +36,11 @@ export class People {
     private readonly leak: Leak | null,
   ) {}
 
+  /** Whether each kind of thing was done at least once: what the first one of a kind loads stays in memory. */
+  get areWarm(): boolean {
+    return kinds.every((kind) => this.#done[kind] > 0)
+  }
+
   get deeds(): Deeds {
     return { done: this.#done, failed: this.#failed }
   }

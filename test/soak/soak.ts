@@ -64,11 +64,13 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
     // Awaited below, where it tells of a worker that is gone.
     acting.catch(() => {})
     const samples: Sample[] = []
+    let cold = 0
     const end = Date.now() + plan.minutes * 60_000
     let said = Date.now()
     while (Date.now() < end) {
       const began = Date.now()
       samples.push(await sample())
+      if (!people.areWarm) cold = samples.length
       if (began - said > 60_000) {
         said = began
         plan.say(line(samples.at(-1)!))
@@ -84,10 +86,10 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
     await worker.tell({ do: 'end' })
     const left = await leftOf(sample)
 
-    const figures = judge(samples)
+    const figures = judge(samples, cold)
     const busy = groupsOf(places).flatMap((group) => (group.busy ? [group.group] : []))
     const faults = [
-      ...figures.filter(({ isFlat }) => !isFlat).map(({ name }) => `${name} grows`),
+      ...figures.filter(({ isFlat }) => !isFlat).map(grown),
       ...idleGroups(samples, busy).map((group) => `${group} handles nothing any more`),
       ...gone.filter((name) => left[name] !== 0).map((name) => `${left[name]} ${name} are left of an ended worker`),
       ...lost(traffic.written, handled),
@@ -98,6 +100,11 @@ export async function soak(places: Places, plan: SoakPlan): Promise<SoakReport> 
   } finally {
     for (const close of endings.reverse()) await close().catch((error) => plan.say(`could not end: ${error}`))
   }
+}
+
+function grown({ name, unit, before, after, allowed }: Figure): string {
+  const text = (figure: number) => (unit === 'bytes' ? `${(figure / 2 ** 20).toFixed(1)} MB` : `${figure}`)
+  return `${name} grows from ${text(before)} to ${text(after)}, and ${text(allowed)} of growth is noise`
 }
 
 /** Groups that have handled less than was written. A reset or a failure only adds. */

@@ -36,6 +36,12 @@ it('what has grown in the first tenth alone is no leak', () => {
   expect(growing((round) => ({ heap: round < 6 ? 0 : 40 * MB }))).toEqual([])
 })
 
+it('what has grown until everything was done once is no leak', () => {
+  const warming = samples((round) => ({ heap: Math.min(round, 15) * 2 * MB }))
+  expect(judge(warming).some(({ isFlat }) => !isFlat)).toBe(true)
+  expect(judge(warming, 15).every(({ isFlat }) => isFlat)).toBe(true)
+})
+
 it('a listener for each batch is a leak', () => {
   expect(growing((round) => ({ 'abort listeners': round }))).toEqual(['abort listeners'])
 })
