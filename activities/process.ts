@@ -69,6 +69,10 @@ export function createProcess(runtime: ConsumerRuntime) {
       if (paused || reset) throw ApplicationFailure.retryable(paused ? 'paused in Temporal' : 'reset in Temporal', held)
       if (settings.waiting !== 'signals') void watchFreshRest(runtime, input.name, input.slice, result)
       return result
+    } catch (error) {
+      // Temporal keeps what was said last, and shows it until the next try.
+      context.heartbeat(batch.progress)
+      throw error
     } finally {
       orders.stop()
       stopHeartbeats()

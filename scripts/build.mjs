@@ -3,13 +3,14 @@
  *
  *   dist/{src,workflows,activities}   compiled by tsc, plus the files beside them that tsc does not carry over
  *   dist/workflow-bundle.js           the workflows, bundled once here instead of at every start of a worker
+ *   dist/workflow-generation          the name of that workflow code
  *
  * `node scripts/build.mjs --prepare` is what npm runs after an install: the same, except that an install without
- * development dependencies builds nothing and says so.
+ * development dependencies builds nothing and says so. `--if-older` builds nothing where dist/ is younger than all that it is made of.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -31,7 +32,9 @@ if (typescript === null) {
   fail('building needs the development dependencies: run `npm ci` first')
 }
 
+if (process.argv.includes('--if-older') && (await isYoung())) process.exit(0)
 const started = performance.now()
+const begun = new Date()
 compile()
 if (!(await complete())) {
   // Somebody removed a part of dist/, which tsc's memory of the last build does not notice.
@@ -41,6 +44,9 @@ if (!(await complete())) {
 await sweep()
 await copyOthers()
 await bundleWorkflows()
+await nameWorkflows()
+// tsc leaves its memory alone where nothing has changed.
+await utimes(memory, begun, begun)
 say(`built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s`)
 
 /** Runs tsc, which compiles only what changed since the last build; its memory of that lives and dies with dist/. */
@@ -54,6 +60,20 @@ function compile() {
   })
   if (error) throw error
   if (status !== 0) fail('tsc found errors (above), dist/ was not changed')
+}
+
+/** Whether dist/ was built after everything that goes into it was written, or removed. */
+async function isYoung() {
+  const inputs = [
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'node_modules/.package-lock.json',
+    relative(root, fileURLToPath(import.meta.url)),
+  ]
+  const below = await Promise.all(roots.map((folder) => readdir(join(root, folder), { recursive: true })))
+  for (const [index, names] of below.entries())
+    inputs.push(roots[index], ...names.map((name) => join(roots[index], name)))
+  return (await newest([memory])) > (await newest(inputs.map((file) => join(root, file)))) && (await complete())
 }
 
 /** Whether each source has its output. */
@@ -98,6 +118,11 @@ async function bundleWorkflows() {
   const draft = `${bundle}.${process.pid}`
   await writeFile(draft, code)
   await rename(draft, bundle)
+}
+
+async function nameWorkflows() {
+  const { digestOf } = await import(pathToFileURL(join(dist, 'src', 'temporal', 'generation.js')).href)
+  await writeFile(join(dist, 'workflow-generation'), await digestOf(root))
 }
 
 function isSource(file) {

@@ -69,11 +69,16 @@ export class BatchRun implements Listener {
       const found = this.runtime.circuits.waitingOf(name)
       return found ? [[key.partition, { for: found.dependency, since: found.since.toISOString() }] as const] : []
     })
+    const failing = runs.flatMap(({ key, failing: found }) => {
+      const at = found && { offset: found.position, tries: found.tries, at: new Date(found.lastAt).toISOString() }
+      return at ? [[key.partition, at] as const] : []
+    })
     return {
       messages,
       positions,
       ...(long.length > 0 && { inChunkSince: Object.fromEntries(long) }),
       ...(waiting.length > 0 && { waiting: Object.fromEntries(waiting) }),
+      ...(failing.length > 0 && { failing: Object.fromEntries(failing) }),
     }
   }
 

@@ -3,6 +3,7 @@ import type { PartitionBatch, PartitionOutcome } from '../../src/model/batch.js'
 import { positionChanged } from '../../src/model/fenced.js'
 import type { PartitionKey } from '../../src/model/partition.js'
 import type { FencingToken } from '../../src/model/token.js'
+import type { Failing } from '../../src/model/trouble.js'
 import type { Chunk, Poison } from '../../src/ports/index.js'
 import { type Commits, commitsOf } from '../committing/commits.js'
 import { hasLostProgress } from '../committing/lost-progress.js'
@@ -137,6 +138,11 @@ export class PartitionRun {
     if (stored) this.position = stored.read
     this.#begin(stored, progress?.position === this.position ? progress.witness : null)
     await this.#work!.begin(this.position, { first: false, apart: false, lost: false })
+  }
+
+  /** The message that its handler has failed at, as long as it is not behind it. */
+  get failing(): Failing | undefined {
+    return this.#work?.troubles.failing
   }
 
   /** Milliseconds until a message that was set aside is to be handled. */

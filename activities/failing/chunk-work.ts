@@ -262,7 +262,8 @@ export class ChunkWork {
     const destiny: Destiny = {
       class: isCrash ? 'crash' : 'poison',
       failing: failed,
-      told: this.#faults.told(error, isCrash ? undefined : own),
+      // Poison has had one try, whatever it might have had.
+      told: this.#faults.told(error, isCrash || fault.class === 'poison' ? undefined : own),
     }
     if (free.length > 1) throw await this.#lastTry.cannotTell(free, destiny)
     await this.#lastTry.come(piece, message, this.#behind(piece, this.#divided(piece).behind), destiny)

@@ -146,6 +146,8 @@ export interface BatchProgress {
   readonly inChunkSince?: Readonly<Record<string, string>>
   /** By partition: what its handler needs and is away, and an ISO time. */
   readonly waiting?: Readonly<Record<string, { readonly for: string; readonly since: string }>>
+  /** By partition: the message that its handler fails at, how often it has, and an ISO time of the last one. */
+  readonly failing?: Readonly<Record<string, { readonly offset: string; readonly tries: number; readonly at: string }>>
 }
 
 /** What Temporal shows of a batch that is not just worked. */

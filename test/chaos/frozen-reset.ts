@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { tidemarkProgram } from '../support/built.js'
 import { waitFor } from '../support/wait-for.js'
 import type { Ground } from './ground.js'
 import type { Workers } from './workers.js'
@@ -70,7 +71,7 @@ export async function resetWithFrozen(
 
 async function reset(workers: Workers, stream: string, to: number): Promise<void> {
   const args = ['reset', '--group', 'chaos', '--stream', stream, '--to', String(to), '--yes', '--why', 'chaos']
-  const command = ['--import', 'tsx', '--conditions=tidemark-source', 'src/cli/main.ts', ...args]
+  const command = [tidemarkProgram, ...args]
   const child = spawn(process.execPath, [...command, '--config', workers.config], {
     cwd: root,
     env: { ...process.env, ...workers.env },

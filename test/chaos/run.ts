@@ -1,4 +1,5 @@
 import { startStack } from '../../src/local/stack.js'
+import { bringUpToDate } from '../support/built.js'
 import { options } from './options.js'
 import { scenarios } from './scenarios.js'
 import { Stage } from './stage.js'
@@ -6,6 +7,7 @@ import { Stage } from './stage.js'
 /*
  * The long proof: real servers that really write to disk, half a million messages, workers killed and frozen, wires cut and slow.
  */
+bringUpToDate()
 const stack = await startStack(
   { temporal: true, postgres: true, kafka: true },
   { onProgress: (text) => void process.stderr.write(`${text}\n`) },

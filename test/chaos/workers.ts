@@ -4,6 +4,7 @@ import { appendFileSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { tidemarkProgram } from '../support/built.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -38,15 +39,11 @@ export class Workers {
   start(env: Readonly<Record<string, string>> = {}): ChaosWorker {
     const name = `w${++this.#count}`
     const log = join(this.logs, `${name}.log`)
-    const child = spawn(
-      process.execPath,
-      ['--import', 'tsx', '--conditions=tidemark-source', 'src/cli/main.ts', 'start', '--config', this.config],
-      {
-        cwd: root,
-        env: { ...process.env, ...this.env, ...env, CHAOS_WORKER: name },
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    )
+    const child = spawn(process.execPath, [tidemarkProgram, 'start', '--config', this.config], {
+      cwd: root,
+      env: { ...process.env, ...this.env, ...env, CHAOS_WORKER: name },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => appendFileSync(log, data))
     const worker = { name, process: child }
     this.alive.set(name, worker)

@@ -1,7 +1,9 @@
+import { defaultPayloadConverter } from '@temporalio/common'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { groupStatus } from '../../src/client/status.js'
 import { consumer, defineConfig } from '../../src/config/define.js'
 import { appendEvents, createStream, postgresStore, postgresStream } from '../../src/entry/postgres.js'
+import type { BatchProgress } from '../../src/model/batch.js'
 import { groupWorkflowId, sliceWorkflowId } from '../../src/model/partition.js'
 import { type Running, run, temporalClient } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
@@ -76,6 +78,16 @@ describeWith(['postgres', 'temporal'], 'a batch that is retried as a whole', () 
       const { events } = await slice.fetchHistory()
       return events!.filter((event) => event.workflowExecutionSignaledEventAttributes?.signalName === 'trouble').length
     }
+    const lastHeartbeat = () =>
+      waitFor(
+        async () => {
+          const [pending] = (await slice.describe()).raw.pendingActivities ?? []
+          const [payload] = pending?.heartbeatDetails?.payloads ?? []
+          const said = payload && defaultPayloadConverter.fromPayload<BatchProgress>(payload)
+          return said?.failing && said
+        },
+        { what: 'a heartbeat that tells of the failure' },
+      )
     const attempt = async () => (await slice.describe()).raw.pendingActivities?.[0]?.attempt ?? 0
 
     await shows('retrying')
@@ -87,6 +99,13 @@ describeWith(['postgres', 'temporal'], 'a batch that is retried as a whole', () 
     const before = await attempt()
     await waitFor(async () => (await attempt()) >= before + 6, { what: 'six more attempts', timeout: 30_000 })
     expect(await signals()).toBe(1)
+    const { failing } = await lastHeartbeat()
+    expect(Object.keys(failing ?? {}).map(Number)).toEqual(Array.from({ length: partitions }, (_, index) => index))
+    for (const { offset, tries, at } of Object.values(failing!)) {
+      expect(offset).toBe('0')
+      expect(tries).toBeGreaterThanOrEqual(before + 5)
+      expect(Date.now() - Date.parse(at)).toBeLessThan(30_000)
+    }
 
     broken = false
     await waitFor(() => handled === 100, { what: 'all events to be handled', timeout: 30_000 })

@@ -16,9 +16,9 @@ export class CliHost {
   readonly #ended: Promise<unknown>
   #turn: Promise<unknown> = Promise.resolve()
 
-  /** `execArgv` are Node's own options, for TypeScript. */
-  constructor(folder: string, execArgv: readonly string[]) {
-    this.#child = fork(program, { cwd: folder, execArgv: [...execArgv], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  constructor(folder: string) {
+    const execArgv = ['--import', import.meta.resolve('tsx/esm')]
+    this.#child = fork(program, { cwd: folder, execArgv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
     this.#ended = once(this.#child, 'exit')
   }
 

@@ -1,7 +1,9 @@
 import { createRequire, register } from 'node:module'
+import { pathToFileURL } from 'node:url'
+import { tidemarkProgram } from './built.js'
 
 /**
- * A process that runs one command line after the other, each as src/cli/main.ts does it in a process of its own: loading
+ * A process that runs one command line after the other, each as the program does it in a process of its own: loading
  * everything is what takes a command's time. A command has its own arguments and environment, a config that is loaded anew,
  * and an end that is its alone. CliHost starts it, and says what it can't be asked.
  */
@@ -33,7 +35,7 @@ function forgetConfigs(): void {
 /** Thrown into a command where it ends its process, so that it does not go on. */
 class Ended extends Error {}
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).href
+const main = pathToFileURL(tidemarkProgram).href
 let commands = 0
 
 async function run({ args, env }: Asked): Promise<Answer> {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { CliHost } from './asked-cli.js'
+import { tidemarkProgram } from './built.js'
 import { part } from './parts.js'
 import { waitFor } from './wait-for.js'
 
@@ -56,7 +57,9 @@ export class Project {
 
   /** Starts `tidemark ARGS`. It ends with the project at the latest. */
   start(args: readonly string[], env: NodeJS.ProcessEnv = {}): CliProcess {
-    const child = spawn(process.execPath, [...withSources, `${this.tidemark}src/cli/main.ts`, ...args], {
+    const sources = [...withSources, `${this.tidemark}src/cli/main.ts`]
+    const program = this.tidemark === root ? [tidemarkProgram] : sources
+    const child = spawn(process.execPath, [...program, ...args], {
       cwd: this.folder,
       env: { ...this.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -79,7 +82,7 @@ export class Project {
 
   /** The same without a process of its own, which takes a tenth of the time: see CliHost for what it may be. */
   ask(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
-    this.#host ??= new CliHost(this.folder, withSources)
+    this.#host ??= new CliHost(this.folder)
     return this.#host.ask(args, { ...this.env, ...env })
   }
 

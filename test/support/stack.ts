@@ -2,6 +2,7 @@ import type { TestProject } from 'vitest/node'
 import { kafkaProgram } from '../../src/local/kafka-program.js'
 import { type Stack, type StackOptions, startStack } from '../../src/local/stack.js'
 import { isTidemarkError, messageOf } from '../../src/model/errors.js'
+import { bringUpToDate } from './built.js'
 import { removePacked } from './packed.js'
 import type { PartName, PartOf, Provided, ProvidedStack } from './provided.js'
 
@@ -36,6 +37,7 @@ const global = globalThis as { [key]?: Shared }
 
 /** vitest's globalSetup: starts what the project needs and tells its tests the addresses. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  if (global[key] === undefined) bringUpToDate()
   global[key] ??= { users: 0, parts: new Map() }
   const shared = global[key]
   shared.users++
