@@ -49,12 +49,14 @@ export class Faults {
     if (!(error instanceof UserFailure)) return error
     const { attempts } = this.runtime.settings.failures
     const count = tries === undefined ? '' : `. Try ${tries}${attempts === null ? '' : ` of ${attempts}`}`
+    // What the driver says may be a sentence.
+    const counting = (text: string) => (count === '' ? text : `${text.replace(/\.$/, '')}${count}`)
     const { code, place, thrown, describe } = error
     const counted = new UserFailure(code, {
       what: '',
       thrown,
       place,
-      describe: (shown) => `${describe(shown)}${count}`,
+      describe: (shown) => counting(describe(shown)),
     })
     return this.runtime.errors.failed(counted)
   }

@@ -115,7 +115,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a topic of dead letters', () =>
     expect(failed!.value.toString()).toBe('{"n":-2}')
     expect(failed!.headers.getAll('trace')).toEqual(['a', 'b'])
     expect(failed!.headers.getAll(`${prefix}error`)).toEqual([
-      `the handler of group billing failed at ${topic}[0] offset 1: no such customer`,
+      `the handler of group billing failed at ${topic}[0] offset 1: Error (code E_CUSTOMER): no such customer`,
     ])
     const said = (one: (typeof found)[number], name: string) => one.headers.get(`${prefix}${name}`)
     expect(
