@@ -14,6 +14,7 @@ const nearly = 0.8
 export class ParkedKeys {
   #queues = new Set<string>()
   #letters = 0
+  /** When the oldest letter was set aside, by `performance.now()`: of the database's clock, only differences count. */
   #oldest: number | null = null
   #nextDue: number | null = null
   #warned = false
@@ -26,10 +27,10 @@ export class ParkedKeys {
   ) {}
 
   async load(): Promise<void> {
-    const { queues, letters, oldest, nextDue } = await this.letters.parked(this.key)
+    const { queues, letters, oldestMs, nextDue } = await this.letters.parked(this.key)
     this.#queues = new Set(queues)
     this.#letters = letters
-    this.#oldest = oldest?.getTime() ?? null
+    this.#oldest = oldestMs === null ? null : performance.now() - oldestMs
     this.#nextDue = nextDue
   }
 
@@ -61,7 +62,7 @@ export class ParkedKeys {
       if (queue !== null) this.#queues.add(queue)
       if (dueAt !== undefined) this.#nextDue = Math.min(this.#nextDue ?? dueAt, dueAt)
       this.#letters++
-      this.#oldest ??= Date.now()
+      this.#oldest ??= performance.now()
     }
   }
 
@@ -80,7 +81,7 @@ export class ParkedKeys {
       this.#queues.size +
       new Set(more.map(({ queue }) => queue).filter((one) => one !== null && !this.#queues.has(one))).size
     const messages = this.#letters + more.length
-    const ageMs = this.#oldest === null ? 0 : Date.now() - this.#oldest
+    const ageMs = this.#oldest === null ? 0 : Math.round(performance.now() - this.#oldest)
     const uses: readonly [used: number, limit: number | null, what: string][] = [
       [keys, limits.keys, 'keys have messages set aside'],
       [messages, limits.messages, 'messages are set aside'],
@@ -122,7 +123,7 @@ export function lettersOf(
             'later messages of their keys are not held up. Redrive or discard them with the earlier config',
         )
       }
-      return { queues: [], letters: 0, oldest: null, nextDue: null }
+      return { queues: [], letters: 0, oldestMs: null, nextDue: null }
     },
   }
 }

@@ -87,8 +87,8 @@ export interface ParkedQueues {
   readonly queues: readonly string[]
   /** Letters that are not done with. */
   readonly letters: number
-  /** When the oldest of them was set aside; null where there is none. */
-  readonly oldest: Date | null
+  /** How long ago the oldest of them was set aside, by the database's clock, ms; null where there is none. */
+  readonly oldestMs: number | null
   /** When the next letter is to be handled, Temporal's time in ms since 1970: 0 where one is due or leaving; null where there is none. */
   readonly nextDue: number | null
 }

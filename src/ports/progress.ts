@@ -32,7 +32,7 @@ export interface ProgressLog {
   read(key: PartitionKey): Promise<Progress | null>
   /**
    * Begins a replay, where an older one or none is known. Of the same one, only an identity that was not known is kept. Nobody owns the
-   * partition by that.
+   * partition by that, and who did can't move it any more.
    */
   begin(key: PartitionKey, beginning: ProgressBeginning): Promise<void>
   /**

@@ -103,6 +103,29 @@ export function progressContract<T = Transaction>(kind: string, open: () => Prom
         expect(await progress.read(key)).toMatchObject({ position: 20n, replay: 1 })
       })
 
+      it('a newer replay that begins where an older owner works is moved by nobody before it is claimed', async () => {
+        if (!progress.outranksStore) return
+        const owner: FencingToken = { ...old, owner: 'a' }
+        await claimFrom(progress, key, owner, start)
+        await progress.begin(key, { position: 0n, replay: 1, identity: null })
+        const moving = progress.transact(key, owner, 0n, 10n, write(1))
+        await expect(moving).rejects.toMatchObject(notItsOwn)
+        await expect(progress.advance(key, owner, 0n, 10n)).rejects.toMatchObject(notItsOwn)
+        // Nor by one that is in the middle of its chunk.
+        await progress.claim(key, young, { from: 0n, replay: 1 })
+        const next: FencingToken = { ...young, batch: 2, owner: 'b' }
+        await progress.claim(key, next, { from: 0n, replay: 1 })
+        const inTheMiddle = progress.transact(key, next, 0n, 10n, async (tx) => {
+          await write(2)(tx)
+          await progress.begin(key, { position: 0n, replay: 2, identity: null })
+        })
+        await expect(inTheMiddle).rejects.toMatchObject(notItsOwn)
+        expect([await position(), await effects()]).toEqual([0n, []])
+        expect(await progress.claim(key, { ...next, owner: 'c', batch: 3 }, { from: 0n, replay: 2 })).toMatchObject({
+          position: 0n,
+        })
+      })
+
       it('of 32 claims at once the greatest token stays', async () => {
         const claims = Array.from({ length: 32 }, (_, n) => ({ epoch: ((n * 13) % 32) + 1, batch: 1, attempt: 1 }))
         const outcomes = await Promise.allSettled(claims.map((token) => claimFrom(progress, key, token, start)))

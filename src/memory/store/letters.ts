@@ -24,7 +24,7 @@ export class MemoryLetters implements DeadLetters {
     return {
       queues: [...new Set(open.map(({ queue }) => queue))].filter((queue) => queue !== null),
       letters: open.length,
-      oldest: open.map(({ at }) => at).sort((a, b) => a.getTime() - b.getTime())[0] ?? null,
+      oldestMs: open.length === 0 ? null : Date.now() - Math.min(...open.map(({ at }) => at.getTime())),
       nextDue: times.length === 0 ? null : Math.min(...times),
     }
   }

@@ -36,8 +36,9 @@ export class MemoryProgress implements SqlProgressLog {
       return
     }
     if (old && old.replay > beginning.replay) return
-    const { token, raised } = old ?? { token: { epoch: 0, batch: 0, attempt: 0 }, raised: true }
-    this.rows.set(nameOf(key), { ...beginning, witness: null, token, raised })
+    // An older owner's chunk may begin at the very position: the row is nobody's until the next claim.
+    const { epoch, batch, attempt } = old?.token ?? { epoch: 0, batch: 0, attempt: 0 }
+    this.rows.set(nameOf(key), { ...beginning, witness: null, token: { epoch, batch, attempt }, raised: true })
   }
 
   async claim(key: PartitionKey, token: FencingToken, { replay }: { replay: number }): Promise<Claimed> {

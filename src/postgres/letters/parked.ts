@@ -1,17 +1,15 @@
 import type { PartitionKey } from '../../model/partition.js'
-import { dateOf } from '../../model/times.js'
 import type { ParkedQueues } from '../../ports/index.js'
-import { inMs } from '../client/own-types.js'
 import { keyArrays, keyColumns, type StatementOfMany } from '../store/gathered-statement.js'
 
 interface ParkedRow extends PartitionKey {
   readonly letters: string
-  readonly oldest_ms: string | null
+  readonly oldest_ms: string
   readonly queues: readonly string[]
   readonly next_due: string | null
 }
 
-const nothing: ParkedQueues = { queues: [], letters: 0, oldest: null, nextDue: null }
+const nothing: ParkedQueues = { queues: [], letters: 0, oldestMs: null, nextDue: null }
 
 /** What is set aside of partitions: one probe of an index for each of which nothing is. */
 export function parkedStatement(
@@ -24,7 +22,7 @@ export function parkedStatement(
       from unnest(${keyArrays}) as asked (${keyColumns})
       cross join lateral (select from ${theirs} and done_at is null limit 1) there
       cross join lateral (
-        select sum(letters) as letters, ${inMs('min(oldest)')} as oldest_ms,
+        select sum(letters) as letters, floor(extract(epoch from clock_timestamp() - min(oldest)) * 1000)::bigint as oldest_ms,
           coalesce(json_agg(queue) filter (where queue is not null), '[]') as queues
         from (select queue, count(*) as letters, min(at) as oldest from ${theirs} and done_at is null group by queue) one
       ) counted
@@ -38,7 +36,7 @@ export function parkedStatement(
         ? {
             queues: row.queues,
             letters: Number(row.letters),
-            oldest: dateOf(Number(row.oldest_ms ?? 0)),
+            oldestMs: Number(row.oldest_ms),
             nextDue: row.next_due === null ? null : Number(row.next_due),
           }
         : nothing,

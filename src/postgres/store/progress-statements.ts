@@ -38,7 +38,7 @@ export interface Beginning {
   readonly beginning: ProgressBeginning
 }
 
-/** A new row belongs to nobody: any claim is newer. */
+/** A new row belongs to nobody: any claim is newer. So does one whose replay is new: its position may be where an older owner's chunk begins. */
 export function beginStatement(table: string): StatementOfMany<Beginning, PartitionKey, void> {
   return {
     text: `
@@ -52,6 +52,8 @@ export function beginStatement(table: string): StatementOfMany<Beginning, Partit
         position = case when stored.replay < excluded.replay then excluded.position else stored.position end,
         replay_from = case when stored.replay < excluded.replay then excluded.replay_from else stored.replay_from end,
         witness = case when stored.replay < excluded.replay then null else stored.witness end,
+        owner = case when stored.replay < excluded.replay then '' else stored.owner end,
+        raised = stored.raised or stored.replay < excluded.replay,
         replay = excluded.replay, identity = excluded.identity, updated_at = now()
       where stored.replay < excluded.replay
         or stored.replay = excluded.replay and stored.identity is null and excluded.identity is not null`,
