@@ -32,6 +32,7 @@ export class BatchRun implements Listener {
   readonly #closing: Closing<PartitionRun>
   readonly #judge: Judge
   readonly #departures: Departures
+  readonly #runs: readonly PartitionRun[]
   /** Why the whole batch fails. */
   #failure: unknown
   /** It is to close, and asks whether Temporal answers. */
@@ -46,11 +47,11 @@ export class BatchRun implements Listener {
     clock: TemporalClock,
   ) {
     const tried: BatchTry = { attempt, apart: input.apart === 'failed', lost: () => reach.lost, clock }
-    const runs = input.partitions.map(
+    this.#runs = input.partitions.map(
       (batch) => new PartitionRun(runtime, resources, { ...input.name, partition: batch.partition }, batch, tried),
     )
     this.#clock = new BatchClock(runtime.settings.batch, input)
-    this.#closing = new Closing(runs)
+    this.#closing = new Closing(this.#runs)
     this.#judge = new Judge(runtime, input, attempt, reach, this.#closing)
     this.#departures = new Departures(reach)
   }
@@ -69,7 +70,8 @@ export class BatchRun implements Listener {
       const found = this.runtime.circuits.waitingOf(name)
       return found ? [[key.partition, { for: found.dependency, since: found.since.toISOString() }] as const] : []
     })
-    const failing = runs.flatMap(({ key, failing: found }) => {
+    // Those of a batch that has failed are out of it.
+    const failing = (this.#failure === undefined ? runs : this.#runs).flatMap(({ key, failing: found }) => {
       const at = found && { offset: found.position, tries: found.tries, at: new Date(found.lastAt).toISOString() }
       return at ? [[key.partition, at] as const] : []
     })

@@ -221,16 +221,16 @@ export class PartitionRun {
       const began = this.handlingSince
       let pieces = 0
       let since = began
-      const done = async (piece: Chunk) => {
+      const done = async (piece: Chunk, handled: Chunk['messages']) => {
         const now = performance.now()
         pieces++
         this.#came(piece)
-        this.runtime.story.handled(this.key, piece, now - since)
+        this.runtime.story.handled(this.key, { ...piece, messages: handled }, now - since)
         since = now
         await this.#commits!.done(piece.next, piece.messages.length)
       }
       if (chunk.next > chunk.from) all = await this.#work!.handle(chunk, { stops, done, interrupt: this.interrupt })
-      else await done(chunk)
+      else await done(chunk, [])
       if (all && pieces === 1) this.#measure(chunk, performance.now() - began)
       if (all && this.resources.catchUp.handled(this.batch, chunk))
         this.runtime.story.caughtUp({ ...this.key, position: chunk.next })

@@ -109,7 +109,7 @@ export class ChunkWork {
         const handled = given.length > 0
         if (handled) this.runtime.circuits.handled(this.#name)
         if (this.troubles.any) await this.troubles.past(piece.next, handled)
-        await along.done(piece)
+        await along.done(piece, given)
         continue
       }
       if (!this.#faults.isOfUser(error)) {
@@ -142,7 +142,7 @@ export class ChunkWork {
         throw error
       }
       await this.#failed(piece, free, error, fault)
-      await along.done(piece)
+      await along.done(piece, [])
     }
     return true
   }

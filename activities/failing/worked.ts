@@ -1,6 +1,6 @@
 import type { PartitionKey } from '../../src/model/partition.js'
 import type { FencingToken } from '../../src/model/token.js'
-import type { Chunk } from '../../src/ports/index.js'
+import type { Chunk, Message } from '../../src/ports/index.js'
 import type { Interrupt } from '../batch/interrupt.js'
 import type { TemporalClock } from './temporal-clock.js'
 
@@ -16,8 +16,8 @@ export interface Worked {
 export interface Along {
   /** The batch wants no other piece to be begun. */
   stops(): boolean
-  /** Everything before the end of the piece is done. */
-  done(piece: Chunk): Promise<void>
+  /** Everything before the end of the piece is done; what was handled of it is less where messages were set aside. */
+  done(piece: Chunk, handled: readonly Message[]): Promise<void>
   readonly interrupt: Interrupt
 }
 

@@ -104,6 +104,8 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
   }
   /** What the worker was told. */
   const observed: Record<keyof PartitionObserver, object[]> = { blocked: [], fenced: [], caughtUp: [] }
+  /** Messages that observers were told of as handled. */
+  const heard = { messages: 0 }
   /** What its observers hear of chunks and commits. */
   const work: string[] = []
   const draining = new AbortController()
@@ -166,7 +168,10 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
       {
         ...deaf,
         took: (_, { from }) => void work.push(`took ${from}`),
-        handled: (_, { next }) => void work.push(`handled to ${next}`),
+        handled: (_, { next, messages }) => {
+          work.push(`handled to ${next}`)
+          heard.messages += messages.length
+        },
         committed: () => void work.push('committed'),
       },
     ]),
@@ -219,6 +224,7 @@ export async function batchGround({ handle = () => {}, until, batch, settings }:
     calls,
     told,
     observed,
+    heard,
     work,
     reach,
     draining,

@@ -90,6 +90,30 @@ describe('a message that its handler fails at', () => {
     expect(await trouble()).toMatchObject({ failing: { tries: 3 } })
   })
 
+  it('stands in the heartbeat with its tries, until it is done', async () => {
+    let broken = true
+    const { begin, own } = await ground((message) => broken && message.offset === 2n, {})
+    const owned = await own({ 0: 5 })
+    const first = begin(owned)
+    await expect(until(first.result)).rejects.toThrow('bad 2')
+    const failing = { 0: { offset: '2', tries: 1, at: expect.stringMatching(/^\d{4}-.*Z$/) } }
+    expect(first.batch.progress.failing).toEqual(failing)
+    const again = owned.map((one) => ({ ...one, batch: 2 }))
+    const second = begin(again, { attempt: 2 })
+    await expect(until(second.result)).rejects.toThrow('bad 2')
+    expect(second.batch.progress.failing).toMatchObject({ 0: { tries: 2 } })
+    broken = false
+    const { batch, result } = begin(
+      owned.map((one) => ({ ...one, batch: 3 })),
+      { attempt: 2 },
+    )
+    await pass(1_000)
+    expect(batch.progress).toMatchObject({ positions: { 0: '5' } })
+    expect(batch.progress.failing).toBeUndefined()
+    batch.end()
+    await until(result)
+  })
+
   it('waits for its next try in Temporal, where people see it', async () => {
     const { begin, own, calls } = await ground(only(0), {})
     const owned = await own({ 0: 1 })
@@ -143,7 +167,7 @@ describe('after the last try', () => {
   })
 
   it('later messages of its key are set aside behind it without a try, and others flow', async () => {
-    const { begin, own, log, done, letters, all } = await ground(
+    const { begin, own, log, done, letters, all, heard } = await ground(
       only(1),
       { attempts: 1, afterLastTry: deadLetter },
       { keyOf: (offset) => `k${offset % 3n}` },
@@ -161,6 +185,8 @@ describe('after the last try', () => {
       [7, 'behind', 0],
     ])
     expect((await all.parked(key)).queues).toHaveLength(1)
+    // What was set aside was not handled, whoever counts.
+    expect(heard.messages).toBe(6)
   })
 
   it('another owner knows which keys are set aside', async () => {
