@@ -192,6 +192,36 @@ describeWith(['timeSkipping'], 'testing kit', () => {
     }
   })
 
+  it('a message comes back after an hour, a day and three days, each at its time, with later ones of its key behind it', async () => {
+    let broken = true
+    const failing = (orders: readonly { readonly value: Order }[]) => {
+      if (broken && orders.some(({ value }) => value.total === 2)) throw new Error('no')
+    }
+    const afterLastTry = retryLater('1h', '1d', '3d')
+    await using t = await start(configOf(failing, { isolate: true, retry: { attempts: 1 }, afterLastTry }))
+    await t.append([order(1), order(2)])
+    await t.settled()
+    await t.append([{ ...order(2), value: { ...order(2).value, total: 20 } }])
+    await t.settled()
+    const tries = async () => (await t.deadLetters()).map((letter) => letter.tries)
+    expect(await tries()).toEqual([1, 0])
+    await t.advance('50m')
+    expect(await tries()).toEqual([1, 0])
+    await t.advance('20m')
+    expect(await tries()).toEqual([2, 0])
+    await t.advance('23h')
+    expect(await tries()).toEqual([2, 0])
+    await t.advance('2h')
+    expect(await tries()).toEqual([3, 0])
+    broken = false
+    await t.advance('2d')
+    expect(await tries()).toEqual([3, 0])
+    await t.advance('1d')
+    expect(await tries()).toEqual([])
+    const totals = t.handled().map(({ value }) => (value as Order).total)
+    expect(totals).toEqual([1, 2, 20])
+  })
+
   it('names the states and the seed where nothing settles', async () => {
     let release = () => {}
     const hanging = new Promise<void>((resolve) => {
