@@ -2,6 +2,7 @@ import type { GroupName } from '../../model/partition.js'
 import { describePartition, ranges } from '../../model/partition.js'
 import { temporalError } from '../../temporal/connection.js'
 import { lookAtGroup } from '../../temporal/group-workflow.js'
+import { matches } from '../group-names.js'
 import { lastReports } from '../last-reports.js'
 import { patience } from '../open-parts.js'
 import type { Session } from '../session.js'
@@ -16,6 +17,8 @@ export async function obstaclesOf(
   name: GroupName,
   partitions: readonly number[],
 ): Promise<readonly string[]> {
+  const kept = keptBy(session.config, name)
+  if (kept) return [kept]
   const client = await session.temporal()
   const { groups } = await session.database()
   const resume = `'tidemark resume --group ${name.group} --stream ${name.stream}`
@@ -47,4 +50,12 @@ export async function obstaclesOf(
   } catch (error) {
     throw temporalError(error, session.config.temporal)
   }
+}
+
+/** What of the consumer's options keeps letters where they are; null where nothing does. */
+function keptBy({ consumers }: Session['config'], name: GroupName): string | null {
+  const consumer = consumers.find(({ settings }) => matches(name, settings))
+  const isManual = consumer?.settings.commit.after === 'manual'
+  if (!isManual && !consumer?.output?.transactional) return null
+  return `the consumer handles no dead letters with ${isManual ? 'commit: manual()' : "transactional: 'kafka'"}: start it with the config that it had before`
 }
