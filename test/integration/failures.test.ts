@@ -2,16 +2,27 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { redriveDeadLetters } from '../../src/client/letters/requests.js'
+import { viewGroups } from '../../src/client/view.js'
 import { consumer, defineConfig, type TidemarkConfig } from '../../src/config/define.js'
 import { deadLetter, retryLater } from '../../src/config/failures.js'
 import type { ConsumerOptions } from '../../src/config/options.js'
-import { appendEvents, createStream, postgresStore, postgresStream } from '../../src/entry/postgres.js'
+import {
+  appendEvents,
+  createStream,
+  postgresDatabase,
+  postgresStore,
+  postgresStream,
+} from '../../src/entry/postgres.js'
 import { transactional } from '../../src/handlers/handler.js'
 import { type Running, rowsOf, run } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
+import { Wire } from '../support/wire.js'
+
+/** AWAY_SECONDS=180 is the long form. */
+const awaySeconds = Number(process.env.AWAY_SECONDS ?? 6)
 
 interface Order {
   readonly n: number
@@ -152,7 +163,67 @@ describeWith(['postgres', 'temporal'], 'failures', () => {
     expect(await ask('select * from tidemark.consumer_troubles where trouble is not null')).toEqual([])
     await stopped(again)
   })
+
+  it(`outlast their database being away for ${awaySeconds} s: no try is used, status says why, and they go on within 10 s`, async () => {
+    const { host } = new URL(database.connectionString)
+    const wire = await Wire.to(host)
+    const wired = new URL(database.connectionString)
+    wired.host = wire.address
+    const handled = transactional<Order>(
+      async (messages, { tx }) => {
+        const values = messages.map(({ value }) => value)
+        await tx.query('insert into effects (n, key) select * from unnest($1::int[], $2::text[])', [
+          values.map(({ n }) => n),
+          values.map(({ key }) => key),
+        ])
+      },
+      { database: postgresDatabase({ connectionString: wired.href, poolSize: 3 }) },
+    )
+    try {
+      await consume({ retry: { attempts: 1 }, handler: handled })
+      await append(0, 10, 2)
+      await waitFor(async () => (await effects()).length === 10, { what: 'the first messages', timeout: 20_000 })
+      const shut = await closedPort()
+      wire.lead(`127.0.0.1:${shut}`)
+      wire.reset()
+      const since = performance.now()
+      await append(10, 200, 2)
+      const reasons = async () => {
+        const [view] = await viewGroups(config)
+        return view!.partitions.map(({ reason }) => `${reason}`)
+      }
+      await waitFor(
+        async () => (await reasons()).every((reason) => /ECONNREFUSED|Connection terminated/.test(reason)),
+        {
+          what: 'status to say what is away',
+          timeout: 60_000,
+        },
+      )
+      const left = awaySeconds * 1_000 - (performance.now() - since)
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, left)))
+      expect(await effects()).toHaveLength(10)
+      wire.lead(host)
+      const back = performance.now()
+      await waitFor(async () => (await effects()).length === 200, { what: 'the return', timeout: 60_000 })
+      const took = performance.now() - back
+      console.log(`away for ${awaySeconds} s, all 190 messages handled ${Math.round(took)} ms after its return`)
+      expect(took).toBeLessThan(10_000)
+      expect(await effects()).toEqual(Array.from({ length: 200 }, (_, n) => n))
+      expect(await letters()).toEqual([])
+      expect(await ask('select * from tidemark.consumer_troubles where trouble is not null')).toEqual([])
+    } finally {
+      await wire.close()
+    }
+  })
 })
+
+/** A port of this machine where nobody answers. */
+async function closedPort(): Promise<number> {
+  const server = await startedService()
+  const { port } = server.address() as AddressInfo
+  await stopped(server)
+  return port
+}
 
 function startedService(port = 0): Promise<Server> {
   const server = createServer((_, answer) => answer.end('ok'))
