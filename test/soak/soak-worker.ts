@@ -20,6 +20,8 @@ export class SoakWorker {
     this.#process = fork(path('./host.ts'), {
       execPath: node,
       execArgv: ['--expose-gc', '--import', 'tsx', '--conditions=tidemark-source'],
+      // glibc keeps what threads have freed, an arena for each of several, in pieces: that grows for an hour with deploys, and hides what leaks.
+      env: { ...process.env, MALLOC_ARENA_MAX: '1' },
       stdio: ['ignore', 2, 2, 'ipc'],
     })
     this.failure = new Promise((_, reject) => {
