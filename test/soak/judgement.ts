@@ -35,6 +35,8 @@ const ofCounts: Readonly<Record<string, Noise>> = {
   'process listeners': { share: 0, least: 0 },
   timers: { share: 0.15, least: 25 },
 }
+/** Of a run this short, in which no moment may be without a deploy: its workflows' heaps take 60 MB. */
+const fewSamples = 200
 const ofOthers: Noise = { share: 0.1, least: 8 }
 
 /**
@@ -49,7 +51,10 @@ export function judge(samples: readonly Sample[], cold = 0): Figure[] {
   const figure = (name: string, unit: Figure['unit'], read: (sample: Sample) => number, noise: Noise): Figure => {
     const before = Math.min(...settled.slice(0, third).map(read))
     const after = Math.min(...settled.slice(-third).map(read))
-    const allowed = Math.max(before * noise.share, noise.least)
+    const allowed = Math.max(
+      before * noise.share,
+      name === 'rss' && samples.length < fewSamples ? 2 * noise.least : noise.least,
+    )
     return {
       name,
       unit,
