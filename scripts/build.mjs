@@ -33,8 +33,7 @@ if (typescript === null) {
 }
 
 if (process.argv.includes('--if-older') && (await isYoung())) process.exit(0)
-const started = performance.now()
-const begun = new Date()
+const started = new Date()
 compile()
 if (!(await complete())) {
   // Somebody removed a part of dist/, which tsc's memory of the last build does not notice.
@@ -46,8 +45,8 @@ await copyOthers()
 await bundleWorkflows()
 await nameWorkflows()
 // tsc leaves its memory alone where nothing has changed.
-await utimes(memory, begun, begun)
-say(`built dist/ in ${((performance.now() - started) / 1000).toFixed(1)} s`)
+await utimes(memory, started, started)
+say(`built dist/ in ${((Date.now() - started.getTime()) / 1000).toFixed(1)} s`)
 
 /** Runs tsc, which compiles only what changed since the last build; its memory of that lives and dies with dist/. */
 function compile() {
@@ -64,7 +63,10 @@ function compile() {
 
 /** Whether dist/ was built after everything that goes into it was written, or removed. */
 async function isYoung() {
+  if (!['workflow-bundle.js', 'workflow-generation'].every((name) => existsSync(join(dist, name)))) return false
+  // A build is named by package.json, too.
   const inputs = [
+    'package.json',
     'tsconfig.json',
     'tsconfig.build.json',
     'node_modules/.package-lock.json',

@@ -185,7 +185,7 @@ describe('after the last try', () => {
       [7, 'behind', 0],
     ])
     expect((await all.parked(key)).queues).toHaveLength(1)
-    // What was set aside was not handled, whoever counts.
+    // Messages that were set aside do not count as handled.
     expect(heard.messages).toBe(6)
   })
 
