@@ -33,6 +33,11 @@ import { sharedBatches } from './shared-batches.js'
 const controlSlots = 1_000
 /** Slice workflows kept in memory; others are replayed from their short histories when something happens to them. */
 const cachedWorkflows = 500
+/**
+ * How long a workflow task waits at most for the worker that has the workflow in memory, ms. That one may have stopped or been killed a moment
+ * ago; another one only replays a short history.
+ */
+const stickyAtMost = 5_000
 /** The SDK sends heartbeats that often at least, ms; as a rule it waits for 0.8 heartbeat timeouts. Temporal bills each. */
 const heartbeatThrottle = 60_000
 /** Time between the end of `shutdownTimeout` and giving up on the SDK's own shutdown, ms. */
@@ -117,9 +122,10 @@ export async function createSdkWorkers(
           taskQueue: queues[0]!.workflows,
           workflowBundle: await workflowBundle(),
           maxCachedWorkflows: cachedWorkflows,
-          // How soon Temporal notices a worker that was killed during a workflow task.
-          stickyQueueScheduleToStartTimeout:
-            Math.min(...config.consumers.map(({ settings }) => settings.heartbeatTimeoutMs)) / 2,
+          stickyQueueScheduleToStartTimeout: Math.min(
+            stickyAtMost,
+            ...config.consumers.map(({ settings }) => settings.heartbeatTimeoutMs / 2),
+          ),
         }),
       )
     for (const [index, consumer] of config.consumers.entries()) {

@@ -11,7 +11,7 @@ import { text } from '../../src/reading/value.js'
 import { produce, type Running, rowsOf, run, temporalClient } from '../support/consume.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
-import { temporalText } from '../support/temporal-text.js'
+import { temporalText, waitingFor } from '../support/temporal-text.js'
 import { createTopic, kafkaClient } from '../support/topics.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
@@ -210,7 +210,11 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
     const before = (await effects()).length
     expect(before).toBeLessThan(2_000)
     // With a heartbeat timeout of a minute, going on soon is proof that nobody waited for it.
-    await handled(2_000)
+    const slices = [0, 1].map((slice) => sliceWorkflowId({ group, stream: topic }, slice))
+    await waitFor(async () => (await effects()).length >= 2_000, {
+      what: async () => `2,000 effects behind ${before} of the first worker; ${await waitingFor(client, slices)}`,
+      timeout: 30_000,
+    })
     await committed(2_000)
     expect(new Set(await effects()).size).toBe(2_000)
     expect(await effects()).toHaveLength(2_000)

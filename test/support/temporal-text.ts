@@ -19,6 +19,16 @@ export async function storedText(client: Client, workflowId: string): Promise<st
   return textOf(known)
 }
 
+/** What workflows wait for at the moment, and whom Temporal has given it to: for a test whose work does not go on. */
+export async function waitingFor(client: Client, workflowIds: readonly string[]): Promise<string> {
+  const texts = workflowIds.map(async (id) => {
+    const { raw } = await client.workflow.getHandle(id).describe()
+    const { pendingActivities, pendingWorkflowTask } = raw
+    return `${id}: ${JSON.stringify({ pendingActivities, pendingWorkflowTask })}`
+  })
+  return (await Promise.all(texts)).join('\n')
+}
+
 /** Every value in it, a line each; bytes as the text that they mostly are. JSON would make base64 of them, which hides what it holds. */
 function textOf(value: unknown): string {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1')
