@@ -1,15 +1,11 @@
 import { join } from 'node:path'
+import { classArchive, readingArchive } from './class-archive.js'
+import { type KafkaProgram, startKafka } from './kafka.js'
 import { firstOf } from './lookup.js'
 import { jars, java } from './maven.js'
-import { type Progress, silent } from './progress.js'
+import { type Progress, showing, silent } from './progress.js'
 
 const version = '4.1.0'
-
-export interface KafkaProgram {
-  readonly java: string
-  /** Folder of the broker's jars and of Kafka's own tools: `java -cp HOME/* org.apache.kafka.tools...`. */
-  readonly home: string
-}
 
 /** Kafka's jars, fetched the first time. Throws CONFIG_INVALID, saying what to install. */
 export function kafkaProgram(progress: Progress = silent): Promise<KafkaProgram> {
@@ -28,11 +24,21 @@ export function kafkaProgram(progress: Progress = silent): Promise<KafkaProgram>
       },
       progress,
     )
-    return { java: program, home: join(folder, 'lib') }
+    const plain = { java: program, options: [], home: join(folder, 'lib') }
+    const archive = await classArchive(folder, (options) =>
+      showing(progress, "archiving Kafka's classes, once", startAndStop({ ...plain, options })),
+    )
+    return archive === null ? plain : { ...plain, options: readingArchive(archive) }
   }
   return firstOf(
     'Kafka broker',
     [{ name: 'Java with jars fetched by Maven', find }],
     'Set KAFKA_BROKERS to a running broker, or install Java 17 or newer and Maven.',
   )
+}
+
+async function startAndStop(program: KafkaProgram): Promise<void> {
+  const { server } = await startKafka(program)
+  await server.stop()
+  await server.close()
 }

@@ -3,8 +3,15 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { run } from './command.js'
-import type { KafkaProgram } from './kafka-program.js'
 import { Server, type ServerKind } from './server.js'
+
+export interface KafkaProgram {
+  readonly java: string
+  /** More options of Java for the broker. */
+  readonly options: readonly string[]
+  /** Folder of the broker's jars and of Kafka's own tools: `java -cp HOME/* org.apache.kafka.tools...`. */
+  readonly home: string
+}
 
 export interface LocalKafka {
   readonly brokers: readonly string[]
@@ -61,7 +68,11 @@ export async function startKafka(program: KafkaProgram, options: KafkaOptions = 
 
 const nodeOf = ({ node = 1 }: KafkaOptions) => node
 
-function kafkaServer({ java, home }: KafkaProgram, cluster: string, options: KafkaOptions): ServerKind {
+function kafkaServer(
+  { java, options: quicker, home }: KafkaProgram,
+  cluster: string,
+  options: KafkaOptions,
+): ServerKind {
   const classes = ['-cp', join(home, '*')]
   const quick = [
     '-XX:+UseSerialGC',
@@ -74,7 +85,7 @@ function kafkaServer({ java, home }: KafkaProgram, cluster: string, options: Kaf
     ports: 2,
     ...(options.port && { at: [options.port] }),
     stopSignal: 'SIGTERM',
-    stopWithin: 10_000,
+    stopWithin: 20_000,
     readyWithin: 90_000,
     prepare: async (folder, [port, controllerPort]) => {
       const settings = join(folder, 'server.properties')
@@ -89,6 +100,7 @@ function kafkaServer({ java, home }: KafkaProgram, cluster: string, options: Kaf
           '-Xms256m',
           `-Xmx${options.memory ?? '1g'}`,
           '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+          ...quicker,
           ...classes,
           'kafka.Kafka',
           settings,

@@ -1,6 +1,8 @@
-import { access, chmod, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Connection } from '@temporalio/client'
+import { classArchive, readingArchive } from './class-archive.js'
+import { isExecutable } from './command.js'
 import { firstOf } from './lookup.js'
 import { jars, java } from './maven.js'
 import { type Progress, silent } from './progress.js'
@@ -35,34 +37,22 @@ export function timeSkippingServer(progress: Progress = silent): Promise<string>
   )
 }
 
-/**
- * The same server with its classes archived: it is up in half of the time, for a third of the CPU. Made once, where the jars have come to
- * stay, since an archive names their paths. Null where it can't be made: then the server just takes longer to start.
- */
+/** The same server with its classes archived. Null where they can't be. */
 async function quickLauncher(folder: string, plain: string): Promise<string | null> {
-  const launcher = join(folder, 'temporal-test-server-archived')
-  if (await isThere(launcher)) return launcher
-  const archive = join(folder, 'classes.jsa')
-  const draft = `${archive}.${process.pid}`
-  try {
-    const server = await Server.start(archivingServer(plain, draft))
-    // What it has loaded until it ends in order is archived.
+  const archive = await classArchive(folder, async (options) => {
+    const server = await Server.start(archivingServer(plain, options))
     await server.stop()
     await server.close()
-    await rename(draft, archive)
-    const options =
-      '-XX:SharedArchiveFile="$(dirname "$0")/classes.jsa" -Xshare:auto -Xlog:cds=off -Xlog:cds+dynamic=off '
-    await writeLauncher(`${launcher}.${process.pid}`, options)
-    await rename(`${launcher}.${process.pid}`, launcher)
-    return launcher
-  } catch {
-    await rm(draft, { force: true })
-    return null
-  }
+  })
+  if (archive === null) return null
+  const launcher = join(folder, 'temporal-test-server-archived')
+  if (await isExecutable(launcher)) return launcher
+  await writeLauncher(`${launcher}.${process.pid}`, readingArchive('$(dirname "$0")/classes.jsa'))
+  await rename(`${launcher}.${process.pid}`, launcher)
+  return launcher
 }
 
-function archivingServer(command: string, archive: string): ServerKind {
-  const options = `-XX:ArchiveClassesAtExit=${archive} -Xlog:cds=off -Xlog:cds+dynamic=off`
+function archivingServer(command: string, options: readonly string[]): ServerKind {
   return {
     name: 'time-skipping',
     ports: 1,
@@ -73,7 +63,7 @@ function archivingServer(command: string, archive: string): ServerKind {
       command,
       args: [String(port)],
       cwd: folder,
-      env: { ...process.env, JAVA_TOOL_OPTIONS: options },
+      env: { ...process.env, JAVA_TOOL_OPTIONS: options.join(' ') },
     }),
     ready: async ([port]) => {
       const connection = await Connection.connect({ address: `127.0.0.1:${port}`, connectTimeout: 1_000 })
@@ -82,21 +72,14 @@ function archivingServer(command: string, archive: string): ServerKind {
   }
 }
 
-async function isThere(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  )
-}
-
 /** Finds its jars beside itself, because the installation is moved into place after it was made. */
-async function writeLauncher(file: string, options = ''): Promise<void> {
+async function writeLauncher(file: string, options: readonly string[] = []): Promise<void> {
   const lines = [
     '#!/bin/sh',
     `java=java; [ -x "$JAVA_HOME/bin/java" ] && java="$JAVA_HOME/bin/java"`,
     'lib="$(dirname "$0")/lib"',
     // A small heap and the quick compiler: it lives for seconds.
-    `exec "$java" ${options}-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$lib/*" io.temporal.testserver.TestServer "$@"`,
+    `exec "$java" ${options.map((option) => `"${option}" `).join('')}-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$lib/*" io.temporal.testserver.TestServer "$@"`,
     '',
   ]
   await writeFile(file, lines.join('\n'))

@@ -2,13 +2,13 @@ import * as vitest from 'vitest'
 import { postgresDatabase } from '../../src/entry/postgres.js'
 import { verifyDatabase } from '../../src/testing/contracts/database.js'
 import type { DatabaseHarness } from '../../src/testing/contracts/database-harness.js'
-import { freshDatabase } from '../support/fresh-database.js'
+import { emptyDatabase } from '../support/empty-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
 
 describeWith(['postgres'], 'Postgres', () => {
   verifyDatabase(vitest, 'Postgres', async (): Promise<DatabaseHarness> => {
-    const { connectionString, drop } = await freshDatabase()
+    const { connectionString, drop } = await emptyDatabase()
     let clients = 0
     return {
       connect: () => {

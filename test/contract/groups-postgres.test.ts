@@ -4,13 +4,14 @@ import { postgresDatabase, postgresStore } from '../../src/entry/postgres.js'
 import { migrate } from '../../src/postgres/tables/migrate.js'
 import { migrations } from '../../src/postgres/tables/migrations.js'
 import { rowsOf } from '../support/consume.js'
+import { emptyDatabase } from '../support/empty-database.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
 import { type GroupsHarness, groupsContract } from './groups-contract.js'
 
 describeWith(['postgres'], 'Postgres', () => {
-  groupsContract('Postgres', async () => harnessOf(await freshDatabase()))
+  groupsContract('Postgres', async () => harnessOf(await emptyDatabase()))
 
   groupsContract('Postgres that serializes transactions by default', async () => {
     const database = await freshDatabase()

@@ -10,7 +10,7 @@ import { createStream, postgresDatabase } from '../../src/entry/postgres.js'
 import type { FencingToken } from '../../src/model/token.js'
 import type { DatabaseClient, Transaction } from '../../src/ports/index.js'
 import { claimFrom } from '../support/claim.js'
-import { freshDatabase } from '../support/fresh-database.js'
+import { emptyDatabase } from '../support/empty-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
 import { waitFor } from '../support/wait-for.js'
@@ -26,7 +26,7 @@ describeWith(['postgres'], "a handler's database client", () => {
   let database: DatabaseClient
 
   beforeEach(async () => {
-    ;({ connectionString: url, drop } = await freshDatabase())
+    ;({ connectionString: url, drop } = await emptyDatabase())
     pool = new pg.Pool({ connectionString: url, max: 2 })
     pool.on('error', () => {})
     await pool.query('create table effects (n int, note text)')

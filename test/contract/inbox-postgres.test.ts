@@ -1,13 +1,13 @@
 import { postgresDatabase } from '../../src/entry/postgres.js'
 import { rowsOf } from '../support/consume.js'
-import { freshDatabase } from '../support/fresh-database.js'
+import { emptyDatabase } from '../support/empty-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
 import { type InboxHarness, inboxContract } from './inbox-contract.js'
 
 describeWith(['postgres'], 'Postgres', () => {
   inboxContract('Postgres', async (): Promise<InboxHarness> => {
-    const { connectionString, drop } = await freshDatabase()
+    const { connectionString, drop } = await emptyDatabase()
     return {
       connect: () =>
         postgresDatabase({ connectionString }).connect({ log: silentLog(), signal: new AbortController().signal }),

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { postgresDatabase } from '../../src/entry/postgres.js'
 import type { Transaction } from '../../src/ports/index.js'
-import { freshDatabase } from '../support/fresh-database.js'
+import { emptyDatabase } from '../support/empty-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
 import { type ProgressHarness, progressContract } from './progress-contract.js'
@@ -13,7 +13,7 @@ describeWith(['postgres'], 'Postgres', () => {
 })
 
 async function openHarness(): Promise<ProgressHarness<Transaction> & SqlHarness> {
-  const { connectionString, drop } = await freshDatabase()
+  const { connectionString, drop } = await emptyDatabase()
   const pool = new pg.Pool({ connectionString, max: 4 })
   pool.on('error', () => {})
   await pool.query('create table effects (n int, by_whom text)')

@@ -3,13 +3,13 @@ import * as vitest from 'vitest'
 import { createStream, postgresStream } from '../../src/entry/postgres.js'
 import { verifySource } from '../../src/testing/contracts/source.js'
 import type { HarnessMessage, SourceHarness } from '../../src/testing/contracts/source-harness.js'
-import { freshDatabase } from '../support/fresh-database.js'
+import { emptyDatabase } from '../support/empty-database.js'
 import { describeWith } from '../support/parts.js'
 import { unique } from '../support/unique.js'
 
 describeWith(['postgres'], 'Postgres', () => {
   const open = async (): Promise<SourceHarness> => {
-    const database = await freshDatabase()
+    const database = await emptyDatabase()
     const { connectionString } = database
     const pool = new pg.Pool({ connectionString })
     return {

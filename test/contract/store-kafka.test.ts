@@ -6,7 +6,7 @@ import { kafkaStore } from '../../src/entry/kafka.js'
 import { postgresDatabase } from '../../src/entry/postgres.js'
 import { verifyStore } from '../../src/testing/contracts/store.js'
 import type { StoreHarness } from '../../src/testing/contracts/store-harness.js'
-import { freshDatabase } from '../support/fresh-database.js'
+import { emptyDatabase } from '../support/empty-database.js'
 import { makeTopics } from '../support/make-topics.js'
 import { describeWith, part } from '../support/parts.js'
 import { prefixed, renamedStore, spelled } from '../support/renamed-store.js'
@@ -34,7 +34,7 @@ describeWith(['kafka', 'postgres'], 'Kafka', () => {
   })
 
   const open = async (): Promise<StoreHarness> => {
-    const { connectionString, drop } = await freshDatabase()
+    const { connectionString, drop } = await emptyDatabase()
     const { brokers } = part('kafka')
     // The broker is shared by many tests, each of which has groups of its own.
     const groups = prefixed(`${unique('group')} `)

@@ -3,13 +3,13 @@ import * as vitest from 'vitest'
 import { postgresStore } from '../../src/entry/postgres.js'
 import { verifyStore } from '../../src/testing/contracts/store.js'
 import type { StoreHarness } from '../../src/testing/contracts/store-harness.js'
-import { freshDatabase } from '../support/fresh-database.js'
+import { emptyDatabase } from '../support/empty-database.js'
 import { describeWith } from '../support/parts.js'
 import { silentLog } from '../support/silent-log.js'
 
 describeWith(['postgres'], 'Postgres', () => {
   const open = async (): Promise<StoreHarness> => {
-    const { connectionString, drop } = await freshDatabase()
+    const { connectionString, drop } = await emptyDatabase()
     let clients = 0
     return {
       connect: () => {

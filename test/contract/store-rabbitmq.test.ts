@@ -6,7 +6,7 @@ import { postgresDatabase } from '../../src/entry/postgres.js'
 import { rabbitmqStore } from '../../src/entry/rabbitmq.js'
 import { verifyStore } from '../../src/testing/contracts/store.js'
 import type { StoreHarness } from '../../src/testing/contracts/store-harness.js'
-import { freshDatabase } from '../support/fresh-database.js'
+import { emptyDatabase } from '../support/empty-database.js'
 import { describeWith, part } from '../support/parts.js'
 import { rabbitmqClient } from '../support/rabbitmq-ground.js'
 import { prefixed, renamedStore, spelled } from '../support/renamed-store.js'
@@ -42,7 +42,7 @@ describeWith(['rabbitmq', 'postgres'], 'RabbitMQ', () => {
   })
 
   const open = async (): Promise<StoreHarness> => {
-    const { connectionString, drop } = await freshDatabase()
+    const { connectionString, drop } = await emptyDatabase()
     const { url } = part('rabbitmq')
     // The streams keep what every test has left, each under groups of its own.
     const groups = prefixed(`${unique('group')} `)
