@@ -2,6 +2,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Files that take longest, longest first: one of them started last would run alone for a minute. */
 const longest = [
+  'unit/failing/model',
+  'unit/config-files',
+  'unit/rabbitmq-witness',
+  'unit/batch/neighbours.property',
+  'unit/batch/loop-monitor',
   'chaos/chaos',
   'chaos/temporal-outage',
   'chaos/soak',
