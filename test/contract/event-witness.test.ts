@@ -1,10 +1,11 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { createStream, postgresStream } from '../../src/entry/postgres.js'
 import type { Chunk, Reader, SourceClient } from '../../src/ports/index.js'
 import { SharedBudget } from '../../src/worker/budget.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
+import { poolOf } from '../support/pool.js'
 import { silentLog } from '../support/silent-log.js'
 
 type Value = { n: number }
@@ -21,7 +22,7 @@ describeWith(['postgres'], 'the witness of a Postgres event', () => {
   beforeEach(async () => {
     ended = new AbortController()
     database = await freshDatabase()
-    pool = new pg.Pool({ connectionString: database.connectionString })
+    pool = poolOf(database.connectionString)
     for (const one of [stream, 'parcels']) await createStream(pool, { stream: one, partitions: 3 })
     source = await connect()
   })

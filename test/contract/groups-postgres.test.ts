@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { postgresDatabase, postgresStore } from '../../src/entry/postgres.js'
 import { migrate } from '../../src/postgres/tables/migrate.js'
@@ -7,6 +7,7 @@ import { rowsOf } from '../support/consume.js'
 import { emptyDatabase } from '../support/empty-database.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
+import { poolOf } from '../support/pool.js'
 import { silentLog } from '../support/silent-log.js'
 import { type GroupsHarness, groupsContract } from './groups-contract.js'
 
@@ -28,8 +29,7 @@ describeWith(['postgres'], 'Postgres', () => {
 
     beforeEach(async () => {
       fresh = await freshDatabase()
-      pool = new pg.Pool({ connectionString: fresh.connectionString })
-      pool.on('error', () => {})
+      pool = poolOf(fresh.connectionString)
       await migrate(
         pool,
         'tidemark',

@@ -12,6 +12,7 @@ import type { DatabaseClient, Transaction } from '../../src/ports/index.js'
 import { claimFrom } from '../support/claim.js'
 import { emptyDatabase } from '../support/empty-database.js'
 import { describeWith } from '../support/parts.js'
+import { poolOf } from '../support/pool.js'
 import { silentLog } from '../support/silent-log.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -27,8 +28,7 @@ describeWith(['postgres'], "a handler's database client", () => {
 
   beforeEach(async () => {
     ;({ connectionString: url, drop } = await emptyDatabase())
-    pool = new pg.Pool({ connectionString: url, max: 2 })
-    pool.on('error', () => {})
+    pool = poolOf(url, { max: 2 })
     await pool.query('create table effects (n int, note text)')
     database = await connect()
     for (const one of [key, other]) await claimFrom(database.progress, one, token, { from: 0n, replay: 0 })

@@ -1,8 +1,8 @@
-import pg from 'pg'
 import { postgresDatabase } from '../../src/entry/postgres.js'
 import type { Transaction } from '../../src/ports/index.js'
 import { emptyDatabase } from '../support/empty-database.js'
 import { describeWith } from '../support/parts.js'
+import { poolOf } from '../support/pool.js'
 import { silentLog } from '../support/silent-log.js'
 import { type ProgressHarness, progressContract } from './progress-contract.js'
 import { type SqlHarness, sqlProgressContract } from './progress-sql-contract.js'
@@ -14,8 +14,7 @@ describeWith(['postgres'], 'Postgres', () => {
 
 async function openHarness(): Promise<ProgressHarness<Transaction> & SqlHarness> {
   const { connectionString, drop } = await emptyDatabase()
-  const pool = new pg.Pool({ connectionString, max: 4 })
-  pool.on('error', () => {})
+  const pool = poolOf(connectionString, { max: 4 })
   await pool.query('create table effects (n int, by_whom text)')
   const sql = async <R extends object>(text: string, values: readonly unknown[] = []) =>
     (await pool.query<R>(text, [...values])).rows

@@ -2,7 +2,7 @@ import { sql as drizzleSql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import knex from 'knex'
 import { Kysely, sql as kyselySql, PostgresDialect, type PostgresPoolClient } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 import Cursor from 'pg-cursor'
 import { DataSource } from 'typeorm'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -17,6 +17,7 @@ import type { DatabaseClient, Message, Transaction } from '../../src/ports/index
 import { claimFrom } from '../support/claim.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
+import { poolOf } from '../support/pool.js'
 import { silentLog } from '../support/silent-log.js'
 
 const token = { epoch: 1, batch: 1, attempt: 1 }
@@ -41,7 +42,7 @@ describeWith(['postgres'], "query builders and ORMs on a handler's transaction",
     const fresh = await freshDatabase()
     drop = fresh.drop
     const { connectionString } = fresh
-    pool = new pg.Pool({ connectionString, max: 1 })
+    pool = poolOf(connectionString, { max: 1 })
     await pool.query('create table public.orders (id int primary key, customer text, amount int)')
     const signal = new AbortController().signal
     database = await postgresDatabase({ connectionString, poolSize: 1 }).connect({ log: silentLog(), signal })

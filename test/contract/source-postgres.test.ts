@@ -1,17 +1,17 @@
-import pg from 'pg'
 import * as vitest from 'vitest'
 import { createStream, postgresStream } from '../../src/entry/postgres.js'
 import { verifySource } from '../../src/testing/contracts/source.js'
 import type { HarnessMessage, SourceHarness } from '../../src/testing/contracts/source-harness.js'
 import { emptyDatabase } from '../support/empty-database.js'
 import { describeWith } from '../support/parts.js'
+import { poolOf } from '../support/pool.js'
 import { unique } from '../support/unique.js'
 
 describeWith(['postgres'], 'Postgres', () => {
   const open = async (): Promise<SourceHarness> => {
     const database = await emptyDatabase()
     const { connectionString } = database
-    const pool = new pg.Pool({ connectionString })
+    const pool = poolOf(connectionString)
     return {
       createStream: async (partitions) => {
         const stream = unique('contract')

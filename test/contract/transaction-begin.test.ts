@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import Cursor from 'pg-cursor'
 import { expect, it } from 'vitest'
@@ -6,6 +6,7 @@ import type { Transaction } from '../../src/ports/index.js'
 import { ChunkTransaction } from '../../src/postgres/store/transaction.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
+import { poolOf } from '../support/pool.js'
 
 type Work = (client: pg.Client, tx: Transaction) => unknown
 
@@ -28,7 +29,7 @@ const works: Record<string, Work> = {
 describeWith(['postgres'], 'a transaction that does not begin', () => {
   it.each(Object.entries(works))('lets %s have no effect, and says why', async (_, work) => {
     const { connectionString, drop } = await freshDatabase()
-    const client = await new pg.Pool({ connectionString, max: 1, ...{ pipeline: true } }).connect()
+    const client = await poolOf(connectionString, { max: 1, ...{ pipeline: true } }).connect()
     try {
       await client.query('create table effects (n int)')
       const transaction = new ChunkTransaction(client, 'chunk', () => {})

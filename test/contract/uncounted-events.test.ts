@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { appendEvents, createStream, postgresStream } from '../../src/entry/postgres.js'
 import type { Reader, SourceClient } from '../../src/ports/index.js'
@@ -8,6 +8,7 @@ import { tablesIn } from '../../src/postgres/tables/event-tables.js'
 import { SharedBudget } from '../../src/worker/budget.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
+import { poolOf } from '../support/pool.js'
 import { silentLog } from '../support/silent-log.js'
 
 const stream = 'orders'
@@ -20,7 +21,7 @@ describeWith(['postgres'], 'events that the sequence has not counted', () => {
 
   beforeEach(async () => {
     database = await freshDatabase()
-    pool = new pg.Pool({ connectionString: database.connectionString, max: 12 })
+    pool = poolOf(database.connectionString, { max: 12 })
     await createStream(pool, { stream, partitions: 2 })
     source = await postgresStream<{ n: number }>({ connectionString: database.connectionString, stream }).connect({
       log: silentLog(),

@@ -6,6 +6,7 @@ import type { Chunk, Log, Message, Reader, SourceClient } from '../../src/ports/
 import { SharedBudget } from '../../src/worker/budget.js'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.js'
 import { describeWith } from '../support/parts.js'
+import { poolOf } from '../support/pool.js'
 import { waitFor } from '../support/wait-for.js'
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} }
@@ -20,8 +21,7 @@ describeWith(['postgres'], 'a Postgres event stream', () => {
 
   beforeEach(async () => {
     database = await freshDatabase()
-    pool = new pg.Pool({ connectionString: database.connectionString, max: 40 })
-    pool.on('error', () => {})
+    pool = poolOf(database.connectionString, { max: 40 })
     ended = new AbortController()
   })
 

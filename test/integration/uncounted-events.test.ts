@@ -1,4 +1,3 @@
-import pg from 'pg'
 import { expect, it } from 'vitest'
 import { resumeGroup } from '../../src/client/commands.js'
 import { groupStatus } from '../../src/client/status.js'
@@ -7,6 +6,7 @@ import { createStream, postgresStore, postgresStream } from '../../src/entry/pos
 import { run, temporalClient } from '../support/consume.js'
 import { freshDatabase } from '../support/fresh-database.js'
 import { describeWith, part } from '../support/parts.js'
+import { poolOf } from '../support/pool.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
 
@@ -14,7 +14,7 @@ describeWith(['postgres', 'temporal'], 'a group whose event stream was restored 
   it('is blocked with the statement to run, and goes on after it and a resume', async () => {
     const { connectionString, drop } = await freshDatabase()
     const [stream, group] = [unique('orders'), unique('billing')]
-    const pool = new pg.Pool({ connectionString })
+    const pool = poolOf(connectionString)
     const client = await temporalClient()
     await createStream(pool, { stream, partitions: 2 })
     const { address, namespace } = part('temporal')
