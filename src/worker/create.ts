@@ -44,13 +44,7 @@ export interface WorkerSeams extends SdkSeams {
   readonly client: Client
 }
 
-/**
- * Connects to everything the config names and makes a worker of it, which does nothing before `run`. Waits for parts that
- * are not up yet, for `connectTimeout`. Leaves nothing open when it rejects.
- *
- * @throws TidemarkError CONFIG_INVALID, AUTH_FAILED, STREAM_NOT_FOUND, SCHEMA_TOO_NEW; UNREACHABLE, also where the signal aborts;
- * GROUP_ACTIVE with `overwriteOffsets` where the other consumers are running; CONFIG_INVALID with `serve` where that can't be listened on
- */
+/** See `createWorker` of the public face. */
 export async function createWorker(config: TidemarkConfig, context: WorkerContext = {}): Promise<TidemarkWorker> {
   return createWorkerOf(parseConfig(config), context)
 }

@@ -26,6 +26,7 @@ import { dataConverterOf } from '../temporal/codec.js'
 import { workflowGeneration } from '../temporal/generation.js'
 import { SharedBudget } from './budget.js'
 import { workflowBundle } from './bundle.js'
+import { releaseSdkWorkers } from './release.js'
 import type { Resources } from './resources.js'
 import { sharedBatches } from './shared-batches.js'
 
@@ -165,11 +166,6 @@ export async function createSdkWorkers(
     await releaseSdkWorkers(workers)
     throw error
   }
-}
-
-/** Lets go of workers that have never run: the SDK releases the connection only at the end of a run. */
-export async function releaseSdkWorkers(workers: readonly Worker[]): Promise<void> {
-  await Promise.allSettled(workers.map((worker) => worker.runUntil(Promise.resolve())))
 }
 
 function meterOf(

@@ -5,7 +5,7 @@ import type { WorkerMetrics } from '../monitoring/metrics.js'
 import type { Log } from '../ports/index.js'
 import type { Listeners, WorkerEvents } from './listeners.js'
 import type { Monitoring } from './monitoring.js'
-import { releaseSdkWorkers } from './sdk-workers.js'
+import { releaseSdkWorkers } from './release.js'
 import type { Watchdog } from './watchdog.js'
 
 /**
