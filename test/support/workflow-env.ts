@@ -22,6 +22,7 @@ import { workflowBundle } from '../../src/worker/bundle.js'
 import { part } from './parts.js'
 import { unique } from './unique.js'
 import { waitFor } from './wait-for.js'
+import './workflows-here.js'
 
 export type Activities = ControlActivities & BatchActivities
 
