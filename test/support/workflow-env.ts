@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity'
 import { TestWorkflowEnvironment } from '@temporalio/testing'
 import { DefaultLogger, type NativeConnection, Runtime, Worker } from '@temporalio/worker'
-import { afterAll, afterEach, beforeEach } from 'vitest'
+import { afterAll, beforeAll } from 'vitest'
 import type {
   BatchActivities,
   BatchInput,
@@ -33,24 +33,29 @@ export function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
   return TestWorkflowEnvironment.createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })
 }
 
-/**
- * A time-skipping server for each test of a file: an activity that a terminated workflow leaves behind keeps time from being skipped. The next
- * test's starts meanwhile.
- */
-export function serverPerTest(): { readonly env: TestWorkflowEnvironment } {
+/** A time-skipping server for the tests of a file. */
+export interface TestServer {
+  readonly env: TestWorkflowEnvironment
+  /**
+   * Makes it a new one, for a test that needs time to be skipped: an activity that a terminated workflow has left behind, in a test before,
+   * keeps a server from that for good.
+   */
+  renew(): Promise<void>
+}
+
+export function testServer(): TestServer {
   let env: TestWorkflowEnvironment | undefined
-  let next: Promise<TestWorkflowEnvironment> | undefined
-  beforeEach(async () => {
-    env = await (next ?? timeSkippingEnvironment())
-    next = timeSkippingEnvironment()
-    next.catch(() => {})
-  })
-  afterEach(() => env?.teardown())
-  afterAll(async () => (await next)?.teardown())
+  const renew = async () => {
+    const [next] = await Promise.all([timeSkippingEnvironment(), env?.teardown()])
+    env = next
+  }
+  beforeAll(renew)
+  afterAll(() => env?.teardown())
   return {
     get env() {
       return env!
     },
+    renew,
   }
 }
 

@@ -14,13 +14,13 @@ import {
   handled,
   memoryRecord,
   opened,
-  serverPerTest,
+  testServer,
   untilCancelled,
   withWorker,
 } from '../support/workflow-env.js'
 
 describeWith(['timeSkipping'], 'reslicing', () => {
-  const server = serverPerTest()
+  const server = testServer()
 
   interface LiveGroup {
     readonly handle: WorkflowHandle

@@ -6,10 +6,10 @@ import { names } from '../../src/model/commands.js'
 import { withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { committed, handled, opened, serverPerTest, worked } from '../support/workflow-env.js'
+import { committed, handled, opened, testServer, worked } from '../support/workflow-env.js'
 
 describeWith(['timeSkipping'], 'slice workflow', () => {
-  const server = serverPerTest()
+  const server = testServer()
 
   it('opens, works and commits all its partitions together, in this order', async () => {
     const log: string[] = []
@@ -71,6 +71,7 @@ describeWith(['timeSkipping'], 'slice workflow', () => {
   })
 
   it('rests when no message comes, says where in its memo, and works again when it is woken', async () => {
+    await server.renew()
     await withSlice(server.env, { partitions: [0, 1] }, async ({ batch, handle, memo, taken, partition }) => {
       const first = await batch()
       first.answerWith(first.outcome(0, 10, { end: 'rest' }), first.outcome(1, 20, { end: 'rest' }))
@@ -102,6 +103,7 @@ describeWith(['timeSkipping'], 'slice workflow', () => {
   })
 
   it('keeps trying a failing batch for days, and its history does not grow', async () => {
+    await server.renew()
     const attempts: string[] = []
     const process = async (input: BatchInput) => {
       const [first] = input.partitions
