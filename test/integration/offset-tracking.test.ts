@@ -44,7 +44,7 @@ describeWith(['rabbitmq', 'postgres', 'temporal'], 'the offset tracking tutorial
       STREAM: stream,
     }
     const start = (program: string, ...args: string[]): Running => {
-      const node = ['--import', 'tsx', '--conditions=tidemark-source', `${folder}/${program}.ts`]
+      const node = ['--import', 'tsx', `${folder}/${program}.ts`]
       const child = spawn(process.execPath, [...node, ...args], { env, stdio: ['ignore', 'pipe', 'inherit'] })
       children.push(child)
       const lines: string[] = []

@@ -105,7 +105,7 @@ describeWith(['kafka', 'postgres', 'temporal'], 'the outbox', () => {
     const orders = 3_000
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      ['--import', 'tsx', '--conditions=tidemark-source', 'examples/outbox/main.ts', String(orders)],
+      ['--import', 'tsx', 'examples/outbox/main.ts', String(orders)],
       { env: environment(), timeout: 200_000 },
     )
     const proof = JSON.parse(stdout)
