@@ -10,12 +10,16 @@ import { describeWith, part } from '../support/parts.js'
 import { createTopic } from '../support/topics.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
+import { workflowsInThreads } from '../support/workflows-here.js'
 
 const partitions = 32
 const slices = 16
 const batchMs = 2_000
 /** What each of two workers holds when the work is shared. */
 const [fewest, most] = [5, 11]
+
+// Two workers of one process, whose slices would all be in one thread.
+workflowsInThreads()
 
 describeWith(['kafka', 'postgres', 'temporal'], 'workers of a busy group', () => {
   let database: FreshDatabase

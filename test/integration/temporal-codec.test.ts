@@ -12,8 +12,12 @@ import { describeWith, part } from '../support/parts.js'
 import { storedText } from '../support/temporal-text.js'
 import { unique } from '../support/unique.js'
 import { waitFor } from '../support/wait-for.js'
+import { workflowsInThreads } from '../support/workflows-here.js'
 
 const secret = 'Account 4711'
+
+// What a user's converters are loaded into, as in production.
+workflowsInThreads()
 
 describeWith(['postgres', 'temporal'], 'a config with a codec that encrypts', () => {
   let database: FreshDatabase
