@@ -10,6 +10,7 @@ import type { GroupStatus } from '../model/commands.js'
 import { parseListenAddress } from '../monitoring/address.js'
 import type { Log } from '../ports/index.js'
 import { askWithin } from '../worker/connect.js'
+import { createWorker } from '../worker/create.js'
 import { flushed } from '../worker/log.js'
 import type { TidemarkWorker } from '../worker/worker.js'
 import { configOption, loadConfig } from './config.js'
@@ -86,7 +87,6 @@ async function work(config: TidemarkConfig, options: StartOptions, log: Log): Pr
   const ending = endOnSignal()
   const { overwriteOffsets = false, port } = options
   const serving = port === undefined ? {} : { serve: port }
-  const { createWorker } = await import('../worker/create.js')
   const worker = await createWorker(config, { log, signal: ending, overwriteOffsets, ...serving })
   const running = worker.run()
   const start = () =>

@@ -1,11 +1,16 @@
-import { access, rename, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { install } from './cache.js'
+import type { Progress } from './progress.js'
 
 /*
  * Java reads, checks and links the same thousands of classes at each start. From an archive of them a server is up in half of the time, for half
  * of the CPU.
  */
 
+/** Where an archive is, from the folder of the jars. */
+export const archiveFile = 'classes/classes.jsa'
 const quietly = ['-Xlog:cds=off', '-Xlog:cds+dynamic=off']
 
 /** Options of Java that read the archive; where it does not fit this Java, or is missing, classes are read as ever. */
@@ -14,34 +19,21 @@ export function readingArchive(archive: string): readonly string[] {
 }
 
 /**
- * Path of the archive of classes of the jars in `folder`. Made once, where the jars have come to stay, since an archive names their paths.
+ * Archives the classes of the jars in `folder`, once, beside them: an archive names their paths, and is worthless without them.
  *
  * @param work starts the program with these options, and ends it in order: what it has loaded then is archived
- * @returns null where none can be made, which is found out once: then the program just takes longer to start
+ * @returns whether there is an archive. Where none can be made, which is tried once, the program just takes longer to start
  */
-export async function classArchive(
+export async function hasClassArchive(
   folder: string,
   work: (options: readonly string[]) => Promise<void>,
-): Promise<string | null> {
-  const archive = join(folder, 'classes.jsa')
-  const without = join(folder, 'classes.none')
-  if (await isThere(archive)) return archive
-  if (await isThere(without)) return null
-  const draft = `${archive}.${process.pid}`
-  try {
-    await work([`-XX:ArchiveClassesAtExit=${draft}`, ...quietly])
-    await rename(draft, archive)
-    return archive
-  } catch (error) {
-    await rm(draft, { force: true })
-    await writeFile(without, `${error}\n`)
-    return null
+  progress: Progress,
+): Promise<boolean> {
+  const build = async (draft: string) => {
+    const archive = join(draft, 'classes.jsa')
+    await work([`-XX:ArchiveClassesAtExit=${archive}`, ...quietly]).catch(() => rm(archive, { force: true }))
   }
-}
-
-function isThere(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  )
+  // A cache that others have filled may be read-only.
+  await install('classes', build, { root: folder, progress }).catch(() => {})
+  return existsSync(join(folder, archiveFile))
 }

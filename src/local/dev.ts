@@ -4,7 +4,7 @@ import { TidemarkError } from '../model/errors.js'
 import type { Whereabouts } from '../model/whereabouts.js'
 import { isFree } from './free-ports.js'
 import { startKafka } from './kafka.js'
-import { kafkaProgram } from './kafka-program.js'
+import { quickKafkaProgram } from './kafka-program.js'
 import { oneOf } from './one-of.js'
 import { createDatabase, startPostgres } from './postgres.js'
 import { postgresPrograms } from './postgres-program.js'
@@ -104,7 +104,7 @@ async function start(
       return { server: temporal.server, ...(temporal.uiUrl && { ui: temporal.uiUrl }) }
     }
     case 'kafka':
-      return startKafka(await kafkaProgram(progress), { port, memory: '512m' })
+      return startKafka(await quickKafkaProgram(progress), { port, memory: '512m' })
     case 'rabbitmq':
       return startRabbitmq(await rabbitmqProgram(progress), { port, ...(one.login && { login: one.login }) })
     case 'postgres': {

@@ -1,5 +1,5 @@
-import { join } from 'node:path'
-import { classArchive, readingArchive } from './class-archive.js'
+import { dirname, join } from 'node:path'
+import { archiveFile, hasClassArchive, readingArchive } from './class-archive.js'
 import { type KafkaProgram, startKafka } from './kafka.js'
 import { firstOf } from './lookup.js'
 import { jars, java } from './maven.js'
@@ -24,11 +24,7 @@ export function kafkaProgram(progress: Progress = silent): Promise<KafkaProgram>
       },
       progress,
     )
-    const plain = { java: program, options: [], home: join(folder, 'lib') }
-    const archive = await classArchive(folder, (options) =>
-      showing(progress, "archiving Kafka's classes, once", startAndStop({ ...plain, options })),
-    )
-    return archive === null ? plain : { ...plain, options: readingArchive(archive) }
+    return { java: program, javaOptions: [], home: join(folder, 'lib') }
   }
   return firstOf(
     'Kafka broker',
@@ -37,8 +33,21 @@ export function kafkaProgram(progress: Progress = silent): Promise<KafkaProgram>
   )
 }
 
+/** The same, for who starts brokers: from an archive of their classes, which is made the first time. */
+export async function quickKafkaProgram(progress: Progress = silent): Promise<KafkaProgram> {
+  const plain = await kafkaProgram(progress)
+  const folder = dirname(plain.home)
+  const archive = (javaOptions: readonly string[]) =>
+    showing(progress, "archiving Kafka's classes, once", startAndStop({ ...plain, javaOptions }))
+  if (!(await hasClassArchive(folder, archive, progress))) return plain
+  return { ...plain, javaOptions: readingArchive(join(folder, archiveFile)) }
+}
+
 async function startAndStop(program: KafkaProgram): Promise<void> {
-  const { server } = await startKafka(program)
-  await server.stop()
-  await server.close()
+  const { server } = await startKafka(program, { stopWithin: 30_000 })
+  try {
+    await server.stop()
+  } finally {
+    await server.close()
+  }
 }

@@ -7,8 +7,8 @@ import { Server, type ServerKind } from './server.js'
 
 export interface KafkaProgram {
   readonly java: string
-  /** More options of Java for the broker. */
-  readonly options: readonly string[]
+  /** For the broker. */
+  readonly javaOptions: readonly string[]
   /** Folder of the broker's jars and of Kafka's own tools: `java -cp HOME/* org.apache.kafka.tools...`. */
   readonly home: string
 }
@@ -44,6 +44,8 @@ export interface KafkaOptions {
   readonly joins?: KafkaCluster
   /** The most memory that it takes for objects, as Java writes it, from `256m`. Default `1g`. */
   readonly memory?: string
+  /** Milliseconds that it gets to end in order before it is killed. Default 10,000. */
+  readonly stopWithin?: number
   /** More environment variables of the broker's process. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -68,11 +70,7 @@ export async function startKafka(program: KafkaProgram, options: KafkaOptions = 
 
 const nodeOf = ({ node = 1 }: KafkaOptions) => node
 
-function kafkaServer(
-  { java, options: quicker, home }: KafkaProgram,
-  cluster: string,
-  options: KafkaOptions,
-): ServerKind {
+function kafkaServer({ java, javaOptions, home }: KafkaProgram, cluster: string, options: KafkaOptions): ServerKind {
   const classes = ['-cp', join(home, '*')]
   const quick = [
     '-XX:+UseSerialGC',
@@ -85,7 +83,7 @@ function kafkaServer(
     ports: 2,
     ...(options.port && { at: [options.port] }),
     stopSignal: 'SIGTERM',
-    stopWithin: 20_000,
+    stopWithin: options.stopWithin ?? 10_000,
     readyWithin: 90_000,
     prepare: async (folder, [port, controllerPort]) => {
       const settings = join(folder, 'server.properties')
@@ -100,7 +98,7 @@ function kafkaServer(
           '-Xms256m',
           `-Xmx${options.memory ?? '1g'}`,
           '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-          ...quicker,
+          ...javaOptions,
           ...classes,
           'kafka.Kafka',
           settings,

@@ -1,6 +1,6 @@
 import type { KafkaOptions } from './kafka.js'
 import { startKafka } from './kafka.js'
-import { kafkaProgram } from './kafka-program.js'
+import { quickKafkaProgram } from './kafka-program.js'
 import { type PostgresOptions, startPostgres } from './postgres.js'
 import { postgresPrograms } from './postgres-program.js'
 import type { Progress } from './progress.js'
@@ -71,7 +71,7 @@ export async function findKafka(options: KafkaOptions & Own, progress: Progress)
     const list = brokers.split(',').map((broker) => broker.trim())
     return external({ brokers: list, home: null, ...notOurs('Kafka', 'KAFKA_BROKERS') })
   }
-  const { server, ...addresses } = await startKafka(await kafkaProgram(progress), options)
+  const { server, ...addresses } = await startKafka(await quickKafkaProgram(progress), options)
   return ours({ ...addresses, ...controlsOf(server) }, server)
 }
 

@@ -1,7 +1,7 @@
 import { chmod, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Connection } from '@temporalio/client'
-import { classArchive, readingArchive } from './class-archive.js'
+import { archiveFile, hasClassArchive, readingArchive } from './class-archive.js'
 import { isExecutable } from './command.js'
 import { firstOf } from './lookup.js'
 import { jars, java } from './maven.js'
@@ -28,7 +28,7 @@ export function timeSkippingServer(progress: Progress = silent): Promise<string>
       progress,
     )
     const plain = join(folder, 'temporal-test-server')
-    return (await quickLauncher(folder, plain)) ?? plain
+    return (await quickLauncher(folder, plain, progress)) ?? plain
   }
   return firstOf(
     'time-skipping test server',
@@ -38,16 +38,19 @@ export function timeSkippingServer(progress: Progress = silent): Promise<string>
 }
 
 /** The same server with its classes archived. Null where they can't be. */
-async function quickLauncher(folder: string, plain: string): Promise<string | null> {
-  const archive = await classArchive(folder, async (options) => {
+async function quickLauncher(folder: string, plain: string, progress: Progress): Promise<string | null> {
+  const archive = async (options: readonly string[]) => {
     const server = await Server.start(archivingServer(plain, options))
-    await server.stop()
-    await server.close()
-  })
-  if (archive === null) return null
-  const launcher = join(folder, 'temporal-test-server-archived')
+    try {
+      await server.stop()
+    } finally {
+      await server.close()
+    }
+  }
+  if (!(await hasClassArchive(folder, archive, progress))) return null
+  const launcher = join(folder, 'temporal-test-server-quick')
   if (await isExecutable(launcher)) return launcher
-  await writeLauncher(`${launcher}.${process.pid}`, readingArchive('$(dirname "$0")/classes.jsa'))
+  await writeLauncher(`${launcher}.${process.pid}`, readingArchive(`$(dirname "$0")/${archiveFile}`))
   await rename(`${launcher}.${process.pid}`, launcher)
   return launcher
 }

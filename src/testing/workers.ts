@@ -6,8 +6,8 @@ import type { ParsedConfig } from '../config/parse.js'
 import { queuesOf } from '../model/revision.js'
 import type { Log } from '../ports/index.js'
 import { workflowGeneration } from '../temporal/generation.js'
+import { assembleWorker } from '../worker/assemble.js'
 import { workflowBundle } from '../worker/bundle.js'
-import { createWorkerOf } from '../worker/create.js'
 import type { TidemarkWorker } from '../worker/worker.js'
 import type { Life } from './life.js'
 import type { TestServer } from './server.js'
@@ -67,7 +67,7 @@ export async function runWorker(
   })
   const { connection } = server
   const around = <A extends object>(activities: A) => work.around(life, activities)
-  const worker = await createWorkerOf(config, { log }, { connection, client, alone: true, around })
+  const worker = await assembleWorker(config, { log }, { connection, client, alone: true, around })
   const running = worker.run()
   running.catch(() => {})
   const stop = async () => {

@@ -211,9 +211,8 @@ describeWith(['kafka', 'postgres', 'temporal'], 'a consumer of a Kafka topic', (
     expect(before).toBeLessThan(2_000)
     // With a heartbeat timeout of a minute, going on soon is proof that nobody waited for it.
     const slices = [0, 1].map((slice) => sliceWorkflowId({ group, stream: topic }, slice))
-    await waitFor(async () => (await effects()).length >= 2_000, {
-      what: async () => `2,000 effects behind ${before} of the first worker; ${await waitingFor(client, slices)}`,
-      timeout: 30_000,
+    await handled(2_000).catch(async (error) => {
+      throw new Error(`${before} effects of the first worker; ${await waitingFor(client, slices)}`, { cause: error })
     })
     await committed(2_000)
     expect(new Set(await effects()).size).toBe(2_000)

@@ -16,13 +16,16 @@ export interface Figure {
 interface Noise {
   readonly share: number
   readonly least: number
+  /** The least in a short run. Default: the same. */
+  readonly leastOfFew?: number
 }
 
 const MB = 2 ** 20
 const noises: Readonly<Record<string, Noise>> = {
   heap: { share: 0.1, least: 5 * MB },
   external: { share: 0.1, least: 5 * MB },
-  rss: { share: 0.1, least: 40 * MB },
+  // In a short run no moment may be without a deploy, whose workflows' heaps take 60 MB.
+  rss: { share: 0.1, least: 40 * MB, leastOfFew: 80 * MB },
 }
 /*
  * A short run has windows of 18 s, in which no moment may be quiet: then the least value has some of what batches, polls and deploys hold:
@@ -35,7 +38,7 @@ const ofCounts: Readonly<Record<string, Noise>> = {
   'process listeners': { share: 0, least: 0 },
   timers: { share: 0.15, least: 25 },
 }
-/** Of a run this short, in which no moment may be without a deploy: its workflows' heaps take 60 MB. */
+/** Fewer samples than this are a short run. */
 const fewSamples = 200
 const ofOthers: Noise = { share: 0.1, least: 8 }
 
@@ -51,10 +54,8 @@ export function judge(samples: readonly Sample[], cold = 0): Figure[] {
   const figure = (name: string, unit: Figure['unit'], read: (sample: Sample) => number, noise: Noise): Figure => {
     const before = Math.min(...settled.slice(0, third).map(read))
     const after = Math.min(...settled.slice(-third).map(read))
-    const allowed = Math.max(
-      before * noise.share,
-      name === 'rss' && samples.length < fewSamples ? 2 * noise.least : noise.least,
-    )
+    const least = samples.length < fewSamples ? (noise.leastOfFew ?? noise.least) : noise.least
+    const allowed = Math.max(before * noise.share, least)
     return {
       name,
       unit,

@@ -1,8 +1,9 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll } from 'vitest'
 import { migrate } from '../../src/postgres/tables/migrate.js'
 import { type FreshDatabase, freshDatabase } from './fresh-database.js'
 import { part } from './parts.js'
+import { poolOf } from './pool.js'
 
 /*
  * A new database with Tidemark's tables takes a quarter of a second, which is longer than most tests of a contract. So a file's tests have the same
@@ -47,12 +48,7 @@ async function giveBack(kept: Kept): Promise<void> {
 
 async function asking<T>(connectionString: string, ask: (pool: pg.Pool) => Promise<T>): Promise<T> {
   // A test may have changed what new sessions of this database begin with.
-  const pool = new pg.Pool({
-    connectionString,
-    max: 1,
-    options: '-c search_path= -c default_transaction_read_only=off',
-  })
-  pool.on('error', () => {})
+  const pool = poolOf(connectionString, { max: 1, options: '-c search_path= -c default_transaction_read_only=off' })
   try {
     return await ask(pool)
   } finally {
@@ -88,6 +84,9 @@ async function schemaOf(pool: pg.Pool): Promise<string> {
     select 'relation ' || n.nspname || '.' || c.relname || ' ' || coalesce(c.relacl::text, '') || coalesce(c.reloptions::text, '') as named
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    union all select 'column ' || attrelid::regclass || '.' || attname || ' ' || format_type(atttypid, atttypmod) || attnotnull || attisdropped
+      from pg_attribute join pg_class c on c.oid = attrelid join pg_namespace n on n.oid = c.relnamespace
+      where attnum > 0 and c.relkind in ('r', 'p', 'v') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     union all select 'function ' || p.oid::regprocedure || md5(p.prosrc) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
       where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     union all select 'trigger ' || tgname from pg_trigger where not tgisinternal

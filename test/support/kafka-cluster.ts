@@ -1,5 +1,5 @@
 import { type LocalKafka, startKafka } from '../../src/local/kafka.js'
-import { kafkaProgram } from '../../src/local/kafka-program.js'
+import { quickKafkaProgram } from '../../src/local/kafka-program.js'
 
 /** A broker of a cluster, by its number. */
 export interface ClusterBroker {
@@ -17,7 +17,7 @@ export class KafkaCluster {
   private constructor(private readonly all: readonly ClusterBroker[]) {}
 
   static async start(): Promise<KafkaCluster> {
-    const program = await kafkaProgram()
+    const program = await quickKafkaProgram()
     // A broker that was killed is missed soon, and one that starts again is welcome soon.
     const settings = { 'broker.session.timeout.ms': 2_000, 'broker.heartbeat.interval.ms': 200 }
     const memory = '256m'

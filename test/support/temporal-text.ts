@@ -22,9 +22,8 @@ export async function storedText(client: Client, workflowId: string): Promise<st
 /** What workflows wait for at the moment, and whom Temporal has given it to: for a test whose work does not go on. */
 export async function waitingFor(client: Client, workflowIds: readonly string[]): Promise<string> {
   const texts = workflowIds.map(async (id) => {
-    const { raw } = await client.workflow.getHandle(id).describe()
-    const { pendingActivities, pendingWorkflowTask } = raw
-    return `${id}: ${JSON.stringify({ pendingActivities, pendingWorkflowTask })}`
+    const { pendingActivities, pendingWorkflowTask } = (await client.workflow.getHandle(id).describe()).raw
+    return `${id}\n${textOf({ pendingActivities, pendingWorkflowTask })}`
   })
   return (await Promise.all(texts)).join('\n')
 }

@@ -34,7 +34,7 @@ export function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
 }
 
 /** A time-skipping server for the tests of a file. */
-export interface TestServer {
+export interface SkippingServer {
   readonly env: TestWorkflowEnvironment
   /**
    * Makes it a new one, for a test that needs time to be skipped: an activity that a terminated workflow has left behind, in a test before,
@@ -43,7 +43,7 @@ export interface TestServer {
   renew(): Promise<void>
 }
 
-export function testServer(): TestServer {
+export function skippingServer(): SkippingServer {
   let env: TestWorkflowEnvironment | undefined
   const renew = async () => {
     const [next] = await Promise.all([timeSkippingEnvironment(), env?.teardown()])

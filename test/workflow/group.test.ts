@@ -21,7 +21,7 @@ import {
   handled,
   memoryRecord,
   opened,
-  testServer,
+  skippingServer,
   withWorker,
 } from '../support/workflow-env.js'
 
@@ -45,7 +45,7 @@ function world(partitions: number[], slices = 2) {
 }
 
 describeWith(['timeSkipping'], 'group workflow', () => {
-  const server = testServer()
+  const server = skippingServer()
 
   interface LiveGroup {
     readonly handle: WorkflowHandle

@@ -14,13 +14,13 @@ import {
   handled,
   memoryRecord,
   opened,
-  testServer,
+  skippingServer,
   untilCancelled,
   withWorker,
 } from '../support/workflow-env.js'
 
 describeWith(['timeSkipping'], 'reslicing', () => {
-  const server = testServer()
+  const server = skippingServer()
 
   interface LiveGroup {
     readonly handle: WorkflowHandle

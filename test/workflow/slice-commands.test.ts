@@ -5,7 +5,7 @@ import { names } from '../../src/model/commands.js'
 import { type TakenBatch, withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { committed, opened, revisionOn, testServer } from '../support/workflow-env.js'
+import { committed, opened, revisionOn, skippingServer } from '../support/workflow-env.js'
 
 const note = { by: 'anna@desk', reason: 'bad deploy', since: '2026-01-02T00:00:00.000Z' }
 
@@ -20,7 +20,7 @@ async function batchesOf(handle: WorkflowHandle): Promise<{ readonly queue: stri
 }
 
 describeWith(['timeSkipping'], 'slice workflow: what people and workers ask of it', () => {
-  const server = testServer()
+  const server = skippingServer()
 
   it('takes a paused partition out of the batch under way, which goes on with its neighbours', async () => {
     await withSlice(

@@ -5,10 +5,10 @@ import { names } from '../../src/model/commands.js'
 import { withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { committed, opened, testServer } from '../support/workflow-env.js'
+import { committed, opened, skippingServer } from '../support/workflow-env.js'
 
 describeWith(['timeSkipping'], 'slice workflow: failures', () => {
-  const server = testServer()
+  const server = skippingServer()
 
   it('stops in front of what retrying cannot mend, commits what came before it, and tries again when a worker starts', async () => {
     await withSlice(server.env, {}, async ({ batch, handle, revision, until, untilCommitted, taken }) => {

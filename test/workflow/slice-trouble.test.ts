@@ -3,7 +3,7 @@ import { names } from '../../src/model/commands.js'
 import { type LiveSlice, type TakenBatch, withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { answer, testServer } from '../support/workflow-env.js'
+import { answer, skippingServer } from '../support/workflow-env.js'
 
 const failed = (partition: number) => ({
   end: 'failed' as const,
@@ -11,7 +11,7 @@ const failed = (partition: number) => ({
 })
 
 describeWith(['timeSkipping'], 'slice workflow: partitions in trouble', () => {
-  const server = testServer()
+  const server = skippingServer()
 
   /** Partitions leave the batch since their handlers fail. Returns the batch of the last one. */
   async function leave({ handle, batch }: LiveSlice, first: TakenBatch, ...partitions: number[]): Promise<TakenBatch> {

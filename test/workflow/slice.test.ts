@@ -6,10 +6,10 @@ import { names } from '../../src/model/commands.js'
 import { withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { committed, handled, opened, testServer, worked } from '../support/workflow-env.js'
+import { committed, handled, opened, skippingServer, worked } from '../support/workflow-env.js'
 
 describeWith(['timeSkipping'], 'slice workflow', () => {
-  const server = testServer()
+  const server = skippingServer()
 
   it('opens, works and commits all its partitions together, in this order', async () => {
     const log: string[] = []

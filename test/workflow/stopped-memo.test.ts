@@ -4,7 +4,7 @@ import { names, type StoppedPartition } from '../../src/model/commands.js'
 import { withSlice } from '../support/live-slice.js'
 import { describeWith } from '../support/parts.js'
 import { waitFor } from '../support/wait-for.js'
-import { testServer } from '../support/workflow-env.js'
+import { skippingServer } from '../support/workflow-env.js'
 
 /** Everything that a slice has written of stopped partitions into its memo, by its history. */
 async function written(handle: WorkflowHandle): Promise<StoppedPartition[][]> {
@@ -16,7 +16,7 @@ async function written(handle: WorkflowHandle): Promise<StoppedPartition[][]> {
 }
 
 describeWith(['timeSkipping'], 'slice workflow: its memo of stopped partitions', () => {
-  const server = testServer()
+  const server = skippingServer()
 
   it('is written once when partitions stop, and emptied once they are healthy again', async () => {
     await withSlice(server.env, { partitions: [0, 1, 2] }, async ({ batch, handle, memo, until, untilCommitted }) => {

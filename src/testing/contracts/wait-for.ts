@@ -5,7 +5,7 @@ export interface WaitOptions {
   /** Milliseconds; 20,000 unless told. */
   readonly timeout?: number
   /** What is awaited, for the error: `the offset to reach 5`. */
-  readonly what: string | (() => string | Promise<string>)
+  readonly what: string | (() => string)
 }
 
 /**
@@ -27,18 +27,14 @@ export async function waitFor<T>(
     } catch (error) {
       last = { error }
     }
-    if (performance.now() + pause > deadline) throw await tooLate(options.what, timeout, last)
+    if (performance.now() + pause > deadline) throw tooLate(options.what, timeout, last)
     await delay(pause)
   }
 }
 
-async function tooLate(
-  what: WaitOptions['what'],
-  timeout: number,
-  last: { value?: unknown; error?: unknown },
-): Promise<Error> {
+function tooLate(what: string | (() => string), timeout: number, last: { value?: unknown; error?: unknown }): Error {
   const seen = 'error' in last ? messageOf(last.error) : String(last.value)
-  return new Error(`waited ${timeout} ms for ${typeof what === 'function' ? await what() : what}; last: ${seen}`, {
+  return new Error(`waited ${timeout} ms for ${typeof what === 'function' ? what() : what}; last: ${seen}`, {
     cause: last.error,
   })
 }

@@ -13,7 +13,7 @@ afterEach(virtualTime.end)
 const { pass, until } = virtualTime
 
 /** `npx vitest run --project unit test/unit/failing/model.test.ts` with MODEL_RUNS=10000 is the long form. */
-const numRuns = Number(process.env.MODEL_RUNS ?? 300)
+const numRuns = Number(process.env.MODEL_RUNS ?? 500)
 const seed = Number(process.env.MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31))
 
 const key = { ...name, partition: 0 }
