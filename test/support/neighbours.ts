@@ -57,6 +57,7 @@ export async function simulate(given: Scenario): Promise<{ held: number[]; unhan
       const done = calls.filter((call) => call.partition === partition && call.ended !== undefined)
       return done.length < chunks ? [partition] : []
     })
+  const rests: { readonly from: number; readonly to: number }[] = []
   const longest = beginning + 120_000
   while (unhandled().length > 0 && batches.length > 0 && performance.now() < longest) {
     told.length = 0
@@ -73,13 +74,22 @@ export async function simulate(given: Scenario): Promise<{ held: number[]; unhan
       const goesOn = outcome.end === 'more' || outcome.end === 'rest'
       return goesOn ? [{ ...one, batch: one.batch + 1, from: outcome.to }] : []
     })
-    if (partitions.some(({ end }) => end === 'rest')) await working(wakeMs)
+    if (partitions.some(({ end }) => end === 'rest')) {
+      const from = performance.now()
+      await working(wakeMs)
+      rests.push({ from, to: performance.now() })
+    }
   }
   const held = given.healthy.flatMap(({ chunks, everyMs }, partition) => {
     const mine = calls.filter((call) => call.partition === partition)
     return Array.from({ length: Math.min(chunks, mine.length) }, (_, n) => {
       const ready = Math.max(beginning + n * everyMs, mine[n - 1]?.ended ?? 0)
-      return mine[n]!.begun - ready
+      const { begun } = mine[n]!
+      const resting = rests.reduce(
+        (sum, { from, to }) => sum + Math.max(0, Math.min(to, begun) - Math.max(from, ready)),
+        0,
+      )
+      return begun - ready - resting
     })
   })
   return { held, unhandled: unhandled() }

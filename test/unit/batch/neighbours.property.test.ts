@@ -61,6 +61,13 @@ const found: [Scenario][] = [
       ...{ maxMessages: 5, maxDurationMs: 200, restAfterMs: 500, mayLeave: 0 },
     },
   ],
+  [
+    {
+      healthy: [{ chunks: 2, everyMs: 900, callMs: 0 }],
+      troubled: [{ chunks: 1, everyMs: 0, callMs: 893, failsAt: 0 }],
+      ...{ maxMessages: 1_000, maxDurationMs: 894, restAfterMs: 500, mayLeave: 0 },
+    },
+  ],
 ]
 
 it('keeps no healthy partition with messages waiting from its next chunk for more than 250 ms, whatever its neighbours do', async () => {
